@@ -1,0 +1,33 @@
+"""foray: which efficient CNN should I ship for my images, under my budget, on this device, and how sure are we?
+
+The names below are loaded when first used, so that `import foray` costs nothing and imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foray.comparison import compare
+    from foray.data import open_dataset
+    from foray.models import create_model
+    from foray.training import evaluate, predict, train
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "compare", "create_model", "evaluate", "open_dataset", "predict", "train"]
+
+_HOMES = {
+    "compare": "foray.comparison",
+    "create_model": "foray.models",
+    "evaluate": "foray.training",
+    "open_dataset": "foray.data",
+    "predict": "foray.training",
+    "train": "foray.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'foray' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

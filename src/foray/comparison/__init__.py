@@ -1,0 +1,1 @@
+"""Plan and run a comparison: the place where training and profiling meet."""

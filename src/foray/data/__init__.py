@@ -1,0 +1,1 @@
+"""Datasets, splits, audit, decode cache, preprocessing, augmentation, batches."""

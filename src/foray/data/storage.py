@@ -1,0 +1,30 @@
+"""Where foray keeps what it downloads, unpacks and decodes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from foray.errors import DiskFullError
+
+
+def cache_directory() -> Path:
+    """`$FORAY_CACHE` if set, else `$XDG_CACHE_HOME/foray`, else `~/.cache/foray`."""
+    if given := os.environ.get("FORAY_CACHE"):
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "foray"
+
+
+def require_free_space(folder: Path, needed_bytes: int, what: str) -> None:
+    """Raises DiskFullError when the disk that holds `folder` (which need not exist yet) lacks `needed_bytes`."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise DiskFullError(
+            f"{what} needs {needed_bytes / 1e6:,.0f} MB but {existing} has {free / 1e6:,.0f} MB free. "
+            "Free some room, or set FORAY_CACHE to a folder on another disk."
+        )

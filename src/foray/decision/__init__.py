@@ -1,0 +1,1 @@
+"""Budgets, the Pareto front, the pick."""

@@ -1,0 +1,45 @@
+"""Errors a person can act on.
+
+Every error that bad input can cause is a `ForayError`: its message names the thing and the way out. The command
+line prints the message alone and exits with status 2; from Python it is an ordinary exception.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ForayError(Exception):
+    """Base of all errors caused by what the user gave: one message, no traceback, exit status 2."""
+
+
+class UnknownNameError(ForayError):
+    """A name that is not known: the message suggests the nearest known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], see: str = "") -> None:
+        known = list(known)
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(f"Unknown {kind} {name!r}.{hint}{' ' + see if see else ''}")
+        self.nearest = nearest
+
+
+class DataError(ForayError):
+    """The images or labels cannot be used as given."""
+
+
+class WeightsError(ForayError):
+    """Weights cannot be found, read, or do not fit the network."""
+
+
+class QuantityError(ForayError):
+    """A number without its unit, with a wrong unit, or out of range."""
+
+
+class RunError(ForayError):
+    """A run or comparison folder is missing, damaged, in use, or of another version."""
+
+
+class DiskFullError(ForayError):
+    """There is no room for what has to be written."""

@@ -1,0 +1,1 @@
+"""Layers, blocks, the one builder, and the import of published weights."""

@@ -1,0 +1,1 @@
+"""What a network costs: MACs and memory by analysis, latency by measurement."""

@@ -1,0 +1,46 @@
+"""How long work tells of itself: the library calls this interface, the command line draws it (rich).
+
+Library code takes `progress: Progress = SILENT` and never prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One bar."""
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """Moves the bar by `n` and shows `note` (loss, accuracy, images/s) beside it."""
+
+
+class Progress(Protocol):
+    """Where bars and notes go."""
+
+    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
+        """Opens a bar of `total` steps (None: unknown length) for the duration of the `with` block."""
+
+    def note(self, message: str) -> None:
+        """Says one line: a choice that was made, a size announced before it is written."""
+
+
+class _SilentTask:
+    def advance(self, n: int = 1, note: str = "") -> None:
+        pass
+
+
+class SilentProgress:
+    """Says nothing; the default."""
+
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[Task]:
+        yield _SilentTask()
+
+    def note(self, message: str) -> None:
+        pass
+
+
+SILENT: Progress = SilentProgress()

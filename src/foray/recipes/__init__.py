@@ -1,0 +1,1 @@
+"""Training protocols as data: the `Recipe` and its presets."""

@@ -1,0 +1,77 @@
+"""How to train, as data: a frozen, validated `Recipe`. Unknown keys are errors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Protocol = Literal["scratch", "linear", "finetune"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Optimizer(_Frozen):
+    """`rmsprop` is in the Keras convention: rho 0.9 and epsilon 1e-7 (Keras documentation, RMSprop defaults)."""
+
+    name: Literal["sgd", "rmsprop", "adamw"] = "sgd"
+    learning_rate: float = Field(gt=0)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    nesterov: bool = False
+    rho: float = Field(default=0.9, gt=0, lt=1)
+    epsilon: float = Field(default=1e-7, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class Schedule(_Frozen):
+    """Learning rate over time. `step` multiplies by `factor` every `every_epochs` (the study: 0.9 every five)."""
+
+    name: Literal["constant", "step", "cosine"] = "constant"
+    factor: float = Field(default=0.9, gt=0, le=1)
+    every_epochs: int = Field(default=5, ge=1)
+    warmup_epochs: float = Field(default=0.0, ge=0)
+
+
+class Augmentation(_Frozen):
+    """Per-sample augmentation of a batch on the training device; the defaults change nothing."""
+
+    random_crop_scale: tuple[float, float] = (1.0, 1.0)  # area of the crop relative to the image
+    random_crop_ratio: tuple[float, float] = (1.0, 1.0)  # width / height of the crop
+    horizontal_flip: float = Field(default=0.0, ge=0, le=1)
+    vertical_flip: float = Field(default=0.0, ge=0, le=1)
+    rotation_degrees: float = Field(default=0.0, ge=0, le=180)
+    translate: float = Field(default=0.0, ge=0, lt=1)  # of the side
+    brightness: float = Field(default=0.0, ge=0, le=1)
+    contrast: float = Field(default=0.0, ge=0, le=1)
+    saturation: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def is_identity(self) -> bool:
+        """True when every image passes unchanged."""
+        return self == Augmentation()
+
+
+class Recipe(_Frozen):
+    """One training protocol with all its numbers.
+
+    `scratch`: every weight from its initialisation. `linear`: a new head on a frozen backbone in inference mode.
+    `finetune`: every weight from the pretrained ones. `checkpoint`: which epoch's weights are kept, `best` on val
+    (the study's way) or the `last`.
+    """
+
+    protocol: Protocol
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    dropout: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
+    stochastic_depth_prob: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
+    # linear only: features are scaled by their mean and deviation on train; the scaling is folded into the head
+    standardize_features: bool = False
+    precision: Precision = "auto"
+    checkpoint: Literal["best", "last"] = "best"

@@ -1,0 +1,17 @@
+"""What foray writes to disk: versioned, validated, atomic."""
+
+from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
+from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
+from foray.records.environment import Hardware, commit, hardware, versions
+from foray.records.files import atomic_writer, write_bytes, write_text
+from foray.records.lock import folder_lock
+from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Metrics
+from foray.records.record import Record
+from foray.records.run import ArchitectureInfo, DatasetInfo, RunRecord, WeightsInfo
+
+__all__ = [
+    "ArchitectureInfo", "BrokenBound", "Budget", "CandidateResult", "ClassMetrics", "Comparison", "CostProfile",
+    "DatasetInfo", "Decision", "EpochRow", "Estimate", "Hardware", "Metrics", "Mistake", "PairedLoss", "Preference",
+    "Record", "RunRecord", "WeightsInfo", "atomic_writer", "commit", "folder_lock", "hardware", "versions",
+    "write_bytes", "write_text",
+]  # fmt: skip

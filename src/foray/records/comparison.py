@@ -1,0 +1,107 @@
+"""comparison.json: the candidates, the decision, and the confirmation on test."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
+from foray.records.environment import Hardware
+from foray.records.metrics import Estimate
+from foray.records.record import Record
+from foray.records.run import ArchitectureInfo, DatasetInfo, WeightsInfo
+
+PairStatus = Literal["not_worse", "worse", "unresolved"]
+
+
+class PairedLoss(Record):
+    """How much accuracy `candidate` loses against `reference`, paired over the same images and over seeds.
+
+    `loss` > 0: the candidate is worse. `upper`: one-sided 95 % upper bound, `lower`: one-sided 95 % lower bound.
+    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`, and `images_needed` would decide
+    (None: no realistic number would).
+    """
+
+    reference: str
+    candidate: str
+    split: str
+    n: int
+    seeds: int
+    loss: float
+    lower: float
+    upper: float
+    tolerance: float
+    status: PairStatus
+    images_needed: int | None = None
+    p_value: float | None = None  # two-sided paired test of "no difference"
+
+
+class Decision(Record):
+    """The pick. `best`: most accurate within budget on the selection split; `pick`: what to ship.
+
+    Both are None when no model keeps the budget. `pairs`: the best against every cheaper model within budget.
+    """
+
+    prefer: Preference
+    tolerance: float
+    selection_split: str
+    best: str | None
+    pick: str | None
+    outcome: Literal["best_stands", "cheaper_not_worse", "unresolved", "nobody_in_budget", "only_one"]
+    sentence: str
+    pairs: list[PairedLoss] = Field(default_factory=list)
+    pareto: list[str] = Field(default_factory=list)
+
+
+class Mistake(Record):
+    """A test image the model got wrong with confidence. `picture`: path relative to the comparison folder."""
+
+    image_id: str
+    label: str
+    predicted: str
+    probability: float
+    picture: str
+
+
+class CandidateResult(Record):
+    """One model over all seeds. `selection` and `test`: mean over seeds, interval over images."""
+
+    model: str  # the variant's name, unique within the comparison
+    architecture: ArchitectureInfo
+    weights: WeightsInfo | None
+    cost: CostProfile
+    broken_bounds: list[BrokenBound] = Field(default_factory=list)
+    failure: str | None = None
+    run_ids: list[str] = Field(default_factory=list)
+    selection: Estimate | None = None
+    selection_sd: float | None = None  # over seeds; None with one seed
+    test: Estimate | None = None
+    test_sd: float | None = None
+    test_top5: float | None = None
+    test_macro_f1: float | None = None
+    seconds_per_epoch: float | None = None
+    train_seconds: float | None = None  # mean total seconds of a run
+    mistakes: list[Mistake] = Field(default_factory=list)
+
+
+class Comparison(Record):
+    """comparison.json."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    created: str
+    command: str
+    dataset: DatasetInfo
+    protocol: str
+    recipe: dict[str, Any]
+    seeds: list[int]
+    budget: Budget
+    candidates: list[CandidateResult]
+    decision: Decision
+    confirmation: list[PairedLoss] = Field(default_factory=list)  # on test, once: pick against best and the others
+    total_seconds: float | None = None
+    notes: list[str] = Field(default_factory=list)
+    hardware: Hardware
+    versions: dict[str, str]
+    commit: str | None = None

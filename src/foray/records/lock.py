@@ -1,0 +1,29 @@
+"""One writer at a time: a lock on a folder that dies with its process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from foray.errors import RunError
+
+
+@contextmanager
+def folder_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") -> Iterator[None]:
+    """Holds the lock of `folder` (created if needed). Raises RunError when another process holds it past the wait."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"Cannot create the folder {folder}: {error.strerror or error}.") from error
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except Timeout as error:
+        raise RunError(f"Another {what} is using {folder}. Wait for it to end, or choose another folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()

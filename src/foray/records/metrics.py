@@ -1,0 +1,51 @@
+"""What a run scored, with sample sizes and intervals."""
+
+from __future__ import annotations
+
+from foray.records.record import Record
+
+
+class Estimate(Record):
+    """A proportion or mean in [0, 1] with its interval and sample size."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    confidence: float = 0.95
+    method: str = "Wilson"
+
+
+class ClassMetrics(Record):
+    """One class: `n` images carry this label. None where the denominator is empty."""
+
+    name: str
+    n: int
+    precision: float | None
+    recall: Estimate | None
+    f1: float | None
+
+
+class Metrics(Record):
+    """One split. `confusion[i][j]`: images of class i predicted as class j. `top5` is None below six classes."""
+
+    split: str
+    n: int
+    top1: Estimate
+    top5: Estimate | None
+    macro_f1: float
+    loss: float
+    per_class: list[ClassMetrics]
+    confusion: list[list[int]]
+
+
+class EpochRow(Record):
+    """One line of history.jsonl. `train_top1` is measured on the augmented batches as they pass."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_top1: float | None
+    val_loss: float | None
+    val_top1: float | None
+    seconds: float

@@ -1,0 +1,75 @@
+"""The record of one run: one model x recipe x data x seed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from foray.records.environment import Hardware
+from foray.records.metrics import Metrics
+from foray.records.record import Record
+from foray.specs.preprocessing import Preprocessing
+
+
+class DatasetInfo(Record):
+    """Which images: `fingerprint` is a SHA-256 over ids, labels, splits and file contents."""
+
+    name: str
+    source: str
+    fingerprint: str
+    classes: list[str]
+    counts: dict[str, int]  # images per split
+    split_origin: str  # "given", "carved (seed 0)", ...
+    licence: str | None = None
+    fold: int | None = None
+
+
+class WeightsInfo(Record):
+    """Where pretrained weights came from. `variant`: the architecture variant they belong to."""
+
+    source: str
+    variant: str
+    sha256: str
+    licence: str | None = None
+    origin: str | None = None
+    head: Literal["kept", "replaced", "absent"]
+
+
+class ArchitectureInfo(Record):
+    """The network as built. `requested`: the name the user gave; `small_image`: what was done at resolution <= 64."""
+
+    name: str
+    requested: str
+    num_classes: int
+    resolution: int
+    params: int
+    small_image: Literal["none", "stride1_stem", "upsampled"] = "none"
+
+
+class RunRecord(Record):
+    """record.json. Durations in seconds; accuracies in [0, 1]."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    status: Literal["running", "done", "failed"]
+    failure: str | None = None
+    created: str  # ISO 8601, UTC
+    architecture: ArchitectureInfo
+    weights: WeightsInfo | None
+    preprocessing: Preprocessing
+    dataset: DatasetInfo
+    recipe: dict[str, Any]
+    seed: int
+    device: str
+    threads: int
+    train_precision: str  # "float32" or "bfloat16"; for linear: of the features
+    feature_engine: str | None = None  # linear only: what ran the frozen backbone
+    best_epoch: int | None = None
+    metrics: dict[str, Metrics] = Field(default_factory=dict)  # "val", "test", "out_of_fold"
+    seconds_per_epoch: list[float] = Field(default_factory=list)
+    total_seconds: float | None = None
+    notes: list[str] = Field(default_factory=list)
+    hardware: Hardware
+    versions: dict[str, str]
+    commit: str | None = None

@@ -1,0 +1,1 @@
+"""Architectures as data: tables, scaling rules, published numbers, registry. Standard library only."""

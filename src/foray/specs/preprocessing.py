@@ -1,0 +1,42 @@
+"""What an image goes through before a network sees it: attached to weights, not to scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Interpolation = Literal["bilinear", "bicubic"]
+Triple = tuple[float, float, float]
+
+IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
+IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+HALF: Triple = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Evaluation preprocessing: resize the short side, centre crop, scale to [0, 1], normalise per channel.
+
+    `resolution`: side of the square the network sees, pixels. `crop_pct`: resolution / short side after the resize,
+    so the short side is resized to floor(resolution / crop_pct) pixels (timm's convention). `mean` and `std`: per RGB
+    channel, on values in [0, 1].
+    """
+
+    resolution: int = 224
+    crop_pct: float = 0.875
+    interpolation: Interpolation = "bicubic"
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if self.resolution < 1:
+            raise ValueError(f"resolution must be at least 1 pixel, not {self.resolution}")
+        if not 0.0 < self.crop_pct <= 1.0:
+            raise ValueError(f"crop_pct must be in (0, 1], not {self.crop_pct}")
+        if min(self.std) <= 0.0:
+            raise ValueError(f"std must be positive, not {self.std}")
+
+    @property
+    def resize_side(self) -> int:
+        """Short side after the resize, pixels."""
+        return int(self.resolution / self.crop_pct)

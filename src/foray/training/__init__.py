@@ -1,0 +1,1 @@
+"""Optimisers, schedules, the one loop, evaluation, checkpoints."""
