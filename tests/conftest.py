@@ -1,0 +1,25 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real images and real ImageNet weights (`FORAY_TEST_DATA`, default ../shared), or a skip."""
+    folder = Path(os.environ.get("FORAY_TEST_DATA", ROOT.parent / "shared"))
+    if not (folder / "weights").is_dir() or not (folder / "data").is_dir():
+        pytest.skip(f"real images and weights are not at {folder} (set FORAY_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests write their caches into one temporary folder, never into the user's."""
+    monkeypatch.setenv("FORAY_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
