@@ -1,0 +1,267 @@
+"""The main job: measure every model, train those within budget, decide on val, confirm once on test, report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from foray.comparison.mistakes import worst_mistakes
+from foray.comparison.outcomes import ModelOutcome, candidate_result
+from foray.comparison.plan import ComparisonPlan, plan_comparison
+from foray.comparison.prepare import readable_dataset
+from foray.decision import Candidate, broken_bounds, confirm, decide
+from foray.errors import ForayError, RunError
+from foray.models import build_model
+from foray.profiling import profile_models
+from foray.progress import SILENT, Progress
+from foray.recipes import Recipe
+from foray.recipes.recipe import Protocol
+from foray.records import (
+    ArchitectureInfo,
+    Budget,
+    CandidateResult,
+    Comparison,
+    CostProfile,
+    Preference,
+    RunRecord,
+    commit,
+    folder_lock,
+    hardware,
+    versions,
+)
+from foray.report import write_report
+from foray.training import RunPlan, TrainingFailedError, train_run
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """How and where the runs are executed; none of it changes what is compared."""
+
+    device: str
+    workers: int | None
+    threads: int | None
+    cache_dir: Path | None
+
+
+def compare(
+    data: str | Path,
+    models: Sequence[str],
+    protocol: Protocol = "linear",
+    *,
+    recipe: Recipe | None = None,
+    weights: str | Path | None = None,
+    epochs: int | None = None,
+    resolution: int | None = None,
+    budget: Budget | None = None,
+    tolerance: float = 0.01,
+    prefer: Preference = "latency",
+    seeds: int = 1,
+    out: str | Path = "out",
+    fold: int | None = None,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    cache_dir: Path | None = None,
+    profiles: Path | None = None,
+    skip_unreadable: bool = False,
+    device: str = "auto",
+    workers: int | None = None,
+    threads: int | None = None,
+    command: str = "",
+    progress: Progress = SILENT,
+) -> Comparison:
+    """Trains and measures `models` on `data`, decides which to ship, and writes `out`/report.html.
+
+    `models`: names from `foray models`. `tolerance`: accuracy one may lose for a lower cost, in [0, 1]. `seeds`: runs
+    a model, seeds 0 to `seeds` - 1. Finished runs found in `out` are used again, so the same call resumes an
+    interrupted comparison and changing only the budget decides anew without training.
+    Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison.
+    """
+    started = time.perf_counter()
+    plan = plan_comparison(
+        data,
+        models,
+        protocol,
+        recipe=recipe,
+        weights=weights,
+        epochs=epochs,
+        resolution=resolution,
+        budget=budget,
+        tolerance=tolerance,
+        prefer=prefer,
+        seeds=seeds,
+        fold=fold,
+        data_dir=data_dir,
+        offline=offline,
+        cache_dir=cache_dir,
+        profiles=profiles,
+        progress=progress,
+    )
+    folder = Path(out)
+    machine = _Machine(device=device, workers=workers, threads=threads, cache_dir=cache_dir)
+    with folder_lock(folder, what="comparison"):
+        plan = readable_dataset(
+            plan, skip_unreadable=skip_unreadable, cache_dir=cache_dir, workers=workers, progress=progress
+        )
+        _require_same_comparison(folder, plan)
+        costs = _costs(plan, machine, progress)
+        outcomes, failures = _train_all(plan, costs, folder, machine, progress)
+        comparison = _conclude(plan, costs, outcomes, failures, folder, command, time.perf_counter() - started)
+        comparison.save(folder / "comparison.json")
+        write_report(folder)
+    return comparison
+
+
+def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
+    """A folder is about one data set and one recipe: results of another are never overwritten."""
+    path = folder / "comparison.json"
+    if not path.exists():
+        return
+    there = Comparison.load(path)
+    if there.id != plan.key:
+        raise RunError(
+            f"{folder} holds another comparison ({there.dataset.name}, {there.protocol}, {there.created[:10]}). "
+            "Choose another folder with --out."
+        )
+
+
+def _costs(plan: ComparisonPlan, machine: _Machine, progress: Progress) -> dict[str, CostProfile]:
+    """By model: from another device's profiles when given, else measured here, before training heats the machine."""
+    if plan.profiles is not None:
+        missing = [model.spec.name for model in plan.models if model.spec.name not in plan.profiles]
+        if missing:
+            raise ForayError(
+                f"The device profiles have no costs for {', '.join(missing)}; they know {', '.join(plan.profiles)}. "
+                "Measure these models on the device too, or leave --profiles out."
+            )
+        return {model.spec.name: plan.profiles[model.spec.name] for model in plan.models}
+    networks = {
+        model.spec.name: (
+            build_model(model.spec, num_classes=model.num_classes, small_image=model.small_image).eval(),
+            model.preprocessing.resolution,
+        )
+        for model in plan.models
+    }
+    return profile_models(networks, threads=machine.threads, progress=progress)
+
+
+def _train_all(
+    plan: ComparisonPlan, costs: dict[str, CostProfile], folder: Path, machine: _Machine, progress: Progress
+) -> tuple[dict[str, ModelOutcome], dict[str, str]]:
+    """Every run of every model within budget. A run whose training fails takes its model out, with the reason."""
+    outcomes: dict[str, ModelOutcome] = {}
+    failures: dict[str, str] = {}
+    for model in plan.models:
+        name = model.spec.name
+        if broken := broken_bounds(costs[name], plan.budget):
+            bounds = ", ".join(bound.bound for bound in broken)
+            progress.note(f"{name} is over the budget ({bounds}) and is not trained.")
+            continue
+        records: list[RunRecord] = []
+        folders: list[Path] = []
+        try:
+            for seed in plan.seeds:
+                run = replace(model, seed=seed)
+                path = folder / "runs" / _run_id(run, plan)
+                record = train_run(
+                    run,
+                    plan.dataset,
+                    path,
+                    device=machine.device,
+                    cache_dir=machine.cache_dir,
+                    workers=machine.workers,
+                    progress=progress,
+                )
+                costs[name].save(path / "profile.json")
+                records.append(record)
+                folders.append(path)
+        except TrainingFailedError as error:
+            failures[name] = str(error)
+            progress.note(f"{name} is out: {error}")
+            continue
+        outcomes[name] = ModelOutcome(name, tuple(records), tuple(folders))
+    return outcomes, failures
+
+
+def _run_id(run: RunPlan, plan: ComparisonPlan) -> str:
+    about = json.dumps(
+        [run.spec.name, run.preprocessing.resolution, run.weights.sha256 if run.weights else None, plan.key]
+    )
+    digest = hashlib.sha256(about.encode()).hexdigest()[:8]
+    return f"{run.spec.name}-{plan.recipe.protocol}-seed{run.seed}-{digest}"
+
+
+def _conclude(
+    plan: ComparisonPlan,
+    costs: dict[str, CostProfile],
+    outcomes: dict[str, ModelOutcome],
+    failures: dict[str, str],
+    folder: Path,
+    command: str,
+    seconds: float,
+) -> Comparison:
+    """Decides on the selection split; only then looks at test, which changes nothing of the decision."""
+    # A linear head costs seconds, so it is judged out of fold on train + val: five times the images of val alone.
+    split = "out_of_fold" if plan.recipe.protocol == "linear" else "val"
+    selection = {name: outcome.correct(split) for name, outcome in outcomes.items()}
+    decision = decide(
+        [Candidate(name, correct, costs[name]) for name, correct in selection.items()],
+        budget=plan.budget,
+        tolerance=plan.tolerance,
+        prefer=plan.prefer,
+        selection_split=split,
+    )
+    test = {name: outcome.correct("test") for name, outcome in outcomes.items()}
+    confirmation = confirm(
+        decision, [Candidate(name, correct, costs[name]) for name, correct in test.items()], plan.tolerance
+    )
+    rows = []
+    for model in plan.models:
+        name = model.spec.name
+        if name in outcomes:
+            row = candidate_result(outcomes[name], costs[name], split, selection[name], test[name])
+            mistakes = worst_mistakes(plan.dataset, outcomes[name].folders[0], folder, name)
+            rows.append(row.model_copy(update={"mistakes": mistakes}))
+        else:
+            rows.append(_untrained(model, costs[name], plan.budget, failures.get(name)))
+    return Comparison(
+        id=plan.key,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        dataset=plan.dataset.info(),
+        protocol=plan.recipe.protocol,
+        recipe=plan.recipe.model_dump(mode="json"),
+        seeds=list(plan.seeds),
+        budget=plan.budget,
+        candidates=rows,
+        decision=decision,
+        confirmation=confirmation,
+        total_seconds=seconds,
+        notes=list(plan.dataset.notes),
+        hardware=hardware(),
+        versions=versions(),
+        commit=commit(),
+    )
+
+
+def _untrained(model: RunPlan, cost: CostProfile, budget: Budget, failure: str | None) -> CandidateResult:
+    """The row of a model that is out: over a bound, or its training failed."""
+    return CandidateResult(
+        model=model.spec.name,
+        architecture=ArchitectureInfo(
+            name=model.spec.name,
+            requested=model.requested,
+            num_classes=model.num_classes,
+            resolution=model.preprocessing.resolution,
+            params=cost.params,
+            small_image=model.small_image,
+        ),
+        weights=None,
+        cost=cost,
+        broken_bounds=broken_bounds(cost, budget),
+        failure=failure,
+    )

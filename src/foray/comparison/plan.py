@@ -1,0 +1,175 @@
+"""What a comparison will do, settled before anything is trained: data, variants, weights, recipe, seeds, bounds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from foray.data import Dataset, open_dataset, store_bytes
+from foray.data.storage import cache_directory
+from foray.errors import ForayError
+from foray.models import build_model
+from foray.profiling import load_profiles
+from foray.progress import SILENT, Progress
+from foray.recipes import Recipe, preset
+from foray.recipes.recipe import Protocol
+from foray.records import Budget, CostProfile, Preference
+from foray.records.quantities import format_bytes, format_seconds
+from foray.training import RunPlan, plan_run
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """One `RunPlan` a model (for the first seed) and everything the decision needs.
+
+    `profiles`: costs measured on another device, by model name; None means they are measured here.
+    `tolerance`: accuracy one is ready to lose for a lower cost, in [0, 1] (0.01 is one point).
+    """
+
+    dataset: Dataset
+    recipe: Recipe
+    models: tuple[RunPlan, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    tolerance: float
+    prefer: Preference
+    profiles: dict[str, CostProfile] | None
+
+    @property
+    def key(self) -> str:
+        """Identifies what a comparison folder is about: another data set or recipe is another comparison."""
+        about = {"dataset": self.dataset.fingerprint, "recipe": self.recipe.model_dump(mode="json")}
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+    def runs(self) -> list[RunPlan]:
+        """Every run of the comparison, model by model so that a model's cached features serve all its seeds."""
+        return [replace(model, seed=seed) for model in self.models for seed in self.seeds]
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Rows (what, value) for `--dry-run`: the plan with its time, disk and downloads."""
+        info = self.dataset.info()
+        counts = ", ".join(f"{split} {n:,}" for split, n in info.counts.items())
+        rows = [
+            ("data", f"{info.name}: {len(info.classes)} classes, {counts} images (splits {info.split_origin})"),
+            ("recipe", f"{self.recipe.protocol}, {self.recipe.epochs} epochs, batch {self.recipe.batch_size}"),
+        ]
+        for model in self.models:
+            weights = model.weights.source if model.weights else "none, trained from scratch"
+            rows.append((model.spec.name, f"{model.preprocessing.resolution} px, weights: {weights}"))
+        seeds = ", ".join(map(str, self.seeds))
+        rows.append(("runs", f"{len(self.models) * len(self.seeds)} (seeds {seeds})"))
+        rows.append(("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_directory()}"))
+        rows.append(("downloads", "none left: data and weights are on this machine"))
+        rows.append(("time", f"about {format_seconds(self.estimated_seconds())} (from one timed batch a model)"))
+        return rows
+
+    def disk_bytes(self) -> int:
+        """Size of the decode caches, bytes: one for evaluation, and one for training where images are augmented."""
+        n = len(self.dataset.samples)
+        sides = {(model.preprocessing, model.preprocessing.resolution) for model in self.models}
+        copies = 1 if self.recipe.protocol == "linear" else 2
+        return copies * sum(store_bytes(n, side) for _, side in sides)
+
+    def estimated_seconds(self) -> float:
+        """Seconds all runs will take, extrapolated from one timed forward batch a model.
+
+        `linear` sends every image through the network once and shares the features between seeds; the other
+        protocols cost about three forward passes a training step (forward, input gradient, weight gradient).
+        """
+        n_train = len(self.dataset.indices("train"))
+        n_all = len(self.dataset.samples)
+        total = 0.0
+        for model in self.models:
+            seconds = _forward_seconds_per_image(model)
+            if self.recipe.protocol == "linear":
+                total += n_all * seconds
+            else:
+                epoch = 3 * n_train + (n_all - n_train)
+                total += len(self.seeds) * self.recipe.epochs * epoch * seconds
+        return total
+
+
+def plan_comparison(
+    data: str | Path,
+    models: Sequence[str],
+    protocol: Protocol = "linear",
+    *,
+    recipe: Recipe | None = None,
+    weights: str | Path | None = None,
+    epochs: int | None = None,
+    resolution: int | None = None,
+    budget: Budget | None = None,
+    tolerance: float = 0.01,
+    prefer: Preference = "latency",
+    seeds: int = 1,
+    fold: int | None = None,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    cache_dir: Path | None = None,
+    profiles: Path | None = None,
+    progress: Progress = SILENT,
+) -> ComparisonPlan:
+    """Reads the data set, finds the weights, and settles every run. Nothing is trained.
+
+    `recipe` replaces the protocol's preset. Raises ForayError for data, models, weights or numbers that do not fit.
+    """
+    if not models:
+        raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
+    if seeds < 1:
+        raise ForayError(f"--seeds must be at least 1, not {seeds}.")
+    recipe = recipe or preset(protocol, epochs=epochs)
+    device_profiles = load_profiles(profiles) if profiles else None
+    dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
+    plans = [
+        plan_run(
+            name,
+            dataset,
+            recipe,
+            weights=weights,
+            resolution=resolution,
+            seed=0,
+            offline=offline,
+            progress=progress,
+        )
+        for name in models
+    ]
+    _require_distinct(plans)
+    return ComparisonPlan(
+        dataset=dataset,
+        recipe=recipe,
+        models=tuple(plans),
+        seeds=tuple(range(seeds)),
+        budget=budget or Budget(),
+        tolerance=tolerance,
+        prefer=prefer,
+        profiles=device_profiles,
+    )
+
+
+def _require_distinct(plans: Sequence[RunPlan]) -> None:
+    seen: dict[str, str] = {}
+    for plan in plans:
+        name = plan.spec.name
+        if name in seen:
+            raise ForayError(
+                f"{plan.requested} and {seen[name]} are both {name} with these weights. Name each model once."
+            )
+        seen[name] = plan.requested
+
+
+def _forward_seconds_per_image(model: RunPlan, batch_size: int = 8) -> float:
+    network = build_model(model.spec, num_classes=model.num_classes, small_image=model.small_image).eval()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    side = model.preprocessing.resolution
+    images = torch.zeros(batch_size, 3, side, side).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        network(images)
+        start = time.perf_counter()
+        network(images)
+    return (time.perf_counter() - start) / batch_size
