@@ -13,6 +13,7 @@ from foray.specs.preprocessing import Preprocessing
 
 Activation = Literal["relu", "relu6", "silu", "hard_swish"]
 Padding = Literal["symmetric", "same"]
+Initialization = Literal["efficientnet", "mobilenet"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Conv:
 class DepthwiseSeparable:
     """MobileNetV1 block: depthwise k x k, BN, activation; pointwise 1 x 1, BN, activation (arXiv:1704.04861, Table 1).
 
-    Also EfficientNet's first stage with `pointwise_activation=False` is written as `InvertedResidual` with ratio 1.
+    No skip connection. Blocks whose pointwise convolution is linear (the first stages of MobileNetV2 and EfficientNet)
+    are `InvertedResidual` with ratio 1.
     """
 
     out_channels: int
@@ -72,7 +74,10 @@ Stage = DepthwiseSeparable | InvertedResidual | FusedInvertedResidual
 
 @dataclass(frozen=True)
 class Published:
-    """Numbers others printed, with where they stand. `params` and `macs` are for 1000 classes at native resolution."""
+    """Numbers others printed, with where they stand. `params` and `macs` are for 1000 classes at native resolution.
+
+    `params` is exact (trainable ones). `macs` is as exact as its source: papers print two or three figures.
+    """
 
     params: int
     source: str
@@ -86,7 +91,8 @@ class ArchSpec:
 
     `head`: the last convolution before pooling (None: pooling follows the last stage, as in MobileNetV1).
     `bn_momentum` in PyTorch's convention (1 - the framework's decay). `dropout`: before the classifier.
-    `stochastic_depth_prob`: of the last block, growing linearly from 0 with depth.
+    `stochastic_depth_prob` p: block b of N (from 0) is skipped with probability p * b / N (`drop_connect_rate` of the
+    EfficientNet authors). `initialization`: whose rule for fresh weights, see foray.models.initialization.
     """
 
     name: str
@@ -96,6 +102,7 @@ class ArchSpec:
     stages: tuple[Stage, ...]
     head: Conv | None
     activation: Activation
+    initialization: Initialization
     preprocessing: Preprocessing
     padding: Padding = "symmetric"
     bn_eps: float = 1e-5
