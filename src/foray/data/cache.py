@@ -1,0 +1,199 @@
+"""The decode cache: every image is decoded and resized once, into a memory-mapped uint8 file.
+
+    <cache>/decoded/<purpose>-<side>px-<key>/pixels.u8    (N, side, side, 3) uint8, in the order of dataset.samples
+                                             index.json   written last: without it the pixels do not count
+
+The key is a SHA-256 over the content hashes of the samples in order, what is done to their pixels, the version of
+Pillow and of this format; labels, splits, mean and deviation are not part of it, so folds and networks share a store.
+One process builds a store at a time, a second waits and then uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+
+from foray.data.dataset import Dataset, ImageArray, Sample
+from foray.data.decoding import Target, decode_into, reserve
+from foray.data.images import UnreadableImagesError
+from foray.data.storage import cache_directory, require_free_space
+from foray.errors import DataError, RunError
+from foray.progress import SILENT, Progress
+from foray.records.files import atomic_writer
+from foray.records.lock import folder_lock
+from foray.records.record import Record
+from foray.specs.preprocessing import Preprocessing
+
+FORMAT_VERSION = 1
+_PIXELS = "pixels.u8"
+_INDEX = "index.json"
+_FOREVER = -1.0
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStore:
+    """Decoded images in dataset order: `pixels` uint8 (N, side, side, 3), a read-only map of `path`; `labels` (N,)."""
+
+    pixels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def side(self) -> int:
+        """Side of the squares, pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the pixels on disk and, once read, in the page cache."""
+        return self.pixels.nbytes
+
+
+class StoreIndex(Record):
+    """index.json: what lies beside it."""
+
+    format_version: int
+    key: str
+    shape: tuple[int, int, int, int]
+    pillow: str
+
+
+def store_bytes(n_images: int, side: int) -> int:
+    """Bytes that `n_images` squares of `side` pixels take on disk."""
+    return n_images * side * side * 3
+
+
+def decode_for_evaluation(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    *,
+    cache_dir: Path | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> ImageStore:
+    """All images as the network sees them in evaluation: (N, R, R, 3), `prepare` of a full decode.
+
+    `cache_dir`: in place of `cache_directory()`; `workers`: threads, by default one a core. Raises
+    UnreadableImagesError naming what cannot be read, and DiskFullError; neither leaves a file behind.
+    """
+    return _store(dataset, "evaluation", Target(preprocessing, draft=False), cache_dir, workers, progress)
+
+
+def decode_for_training(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    *,
+    margin: float = 1.0,
+    cache_dir: Path | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> ImageStore:
+    """All images with the margin that random crops need: (N, M, M, 3), M = max(resize_side, round(margin x R)).
+
+    By default the store holds the whole short side at the scale that evaluation crops from (224 px of 256 at
+    crop_pct 0.875), so the centre crop of a stored image is the evaluation image, but for large JPEGs, which are
+    decoded at reduced size here (`read_image`). Of the long side the middle M pixels are kept. Arguments and errors
+    as for `decode_for_evaluation`.
+    """
+    side = training_side(preprocessing, margin)
+    square = replace(preprocessing, resolution=side, crop_pct=1.0)
+    return _store(dataset, "training", Target(square, draft=True), cache_dir, workers, progress)
+
+
+def training_side(preprocessing: Preprocessing, margin: float = 1.0) -> int:
+    """Side M of the squares `decode_for_training` stores, pixels."""
+    return max(preprocessing.resize_side, round(margin * preprocessing.resolution))
+
+
+def _store(
+    dataset: Dataset, purpose: str, target: Target, cache_dir: Path | None, workers: int | None, progress: Progress
+) -> ImageStore:
+    if not dataset.samples:
+        raise DataError(f"{dataset.name} holds no images.")
+    key = _key(dataset, target)
+    folder = (cache_dir or cache_directory()) / "decoded" / f"{purpose}-{target.side}px-{key[:20]}"
+    index = StoreIndex(
+        format_version=FORMAT_VERSION,
+        key=key,
+        shape=(len(dataset.samples), target.side, target.side, 3),
+        pillow=PIL.__version__,
+    )
+    if not _is_complete(folder, index):
+        with _only_builder(folder, progress):
+            if not _is_complete(folder, index):  # the other process may have finished it
+                _build(folder, index, dataset, target, workers, progress)
+    pixels = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=index.shape)
+    return ImageStore(pixels, dataset.labels, folder / _PIXELS)
+
+
+def _build(
+    folder: Path, index: StoreIndex, dataset: Dataset, target: Target, workers: int | None, progress: Progress
+) -> None:
+    for leftover in (folder / _INDEX, *folder.glob(f".{_PIXELS}.*"), *folder.glob(f".{_INDEX}.*")):
+        leftover.unlink(missing_ok=True)  # the lock is ours, so these are of a process that was killed
+    n = len(dataset.samples)
+    size_bytes = store_bytes(n, target.side)
+    what = f"Caching {n:,} images at {target.side} x {target.side} pixels"
+    progress.note(f"{what}: {size_bytes / 1e6:,.1f} MB in {folder}")
+    require_free_space(folder, size_bytes, what)
+    with atomic_writer(folder / _PIXELS) as stream, progress.task("Decoding images", n) as task:
+        reserve(stream.fileno(), size_bytes)
+        unreadable = decode_into(stream.fileno(), dataset.samples, target, workers=workers, task=task)
+        if unreadable:
+            raise UnreadableImagesError(unreadable)
+    index.save(folder / _INDEX)
+
+
+@contextmanager
+def _only_builder(folder: Path, progress: Progress) -> Iterator[None]:
+    """Holds the folder's lock, waiting for another process as long as it takes."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folder_lock(folder))
+        except RunError:
+            progress.note(f"Waiting for {folder}: another process is decoding the same images into it.")
+            stack.enter_context(folder_lock(folder, wait_seconds=_FOREVER))
+        yield
+
+
+def _is_complete(folder: Path, expected: StoreIndex) -> bool:
+    try:
+        found = StoreIndex.load(folder / _INDEX)
+        size_bytes = (folder / _PIXELS).stat().st_size
+    except (RunError, OSError):
+        return False
+    return found == expected and size_bytes == store_bytes(expected.shape[0], expected.shape[1])
+
+
+def _key(dataset: Dataset, target: Target) -> str:
+    pixels = {name: value for name, value in asdict(target.preprocessing).items() if name not in ("mean", "std")}
+    what = {"format": FORMAT_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels}
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
+    for sample in dataset.samples:
+        digest.update(b"\n" + _content(sample).encode())
+    return digest.hexdigest()
+
+
+def _content(sample: Sample) -> str:
+    """The sample's content hash; of a file that cannot be read its path, since decoding it will fail with a reason."""
+    if sample.content:
+        return sample.content
+    if isinstance(sample.image, ImageArray):
+        pixels = np.ascontiguousarray(sample.image.pixels)
+        return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    try:
+        with sample.image.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return str(sample.image.path)

@@ -1,0 +1,131 @@
+"""Encoded images into one open file, many at a time. Pillow only, no torch.
+
+Threads, not processes: Pillow releases the interpreter lock while it decodes and resizes, so two threads keep two
+cores busy, without start-up, without copies between processes, and with nothing to clean up after Ctrl-C. Every image
+is written at its own offset with pwrite: memory holds one image a thread, and a full disk is an error instead of the
+SIGBUS that a memory map would die of.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from foray.data.dataset import ImageArray, Sample
+from foray.data.images import ImageReadError, read_image
+from foray.data.preprocessing import prepare
+from foray.errors import DiskFullError
+from foray.progress import Task
+from foray.specs.preprocessing import Preprocessing
+
+_IMAGES_IN_FLIGHT = 64  # per thread; what Ctrl-C or an error leaves undone is bounded by it
+
+
+@dataclass(frozen=True)
+class Target:
+    """What every image becomes: the pixels of `preprocessing`; `draft`: JPEGs may be decoded at reduced size."""
+
+    preprocessing: Preprocessing
+    draft: bool
+
+    @property
+    def side(self) -> int:
+        """Side of the stored square, pixels."""
+        return self.preprocessing.resolution
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one stored image."""
+        return self.side * self.side * 3
+
+
+def decode(sample: Sample, target: Target) -> npt.NDArray[np.uint8]:
+    """One sample as uint8 (side, side, 3). Raises ImageReadError."""
+    if isinstance(sample.image, ImageArray):
+        image = Image.fromarray(sample.image.pixels)
+    else:
+        draft_side = target.preprocessing.resize_side if target.draft else None
+        image = read_image(sample.image.path, draft_side=draft_side)
+    return prepare(image, target.preprocessing)
+
+
+def decode_into(
+    descriptor: int, samples: Sequence[Sample], target: Target, *, workers: int | None, task: Task
+) -> dict[str, str]:
+    """Writes sample i at byte i * image_bytes of the open file. Returns why samples are unreadable, by id.
+
+    `workers`: threads, by default one a core. Raises DiskFullError, or the OSError of the write.
+    """
+
+    def store(position: int) -> str | None:
+        try:
+            pixels = decode(samples[position], target)
+        except ImageReadError as error:
+            return error.reason
+        _write_at(descriptor, pixels, position * target.image_bytes)
+        return None
+
+    reasons: dict[str, str] = {}
+    workers = workers or available_cores()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="foray-decode")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+            for start in range(0, len(samples), workers * _IMAGES_IN_FLIGHT):
+                positions = range(start, min(start + workers * _IMAGES_IN_FLIGHT, len(samples)))
+                for position, reason in zip(positions, pool.map(store, positions), strict=True):
+                    if reason is not None:
+                        reasons[samples[position].id] = reason
+                    task.advance()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return reasons
+
+
+def reserve(descriptor: int, size_bytes: int) -> None:
+    """Allocates the blocks of an open file now, so that a full disk is found at once. Raises DiskFullError."""
+    if size_bytes == 0 or not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            return  # the file system cannot reserve; the writes will tell
+        raise _room_error(error) from error
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> None:
+    rest = memoryview(pixels.tobytes())
+    try:
+        while rest:
+            written = os.pwrite(descriptor, rest, offset)
+            rest, offset = rest[written:], offset + written
+    except OSError as error:
+        raise _room_error(error) from error
+
+
+def _room_error(error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(
+            "The disk is full while caching decoded images. Free some room, or set FORAY_CACHE to a folder on "
+            "another disk, and run the same command again."
+        )
+    if error.errno == errno.EFBIG:
+        return DiskFullError(
+            "The cache of decoded images is larger than a file may be here (ulimit -f, or the file system's limit). "
+            "Raise the limit, or set FORAY_CACHE to a folder on another disk."
+        )
+    return error
