@@ -1,0 +1,51 @@
+# make demo | test | lint | bench | clean: each works on a fresh machine that has python3 (3.11 or newer), make and pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+PINS := pyproject.toml constraints.txt
+
+.PHONY: help demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    compare three small networks on built-in images, then open demo/report.html"
+	@echo "make test    run the whole test suite"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   measure speed and memory against the peers (hours where they train)"
+	@echo "make clean   remove .venv, demo/ and caches of tools"
+
+demo: $(VENV)/.installed
+	$(BIN)/foray compare digits --protocol scratch --models mobilenet_v1_x0.25,mobilenet_v2_x0.5,efficientnet_b0 \
+		--epochs 6 --tolerance 1pt --prefer latency --out demo
+
+test: $(VENV)/.installed-for-tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-for-tests
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("foray needs Python 3.11 or newer; this is " \
+		+ sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created $(PINS)
+	$(PIP) -e '.[openvino]'
+	@touch $@
+
+# The peers are installed without dependencies: torchvision pins one torch build, timm asks for torchvision.
+$(VENV)/.installed-for-tests: $(VENV)/.created $(PINS)
+	$(PIP) -e '.[dev,openvino]' pyyaml
+	$(PIP) --no-deps timm torchvision
+	@touch $@ $(VENV)/.installed

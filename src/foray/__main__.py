@@ -1,0 +1,5 @@
+"""`python -m foray`."""
+
+from foray.cli.main import main
+
+main()

@@ -1,0 +1,87 @@
+"""`foray compare`: which of these models to ship."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foray.cli import options
+
+
+def compare(
+    data: options.Data,
+    models: Annotated[
+        str,
+        typer.Option("--models", metavar="NAME,NAME", show_default=False, help="Models, as `foray models` lists them."),
+    ],
+    protocol: Annotated[options.Protocol, typer.Option(help="How the models are trained.")] = "linear",
+    weights: options.WeightsFrom = None,
+    epochs: options.Epochs = None,
+    resolution: options.Resolution = None,
+    max_params: Annotated[str | None, typer.Option(metavar="6M", help="Budget: parameters.")] = None,
+    max_macs: Annotated[str | None, typer.Option(metavar="500M", help="Budget: multiply-accumulates an image.")] = None,
+    max_latency: Annotated[str | None, typer.Option(metavar="30ms", help="Budget: median latency at batch 1.")] = None,
+    max_memory: Annotated[str | None, typer.Option(metavar="60MB", help="Budget: peak memory of inference.")] = None,
+    max_file: Annotated[str | None, typer.Option(metavar="20MB", help="Budget: size of the weights file.")] = None,
+    tolerance: Annotated[
+        str, typer.Option(metavar="1pt", help="Accuracy, in points, you would give for a lower cost.")
+    ] = "1pt",
+    prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Runs a model, with seeds 0 to N-1.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
+    ] = False,
+    profiles: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Costs measured on another device (device.json).")
+    ] = None,
+    fold: options.Fold = None,
+    data_dir: options.DataDir = None,
+    offline: options.Offline = False,
+    skip_unreadable: options.SkipUnreadable = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
+) -> None:
+    """Train and measure models on your images; say which to ship, and how sure that is."""
+    options.limit_threads(threads)
+    from foray.cli.progress import terminal_progress
+    from foray.cli.tables import print_comparison, print_rows
+    from foray.comparison import compare as run_comparison
+    from foray.comparison import plan_comparison
+    from foray.records import Budget
+    from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms, parse_points
+
+    budget = Budget(
+        max_params=parse_count(max_params, "--max-params") if max_params else None,
+        max_macs=parse_count(max_macs, "--max-macs") if max_macs else None,
+        max_latency_ms=parse_duration_ms(max_latency, "--max-latency") if max_latency else None,
+        max_memory_bytes=parse_bytes(max_memory, "--max-memory") if max_memory else None,
+        max_file_bytes=parse_bytes(max_file, "--max-file") if max_file else None,
+    )
+    points = parse_points(tolerance, "--tolerance")
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    with terminal_progress() as progress:
+        if dry_run:
+            plan = plan_comparison(
+                data, names, protocol, weights=weights, epochs=epochs, resolution=resolution, budget=budget,
+                tolerance=points, prefer=prefer, seeds=seeds, fold=fold, data_dir=data_dir, offline=offline,
+                cache_dir=cache_dir, profiles=profiles, progress=progress,
+            )  # fmt: skip
+            print_rows(plan.describe())
+            return
+        comparison = run_comparison(
+            data, names, protocol, weights=weights, epochs=epochs, resolution=resolution, budget=budget,
+            tolerance=points, prefer=prefer, seeds=seeds, out=out, fold=fold, data_dir=data_dir, offline=offline,
+            cache_dir=cache_dir, profiles=profiles, skip_unreadable=skip_unreadable, device=device, workers=workers,
+            threads=threads, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
+        )  # fmt: skip
+    print_comparison(comparison)
+    print(f"\nReport: {out / 'report.html'}")
+    if comparison.decision.outcome == "nobody_in_budget":
+        raise typer.Exit(1)

@@ -1,0 +1,37 @@
+"""`foray data inspect`: what is in a data set, before anything is trained on it."""
+
+from __future__ import annotations
+
+import typer
+
+from foray.cli import options
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at data sets.")
+
+
+@app.callback()
+def _data() -> None:
+    pass
+
+
+@app.command("inspect")
+def inspect(
+    data: options.Data,
+    as_json: options.AsJson = False,
+    fold: options.Fold = None,
+    data_dir: options.DataDir = None,
+    offline: options.Offline = False,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
+) -> None:
+    """Show counts, sizes, imbalance, unreadable files and duplicates by name, licence."""
+    from foray.cli.progress import terminal_progress
+    from foray.cli.tables import print_audit
+    from foray.data import inspect_dataset, open_dataset
+
+    with terminal_progress() as progress:
+        dataset = open_dataset(
+            data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress
+        )
+        audit = inspect_dataset(dataset, progress=progress)
+    print(audit.model_dump_json(indent=1)) if as_json else print_audit(dataset, audit)

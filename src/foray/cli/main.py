@@ -1,0 +1,76 @@
+"""`foray VERB ...`: collects the verbs and turns errors into one message and an exit status.
+
+Exit status: 0 done; 1 compared, but no model keeps the budget; 2 something in what was given is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from foray import __version__
+from foray.cli import compare, data, evaluate, models, predict, report, train
+from foray.errors import ForayError
+
+
+class Verbs(TyperGroup):
+    """Runs a verb. Mistakes of the user end as one message; FORAY_DEBUG=1 shows where they were raised."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ForayError as error:
+            if os.environ.get("FORAY_DEBUG"):
+                raise
+            print(f"foray: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            print("\nInterrupted. What is finished is kept: run the same command again to go on.", file=sys.stderr)
+            raise SystemExit(130) from None
+
+
+app = typer.Typer(
+    name="foray",
+    cls=Verbs,
+    rich_markup_mode=None,  # plain help: 80 columns anywhere, and rich is not imported for it
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("compare", short_help="Compare models on your images: which to ship, how sure.")(compare.compare)
+app.command("train", short_help="Train one model and score it on test.")(train.train)
+app.command("evaluate", short_help="Score a trained run on one split.")(evaluate.evaluate)
+app.command("predict", short_help="Classify images with a trained run.")(predict.predict)
+app.command("models", short_help="List the models and what they cost.")(models.models)
+app.add_typer(data.app, name="data")
+app.command("report", short_help="Write the report of a comparison again.")(report.report)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"foray {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _foray(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Which efficient CNN should I ship for my images, under my budget, on this device, and how sure are we?
+
+    Start with: foray compare DATA --models mobilenet_v2,efficientnet_b0 --weights hub
+    """
+
+
+def main() -> None:
+    """Entry point of the `foray` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="replace")  # a file name the terminal cannot spell must not end a run
+    app(prog_name="foray")

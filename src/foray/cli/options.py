@@ -1,0 +1,69 @@
+"""Arguments and options that several verbs share, each declared once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+# Repeated from foray.recipes and foray.records, whose import costs too much for --help; a test holds them together.
+Protocol = Literal["scratch", "linear", "finetune"]
+Preference = Literal["latency", "macs", "params", "memory", "file"]
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="Folder of class folders (with or without train/val/test), a .zip or .tar of one, a .csv of "
+        "path,label[,split][,group], or a name: digits, cifar10, cifar100, rock_paper_scissors, plant_seedlings, "
+        "deepweeds, imagenet.",
+    ),
+]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", show_default=False, help="Folder of a finished run, as train and compare name.")
+]
+WeightsFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="DIR|hub",
+        help="Pretrained weights: a folder in timm's layout, a folder of such folders, a hub id (timm/...), or hub.",
+    ),
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Epochs instead of the protocol's.")]
+Resolution = Annotated[
+    int | None,
+    typer.Option("--resolution", min=8, metavar="PX", help="Input side for scratch; pretrained weights bring theirs."),
+]
+Fold = Annotated[
+    int | None, typer.Option("--fold", min=0, metavar="K", help="Fold of a data set with official folds (deepweeds).")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where a copy of the named data set already lies.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Download nothing: use what is on this machine.")]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option("--cache-dir", metavar="DIR", help="Decoded images and downloads ($FORAY_CACHE, ~/.cache/foray)."),
+]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, named in the report, and go on.")
+]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where networks are trained.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, metavar="N", help="Processes that decode images (default: cores).")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, metavar="N", help="Threads for training and timing (default: cores).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def limit_threads(threads: int | None) -> None:
+    """Makes every numeric library of this process use `threads`; call before torch and numpy are imported."""
+    if threads is not None:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[name] = str(threads)

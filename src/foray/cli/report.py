@@ -1,0 +1,24 @@
+"""`foray report`: the report of a comparison, written again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="Folder of a comparison (its --out).")
+    ],
+) -> None:
+    """Write report.html, table.md, table.csv and figures of a finished comparison again."""
+    from foray.cli.tables import print_comparison
+    from foray.records import Comparison
+    from foray.report import write_report
+
+    comparison = Comparison.load(folder / "comparison.json")
+    path = write_report(folder)
+    print_comparison(comparison)
+    print(f"\nReport: {path}")

@@ -1,0 +1,150 @@
+"""Results on stdout: tables that fit 80 columns, without control codes where stdout is not a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from foray.records import CandidateResult, Comparison, Estimate, Metrics, RunRecord
+from foray.records.quantities import format_count, format_seconds
+
+if TYPE_CHECKING:
+    from foray.training import Prediction
+
+_SHOWN_CLASSES = 30
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+    """Prints a table whose first `left` columns are flush left and whose other columns, numbers, are flush right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
+
+
+def print_rows(rows: Sequence[tuple[str, str]]) -> None:
+    """Prints (what, value) pairs below each other, long values folded within their column."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for what, value in rows:
+        table.add_row(Text(what), Text(value))
+    Console(highlight=False).print(table)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The verdict, then a row a model: accuracy on the selection split and on test, with 95 % intervals, and costs."""
+    Console(highlight=False).print(Text(comparison.decision.sentence))
+    print()
+    split = comparison.decision.selection_split.replace("_", " ")
+    print_table(
+        ["model", f"{split} %", "test %", "95 %", "p50 ms", "MACs", "params", "verdict"],
+        [_comparison_row(comparison, candidate) for candidate in comparison.candidates],
+    )
+
+
+def _comparison_row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
+    cost = candidate.cost
+    return [
+        candidate.model,
+        percent(candidate.selection.value) if candidate.selection else "-",
+        percent(candidate.test.value) if candidate.test else "-",
+        _interval(candidate.test) if candidate.test else "-",
+        "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}",
+        format_count(cost.macs),
+        format_count(cost.params),
+        _standing(comparison, candidate),
+    ]
+
+
+def _standing(comparison: Comparison, candidate: CandidateResult) -> str:
+    if candidate.failure:
+        return "failed"
+    if candidate.broken_bounds:
+        return "over " + ", ".join(bound.bound for bound in candidate.broken_bounds)
+    if candidate.model == comparison.decision.pick:
+        return "ship"
+    for pair in comparison.decision.pairs:
+        if pair.candidate == candidate.model:
+            return pair.status.replace("_", " ")
+    return "best" if candidate.model == comparison.decision.best else ""
+
+
+def print_run(record: RunRecord, folder: Path, data: str) -> None:
+    """Test accuracy with its interval, what it took, and the commands that use the run."""
+    test = record.metrics["test"]
+    print(f"{record.architecture.name}: test accuracy {_accuracy(test.top1)}, macro-F1 {percent(test.macro_f1)} %")
+    if record.total_seconds is not None:
+        print(f"Trained in {format_seconds(record.total_seconds)} on {record.device} ({record.train_precision}).")
+    for note in record.notes:
+        print(f"Note: {note}")
+    print(f"\nRun: {folder}")
+    print(f"  foray evaluate {folder} {data}")
+    print(f"  foray predict {folder} image.jpg")
+
+
+def print_metrics(metrics: Metrics) -> None:
+    """Accuracy with its interval, the classes from the least recalled on, and the commonest confusions."""
+    print(f"{metrics.split}: accuracy {_accuracy(metrics.top1)}, macro-F1 {percent(metrics.macro_f1)} %")
+    if metrics.top5:
+        print(f"top-5: {_accuracy(metrics.top5)}")
+    ranked = sorted(metrics.per_class, key=lambda row: row.recall.value if row.recall else 2.0)
+    print_table(
+        ["class", "images", "recall %", "95 %", "precision %", "F1 %"],
+        [
+            [
+                row.name,
+                str(row.n),
+                percent(row.recall.value) if row.recall else "-",
+                _interval(row.recall) if row.recall else "-",
+                percent(row.precision),
+                percent(row.f1),
+            ]
+            for row in ranked[:_SHOWN_CLASSES]
+        ],
+    )
+    if len(ranked) > _SHOWN_CLASSES:
+        print(f"... and {len(ranked) - _SHOWN_CLASSES} classes with a higher recall (all of them with --json)")
+    names = [row.name for row in metrics.per_class]
+    confusions = [
+        (n, names[i], names[j]) for i, row in enumerate(metrics.confusion) for j, n in enumerate(row) if n and i != j
+    ]
+    for n, label, predicted in sorted(confusions, key=lambda confusion: -confusion[0])[:5]:
+        print(f"{n} x {label} taken for {predicted}")
+
+
+def print_predictions(predictions: Sequence[Prediction]) -> None:
+    """A row an image: its most probable class and the runners-up."""
+    print_table(
+        ["image", "class", "%", "then"],
+        [
+            [
+                str(prediction.path),
+                prediction.label,
+                percent(prediction.probability),
+                ", ".join(f"{label} {percent(probability)}" for label, probability in prediction.top[1:3]),
+            ]
+            for prediction in predictions
+        ],
+        left=2,
+    )
+
+
+def percent(value: float | None) -> str:
+    """A proportion in [0, 1] as per cent with one decimal; - where it was not measured."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{percent(estimate.low)}-{percent(estimate.high)}"
+
+
+def _accuracy(estimate: Estimate) -> str:
+    interval = f"{100 * estimate.confidence:.0f} % interval {percent(estimate.low)} to {percent(estimate.high)}"
+    return f"{percent(estimate.value)} % ({interval}, n = {estimate.n:,})"

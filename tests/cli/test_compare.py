@@ -1,0 +1,153 @@
+"""`foray compare` from end to end on a folder of painted images, and everything that can be wrong with what it is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from foray.records import Comparison, RunRecord, folder_lock
+
+from .conftest import PER_CLASS, TINY, Cli, Finished, command, environment
+
+
+def test_verdict_table_and_report(comparison: Finished) -> None:
+    record = Comparison.load(comparison.out / "comparison.json")
+    lines = comparison.done.stdout.splitlines()
+    assert " ".join(record.decision.sentence.split()) in " ".join(comparison.done.stdout.split())
+    for candidate in record.candidates:
+        assert any(line.startswith(candidate.model) for line in lines)
+    assert lines[-1] == f"Report: {comparison.out / 'report.html'}"
+    assert (comparison.out / "report.html").stat().st_size > 0
+    assert record.decision.pick in {candidate.model for candidate in record.candidates}
+    assert record.command.startswith("foray compare ")
+
+
+def test_every_image_is_in_one_split(comparison: Finished) -> None:
+    counts = Comparison.load(comparison.out / "comparison.json").dataset.counts
+    assert sum(counts.values()) == 3 * PER_CLASS
+    assert all(counts[split] > 0 for split in ("train", "val", "test"))
+
+
+def test_output_to_a_file_has_no_control_codes_and_80_columns(comparison: Finished) -> None:
+    assert "\x1b" not in comparison.done.stdout + comparison.done.stderr
+    assert "\r" not in comparison.done.stdout + comparison.done.stderr
+    table = [line for line in comparison.done.stdout.splitlines() if not line.startswith("Report: ")]
+    assert max(map(len, table)) <= 80
+
+
+def test_same_command_again_trains_nothing(comparison: Finished, images: Path, cli: Cli) -> None:
+    before = {path: path.stat().st_mtime_ns for path in comparison.out.glob("runs/*/best.safetensors")}
+    assert before
+    again = cli("compare", images, *TINY, "--out", comparison.out)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in comparison.out.glob("runs/*/best.safetensors")} == before
+
+
+def test_report_verb_writes_the_report_again(comparison: Finished, cli: Cli) -> None:
+    report = comparison.out / "report.html"
+    report.unlink()
+    done = cli("report", comparison.out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"Report: {report}"
+    assert report.stat().st_size > 0
+
+
+def test_budget_nobody_meets(images: Path, cli: Cli, tmp_path: Path) -> None:
+    done = cli("compare", images, *TINY, "--max-params", "1k", "--out", "none")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count("over params") == 2
+    record = Comparison.load(tmp_path / "none" / "comparison.json")
+    assert record.decision.outcome == "nobody_in_budget"
+    assert record.decision.pick is None
+    assert not list((tmp_path / "none").glob("runs/*/best.safetensors")), "a model over the budget was trained"
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(images: Path, cli: Cli, tmp_path: Path) -> None:
+    done = cli("compare", images, *TINY, "--seeds", "2", "--out", "planned", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for word in ("3 classes", "mobilenet_v1_x0.25", "mobilenet_v2_x0.25", "2 epochs", "seeds 0, 1", "disk", "time"):
+        assert word in done.stdout
+    assert not (tmp_path / "planned").exists()
+
+
+def test_another_comparison_is_not_overwritten(comparison: Finished, cli: Cli) -> None:
+    before = (comparison.out / "comparison.json").read_bytes()
+    done = cli("compare", "digits", *TINY, "--out", comparison.out)
+    assert done.returncode == 2
+    assert "--out" in done.stderr
+    assert (comparison.out / "comparison.json").read_bytes() == before
+
+
+def test_two_runs_in_one_folder(images: Path, cli: Cli, tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "busy"):
+        done = cli("compare", images, *TINY, "--out", "busy")
+    assert done.returncode == 2
+    assert "Another comparison is using busy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_model_names_the_nearest(images: Path, cli: Cli) -> None:
+    done = cli("compare", images, "--models", "mobilenetv2,efficientnet_b0", "--protocol", "scratch")
+    assert done.returncode == 2
+    assert "'mobilenetv2'" in done.stderr
+    assert "mobilenet_v2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_linear_needs_weights(images: Path, cli: Cli) -> None:
+    done = cli("compare", images, "--models", "mobilenet_v2", "--protocol", "linear")
+    assert done.returncode == 2
+    assert "--weights" in done.stderr
+
+
+@pytest.mark.parametrize("make", [lambda folder: folder.mkdir(), lambda folder: None], ids=["empty", "missing"])
+def test_data_that_is_not_there(make: object, cli: Cli, tmp_path: Path) -> None:
+    make(tmp_path / "photos")
+    done = cli("compare", "photos", *TINY)
+    assert done.returncode == 2
+    assert "photos" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_and_the_same_command_goes_on(images: Path, cli_cache: Path, tmp_path: Path) -> None:
+    """Interrupted in the middle of training, the run keeps its epochs; the second start ends it without doing them again."""
+    epochs = 40
+    arguments = ("compare", images, "--protocol", "scratch", "--models", "mobilenet_v1_x0.25", "--epochs", epochs)
+    out = tmp_path / "out"
+    env = environment(cli_cache)
+    process = subprocess.Popen(
+        command(*arguments, "--out", out),
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not any(path.read_text(encoding="utf-8").count("\n") >= 3 for path in out.glob("runs/*/history.jsonl")):
+        try:
+            process.wait(timeout=0.02)
+        except subprocess.TimeoutExpired:
+            continue
+        pytest.fail(f"ended before the third epoch: {process.communicate()}")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to the process and its children
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "run the same command again" in stderr
+    assert "Traceback" not in stderr
+    assert stdout == ""
+
+    (history,) = out.glob("runs/*/history.jsonl")
+    before = history.read_text(encoding="utf-8").splitlines()
+    assert 3 <= len(before) < epochs
+
+    done = subprocess.run(command(*arguments, "--out", out), env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    after = history.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["epoch"] for line in after] == list(range(json.loads(before[0])["epoch"], epochs + json.loads(before[0])["epoch"]))
+    assert after[: len(before)] == before, "finished epochs were trained again"
+    assert RunRecord.load(history.parent / "record.json").status == "done"

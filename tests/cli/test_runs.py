@@ -1,0 +1,100 @@
+"""`foray train`, `evaluate` and `predict` on a run, and `foray models`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from foray.records import RunRecord
+from foray.specs import get_spec, spec_names
+
+from .conftest import CLASSES, Cli, Finished
+
+
+def test_train_says_how_good_how_sure_and_what_next(images: Path, cli: Cli, tmp_path: Path) -> None:
+    done = cli(
+        "train", images, "--model", "mobilenet_v1_x0.25", "--protocol", "scratch", "--epochs", "1", "--seed", "3",
+        "--workers", "1", "--out", "mine",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "mine").iterdir()
+    record = RunRecord.load(folder / "record.json")
+    top1 = record.metrics["test"].top1
+    assert record.seed == 3
+    assert f"test accuracy {100 * top1.value:.1f} %" in done.stdout
+    assert f"95 % interval {100 * top1.low:.1f} to {100 * top1.high:.1f}, n = {top1.n}" in done.stdout
+    assert f"Run: mine/{folder.name}" in done.stdout
+    assert f"foray predict mine/{folder.name}" in done.stdout
+
+
+def test_evaluate_agrees_with_the_record(comparison: Finished, images: Path, cli: Cli) -> None:
+    """Scored again from the saved weights, a run gets the test accuracy its record states."""
+    record = RunRecord.load(comparison.run / "record.json").metrics["test"]
+    done = cli("evaluate", comparison.run, images, "--split", "test", "--json", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert again["n"] == record.n
+    assert again["confusion"] == record.confusion
+    assert again["loss"] == pytest.approx(record.loss, abs=1e-4)
+
+
+def test_evaluate_prints_a_row_a_class(comparison: Finished, images: Path, cli: Cli) -> None:
+    done = cli("evaluate", comparison.run, images)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("test: accuracy ")
+    for name in CLASSES:
+        assert any(line.startswith(name) for line in done.stdout.splitlines())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_predict_as_table_and_as_json(comparison: Finished, images: Path, cli: Cli) -> None:
+    picture = images / "grün" / "00.png"
+    table = cli("predict", comparison.run, picture)
+    assert table.returncode == 0, table.stderr
+    assert "00.png" in table.stdout
+
+    done = cli("predict", comparison.run, picture, images / "blue" / "01.png", "--json")
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)
+    assert first["path"] == str(picture)
+    assert first["label"] in CLASSES
+    assert sum(probability for _, probability in first["top"]) == pytest.approx(1.0, abs=1e-3)
+    assert second["top"][0][1] == second["probability"]
+
+
+def test_predict_on_what_is_no_image(comparison: Finished, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("not an image", encoding="utf-8")
+    for name in ("notes.jpg", "nowhere.jpg"):
+        done = cli("predict", comparison.run, name)
+        assert done.returncode == 2
+        assert name in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_no_run(cli: Cli, tmp_path: Path) -> None:
+    for verb in (("evaluate", tmp_path, "digits"), ("predict", tmp_path, "image.jpg")):
+        done = cli(*verb)
+        assert done.returncode == 2
+        assert str(tmp_path) in done.stderr.replace("\n", "")
+        assert "Traceback" not in done.stderr
+
+
+def test_models_as_json_hold_the_published_counts(cli: Cli) -> None:
+    done = cli("models", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert list(rows) == spec_names()
+    assert rows["efficientnet_b0"]["params"] == 5_288_548
+    assert rows["mobilenet_v2"]["params"] == 3_504_872
+    assert rows["mobilenet_v2"]["macs"] == 300_774_272
+    assert rows["mobilenet_v2"]["top1"] == get_spec("mobilenet_v2").published.top1
+
+
+def test_models_as_table(cli: Cli) -> None:
+    done = cli("models")
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    row = next(line for line in done.stdout.splitlines() if line.startswith("mobilenet_v2 "))
+    assert row.split()[1:4] == ["3.50M", "301M", "224"]

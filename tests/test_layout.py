@@ -1,0 +1,183 @@
+"""The architecture holds: who may import whom, what works without torch, how large a module may grow."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import foray
+
+SOURCE = Path(foray.__file__).parent
+EVERYWHERE = {"errors", "progress"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "progress": set(),
+    "specs": set(),
+    "recipes": set(),
+    "records": {"specs"},
+    "statistics": set(),
+    "models": {"specs", "records"},
+    "data": {"specs", "recipes", "records"},
+    "training": {"specs", "models", "data", "recipes", "records", "statistics"},
+    "profiling": {"specs", "models", "records", "statistics"},
+    "decision": {"records", "statistics"},
+    "comparison": {
+        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision", "report",
+    },
+    "report": {"records", "decision"},
+    "cli": {
+        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
+        "comparison", "report",
+    },
+}  # fmt: skip
+# Packages that keep to few third-party modules; the others may use what pyproject.toml names.
+THIRD_PARTY: dict[str, set[str]] = {
+    "errors": set(),
+    "progress": set(),
+    "specs": set(),
+    "recipes": {"pydantic"},
+    "records": {"pydantic", "filelock"},
+    "statistics": {"numpy", "scipy"},
+    "decision": {"numpy"},
+    "cli": {"typer", "rich", "torch"},
+}
+WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report"]
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def package_of(path: Path) -> str:
+    """`specs` for foray/specs/spec.py; the module's own name for a module directly under foray."""
+    parts = path.relative_to(SOURCE).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, absolute dotted name) of every import, those inside functions and for types only included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            if node.module == "foray":
+                yield from ((node.lineno, f"foray.{alias.name}") for alias in node.names)
+            else:
+                yield node.lineno, str(node.module)
+
+
+def test_imports_keep_to_the_table() -> None:
+    broken = []
+    for path in modules():
+        package = package_of(path)
+        if package in ("__init__", "__main__"):
+            continue
+        allowed = MAY_IMPORT[package] | EVERYWHERE | {package}
+        for line, name in imports_of(path):
+            root, _, rest = name.partition(".")
+            where = f"{path.relative_to(SOURCE)}:{line}: {name}"
+            if root == "foray":
+                if rest.split(".")[0] not in allowed | {"__version__"}:
+                    broken.append(where)
+            elif root not in sys.stdlib_module_names and root not in THIRD_PARTY.get(package, {root}):
+                broken.append(where)
+    assert not broken, "imports outside the table:\n" + "\n".join(broken)
+
+
+def test_every_package_is_in_the_table() -> None:
+    assert {package_of(path) for path in modules()} - {"__init__", "__main__"} <= set(MAY_IMPORT)
+
+
+def test_table_has_no_cycle() -> None:
+    left = {name: set(others) for name, others in MAY_IMPORT.items()}
+    while left:
+        leaves = [name for name, others in left.items() if not others & set(left)]
+        assert leaves, f"packages that import each other: {sorted(left)}"
+        for name in leaves:
+            del left[name]
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_light_packages_import_with_torch_absent() -> None:
+    names = [
+        ".".join(["foray", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__")
+        for path in modules()
+        if package_of(path) in WITHOUT_TORCH
+    ]
+    assert len(names) > len(WITHOUT_TORCH)
+    code = "import sys, importlib; sys.modules['torch'] = None\n"
+    code += f"for name in {names!r}: importlib.import_module(name)"
+    run_python(code)
+
+
+@pytest.mark.parametrize("statement", ["import foray", "from foray.cli.main import app"])
+def test_nothing_heavy_is_imported_early(statement: str) -> None:
+    heavy = {"torch", "numpy", "pydantic", "scipy", "sklearn", "PIL", "rich", "kornia", "huggingface_hub"}
+    assert run_python(f"{statement}\nimport sys; print(sorted({heavy!r} & set(sys.modules)))") == "[]"
+
+
+def test_every_public_name_of_foray_is_there() -> None:
+    for name in foray.__all__:
+        assert getattr(foray, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'compar'"):
+        _ = foray.compar
+
+
+def test_version_is_the_installed_one() -> None:
+    from importlib.metadata import version
+
+    assert version("foray") == foray.__version__
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of code of a function, its signature and docstring left out."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_modules_and_functions_stay_readable() -> None:
+    long = []
+    for path in modules():
+        text = path.read_text(encoding="utf-8")
+        lines = text.count("\n")
+        if lines > 320:
+            long.append(f"{path.relative_to(SOURCE)}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > 55:
+                long.append(f"{path.relative_to(SOURCE)}:{node.lineno} {node.name}: {body_lines(node)} lines")
+    assert not long, "\n".join(long)
+
+
+def test_nothing_is_called_utils() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc"}
+    assert not [path for path in modules() if vague & set(path.relative_to(SOURCE).with_suffix("").parts)]
+
+
+def test_nothing_is_unpickled() -> None:
+    """No pickle module, and torch.load only with weights_only=True."""
+    broken = []
+    for path in modules():
+        if {name for _, name in imports_of(path)} & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}:
+            broken.append(str(path))
+        for call in re.findall(r"torch\.load\([^)]*\)", path.read_text(encoding="utf-8")):
+            if "weights_only=True" not in call:
+                broken.append(f"{path}: {call}")
+    assert not broken
+
+
+def test_type_information_is_shipped() -> None:
+    assert importlib.util.find_spec("foray") is not None
+    assert (SOURCE / "py.typed").is_file()
