@@ -1,1 +1,22 @@
 """Layers, blocks, the one builder, and the import of published weights."""
+
+from foray.models.build import Network, SmallImage, build_model
+from foray.models.checkpoint import load_network_weights, save_network
+from foray.models.create import create_model
+from foray.models.fold import fold_batch_norm
+from foray.models.hub import HUB_IDS
+from foray.models.pretrained import PretrainedWeights, find_weights, load_weights
+
+__all__ = [
+    "HUB_IDS",
+    "Network",
+    "PretrainedWeights",
+    "SmallImage",
+    "build_model",
+    "create_model",
+    "find_weights",
+    "fold_batch_norm",
+    "load_network_weights",
+    "load_weights",
+    "save_network",
+]

@@ -41,11 +41,10 @@ _BASE = ArchSpec(
 
 
 class _Scaling(NamedTuple):
-    """One network of the family, as the authors released it. `resolution` in pixels."""
+    """One network of the family, as the authors released it."""
 
     width_mult: float
     depth_mult: float
-    resolution: int
     dropout: float
     params: int
 
@@ -61,15 +60,15 @@ class _Figures(NamedTuple):
 
 # fmt: off
 _SCALINGS = {
-    #                            w    d    px  drop  params
-    "efficientnet_b0": _Scaling(1.0, 1.0, 224, 0.2,  5_288_548),
-    "efficientnet_b1": _Scaling(1.0, 1.1, 240, 0.2,  7_794_184),
-    "efficientnet_b2": _Scaling(1.1, 1.2, 260, 0.3,  9_109_994),
-    "efficientnet_b3": _Scaling(1.2, 1.4, 300, 0.3, 12_233_232),
-    "efficientnet_b4": _Scaling(1.4, 1.8, 380, 0.4, 19_341_616),
-    "efficientnet_b5": _Scaling(1.6, 2.2, 456, 0.4, 30_389_784),
-    "efficientnet_b6": _Scaling(1.8, 2.6, 528, 0.5, 43_040_704),
-    "efficientnet_b7": _Scaling(2.0, 3.1, 600, 0.5, 66_347_960),
+    #                            w    d   drop  params
+    "efficientnet_b0": _Scaling(1.0, 1.0, 0.2,  5_288_548),
+    "efficientnet_b1": _Scaling(1.0, 1.1, 0.2,  7_794_184),
+    "efficientnet_b2": _Scaling(1.1, 1.2, 0.3,  9_109_994),
+    "efficientnet_b3": _Scaling(1.2, 1.4, 0.3, 12_233_232),
+    "efficientnet_b4": _Scaling(1.4, 1.8, 0.4, 19_341_616),
+    "efficientnet_b5": _Scaling(1.6, 2.2, 0.4, 30_389_784),
+    "efficientnet_b6": _Scaling(1.8, 2.6, 0.5, 43_040_704),
+    "efficientnet_b7": _Scaling(2.0, 3.1, 0.5, 66_347_960),
 }
 # torchvision's IMAGENET1K_V1 weights. MACs by torch.utils.flop_counter / 2 on torchvision's network at that resolution;
 # torchvision itself prints three decimals of the same figure in 10^9.

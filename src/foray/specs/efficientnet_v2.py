@@ -1,7 +1,8 @@
 """EfficientNetV2 (Tan & Le 2021, arXiv:2104.00298).
 
 B0 is the small network of the authors' release (`v2_base_block` in automl/efficientnetv2/effnetv2_configs.py) and of
-Keras (`DEFAULT_BLOCKS_ARGS["efficientnetv2-b0"]`); the paper's tables begin with S. torchvision has no B0: the plain name follows its EfficientNetV2 conventions (BN eps 1e-3, momentum 0.1).
+Keras (`DEFAULT_BLOCKS_ARGS["efficientnetv2-b0"]`); the paper's tables begin with S. torchvision has no B0: the plain
+name follows its EfficientNetV2 conventions (BN eps 1e-3, momentum 0.1).
 """
 
 from __future__ import annotations

@@ -1,0 +1,104 @@
+"""The one builder: a table in, a network out. Weights are a matter of their own and never change the graph."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from foray.models.blocks import build_block
+from foray.models.initialization import initialize
+from foray.models.layers import LayerStyle
+from foray.specs import ArchSpec
+
+SmallImage = Literal["none", "stride1_stem", "upsampled"]
+
+
+class Network(nn.Module):
+    """A classifier built from `spec`.
+
+    `num_features`: length of the pooled feature vector; `num_classes`: of the logits; `small_image`: what was done for
+    small images ("stride1_stem": the stem keeps the resolution; "upsampled" leaves the graph as it is). The children
+    are `stem`, `stages` (one nn.Sequential a row of the spec), `head`, `dropout`, `classifier`, run in that order.
+    """
+
+    def __init__(
+        self,
+        spec: ArchSpec,
+        num_classes: int,
+        *,
+        dropout: float,
+        stochastic_depth_prob: float,
+        small_image: SmallImage,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.num_features = spec.num_features
+        self.num_classes = num_classes
+        self.small_image: SmallImage = small_image
+        style = LayerStyle(spec.activation, spec.padding, spec.bn_eps, spec.bn_momentum)
+        channels = spec.stem.out_channels
+        stem_stride = 1 if small_image == "stride1_stem" else spec.stem.stride
+        self.stem = style.conv(3, channels, spec.stem.kernel, stride=stem_stride)
+        self.stages = nn.Sequential()
+        num_blocks, built = sum(row.num_layers for row in spec.stages), 0
+        for row in spec.stages:
+            stage = nn.Sequential()
+            for layer in range(row.num_layers):
+                stride = row.stride if layer == 0 else 1
+                stage.append(build_block(row, channels, stride, style, stochastic_depth_prob * built / num_blocks))
+                channels, built = row.out_channels, built + 1
+            self.stages.append(stage)
+        self.head = style.conv(channels, spec.head.out_channels, spec.head.kernel) if spec.head else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(self.num_features, num_classes)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Normalised images (N, 3, H, W) to pooled features (N, num_features)."""
+        maps: Tensor = self.head(self.stages(self.stem(x)))
+        return maps.mean((2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised images (N, 3, H, W) to logits (N, num_classes)."""
+        logits: Tensor = self.classifier(self.dropout(self.forward_features(x)))
+        return logits
+
+
+def build_model(
+    spec: ArchSpec,
+    *,
+    num_classes: int = 1000,
+    dropout: float | None = None,
+    stochastic_depth_prob: float | None = None,
+    small_image: SmallImage = "none",
+    seed: int | None = None,
+) -> Network:
+    """The network of `spec` with fresh weights, drawn by its family's published rule (foray.models.initialization).
+
+    `dropout` (before the classifier) and `stochastic_depth_prob`: None takes the spec's. `small_image="stride1_stem"`
+    keeps the stem from halving the image. `seed`: the same seed gives the same weights on every device and leaves
+    torch's global generator alone; None draws from that generator. The network is made on torch's default device;
+    under `torch.device("meta")` it has shapes and no memory.
+
+    Raises ValueError for fewer than one class or a probability outside [0, 1).
+    """
+    if num_classes < 1:
+        raise ValueError(f"A network needs at least one class, not {num_classes}")
+    device = torch.get_default_device()
+    with torch.device("meta"):  # no memory is touched before the one draw of `initialize`
+        network = Network(
+            spec,
+            num_classes,
+            dropout=spec.dropout if dropout is None else dropout,
+            stochastic_depth_prob=spec.stochastic_depth_prob
+            if stochastic_depth_prob is None
+            else stochastic_depth_prob,
+            small_image=small_image,
+        )
+    if device.type == "meta":
+        return network
+    network.to_empty(device="cpu")
+    with torch.device("cpu"):
+        initialize(network, spec.initialization, None if seed is None else torch.Generator().manual_seed(seed))
+    return network.to(device)

@@ -1,0 +1,85 @@
+"""Published weights on the Hugging Face hub: which repository serves which architecture, and fetching one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foray.errors import WeightsError
+from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE
+from foray.progress import SILENT, Progress
+from foray.specs import TF_PREFIX
+
+# timm's repositories, all in its layout (github.com/huggingface/pytorch-image-models, timm/models/efficientnet.py).
+# Left out where timm publishes nothing of that variant, or only weights whose preprocessing squashes the image.
+HUB_IDS: dict[str, str] = {
+    "efficientnet_b0": "timm/efficientnet_b0.ra_in1k",
+    "efficientnet_b1": "timm/efficientnet_b1.ft_in1k",
+    "efficientnet_b2": "timm/efficientnet_b2.ra_in1k",
+    "efficientnet_b3": "timm/efficientnet_b3.ra2_in1k",
+    "efficientnet_b4": "timm/efficientnet_b4.ra2_in1k",
+    "tf_efficientnet_b0": "timm/tf_efficientnet_b0.in1k",
+    "tf_efficientnet_b1": "timm/tf_efficientnet_b1.in1k",
+    "tf_efficientnet_b2": "timm/tf_efficientnet_b2.in1k",
+    "tf_efficientnet_b3": "timm/tf_efficientnet_b3.in1k",
+    "tf_efficientnet_b4": "timm/tf_efficientnet_b4.in1k",
+    "tf_efficientnet_b5": "timm/tf_efficientnet_b5.in1k",
+    "tf_efficientnet_b6": "timm/tf_efficientnet_b6.aa_in1k",
+    "tf_efficientnet_b7": "timm/tf_efficientnet_b7.aa_in1k",
+    "tf_efficientnet_v2_b0": "timm/tf_efficientnetv2_b0.in1k",
+    "mobilenet_v1": "timm/mobilenetv1_100.ra4_e3600_r224_in1k",
+    "mobilenet_v1_x1.25": "timm/mobilenetv1_125.ra4_e3600_r224_in1k",
+    "mobilenet_v2": "timm/mobilenetv2_100.ra_in1k",
+    "mobilenet_v2_x0.5": "timm/mobilenetv2_050.lamb_in1k",
+    "mobilenet_v2_x1.4": "timm/mobilenetv2_140.ra_in1k",
+}
+
+
+def hub_id_for(name: str) -> str:
+    """The repository with weights for architecture `name`: of exactly that variant, else of its TensorFlow variant.
+
+    Raises WeightsError when there is none.
+    """
+    found = HUB_IDS.get(name) or HUB_IDS.get(TF_PREFIX + name)
+    if found is None:
+        raise WeightsError(
+            f"No published weights of {name} are known on the hub. There are some for {', '.join(HUB_IDS)}; "
+            "or name a hub id or a folder in timm's layout."
+        )
+    return found
+
+
+def fetch(hub_id: str, *, offline: bool = False, progress: Progress = SILENT) -> Path:
+    """Folder with config.json and model.safetensors of `hub_id`, from huggingface_hub's cache or downloaded into it.
+
+    `offline` (or HF_HUB_OFFLINE=1) uses the cache only. Raises WeightsError when the repository cannot be had.
+    """
+    import huggingface_hub as hub  # half a second that weights in a folder need not wait for
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if not offline:
+        progress.note(f"Weights {hub_id}: from the Hugging Face hub, unless they are in its cache already.")
+    bars_were_off = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        folder = Path(
+            hub.snapshot_download(hub_id, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], local_files_only=offline)
+        )
+    except (hub.errors.HfHubHTTPError, OSError, ValueError) as error:
+        raise WeightsError(f"{hub_id} cannot be had from the Hugging Face hub: {_reason(error, offline)}") from error
+    finally:
+        if not bars_were_off:
+            enable_progress_bars()
+    if absent := [name for name in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]:
+        raise WeightsError(f"{hub_id} has no {' and no '.join(absent)}{' in the local cache' if offline else ''}.")
+    return folder
+
+
+def _reason(error: Exception, offline: bool) -> str:
+    if offline:
+        return "it is not in the local cache, and offline mode forbids a download. Fetch it once with a connection."
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{first_line} Check the id and the connection; if a folder was meant, it is not there."

@@ -1,0 +1,50 @@
+"""Fresh weights, by each family's published rule.
+
+`efficientnet`: convolutions normal with variance 2 / fan-out, where the fan-out of a depthwise kernel is that of one
+channel (`conv_kernel_initializer` in tpu/models/official/efficientnet/efficientnet_model.py); classifier uniform in
++-1/sqrt(classes) (`dense_kernel_initializer`, same file).
+`mobilenet`: torchvision's MobileNetV2: convolutions normal with variance 2 / fan-out, a depthwise kernel counting all
+channels; classifier normal with deviation 0.01. (TensorFlow-Slim draws everything with deviation 0.09; the batch norm
+after each convolution makes the scale of its weights irrelevant to what the network computes.)
+Both: biases 0, batch norm the identity.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from foray.specs import Initialization
+
+
+def initialize(network: nn.Module, rule: Initialization, generator: torch.Generator | None) -> None:
+    """Draws every parameter of `network` and resets its batch-norm statistics. `generator` None: torch's global one."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            _initialize_conv(module, rule, generator)
+        elif isinstance(module, nn.Linear):
+            initialize_classifier(module, rule, generator)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+
+
+def initialize_classifier(linear: nn.Linear, rule: Initialization, generator: torch.Generator | None) -> None:
+    """Draws the classifier anew."""
+    match rule:
+        case "efficientnet":
+            bound = 1.0 / math.sqrt(linear.out_features)
+            nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
+        case "mobilenet":
+            nn.init.normal_(linear.weight, 0.0, 0.01, generator=generator)
+    nn.init.zeros_(linear.bias)
+
+
+def _initialize_conv(conv: nn.Conv2d, rule: Initialization, generator: torch.Generator | None) -> None:
+    fan_out = conv.out_channels * conv.kernel_size[0] * conv.kernel_size[1]
+    if rule == "efficientnet":
+        fan_out //= conv.groups
+    nn.init.normal_(conv.weight, 0.0, math.sqrt(2.0 / fan_out), generator=generator)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)

@@ -1,0 +1,178 @@
+"""The layers all families are made of. Images and feature maps are (N, C, H, W), in any memory format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from foray.specs import Activation, Padding
+
+
+class PlainConv2d(nn.Conv2d):
+    """nn.Conv2d that leaves its weights as they lie in memory: foray.models.initialization draws them once."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: PyTorch's default draw would be overwritten."""
+
+
+class SamePaddingConv2d(PlainConv2d):
+    """Strided convolution with TensorFlow's SAME padding, which depends on the input size.
+
+    For size n, kernel k, stride s the padding is (k - s) + (-n mod s) rows, half of it, rounded down, before the first:
+    224 pixels, k 3, s 2 are padded by 0 before and 1 after, where PyTorch's `padding=1` would pad 1 and 1. With odd
+    sizes both agree, and no padded copy is made.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, groups: int, bias: bool) -> None:
+        if kernel < stride:
+            raise ValueError(f"SAME padding needs a kernel of at least the stride, not {kernel} and {stride}")
+        super().__init__(in_channels, out_channels, kernel, stride, padding=0, groups=groups, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, bottom = self._padding(x, 0)
+        left, right = self._padding(x, 1)
+        # A trace records the sizes as values of the graph, on which Python cannot branch.
+        if not _is_tracing() and top == bottom and left == right:
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        return super().forward(F.pad(x, (left, right, top, bottom)))
+
+    def _padding(self, x: Tensor, axis: int) -> tuple[int, int]:
+        """Rows (axis 0) or columns (axis 1) to add before and after."""
+        stride = self.stride[axis]
+        total = self.kernel_size[axis] - stride + -x.shape[2 + axis] % stride
+        before = total // 2
+        return before, total - before
+
+
+def _is_tracing() -> bool:
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return tracing
+
+
+def conv2d(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+    padding: Padding = "symmetric",
+) -> nn.Conv2d:
+    """A convolution that keeps the size at stride 1 and halves it (rounding up) at stride 2; odd kernels only.
+
+    At stride 1, and for 1 x 1 kernels, SAME padding is symmetric at every size: only strided convolutions differ.
+    """
+    if kernel % 2 == 0:
+        raise ValueError(f"Kernels are odd, not {kernel}")
+    if padding == "same" and stride > 1 and kernel > 1:
+        return SamePaddingConv2d(in_channels, out_channels, kernel, stride, groups, bias)
+    return PlainConv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+
+
+class SiLU(nn.Module):
+    """x * sigmoid(x). In place in evaluation; in training autograd needs the input, so a new tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(x, inplace=not self.training)
+
+
+class HardSwish(nn.Module):
+    """x * relu6(x + 3) / 6 (arXiv:1905.02244, section 5.2). In place in evaluation, as SiLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.hardswish(x, inplace=not self.training)
+
+
+def activation_layer(activation: Activation) -> nn.Module:
+    """The activation called so. The rectifiers work in place: their gradient needs the output only."""
+    match activation:
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "relu6":
+            return nn.ReLU6(inplace=True)
+        case "silu":
+            return SiLU()
+        case "hard_swish":
+            return HardSwish()
+
+
+class ConvNormActivation(nn.Module):
+    """Convolution without bias, batch norm, activation (or none)."""
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.Module, activation: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = norm
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.norm(self.conv(x)))
+        return out
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel attention: global mean, 1 x 1 to `squeezed` channels, activation, 1 x 1 back, sigmoid, product.
+
+    Hu et al. 2018 (arXiv:1709.01507, Fig. 3), with convolutions for the two dense layers as in EfficientNet.
+    """
+
+    def __init__(self, channels: int, squeezed: int, activation: Activation) -> None:
+        super().__init__()
+        self.reduce = conv2d(channels, squeezed, 1, bias=True)
+        self.activation = activation_layer(activation)
+        self.expand = conv2d(squeezed, channels, 1, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate: Tensor = self.expand(self.activation(self.reduce(x.mean((2, 3), keepdim=True))))
+        return x * gate.sigmoid()
+
+
+class StochasticDepth(nn.Module):
+    """Drops a residual branch, per sample, with `probability` while training (Huang et al. 2016, arXiv:1603.09382).
+
+    Survivors are divided by their probability of surviving, so that evaluation needs no correction.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        if not 0.0 <= probability < 1.0:
+            raise ValueError(f"The probability of skipping a block must be in [0, 1), not {probability}")
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0.0:
+            return x
+        survival = 1.0 - self.probability
+        return x * x.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(survival).div_(survival)
+
+    def extra_repr(self) -> str:
+        return f"probability={self.probability:.4g}"
+
+
+@dataclass(frozen=True)
+class LayerStyle:
+    """What all layers of one network share."""
+
+    activation: Activation
+    padding: Padding
+    bn_eps: float
+    bn_momentum: float
+
+    def conv(
+        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, activate: bool = True
+    ) -> ConvNormActivation:
+        """Full convolution, batch norm, and the activation unless `activate` is False (a linear bottleneck)."""
+        return self._with_norm(conv2d(in_channels, out_channels, kernel, stride=stride, padding=self.padding), activate)
+
+    def depthwise(self, channels: int, kernel: int, *, stride: int = 1) -> ConvNormActivation:
+        """One kernel a channel, batch norm, activation."""
+        conv = conv2d(channels, channels, kernel, stride=stride, groups=channels, padding=self.padding)
+        return self._with_norm(conv, activate=True)
+
+    def _with_norm(self, conv: nn.Conv2d, activate: bool) -> ConvNormActivation:
+        norm = nn.BatchNorm2d(conv.out_channels, eps=self.bn_eps, momentum=self.bn_momentum)
+        return ConvNormActivation(conv, norm, activation_layer(self.activation) if activate else nn.Identity())

@@ -1,0 +1,149 @@
+"""Finding published weights and loading them into a network."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from foray.errors import WeightsError
+from foray.models import hub
+from foray.models.build import Network
+from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS, timm_keys
+from foray.models.tensor_file import copy_strictly, file_sha256, read_tensors
+from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, read_config
+from foray.progress import SILENT, Progress
+from foray.records import WeightsInfo
+from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, get_spec
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Weights that were found and not read yet.
+
+    `spec`: the variant they belong to; `preprocessing`: what they were trained with; `num_classes` 0: no classifier;
+    `source`: folder name or hub id; `sha256`: of model.safetensors.
+    """
+
+    spec: ArchSpec
+    preprocessing: Preprocessing
+    num_classes: int
+    folder: Path
+    source: str
+    sha256: str
+    licence: str | None
+    origin: str | None
+
+
+def find_weights(
+    source: str | Path, requested: str, *, offline: bool = False, progress: Progress = SILENT
+) -> PretrainedWeights:
+    """Weights for the architecture `requested` from `source`.
+
+    `source`: a folder in timm's layout, a folder of such folders, a hub id (`timm/...`), or "hub" for the published
+    weights foray knows of. Weights of exactly `requested` are preferred; those of its TensorFlow variant do as well,
+    and the spec returned says which: the network to build is that of the returned spec. Asking for a `tf_` variant by
+    name accepts that variant only.
+
+    Raises UnknownNameError for an unknown architecture, WeightsError when nothing fits or more than one folder does.
+    """
+    wanted = _accepted_names(requested)
+    path = Path(source)
+    if str(source) != "hub" and path.is_dir():
+        if (path / CONFIG_FILE).is_file() or (path / WEIGHTS_FILE).is_file():
+            return _described(path, path.resolve().name, read_config(path), wanted)
+        return _search(path, wanted)
+    if str(source) == "hub":
+        hub_id = hub.hub_id_for(wanted[0])
+    elif isinstance(source, str) and _HUB_ID.fullmatch(source):
+        hub_id = source
+    else:
+        raise WeightsError(
+            f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a hub id, "
+            'or "hub".'
+        )
+    folder = hub.fetch(hub_id, offline=offline, progress=progress)
+    return _described(folder, hub_id, read_config(folder), wanted)
+
+
+def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
+    """Copies `weights` into `network`, strictly: every tensor of the file and of the network has its counterpart.
+
+    The classifier is loaded when both have the same number of classes; otherwise it keeps its fresh values and the
+    returned `head` says "replaced" (the file has one for other classes) or "absent" (the file has none).
+    Half-precision tensors are converted to the network's precision.
+
+    Raises WeightsError when the weights belong to another architecture or do not fit, the network untouched.
+    """
+    if network.spec.name != weights.spec.name:
+        raise WeightsError(
+            f"The weights in {weights.source} are of {weights.spec.name}, the network is {network.spec.name}."
+        )
+    tensors, _ = read_tensors(weights.folder / WEIGHTS_FILE)
+    names = timm_keys(network.spec)
+    head_kept = weights.num_classes == network.num_classes
+    if not head_kept:
+        for key in CLASSIFIER_KEYS:
+            theirs = names.pop(key)
+            if weights.num_classes:
+                tensors.pop(theirs, None)
+    counters = {name for name in names.values() if name.endswith(BATCH_COUNTER)}
+    copy_strictly(network, tensors, names, optional=counters, source=weights.source)
+    return WeightsInfo(
+        source=weights.source,
+        variant=weights.spec.name,
+        sha256=weights.sha256,
+        licence=weights.licence,
+        origin=weights.origin,
+        head="kept" if head_kept else "replaced" if weights.num_classes else "absent",
+    )
+
+
+def _accepted_names(requested: str) -> tuple[str, ...]:
+    """Variants that satisfy `requested`, best first."""
+    name = get_spec(requested).name
+    return (name,) if name.startswith(TF_PREFIX) else (name, TF_PREFIX + name)
+
+
+def _search(parent: Path, wanted: tuple[str, ...]) -> PretrainedWeights:
+    """The one folder below `parent` with weights of the first of the `wanted` variants that any has."""
+    configs: dict[Path, TimmConfig] = {}
+    unreadable: list[str] = []
+    for config_file in sorted(parent.glob(f"*/{CONFIG_FILE}")):
+        try:
+            configs[config_file.parent] = read_config(config_file.parent)
+        except WeightsError as error:  # weights of some other family do not spoil the folder
+            unreadable.append(str(error))
+    for name in wanted:
+        found = {folder: config for folder, config in configs.items() if config.spec.name == name}
+        if len(found) > 1:
+            names = ", ".join(folder.name for folder in found)
+            raise WeightsError(f"{parent} has several weights of {name}: {names}. Name the folder you mean.")
+        for folder, config in found.items():
+            return _described(folder, folder.name, config, wanted)
+    have = (
+        f"It has weights of {', '.join(sorted({config.spec.name for config in configs.values()}))}." if configs else ""
+    )
+    skipped = f"Skipped: {' '.join(unreadable)}" if unreadable else ""
+    raise WeightsError(
+        " ".join(part for part in (f"{parent} has no weights of {' or '.join(wanted)}.", have, skipped) if part)
+    )
+
+
+def _described(folder: Path, source: str, config: TimmConfig, wanted: tuple[str, ...]) -> PretrainedWeights:
+    if config.spec.name not in wanted:
+        raise WeightsError(f"The weights in {source} are of {config.spec.name}, not of {' or '.join(wanted)}.")
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise WeightsError(f"{folder} has no {WEIGHTS_FILE} (foray reads no pickled weights).")
+    return PretrainedWeights(
+        spec=config.spec,
+        preprocessing=config.preprocessing,
+        num_classes=config.num_classes,
+        folder=folder,
+        source=source,
+        sha256=file_sha256(folder / WEIGHTS_FILE),
+        licence=config.licence,
+        origin=config.origin,
+    )

@@ -1,0 +1,123 @@
+"""Reading config.json of a timm repository: which architecture variant its weights belong to, and their preprocessing.
+
+A folder in timm's layout holds `config.json` (architecture, num_classes, model_args, pretrained_cfg) and
+`model.safetensors` with timm's state-dict keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foray.errors import UnknownNameError, WeightsError
+from foray.specs import TF_PREFIX, ArchSpec, Padding, Preprocessing, get_spec, width_name
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+# timm's names of the families here. `efficientnetv2_b0` -> `efficientnet_v2_b0`; `mobilenetv2_050` -> width 0.5.
+_PLAIN = {f"efficientnet_b{i}": f"efficientnet_b{i}" for i in range(8)} | {"efficientnetv2_b0": "efficientnet_v2_b0"}
+_WIDTHS = {"mobilenetv1": "mobilenet_v1", "mobilenetv2": "mobilenet_v2"}
+_WIDTH_NAME = re.compile(r"(mobilenetv[12])_(\d{3})")
+
+_PADDINGS: dict[str, Padding] = {"": "symmetric", "same": "same"}
+# timm arguments that change training or the head alone, which foray decides itself.
+_HARMLESS_ARGS = {"num_classes", "drop_rate", "drop_path_rate", "bn_momentum"}
+
+
+@dataclass(frozen=True)
+class TimmConfig:
+    """What config.json says. `num_classes` 0: a backbone without classifier."""
+
+    spec: ArchSpec
+    preprocessing: Preprocessing
+    num_classes: int
+    licence: str | None
+    origin: str | None
+
+
+def read_config(folder: Path) -> TimmConfig:
+    """Reads `folder`/config.json.
+
+    Raises WeightsError when it is missing, is not JSON, or describes an architecture or preprocessing foray has not.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(f"{folder} is not a folder in timm's layout: it has no {CONFIG_FILE}.") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error
+    try:
+        details = config.get("pretrained_cfg") or {}
+        spec = _variant(str(config["architecture"]), dict(config.get("model_args") or {}))
+        return TimmConfig(
+            spec=spec,
+            preprocessing=_preprocessing(details, spec.preprocessing),
+            num_classes=int(config.get("num_classes", details.get("num_classes", 1000))),
+            licence=_text(details.get("license")),
+            origin=_text(config.get("origin") or details.get("origin_url") or details.get("paper_name")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path} is not a timm config: {type(error).__name__} {error}.") from error
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+
+
+def _variant(architecture: str, model_args: dict[str, Any]) -> ArchSpec:
+    """The spec timm's `create_model(architecture, **model_args)` stands for."""
+    tensorflow = architecture.startswith(TF_PREFIX)
+    padding = _PADDINGS.get(str(model_args.pop("pad_type", None) or ("same" if tensorflow else "")))
+    bn_eps = float(model_args.pop("bn_eps", None) or (1e-3 if tensorflow else 1e-5))
+    if unknown := sorted(model_args.keys() - _HARMLESS_ARGS):
+        raise WeightsError(f"foray does not know the model_args {', '.join(unknown)} of {architecture}.")
+    name = _our_name(architecture.removeprefix(TF_PREFIX))
+    for candidate in (name, TF_PREFIX + name) if name else ():
+        spec = get_spec(candidate)
+        if spec.padding == padding and abs(spec.bn_eps - bn_eps) < 1e-9:
+            return spec
+    raise WeightsError(
+        f"foray has no architecture for {architecture} with {padding or 'this'} padding and batch-norm eps {bn_eps:g}."
+    )
+
+
+def _our_name(timm_name: str) -> str | None:
+    """foray's name of the symmetric variant; None where there is none."""
+    if match := _WIDTH_NAME.fullmatch(timm_name):
+        family, percent = match.groups()
+        name = width_name(_WIDTHS[family], int(percent) / 100)
+        try:
+            return get_spec(name).name
+        except UnknownNameError:
+            return None
+    return _PLAIN.get(timm_name)
+
+
+def _preprocessing(details: dict[str, Any], default: Preprocessing) -> Preprocessing:
+    """`pretrained_cfg` as Preprocessing; what it leaves out is the spec's."""
+    _, height, width = details.get("input_size", (3, default.resolution, default.resolution))
+    if height != width:
+        raise WeightsError(f"the input is {height} x {width}; foray feeds squares only.")
+    interpolation = details.get("interpolation", default.interpolation)
+    if interpolation not in ("bilinear", "bicubic"):
+        raise WeightsError(f"foray does not know the interpolation {interpolation!r}.")
+    if details.get("crop_mode", "center") != "center":
+        raise WeightsError(f"foray does not know the crop_mode {details['crop_mode']!r}, only 'center'.")
+    return Preprocessing(
+        resolution=int(height),
+        crop_pct=float(details.get("crop_pct", default.crop_pct)),
+        interpolation=interpolation,
+        mean=_triple(details.get("mean", default.mean)),
+        std=_triple(details.get("std", default.std)),
+    )
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
