@@ -1,0 +1,94 @@
+"""device.json: costs measured on another device, which take the place of local ones in budgets and report.
+
+The file holds one `DeviceProfiles` record,
+
+    {"schema_version": 1, "device": "Raspberry Pi 5", "profiles": [{CostProfile}, ...]}
+
+or, for one model, a bare `CostProfile` as found in a run's profile.json. Times, bytes and counts as in `CostProfile`;
+`device` is the label shown beside every number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from foray.errors import RunError
+from foray.records import CostProfile
+from foray.records.record import Record
+
+
+class DeviceProfiles(Record):
+    """device.json: costs of several networks on one device. `device`: its label, which replaces the profiles' own."""
+
+    schema_version: Literal[1] = 1
+    device: str = Field(min_length=1)
+    profiles: list[CostProfile] = Field(min_length=1)
+
+
+def save_profiles(path: Path, device: str, profiles: Iterable[CostProfile]) -> None:
+    """Writes device.json, atomically."""
+    DeviceProfiles(device=device, profiles=list(profiles)).save(path)
+
+
+def load_profiles(path: Path, wanted: Mapping[str, int] | None = None) -> dict[str, CostProfile]:
+    """The costs in `path` by model name, each labelled with the device.
+
+    `wanted` (model name: resolution in pixels) asks for exactly these; without it every model of the file comes back.
+    Raises RunError when the file is missing, damaged or of another version, when a wanted model was not measured at
+    its resolution, and when several profiles fit one model.
+    """
+    profiles = _read(path)
+    if wanted is None:
+        return {name: _only(path, name, [p for p in profiles if p.model == name]) for name in _names(profiles)}
+    return {name: _matching(path, profiles, name, resolution) for name, resolution in wanted.items()}
+
+
+def _read(path: Path) -> list[CostProfile]:
+    if _is_one_profile(path):
+        profile = CostProfile.load(path)
+        unnamed = profile.device == CostProfile.model_fields["device"].default
+        device = profile.hardware.label() if unnamed and profile.hardware else profile.device
+        return [profile.model_copy(update={"device": device})]
+    record = DeviceProfiles.load(path)
+    return [profile.model_copy(update={"device": record.device}) for profile in record.profiles]
+
+
+def _is_one_profile(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # the record's own reading says what is wrong
+    return isinstance(content, dict) and "profiles" not in content and "model" in content
+
+
+def _matching(path: Path, profiles: list[CostProfile], model: str, resolution: int) -> CostProfile:
+    of_model = [profile for profile in profiles if profile.model == model]
+    if not of_model:
+        raise RunError(
+            f"{path} has no profile of {model}; it has {', '.join(_names(profiles))}. "
+            "Measure the model on the device too, or leave --profiles out."
+        )
+    at_resolution = [profile for profile in of_model if profile.resolution == resolution]
+    if not at_resolution:
+        measured = " and ".join(f"{profile.resolution}" for profile in of_model)
+        raise RunError(
+            f"{path} has {model} at {measured} px, but it is compared at {resolution} px. Measure it on the device at "
+            f"{resolution} px, or compare at the measured resolution."
+        )
+    return _only(path, model, at_resolution)
+
+
+def _only(path: Path, model: str, profiles: list[CostProfile]) -> CostProfile:
+    if len(profiles) > 1:
+        kinds = "; ".join(f"{p.resolution} px, {p.runtime}, {p.precision}, {p.threads} threads" for p in profiles)
+        raise RunError(f"{path} has {len(profiles)} profiles of {model} ({kinds}). Keep the one to decide by.")
+    return profiles[0]
+
+
+def _names(profiles: list[CostProfile]) -> list[str]:
+    return list(dict.fromkeys(profile.model for profile in profiles))
