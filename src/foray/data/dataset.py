@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from foray.errors import DataError
 from foray.records import DatasetInfo
 
 Split = Literal["train", "val", "test"]
@@ -80,3 +84,43 @@ class Dataset:
             licence=self.licence,
             fold=self.fold,
         )
+
+    def without(self, ids: Iterable[str], why: str = "left out") -> Dataset:
+        """The dataset less some samples, with a note that says so and a new fingerprint.
+
+        Raises DataError when an id is unknown or a class would have no train image left.
+        """
+        dropped = set(ids)
+        if not dropped:
+            return self
+        if unknown := dropped - {sample.id for sample in self.samples}:
+            raise DataError(f"{self.name} has no image {min(unknown)!r}.")
+        kept = tuple(sample for sample in self.samples if sample.id not in dropped)
+        trained = {sample.label for sample in self.samples if sample.split == "train"}
+        lost = sorted(trained - {sample.label for sample in kept if sample.split == "train"})
+        if lost:
+            raise DataError(
+                f"Without {some_names(dropped)} class {self.classes[lost[0]]!r} has no train image. "
+                "Replace these files, or remove the class."
+            )
+        note = f"{counted(len(dropped), 'image')} {why}: {some_names(dropped)}"
+        return replace(self, samples=kept, notes=(*self.notes, note)).fingerprinted()
+
+    def fingerprinted(self) -> Dataset:
+        """The dataset with `fingerprint`: SHA-256 over class names and sorted (id, label, split, content)."""
+        digest = hashlib.sha256(json.dumps(self.classes).encode())
+        for sample in sorted(self.samples, key=lambda sample: sample.id):
+            digest.update(json.dumps([sample.id, sample.label, sample.split, sample.content]).encode())
+        return replace(self, fingerprint=digest.hexdigest())
+
+
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """`1 image`, `2 images`, `4,750 images`."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def some_names(names: Iterable[str], shown: int = 3) -> str:
+    """The first few names in order, and how many more there are: `a.jpg, b.jpg, c.jpg and 4 more`."""
+    ordered = sorted(names)
+    more = len(ordered) - shown
+    return ", ".join(ordered[:shown]) + (f" and {more:,} more" if more > 0 else "")

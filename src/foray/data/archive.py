@@ -1,0 +1,215 @@
+"""Archives, unpacked once into the cache: no member leaves the target, no links, bounded in number, size and ratio.
+
+The target is named after the archive's content, filled under a temporary name and renamed, under a lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from foray.data.content import file_digests
+from foray.data.folder import is_visible
+from foray.data.storage import require_free_space
+from foray.errors import DataError, DiskFullError
+from foray.progress import SILENT, Progress
+from foray.records import folder_lock, write_text
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
+_CHUNK_BYTES = 1 << 20
+_SPACE_CHECK_BYTES = 256 << 20
+_LOCK_WAIT_SECONDS = 3600.0  # another process unpacks the same archive: wait and use its result
+_MARKER = "complete.json"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may unpack to. `ratio`: unpacked / packed bytes, looked at above `ratio_from_bytes`.
+
+    JPEG and PNG hardly shrink (ratio near 1), uncompressed bitmaps shrink up to tens of times; a bomb, thousands.
+    """
+
+    members: int = 3_000_000
+    total_bytes: int = 500 * 10**9
+    ratio: float = 200.0
+    ratio_from_bytes: int = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    stream: IO[bytes]
+    packed_offset: int  # how far into the archive file this member ends or is read, bytes
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name has a suffix that `unpack` knows."""
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def archive_stem(path: Path) -> str:
+    """The name without its archive suffix: `images.tar.gz` -> `images`."""
+    suffix = max((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), key=len, default="")
+    return path.name[: len(path.name) - len(suffix)]
+
+
+def unpack(archive: Path, *, cache_dir: Path, limits: Limits | None = None, progress: Progress = SILENT) -> Path:
+    """Folder with the archive's files; unpacked on the first call, found again by content on later ones.
+
+    Raises DataError when the archive is damaged, encrypted, unsafe or beyond `limits`, DiskFullError when it does not
+    fit. Hidden files and those of operating systems are left out.
+    """
+    digest = file_digests([archive], cache_dir=cache_dir, progress=progress)[0]
+    home = cache_dir / "unpacked" / f"{archive_stem(archive)[:60]}-{digest[:16]}"
+    target = home / "files"
+    with folder_lock(home, wait_seconds=_LOCK_WAIT_SECONDS, what="process"):
+        if _is_complete(home, target):
+            return target
+        for leftover in (target, *home.glob(".part-*")):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        require_free_space(home, archive.stat().st_size, f"Unpacking {archive.name}")
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=home))
+        try:
+            _extract(archive, part, limits or Limits(), progress)
+            files, total = _measure(part)
+            part.rename(target)
+            write_text(home / _MARKER, json.dumps({"files": files, "bytes": total}))
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) -> None:
+    try:
+        with progress.task(f"Unpacking {archive.name}", archive.stat().st_size) as task:
+            packed_bytes, written, done = archive.stat().st_size, 0, 0
+            for count, member in enumerate(_members(archive), start=1):
+                if count > limits.members:
+                    raise DataError(f"{archive} has more than {limits.members:,} members, which is refused.")
+                path = target / _safe(member.name, archive)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as out:
+                    while chunk := member.stream.read(_CHUNK_BYTES):
+                        before, written = written, written + len(chunk)
+                        _check_size(archive, written, packed_bytes, limits)
+                        if written // _SPACE_CHECK_BYTES > before // _SPACE_CHECK_BYTES:
+                            require_free_space(target, _SPACE_CHECK_BYTES, f"Unpacking {archive.name}")
+                        out.write(chunk)
+                task.advance(max(0, member.packed_offset - done))
+                done = max(done, member.packed_offset)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise DataError(f"{archive} is damaged or cut short ({error}). Copy or download it again.") from error
+    except RuntimeError as error:  # zipfile's way to ask for a password, or to name a compression it lacks
+        raise DataError(f"{archive} cannot be unpacked: {error}. Unpack it yourself and give the folder.") from error
+    except FileExistsError as error:
+        raise DataError(f"{archive} holds the name {Path(error.filename).relative_to(target)} twice.") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"The disk is full while unpacking {archive.name} into {target.parent}.") from error
+        raise DataError(f"{archive} cannot be unpacked: {error.strerror or error}.") from error
+
+
+def _members(archive: Path) -> Iterator[_Member]:
+    """Regular visible files, in the order of the archive, each to be read before the next is asked for."""
+    if archive.name.lower().endswith(".zip"):
+        yield from _zip_members(archive)
+    else:
+        yield from _tar_members(archive)
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as packed:
+        for info in packed.infolist():
+            name = _zip_name(info)
+            _safe(name, archive)
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise DataError(f"{archive} holds a link ({name}), which is refused. Pack the files themselves.")
+            if info.is_dir() or not _is_wanted(name):
+                continue
+            with packed.open(info) as stream:
+                yield _Member(name, stream, info.header_offset + info.compress_size)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name in UTF-8 where the archive holds UTF-8 without saying so (macOS), else as zipfile read it."""
+    if info.flag_bits & 0x800:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
+
+
+def _tar_members(archive: Path) -> Iterator[_Member]:
+    with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:*") as packed:
+        for info in packed:
+            _safe(info.name, archive)
+            if info.isdir():
+                continue
+            if not info.isreg():
+                kind = "a link" if info.issym() or info.islnk() else "a device or other special file"
+                raise DataError(f"{archive} holds {kind} ({info.name}), which is refused. Pack the files themselves.")
+            if not _is_wanted(info.name):
+                continue
+            stream = packed.extractfile(info)
+            if stream is not None:
+                yield _Member(info.name, stream, raw.tell())
+        # A whole archive ends with a block of zeros, which iterating has read; at the end of a cut one there is none.
+        if packed.fileobj is not None and packed.fileobj.tell() == packed.offset:
+            raise tarfile.ReadError("no end-of-archive block")
+
+
+def _is_wanted(name: str) -> bool:
+    return all(is_visible(part) for part in PurePosixPath(name).parts)
+
+
+def _safe(name: str, archive: Path) -> PurePosixPath:
+    """The member's path, relative and inside the target. Raises DataError otherwise."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    drive = path.parts and path.parts[0].endswith(":")
+    if path.is_absolute() or ".." in path.parts or drive or "\0" in name:
+        raise DataError(f"{archive} holds the path {name!r}, which points outside of it; such archives are refused.")
+    return path
+
+
+def _check_size(archive: Path, written: int, packed_bytes: int, limits: Limits) -> None:
+    bomb = written > limits.ratio_from_bytes and written > limits.ratio * packed_bytes
+    if bomb or written > limits.total_bytes:
+        raise DataError(
+            f"{archive} ({packed_bytes / 1e6:,.1f} MB) unpacks to more than {written / 1e6:,.0f} MB, which is refused. "
+            "If it is genuine, unpack it yourself and give the folder."
+        )
+
+
+def _is_complete(home: Path, target: Path) -> bool:
+    """Whether all files are still there: cleaners of temporary folders may have taken some."""
+    try:
+        expected = json.loads((home / _MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    files, total = _measure(target)
+    return bool(expected == {"files": files, "bytes": total})
+
+
+def _measure(folder: Path) -> tuple[int, int]:
+    """Number of files below `folder` and the sum of their sizes in bytes."""
+    files = total = 0
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        if entry.is_dir(follow_symlinks=False):
+            inner_files, inner_total = _measure(Path(entry.path))
+            files, total = files + inner_files, total + inner_total
+        else:
+            files, total = files + 1, total + entry.stat(follow_symlinks=False).st_size
+    return files, total

@@ -1,0 +1,239 @@
+"""What is in a dataset before anything is trained on it: `foray data inspect`."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic import Field
+
+from foray.data.content import EMPTY_SHA256
+from foray.data.dataset import SPLITS, Dataset, ImageArray, Sample
+from foray.data.decoding import available_cores
+from foray.data.duplicates import difference_hash, near_duplicates, thumbnail
+from foray.data.images import ImageReadError, read_image
+from foray.errors import DataError
+from foray.progress import SILENT, Progress
+from foray.records import DatasetInfo, Record
+
+_DRAFT_SIDE = 64  # pixels that must be left of a JPEG's sides when decoding it small: enough for any thumbnail
+_SIDES_SAMPLED = 200
+
+
+class PixelRange(Record):
+    """Smallest, median and largest, pixels."""
+
+    min: int
+    median: float
+    max: int
+
+
+class UnreadableImage(Record):
+    """An image that cannot be decoded, and why."""
+
+    id: str
+    reason: str
+
+
+class DuplicatePair(Record):
+    """Two images of different splits that are (nearly) the same; `first` is of the later split (test, then val).
+
+    `correlation`: of their 24x24 grey thumbnails; 1 for exact copies.
+    """
+
+    first: str
+    first_split: str
+    second: str
+    second_split: str
+    same_class: bool
+    correlation: float
+
+
+class Audit(Record):
+    """Findings. `counts[class][split]`: images. `imbalance_ratio`: largest class over smallest that has images.
+
+    Sizes and modes are as stored in the files, unreadable ones not counted (None: nothing readable). Of each image,
+    only its most similar one in another split is listed. `copies_within_splits`: images beyond the first of each set
+    of exact copies inside a split.
+    """
+
+    schema_version: Literal[1] = 1
+    dataset: DatasetInfo
+    counts: dict[str, dict[str, int]]
+    imbalance_ratio: float
+    width: PixelRange | None
+    height: PixelRange | None
+    short_side: PixelRange | None
+    modes: dict[str, int]
+    unreadable: list[UnreadableImage] = Field(default_factory=list)
+    exact_duplicates: list[DuplicatePair] = Field(default_factory=list)
+    near_duplicates: list[DuplicatePair] = Field(default_factory=list)
+    copies_within_splits: int = 0
+    licence: str | None
+    split_origin: str
+    notes: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What decoding one image told."""
+
+    size: tuple[int, int]  # width, height as stored
+    mode: str
+    thumbnail: npt.NDArray[np.uint8]
+    hash: npt.NDArray[np.bool_]
+
+
+def inspect_dataset(dataset: Dataset, *, progress: Progress = SILENT) -> Audit:
+    """Decodes every image once, in parallel, and reports sizes, unreadable files and duplicates across splits."""
+    looks = _look_at_all(dataset.samples, progress)
+    readable = [i for i, look in enumerate(looks) if not isinstance(look, str)]
+    seen = [look for look in looks if not isinstance(look, str)]
+    exact, copies_within = _exact_duplicates(dataset.samples)
+    paired = {pair.first for pair in exact}
+    near = [pair for pair in _near_duplicates(dataset.samples, readable, seen, progress) if pair.first not in paired]
+    counts = _counts(dataset)
+    totals = [sum(by_split.values()) for by_split in counts.values() if by_split]
+    return Audit(
+        dataset=dataset.info(),
+        counts=counts,
+        imbalance_ratio=max(totals) / min(totals),
+        width=_range([look.size[0] for look in seen]),
+        height=_range([look.size[1] for look in seen]),
+        short_side=_range([min(look.size) for look in seen]),
+        modes=dict(Counter(look.mode for look in seen).most_common()),
+        unreadable=[
+            UnreadableImage(id=sample.id, reason=look)
+            for sample, look in zip(dataset.samples, looks, strict=True)
+            if isinstance(look, str)
+        ],
+        exact_duplicates=exact,
+        near_duplicates=near,
+        copies_within_splits=copies_within,
+        licence=dataset.licence,
+        split_origin=dataset.split_origin,
+        notes=list(dataset.notes),
+    )
+
+
+def typical_side(dataset: Dataset) -> int:
+    """Median short side, pixels, of up to 200 images spread over the dataset; only file headers are read.
+
+    Raises DataError when none of them is an image.
+    """
+    step = max(1, len(dataset.samples) // _SIDES_SAMPLED)
+    chosen = dataset.samples[::step][:_SIDES_SAMPLED]
+    sides = [min(size) for sample in chosen if (size := _header_size(sample)) is not None]
+    if not sides:
+        raise DataError(f"None of the images of {dataset.name} can be read, for example {chosen[0].id}.")
+    return int(np.median(sides))
+
+
+def _header_size(sample: Sample) -> tuple[int, int] | None:
+    if isinstance(sample.image, ImageArray):
+        height, width = sample.image.pixels.shape[:2]
+        return width, height
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(sample.image.path) as image:
+                return image.size
+    except Exception:  # on damaged bytes Pillow raises nearly every kind of exception; the audit names such files
+        return None
+
+
+def _look_at_all(samples: Sequence[Sample], progress: Progress) -> list[_Look | str]:
+    """A look at each image, or why it cannot be read, in order."""
+    looks: list[_Look | str] = []
+    with (
+        progress.task("Inspecting images", len(samples)) as task,
+        warnings.catch_warnings(),
+        ThreadPoolExecutor(available_cores(), thread_name_prefix="foray-inspect") as pool,
+    ):
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+        for look in pool.map(_look, samples):
+            looks.append(look)
+            task.advance()
+    return looks
+
+
+def _look(sample: Sample) -> _Look | str:
+    try:
+        if isinstance(sample.image, ImageArray):
+            image = Image.fromarray(sample.image.pixels)
+            size, mode = image.size, image.mode
+        else:
+            decoded = read_image(sample.image.path, draft_side=_DRAFT_SIDE)
+            with Image.open(sample.image.path) as header:
+                size, mode, image = header.size, header.mode, decoded
+    except ImageReadError as error:
+        return error.reason
+    grey = image.convert("L")
+    return _Look(size, mode, thumbnail(grey), difference_hash(grey))
+
+
+def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    tally: Counter[tuple[int, str]] = Counter(
+        (sample.label, sample.split or "unassigned") for sample in dataset.samples
+    )
+    splits: list[str] = [*SPLITS, "unassigned"]
+    return {
+        name: {split: tally[label, split] for split in splits if tally[label, split]}
+        for label, name in enumerate(dataset.classes)
+    }
+
+
+def _range(values: Sequence[int]) -> PixelRange | None:
+    return PixelRange(min=min(values), median=float(np.median(values)), max=max(values)) if values else None
+
+
+def _exact_duplicates(samples: Sequence[Sample]) -> tuple[list[DuplicatePair], int]:
+    """Each image of a later split with one copy of it in the earliest split that has one; and copies inside splits."""
+    by_content: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.content and sample.content != EMPTY_SHA256:
+            by_content[sample.content].append(sample)
+    pairs: list[DuplicatePair] = []
+    within = 0
+    for same in by_content.values():
+        ordered = sorted(same, key=lambda sample: (_rank(sample), sample.id))
+        within += len(same) - len({sample.split for sample in same})
+        pairs += [_pair(sample, ordered[0], 1.0) for sample in ordered if sample.split != ordered[0].split]
+    return sorted(pairs, key=lambda pair: pair.first), within
+
+
+def _near_duplicates(
+    samples: Sequence[Sample], readable: Sequence[int], looks: Sequence[_Look], progress: Progress
+) -> list[DuplicatePair]:
+    if not looks:
+        return []
+    found = near_duplicates(
+        np.stack([look.thumbnail for look in looks]),
+        np.stack([look.hash for look in looks]),
+        np.array([_rank(samples[i]) for i in readable], dtype=np.int64),
+        progress=progress,
+    )
+    pairs = [_pair(samples[readable[near.first]], samples[readable[near.second]], near.correlation) for near in found]
+    return sorted(pairs, key=lambda pair: pair.first)
+
+
+def _rank(sample: Sample) -> int:
+    return SPLITS.index(sample.split) if sample.split else 0
+
+
+def _pair(first: Sample, second: Sample, correlation: float) -> DuplicatePair:
+    return DuplicatePair(
+        first=first.id,
+        first_split=str(first.split),
+        second=second.id,
+        second_split=str(second.split),
+        same_class=first.label == second.label,
+        correlation=correlation,
+    )

@@ -1,0 +1,87 @@
+"""What is in a file, whatever its name: SHA-256, computed once in parallel and remembered by path, size and times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from foray.data.dataset import Dataset, ImageArray, ImageFile
+from foray.errors import DataError
+from foray.progress import SILENT, Progress
+from foray.records import write_text
+
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+
+_Stamp = list[int]  # size in bytes, mtime in ns, ctime in ns: any write to the file changes it
+
+
+def with_content(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILENT) -> Dataset:
+    """The dataset with every sample's `content` set. Raises DataError when a file cannot be opened."""
+    files = [sample.image.path for sample in dataset.samples if isinstance(sample.image, ImageFile)]
+    digests = iter(file_digests(files, cache_dir=cache_dir, progress=progress))
+    samples = tuple(
+        replace(sample, content=next(digests) if isinstance(sample.image, ImageFile) else _array_digest(sample.image))
+        for sample in dataset.samples
+    )
+    return replace(dataset, samples=samples)
+
+
+def file_digests(files: Sequence[Path], *, cache_dir: Path, progress: Progress = SILENT) -> list[str]:
+    """SHA-256 (hex) of each file, in order. A file not changed since the last call is not read again."""
+    if not files:
+        return []
+    store = _store(files, cache_dir)
+    known = _load(store)
+    try:
+        stamps = [_stamp(path) for path in files]
+    except OSError as error:
+        raise DataError(f"Cannot read {error.filename}: {error.strerror}.") from error
+    fresh = [
+        (path, stamp) for path, stamp in zip(files, stamps, strict=True) if known.get(str(path), ("", []))[1] != stamp
+    ]
+    if fresh:
+        with (
+            progress.task("Reading files", len(fresh)) as task,
+            ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
+        ):
+            for (path, stamp), digest in zip(fresh, pool.map(_file_digest, [path for path, _ in fresh]), strict=True):
+                known[str(path)] = (digest, stamp)
+                task.advance()
+        write_text(store, json.dumps(known))
+    return [known[str(path)][0] for path in files]
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _array_digest(image: ImageArray) -> str:
+    return hashlib.sha256(str(image.pixels.shape).encode() + image.pixels.tobytes()).hexdigest()
+
+
+def _stamp(path: Path) -> _Stamp:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _store(files: Sequence[Path], cache_dir: Path) -> Path:
+    """Where the digests of one dataset's files are remembered: named after the folder that holds them all."""
+    root = os.path.commonpath([folder.absolute() for folder in {path.parent for path in files}])
+    return cache_dir / "content" / f"{hashlib.sha256(root.encode()).hexdigest()[:20]}.json"
+
+
+def _load(store: Path) -> dict[str, tuple[str, _Stamp]]:
+    try:
+        entries = json.loads(store.read_text(encoding="utf-8"))
+        return {path: (str(digest), list(stamp)) for path, (digest, stamp) in entries.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}  # absent or damaged: it is only a memory, and is written anew

@@ -1,0 +1,115 @@
+"""A CSV of path,label[,split][,group]: paths are relative to the folder of the CSV."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_names
+from foray.data.folder import class_list, normal, unique_samples
+from foray.data.splits import SPLIT_NAMES
+from foray.errors import DataError
+
+_COLUMNS = ("path", "label", "split", "group")
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    path: str
+    label: str
+    split: Split | None
+    group: str | None
+
+
+def read_csv(table: Path, name: str, source: str) -> Dataset:
+    """The images a CSV names; ids are the paths as written. Whole-number labels are ordered as numbers.
+
+    Raises DataError when a column or a file is missing, a cell is empty, a split is unknown or given for some rows
+    only, or a path is listed twice.
+    """
+    rows, ignored = _rows(table)
+    if not rows:
+        raise DataError(f"{table} has a header but no rows.")
+    if absent := [row.path for row in rows if not (table.parent / row.path).is_file()]:
+        raise DataError(
+            f"{table} names {counted(len(absent), 'file')} that cannot be found: {some_names(absent)}. "
+            f"Paths are relative to {table.parent}."
+        )
+    if len({row.split is None for row in rows}) > 1:
+        line = next(row.line for row in rows if row.split is None)
+        raise DataError(f"{table}, line {line}: no split, though other rows have one. Fill in all of them or none.")
+    classes = _classes((row.label for row in rows), table)
+    position = {label: i for i, label in enumerate(classes)}
+    return Dataset(
+        name=name,
+        source=source,
+        classes=classes,
+        samples=unique_samples(
+            Sample(row.path, ImageFile(table.absolute().parent / row.path), position[row.label], row.split, row.group)
+            for row in rows
+        ),
+        split_origin="",
+        notes=(f"columns not used: {some_names(ignored)}",) if ignored else (),
+    )
+
+
+def read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Column names in lower case, and (line number, row) of a CSV with a header. Raises DataError if unreadable."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            header = [column.strip().lower() for column in next(reader, [])]
+            rows = []
+            for cells in reader:
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if len(cells) != len(header):
+                    raise DataError(
+                        f"{table}, line {reader.line_num}: {counted(len(cells), 'cell')} where the header has "
+                        f"{len(header)}. Put cells that contain a comma in double quotes."
+                    )
+                rows.append((reader.line_num, dict(zip(header, map(str.strip, cells), strict=True))))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"Cannot read {table} as a UTF-8 CSV: {error}.") from error
+    return header, rows
+
+
+def _rows(table: Path) -> tuple[list[_Row], list[str]]:
+    header, cells = read_table(table)
+    if missing := [column for column in ("path", "label") if column not in header]:
+        found = ",".join(header) or "nothing"
+        raise DataError(
+            f"{table} lacks the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)}: its first line is "
+            f"{found!r}, but should name path,label and optionally split,group."
+        )
+    rows: list[_Row] = []
+    lines: dict[str, int] = {}
+    for line, row in cells:
+        if not row["path"] or not row["label"]:
+            raise DataError(f"{table}, line {line}: the {'label' if row['path'] else 'path'} is empty.")
+        split = row.get("split") or None
+        if split is not None and split.lower() not in SPLIT_NAMES:
+            raise DataError(f"{table}, line {line}: unknown split {split!r}. Use train, val or test.")
+        path = os.path.normpath(row["path"])
+        if path in lines:
+            raise DataError(f"{table}, line {line}: {row['path']} is listed already in line {lines[path]}.")
+        lines[path] = line
+        rows.append(
+            _Row(
+                line,
+                path,
+                normal(row["label"]),
+                SPLIT_NAMES[split.lower()] if split else None,
+                row.get("group") or None,
+            )
+        )
+    return rows, [column for column in header if column and column not in _COLUMNS]
+
+
+def _classes(labels: Iterable[str], table: Path) -> tuple[str, ...]:
+    names = class_list(labels, where=str(table))
+    return tuple(sorted(names, key=int)) if all(map(str.isdecimal, names)) else names

@@ -1,0 +1,78 @@
+"""What a named dataset is: where it officially lies, under which licence, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pooch
+
+from foray.data.archive import is_archive, unpack
+from foray.data.dataset import Dataset, some_names
+from foray.data.download import RemoteFile, fetch
+from foray.data.folder import is_visible, visible_folders
+from foray.errors import DataError
+from foray.progress import Progress
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for: `data_dir` is a copy they have, used instead of any download."""
+
+    fold: int
+    data_dir: Path | None
+    offline: bool
+    cache_dir: Path
+    progress: Progress
+
+    def downloading(self) -> Request:
+        """The same request without `data_dir`: for small files that a copy may lack."""
+        return replace(self, data_dir=None)
+
+
+@dataclass(frozen=True)
+class NamedDataset:
+    """A dataset with a name. `manual`: how a person gets it and what `--data-dir` may hold. `folds`: 0 = none.
+
+    `evaluation_only`: all images are the test split; there is nothing to train on.
+    """
+
+    name: str
+    title: str
+    licence: str
+    page: str
+    read: Callable[[NamedDataset, Request], Dataset]
+    manual: str = ""
+    folds: int = 0
+    evaluation_only: bool = False
+
+    def obtain(self, file: RemoteFile, request: Request) -> Path:
+        """The file from `data_dir` (its hash checked where an official one is known), else from cache or mirrors."""
+        if request.data_dir is None:
+            folder = request.cache_dir / "downloads" / self.name
+            return fetch(file, folder, offline=request.offline, manual=self.manual, progress=request.progress)
+        own = request.data_dir / file.name
+        if not own.is_file():
+            raise DataError(f"{file.name} is not in {request.data_dir}. {self.manual}")
+        if file.hash is not None and not pooch.hashes.hash_matches(own, file.hash):
+            raise DataError(
+                f"{own} does not have the official hash {file.hash}: it is damaged or another file. {self.manual}"
+            )
+        return own
+
+    def unpacked(self, file: RemoteFile, request: Request) -> Path:
+        """Folder with the files of an archive."""
+        return unpack(self.obtain(file, request), cache_dir=request.cache_dir, progress=request.progress)
+
+
+def copy_of_class_folders(data_dir: Path, request: Request) -> Path:
+    """The folder in a user's copy: `data_dir` itself, or what the only archive in it (or that it is) unpacks to."""
+    if data_dir.is_file():
+        return unpack(data_dir, cache_dir=request.cache_dir, progress=request.progress)
+    archives = [path for path in data_dir.iterdir() if is_archive(path) and is_visible(path.name)]
+    if visible_folders(data_dir) or not archives:
+        return data_dir
+    if len(archives) > 1:
+        raise DataError(f"{data_dir} holds several archives ({some_names(path.name for path in archives)}). Name one.")
+    return unpack(archives[0], cache_dir=request.cache_dir, progress=request.progress)

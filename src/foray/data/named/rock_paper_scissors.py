@@ -1,0 +1,63 @@
+"""rock_paper_scissors: Laurence Moroney's rendered hands, 300x300 pixels, three classes; train and test are given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from foray.data.dataset import Dataset, Split
+from foray.data.download import RemoteFile
+from foray.data.folder import read_folder
+from foray.data.named.descriptor import NamedDataset, Request, copy_of_class_folders
+
+_BUCKET = "https://storage.googleapis.com/download.tensorflow.org/data/"
+_OLD_BUCKET = "https://storage.googleapis.com/laurencemoroney-blog.appspot.com/"
+# SHA-256 as published by TensorFlow Datasets (url_checksums/rock_paper_scissors.txt)
+_PARTS: tuple[tuple[Split, RemoteFile], ...] = (
+    (
+        "train",
+        RemoteFile(
+            "rps.zip",
+            (_BUCKET + "rps.zip", _OLD_BUCKET + "rps.zip"),
+            "sha256:c2403444395842ad04c53612bad54b574443eae17a0723117a2ff87b9d72194f",
+        ),
+    ),
+    (
+        "test",
+        RemoteFile(
+            "rps-test-set.zip",
+            (_BUCKET + "rps-test-set.zip", _OLD_BUCKET + "rps-test-set.zip"),
+            "sha256:c27ab9fa43ce40b2e453de711365b477f4424586edf0388116674fd320f07503",
+        ),
+    ),
+)
+
+
+def _read(described: NamedDataset, request: Request) -> Dataset:
+    own = request.data_dir
+    if own is not None and not any((own / file.name).is_file() for _, file in _PARTS):
+        folder = copy_of_class_folders(own, request)
+        return replace(read_folder(folder, described.name, str(own)), licence=described.licence)
+    halves = [
+        (split, read_folder(described.unpacked(file, request), described.name, described.page))
+        for split, file in _PARTS
+    ]
+    return replace(
+        halves[0][1],
+        samples=tuple(
+            replace(sample, id=f"{split}/{sample.id}", split=split) for split, half in halves for sample in half.samples
+        ),
+        licence=described.licence,
+    )
+
+
+ROCK_PAPER_SCISSORS = NamedDataset(
+    name="rock_paper_scissors",
+    title="Rock, paper, scissors: 2,892 rendered hands of 300x300 pixels, 3 classes",
+    licence="CC BY 2.0",
+    page="https://laurencemoroney.com/datasets.html",
+    read=_read,
+    manual=(
+        f"Get rps.zip and rps-test-set.zip from {_BUCKET} and give their folder with --data-dir (a folder or "
+        "archive of class folders does too)."
+    ),
+)

@@ -1,0 +1,89 @@
+"""From what the user names to a dataset with all its splits."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from foray.data.archive import archive_stem, is_archive, unpack
+from foray.data.content import with_content
+from foray.data.csv_table import read_csv
+from foray.data.dataset import Dataset
+from foray.data.folder import read_folder
+from foray.data.named import NAMED_DATASETS, Request
+from foray.data.splits import complete_splits
+from foray.data.storage import cache_directory
+from foray.errors import DataError
+from foray.progress import SILENT, Progress
+
+
+def open_dataset(
+    data: str | Path,
+    *,
+    seed: int = 0,
+    fold: int | None = None,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    cache_dir: Path | None = None,
+    progress: Progress = SILENT,
+) -> Dataset:
+    """The images `data` names, with train, val and test, content hashes and fingerprint.
+
+    `data`: a folder of class folders (with or without train/val/test above them), a .zip or .tar(.gz|.xz) of one, a
+    CSV of path,label[,split][,group], or the name of a dataset (see `NAMED_DATASETS`; a folder of that name is given
+    as ./name). Missing splits are carved from `seed`. `fold`, `data_dir` (a copy the user has) and `offline` are for
+    named datasets. Images are not decoded here. Raises DataError, naming the thing and the way out. `imagenet`, which
+    is for evaluation, comes back with a test split only.
+    """
+    cache_dir = cache_dir or cache_directory()
+    if isinstance(data, str) and data in NAMED_DATASETS:
+        described = NAMED_DATASETS[data]
+        dataset = described.read(described, _request(data, fold, data_dir, offline, cache_dir, progress))
+        carved = not described.evaluation_only
+    else:
+        if fold is not None:
+            raise DataError(f"--fold is for datasets that come with folds ({_with_folds()}), not for {data}.")
+        if data_dir is not None:
+            raise DataError(f"--data-dir is for named datasets ({', '.join(NAMED_DATASETS)}), not for {data}.")
+        dataset = _read_path(Path(data).expanduser(), cache_dir, progress)
+        carved = True
+    dataset = with_content(dataset, cache_dir=cache_dir, progress=progress)
+    if carved:
+        dataset = complete_splits(dataset, seed)
+    return dataset.fingerprinted()
+
+
+def _request(
+    name: str, fold: int | None, data_dir: Path | None, offline: bool, cache_dir: Path, progress: Progress
+) -> Request:
+    folds = NAMED_DATASETS[name].folds
+    if fold is not None and not folds:
+        raise DataError(f"{name} has no folds; --fold is for {_with_folds()}.")
+    if fold is not None and not 0 <= fold < folds:
+        raise DataError(f"{name} has the folds 0 to {folds - 1}, not {fold}.")
+    if data_dir is not None:
+        data_dir = Path(data_dir).expanduser()
+        if not data_dir.exists():
+            raise DataError(f"The data directory {data_dir} does not exist.")
+    return Request(fold=fold or 0, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
+
+
+def _with_folds() -> str:
+    return ", ".join(name for name, described in NAMED_DATASETS.items() if described.folds)
+
+
+def _read_path(path: Path, cache_dir: Path, progress: Progress) -> Dataset:
+    if path.is_dir():
+        return read_folder(path, name=path.resolve().name, source=str(path))
+    if not path.is_file():
+        nearest = difflib.get_close_matches(path.name, NAMED_DATASETS, n=2, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+        raise DataError(
+            f"{path} does not exist, and is not one of the named datasets ({', '.join(NAMED_DATASETS)}).{hint}"
+        )
+    if is_archive(path):
+        folder = unpack(path, cache_dir=cache_dir, progress=progress)
+        return read_folder(folder, name=archive_stem(path), source=str(path))
+    if path.suffix.lower() == ".csv":
+        return read_csv(path, name=path.stem, source=str(path))
+    raise DataError(f"{path} is not a folder, a .zip, .tar, .tar.gz or .tar.xz archive, or a .csv table.")
