@@ -16,6 +16,11 @@ _RESIDENT_SHARE = 0.5  # of the free device memory; the rest is for the network
 _UPLOAD_IMAGES = 512
 
 
+def epoch_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The order in which an epoch visits `n` images: a permutation that depends on (seed, epoch) only."""
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
 class Batches:
     """The images at `indices` of a store, `batch_size` at a time; the last batch may be smaller, none is dropped.
 
@@ -63,7 +68,7 @@ class Batches:
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         if self.seed is None:
             return np.arange(len(self.indices))
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.indices))
+        return epoch_order(len(self.indices), self.seed, epoch)
 
     def _images(self, chosen: npt.NDArray[np.int64]) -> torch.Tensor:
         """uint8 (N, H, W, 3) on the device; `chosen` counts within `indices`."""

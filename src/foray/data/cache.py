@@ -1,7 +1,7 @@
 """The decode cache: every image is decoded and resized once, into a memory-mapped uint8 file.
 
     <cache>/decoded/<purpose>-<side>px-<key>/pixels.u8    (N, side, side, 3) uint8, in the order of dataset.samples
-                                             index.json   written last: without it the pixels do not count
+                                             index.json   what they are; neither counts without the other
 
 The key is a SHA-256 over the content hashes of the samples in order, what is done to their pixels, the version of
 Pillow and of this format; labels, splits, mean and deviation are not part of it, so folds and networks share a store.
@@ -140,8 +140,8 @@ def _store(
 def _build(
     folder: Path, index: StoreIndex, dataset: Dataset, target: Target, workers: int | None, progress: Progress
 ) -> None:
-    for leftover in (folder / _INDEX, *folder.glob(f".{_PIXELS}.*"), *folder.glob(f".{_INDEX}.*")):
-        leftover.unlink(missing_ok=True)  # the lock is ours, so these are of a process that was killed
+    for leftover in (folder / _INDEX, folder / _PIXELS, *folder.glob(f".{_PIXELS}.*"), *folder.glob(f".{_INDEX}.*")):
+        leftover.unlink(missing_ok=True)  # the lock is ours: these are damaged, or of a process that was killed
     n = len(dataset.samples)
     size_bytes = store_bytes(n, target.side)
     what = f"Caching {n:,} images at {target.side} x {target.side} pixels"
@@ -152,7 +152,7 @@ def _build(
         unreadable = decode_into(stream.fileno(), dataset.samples, target, workers=workers, task=task)
         if unreadable:
             raise UnreadableImagesError(unreadable)
-    index.save(folder / _INDEX)
+        index.save(folder / _INDEX)  # before the pixels take their name, so a failure here leaves neither
 
 
 @contextmanager

@@ -38,6 +38,10 @@ class ImageReadError(DataError):
         self.reason = reason
 
 
+class _UnknownRangeError(Exception):
+    """Pixel values that do not say which of them is white."""
+
+
 class UnreadableImagesError(DataError):
     """Some images of a dataset cannot be read. `reasons`: why, by sample id; `ids`: those ids in dataset order."""
 
@@ -84,7 +88,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # I;16 in its byte orders, and I, which holds 16 bits when read from PGM or PNG
         return _high_byte(image).convert("RGB")
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no agreed range; save it with 8 or 16 bits")
+        raise _UnknownRangeError("floating-point pixels have no agreed range; save it with 8 or 16 bits")
     if image.has_transparency_data:
         picture = image.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -95,7 +99,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def _high_byte(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
+        raise _UnknownRangeError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 
@@ -112,6 +116,8 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _reason(source: Path | str | bytes, error: Exception) -> str:
+    if isinstance(error, _UnknownRangeError):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if (len(source) if isinstance(source, bytes) else _file_bytes(source)) == 0:

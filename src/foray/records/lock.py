@@ -23,6 +23,8 @@ def folder_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") -
         lock.acquire(timeout=wait_seconds)
     except Timeout as error:
         raise RunError(f"Another {what} is using {folder}. Wait for it to end, or choose another folder.") from error
+    except OSError as error:
+        raise RunError(f"Cannot write in the folder {folder}: {error.strerror or error}.") from error
     try:
         yield
     finally:

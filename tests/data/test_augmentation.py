@@ -1,0 +1,277 @@
+"""Augmentation: what each option does to pixels, in closed form or against torchvision's and Pillow's definitions."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+
+from foray.data.augmentation import Augment
+from foray.data.preprocessing import normalize, prepare
+from foray.recipes.recipe import Augmentation
+from foray.specs.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+
+UNIT = Preprocessing(resolution=32, crop_pct=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+EVERYTHING = Augmentation(
+    random_crop_scale=(0.3, 1.0),
+    random_crop_ratio=(0.75, 4 / 3),
+    horizontal_flip=0.5,
+    vertical_flip=0.5,
+    rotation_degrees=15,
+    translate=0.1,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.3,
+)
+
+
+def noise(n: int, side: int) -> torch.Tensor:
+    """uint8 (n, 3, side, side) as `Batches` delivers it."""
+    pixels = np.random.default_rng([n, side]).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def ramp(n: int, side: int) -> torch.Tensor:
+    """Red is the column, green the row, in steps of 2; blue is 100: positions can be read off the pixels."""
+    line = np.arange(side, dtype=np.uint8) * 2
+    picture = np.stack(np.broadcast_arrays(line[None, :], line[:, None], np.uint8(100)), axis=2)
+    return torch.from_numpy(np.repeat(picture[None], n, axis=0)).permute(0, 3, 1, 2)
+
+
+def augmented(images: torch.Tensor, *, seed: int = 0, epoch: int = 0, step: int = 0, **options: object) -> torch.Tensor:
+    return Augment(Augmentation(**options), UNIT, seed=seed)(images, epoch, step)
+
+
+def read_positions(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Column and row in the stored ramp that each output pixel shows, (N, H, W) each."""
+    return images[:, 0] * 255 / 2, images[:, 1] * 255 / 2
+
+
+# --- nothing to do ----------------------------------------------------------------------------------------------------
+
+
+def test_identity_on_a_store_of_the_resolution_is_normalize() -> None:
+    images = noise(5, 32)
+    preprocessing = Preprocessing(32, 1.0, "bilinear", IMAGENET_MEAN, IMAGENET_STD)
+    result = Augment(Augmentation(), preprocessing, seed=0)(images, 3, 4)
+    assert torch.equal(result, normalize(images, preprocessing))
+
+
+@pytest.mark.parametrize("stored", [32, 33, 35, 36, 37])
+def test_identity_on_a_store_with_margin_is_the_evaluation_image(stored: int) -> None:
+    images = noise(3, stored)
+    result = augmented(images)
+    for image, ours in zip(images, result, strict=True):
+        cropped = prepare(Image.fromarray(image.permute(1, 2, 0).numpy()), Preprocessing(32, 32 / stored))
+        assert torch.equal((ours * 255).round().to(torch.uint8), torch.from_numpy(cropped.copy()).permute(2, 0, 1))
+
+
+def test_images_smaller_than_the_resolution_are_an_error() -> None:
+    with pytest.raises(ValueError, match="smaller than the resolution"):
+        augmented(noise(1, 31))
+
+
+# --- randomness -------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_epoch_and_step_give_the_same_bits_and_others_do_not() -> None:
+    images = noise(6, 40)
+
+    def run(seed: int, epoch: int, step: int) -> torch.Tensor:
+        return Augment(EVERYTHING, UNIT, seed=seed)(images, epoch, step)
+
+    base = run(1, 2, 3)
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002  the global generators must not matter
+    assert torch.equal(run(1, 2, 3), base)
+    for other in [(2, 2, 3), (1, 3, 3), (1, 2, 4), (3, 2, 1)]:
+        assert not torch.equal(run(*other), base)
+
+
+def test_samples_of_a_batch_differ_from_each_other() -> None:
+    one = noise(1, 40).expand(8, -1, -1, -1)
+    result = Augment(EVERYTHING, UNIT, seed=0)(one, 0, 0)
+    assert len({result[i].numpy().tobytes() for i in range(8)}) == 8
+
+
+def test_switching_colour_on_does_not_change_the_crops() -> None:
+    images = ramp(4, 40)
+    geometry = {"random_crop_scale": (0.3, 1.0), "horizontal_flip": 0.5, "rotation_degrees": 10.0}
+    plain = augmented(images, **geometry)
+    dimmed = augmented(images, **geometry, brightness=1e-9)
+    torch.testing.assert_close(dimmed, plain, rtol=0, atol=1e-6)
+
+
+@given(
+    stored=st.integers(32, 48),
+    low=st.floats(0.05, 1.0),
+    ratio=st.floats(1.0, 3.0),
+    flips=st.sampled_from([0.0, 0.5, 1.0]),
+    rotation=st.floats(0, 180),
+    translate=st.floats(0, 0.9),
+    colour=st.floats(0, 1),
+    step=st.integers(0, 10_000),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_augmentation_gives_float32_channels_last_within_the_range_of_pixels(
+    stored: int, low: float, ratio: float, flips: float, rotation: float, translate: float, colour: float, step: int
+) -> None:
+    result = augmented(
+        noise(3, stored),
+        step=step,
+        random_crop_scale=(low, 1.0),
+        random_crop_ratio=(1 / ratio, ratio),
+        horizontal_flip=flips,
+        vertical_flip=flips,
+        rotation_degrees=rotation,
+        translate=translate,
+        brightness=colour,
+        contrast=colour,
+        saturation=colour,
+    )
+    assert result.shape == (3, 3, 32, 32)
+    assert result.dtype == torch.float32
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    assert result.min() >= -1e-6
+    assert result.max() <= 1 + 1e-6
+
+
+# --- geometry ---------------------------------------------------------------------------------------------------------
+
+
+def test_flips_move_whole_pixels() -> None:
+    images = noise(4, 32)
+    plain = augmented(images)
+    assert torch.equal(augmented(images, horizontal_flip=1.0), plain.flip(-1))
+    assert torch.equal(augmented(images, vertical_flip=1.0), plain.flip(-2))
+    assert torch.equal(augmented(images, horizontal_flip=1.0, vertical_flip=1.0), plain.flip(-1, -2))
+
+
+def test_flips_happen_as_often_as_asked() -> None:
+    images = noise(2000, 32)
+    flipped = (augmented(images, horizontal_flip=0.3) != augmented(images)).flatten(1).any(dim=1)
+    share = flipped.float().mean().item()
+    assert abs(share - 0.3) < 5 * math.sqrt(0.3 * 0.7 / 2000)
+
+
+def test_a_flip_inside_the_warp_is_the_same_flip() -> None:
+    """A rotation too small to see takes the other path through the code."""
+    images = ramp(3, 32)
+    through_warp = augmented(images, horizontal_flip=1.0, vertical_flip=1.0, rotation_degrees=1e-6)
+    torch.testing.assert_close(through_warp, augmented(images).flip(-1, -2), rtol=0, atol=1e-5)
+
+
+def test_random_crops_keep_to_the_image_their_area_and_their_ratio() -> None:
+    n, stored = 400, 48
+    columns, rows = read_positions(
+        augmented(ramp(n, stored), random_crop_scale=(0.25, 0.5), random_crop_ratio=(0.75, 4 / 3))
+    )
+    # between neighbours in the middle of the output, where no border is near: stored pixels per output pixel
+    width = (columns[:, 16, 24] - columns[:, 16, 8]) / 16 * 32
+    height = (rows[:, 24, 16] - rows[:, 8, 16]) / 16 * 32
+    area = width * height / stored**2
+    ratio = width / height
+    assert area.min() >= 0.25 - 1e-3
+    assert area.max() <= 0.5 + 1e-3
+    assert ratio.min() >= 0.75 - 1e-3
+    assert ratio.max() <= 4 / 3 + 1e-3
+    assert abs(area.mean().item() - 0.375) < 5 * 0.25 / math.sqrt(12 * n)
+    centre = (columns[:, 16, 15] + columns[:, 16, 16]) / 2 + 0.5  # from the left edge
+    assert (centre - width / 2).min() >= -1e-2
+    assert (centre + width / 2).max() <= stored + 1e-2
+    assert abs(centre.mean().item() - stored / 2) < 5 * stored / math.sqrt(12 * n)
+
+
+def test_a_crop_of_the_whole_image_is_a_bilinear_resize() -> None:
+    images = ramp(1, 64)
+    columns, rows = read_positions(augmented(images, random_crop_scale=(0.999999, 1.0)))
+    expected = (torch.arange(32) + 0.5) * 2 - 0.5
+    torch.testing.assert_close(columns[0], expected.expand(32, 32), rtol=0, atol=1e-2)
+    torch.testing.assert_close(rows[0], expected[:, None].expand(32, 32), rtol=0, atol=1e-2)
+
+
+def test_a_ratio_that_never_fits_falls_back_inside_the_image() -> None:
+    columns, rows = read_positions(augmented(ramp(20, 40), random_crop_scale=(1.0, 1.0), random_crop_ratio=(4.0, 4.0)))
+    assert columns.min() >= 0
+    assert columns.max() <= 39
+    width = (columns[:, 16, 24] - columns[:, 16, 8]) / 16 * 32
+    height = (rows[:, 24, 16] - rows[:, 8, 16]) / 16 * 32
+    torch.testing.assert_close(width, torch.full((20,), 40.0), rtol=0, atol=1e-2)
+    torch.testing.assert_close(height, torch.full((20,), 20.0), rtol=0, atol=1e-2)
+
+
+def test_rotation_turns_about_the_middle_by_at_most_the_angle() -> None:
+    n, stored = 300, 64  # margin enough that no corner leaves the stored image
+    columns, rows = read_positions(augmented(ramp(n, stored), rotation_degrees=30.0))
+    across = columns[:, 16, 24] - columns[:, 16, 8], rows[:, 16, 24] - rows[:, 16, 8]
+    down = columns[:, 24, 16] - columns[:, 8, 16], rows[:, 24, 16] - rows[:, 8, 16]
+    torch.testing.assert_close(torch.hypot(*across), torch.full((n,), 16.0), rtol=0, atol=1e-2)
+    torch.testing.assert_close(across[0], down[1], rtol=0, atol=1e-2)  # a rotation: no shear, no mirror
+    torch.testing.assert_close(across[1], -down[0], rtol=0, atol=1e-2)
+    degrees = torch.rad2deg(torch.atan2(across[1], across[0]))
+    assert degrees.abs().max() <= 30.1
+    assert degrees.abs().max() > 28
+    assert abs(degrees.mean().item()) < 5 * 60 / math.sqrt(12 * n)
+    middle = columns[:, 15:17, 15:17].mean(dim=(1, 2)), rows[:, 15:17, 15:17].mean(dim=(1, 2))
+    for axis in middle:
+        torch.testing.assert_close(axis, torch.full((n,), (stored - 1) / 2), rtol=0, atol=1e-2)
+
+
+def test_translation_shifts_by_at_most_its_share_of_the_side() -> None:
+    n, stored = 300, 64
+    columns, rows = read_positions(augmented(ramp(n, stored), translate=0.25))
+    for axis in (columns, rows):
+        shift = axis[:, 15:17, 15:17].mean(dim=(1, 2)) - (stored - 1) / 2
+        assert shift.abs().max() <= 8.01
+        assert shift.abs().max() > 7.5
+        assert abs(shift.mean().item()) < 5 * 16 / math.sqrt(12 * n)
+
+
+def test_what_lies_beyond_the_border_is_a_reflection_not_black() -> None:
+    white = torch.full((8, 32, 32, 3), 255, dtype=torch.uint8).permute(0, 3, 1, 2)
+    moved = augmented(white, rotation_degrees=45.0, translate=0.5)
+    torch.testing.assert_close(moved, torch.ones_like(moved), rtol=0, atol=1e-6)
+
+
+# --- colour -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "peer"),
+    [("brightness", ImageEnhance.Brightness), ("contrast", ImageEnhance.Contrast), ("saturation", ImageEnhance.Color)],
+)
+def test_colour_is_pillows_with_a_factor_uniform_around_one(option: str, peer: type) -> None:
+    n, strength = 200, 0.4
+    gentle = noise(1, 32) // 4 + 80  # no value leaves the range, so the factor can be solved for
+    result = augmented(gentle.expand(n, -1, -1, -1), **{option: strength}) * 255
+    picture = Image.fromarray(gentle[0].permute(1, 2, 0).numpy())
+    none = torch.from_numpy(np.asarray(peer(picture).enhance(0.0)).astype(np.float32)).permute(2, 0, 1)
+    change = gentle[0].float() - none  # Pillow blends: none + factor x change
+    factors = ((result - none) * change).sum(dim=(1, 2, 3)) / change.square().sum()
+    assert factors.min() >= 1 - strength - 0.01
+    assert factors.max() <= 1 + strength + 0.01
+    assert abs(factors.mean().item() - 1) < 5 * 2 * strength / math.sqrt(12 * n)
+    for i in range(0, n, 20):
+        expected = np.asarray(peer(picture).enhance(factors[i].item())).astype(np.float32)
+        assert (
+            np.abs(result[i].permute(1, 2, 0).numpy() - expected).max() <= 1.1
+        )  # Pillow cuts to whole numbers, and so does its grey
+
+
+def test_kornia_is_imported_for_colour_only() -> None:
+    code = """
+import sys, torch
+from foray.data.augmentation import Augment
+from foray.recipes.recipe import Augmentation
+from foray.specs.preprocessing import Preprocessing
+Augment(Augmentation(rotation_degrees=5), Preprocessing(8), seed=0)(torch.zeros(1, 3, 9, 9, dtype=torch.uint8), 0, 0)
+sys.exit("kornia" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
