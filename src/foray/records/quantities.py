@@ -1,125 +1,175 @@
-"""Amounts as people write and read them: `6M`, `30ms`, `60MB`, `1pt` in; `5.29 M`, `12.3 ms`, `91.2 %` out.
+"""Amounts as people write and read them: '6M', '30ms', '60MB', '1pt' in; '5.29 M', '16.5 ms', '91.2 %' out.
 
-A number without its unit is an error: 600 MACs and 600 million MACs are both easy to type. Plain counts of at least
-1000 (`4231976`) are taken as they stand. Prefixes are decimal (k, M, G: 10^3, 10^6, 10^9); KiB, MiB, GiB are binary.
+A number whose unit is missing or wrong is an error, never a guess: '--max-latency 30' may mean milliseconds or
+seconds, '--tolerance 1%' may mean of the images or of the accuracy. Prefixes are decimal (1 MB = 1,000,000 bytes);
+MiB and the like are binary. Numbers are read with `decimal`, so '5.3M' is exactly 5,300,000.
 """
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Mapping
+from decimal import Decimal
 
 from foray.errors import QuantityError
 
-_COUNT_UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
-_DURATION_UNITS_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
-_BYTE_UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
-_POINT_UNITS = {"pt": 0.01, "pts": 0.01, "point": 0.01, "points": 0.01}
-_SMALLEST_PLAIN_COUNT = 1000
+_NUMBER = r"\d+(?:_\d+)*(?:\.\d*)?|\d{1,3}(?:,\d{3})+(?:\.\d*)?|\.\d+"
+_QUANTITY = re.compile(rf"(?P<number>[+-]?(?:{_NUMBER})(?:[eE][+-]?\d\d?)?)\s*(?P<unit>[^\s\d.,+-][^\s\d]*)?")
 
-_QUANTITY = re.compile(r"\s*([-+]?[0-9][0-9_,]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)\s*([^\d\s]*)\s*")
+_COUNT_UNITS: Mapping[str, Decimal] = {"k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9)}
+_MS_UNITS: Mapping[str, Decimal] = {
+    "us": Decimal("0.001"), "µs": Decimal("0.001"), "ms": Decimal(1), "s": Decimal(1000),
+}  # fmt: skip
+_BYTE_UNITS: Mapping[str, Decimal] = {
+    "B": Decimal(1), "kB": Decimal(10**3), "MB": Decimal(10**6), "GB": Decimal(10**9),
+    "KiB": Decimal(2**10), "MiB": Decimal(2**20), "GiB": Decimal(2**30),
+}  # fmt: skip
+_POINT_UNITS: Mapping[str, Decimal] = {"pt": Decimal("0.01"), "point": Decimal("0.01"), "points": Decimal("0.01")}
+
+_PLAIN_COUNT_FROM = 1000  # below, a bare number of parameters or MACs is almost surely one that lost its M
 
 
-def parse_count(text: str, option: str = "the number") -> int:
-    """A count: `6M`, `1.5G`, `500k`, or a plain integer from 1000 on. Raises QuantityError naming `option`."""
-    value, unit = _split(text, option, "6M")
-    if not unit:
-        if value >= _SMALLEST_PLAIN_COUNT and value == int(value):
-            return int(value)
-        raise QuantityError(f"{option} {text}: {text} of what? Write the unit: did you mean {value:g}M or {value:g}k?")
-    return round(value * _factor(unit, _COUNT_UNITS, text, option, "k, M or G, as in 6M"))
+def parse_count(text: str, option: str = "the count") -> int:
+    """Parameters or MACs: '6M', '1.5G', '500k', or every digit written out ('4231976', '4,231,976').
+
+    A bare number below 1000 is an error, because '--max-macs 600' means 600 million to whoever types it.
+    Raises QuantityError.
+    """
+    number, unit = _split(text, option, "6M", _COUNT_UNITS)
+    if unit is None:
+        if number < _PLAIN_COUNT_FROM:
+            raise QuantityError(
+                f"{option}: {text.strip()!r} has no unit; did you mean {text.strip()}M? "
+                f"Write {_example(option, '6M')} (units: {', '.join(_COUNT_UNITS)}), or every digit."
+            )
+        return _whole(number, text, option, "6M")
+    return _whole(number * _COUNT_UNITS[unit], text, option, "6M")
 
 
 def parse_duration_ms(text: str, option: str = "the duration") -> float:
-    """A duration in milliseconds: `30ms`, `0.03s`, `800us`. Raises QuantityError naming `option`."""
-    value, unit = _split(text, option, "30ms")
-    return value * _factor(unit, _DURATION_UNITS_MS, text, option, "ms or s, as in 30ms")
+    """Milliseconds from '30ms', '0.03s' or '900us'. Raises QuantityError."""
+    number, unit = _split(text, option, "30ms", _MS_UNITS)
+    return float(number * _MS_UNITS[_required(unit, text, option, "30ms", _MS_UNITS)])
 
 
 def parse_bytes(text: str, option: str = "the size") -> int:
-    """A size in bytes: `60MB` (decimal), `57MiB` (binary). Raises QuantityError naming `option`."""
-    value, unit = _split(text, option, "60MB")
-    return round(value * _factor(unit, _BYTE_UNITS, text, option, "kB, MB, GB, KiB, MiB or GiB, as in 60MB"))
+    """Bytes from '60MB' (decimal) or '57MiB' (binary). Raises QuantityError."""
+    number, unit = _split(text, option, "60MB", _BYTE_UNITS)
+    return _whole(number * _BYTE_UNITS[_required(unit, text, option, "60MB", _BYTE_UNITS)], text, option, "60MB")
 
 
 def parse_points(text: str, option: str = "the tolerance") -> float:
-    """A difference of accuracies in percentage points, as a fraction: `1pt` is 0.01. Raises QuantityError.
+    """A difference of accuracies in [0, 1] from percentage points: '1pt' is 0.01.
 
-    A per cent sign is refused: "1 %" could be one point or one per cent of the accuracy.
+    '1%' is an error: a per cent of the accuracy and a percentage point are different tolerances. Raises QuantityError.
     """
-    value, unit = _split(text, option, "1pt", zero_allowed=True)
-    points = value * _factor(unit, _POINT_UNITS, text, option, "pt (percentage points), as in 1pt")
-    if points >= 1.0:
-        raise QuantityError(f"{option} {text}: must be below 100pt.")
-    return points
+    if text.strip().endswith("%"):
+        raise QuantityError(
+            f"{option}: {text.strip()!r} is ambiguous (per cent of what?). Write percentage points of accuracy, "
+            f"{_example(option, '1pt')}: from 91 % down to 90 %."
+        )
+    number, unit = _split(text, option, "1pt", _POINT_UNITS)
+    points = number * _POINT_UNITS[_required(unit, text, option, "1pt", _POINT_UNITS)]
+    if points >= 1:
+        raise QuantityError(f"{option}: {text.strip()!r} is 100 points or more. Write {_example(option, '1pt')}.")
+    return float(points)
 
 
-def _split(text: str, option: str, example: str, *, zero_allowed: bool = False) -> tuple[float, str]:
-    match = _QUANTITY.fullmatch(text)
-    if not match:
-        raise QuantityError(f"{option} {text!r} is not a number with a unit. Write it like {example}.")
-    try:
-        value = float(match[1].replace("_", "").replace(",", ""))
-    except ValueError as error:
-        raise QuantityError(f"{option} {text!r} is not a number with a unit. Write it like {example}.") from error
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero_allowed):
-        wanted = "zero or more" if zero_allowed else "more than zero"
-        raise QuantityError(f"{option} {text}: must be {wanted}, like {example}.")
-    return value, match[2]
+def format_count(count: float) -> str:
+    """Three significant digits with k, M or G: 5288548 -> '5.29 M'; below 1000 the number itself."""
+    return _scaled(count, ("", "k", "M", "G", "T"))
 
 
-def _factor(unit: str, units: dict[str, float], text: str, option: str, wanted: str) -> float:
-    if not unit:
-        raise QuantityError(f"{option} {text}: the unit is missing. Write {wanted}.")
-    try:
-        return units[unit.lower()]
-    except KeyError:
-        raise QuantityError(f"{option} {text}: unknown unit {unit!r}. Write {wanted}.") from None
+def format_bytes(size_bytes: float) -> str:
+    """Three significant digits in decimal units: 14_200_000 -> '14.2 MB'."""
+    return _scaled(size_bytes, ("B", "kB", "MB", "GB", "TB"))
 
 
-def format_count(value: float) -> str:
-    """5288548 -> `5.29 M`."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{_three_digits(value / size)} {letter}"
-    return f"{value:.0f}"
+def format_ms(duration_ms: float) -> str:
+    """Three significant digits: 16.52 -> '16.5 ms'."""
+    return f"{_three_digits(duration_ms)} ms"
 
 
-def format_bytes(value: float) -> str:
-    """21150000 -> `21.2 MB` (decimal)."""
-    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if abs(value) >= size:
-            return f"{_three_digits(value / size)} {unit}"
-    return f"{value:.0f} B"
+def format_points(difference: float) -> str:
+    """A difference of accuracies in percentage points, at most two decimals: 0.0031 -> '0.31 points'."""
+    number = f"{100 * difference:.2f}".rstrip("0").rstrip(".")
+    number = "0" if number == "-0" else number
+    return f"{number} point" if number == "1" else f"{number} points"
 
 
-def format_ms(value: float) -> str:
-    """12.345 -> `12.3 ms`."""
-    return f"{_three_digits(value)} ms"
+def format_percent(share: float) -> str:
+    """A share in [0, 1]: 0.912 -> '91.2 %'. More decimals where one would read as all or nothing: '99.96 %'."""
+    for decimals in (1, 2, 3):
+        number = f"{100 * share:.{decimals}f}"
+        if share in (0.0, 1.0) or float(number) not in (0.0, 100.0):
+            break
+    return f"{number} %"
 
 
-def format_percent(value: float) -> str:
-    """0.9123 -> `91.2 %`."""
-    return f"{100 * value:.1f} %"
+def format_seconds(duration_seconds: float) -> str:
+    """'0.45 s', '42 s', '3 min 12 s', '1 h 4 min'."""
+    if round(duration_seconds, 1) < 10:
+        return f"{duration_seconds:.2g} s"
+    minutes, seconds = divmod(round(duration_seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+    if minutes:
+        return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
+    return f"{seconds} s"
 
 
-def format_points(value: float) -> str:
-    """A difference of accuracies, 0.0031 -> `0.31 points`."""
-    return f"{100 * value:.2f} points"
+def _split(text: str, option: str, example: str, units: Mapping[str, Decimal]) -> tuple[Decimal, str | None]:
+    """The positive number and its unit, None when there is none."""
+    match = _QUANTITY.fullmatch(text.strip())
+    if match is None:
+        raise QuantityError(
+            f"{option}: {text.strip()!r} is not a number with a unit. Write {_example(option, example)}."
+        )
+    number = Decimal(match["number"].replace(",", ""))
+    if number <= 0:
+        raise QuantityError(f"{option}: {text.strip()!r} must be above zero. Write {_example(option, example)}.")
+    unit: str | None = match["unit"]
+    if unit is not None and unit not in units:
+        raise QuantityError(
+            f"{option}: {unit!r} in {text.strip()!r} is no unit here (known: {', '.join(units)}). "
+            f"Write {_example(option, example)}."
+        )
+    return number, unit
 
 
-def format_seconds(value: float) -> str:
-    """192 -> `3 min 12 s`."""
-    if value < 10:
-        return f"{value:.1f} s"
-    seconds = round(value)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+def _required(unit: str | None, text: str, option: str, example: str, units: Mapping[str, Decimal]) -> str:
+    if unit is None:
+        raise QuantityError(
+            f"{option}: {text.strip()!r} has no unit (one of {', '.join(units)}). Write {_example(option, example)}."
+        )
+    return unit
 
 
-def _three_digits(value: float) -> str:
-    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:.{decimals}f}"
+def _whole(amount: Decimal, text: str, option: str, example: str) -> int:
+    whole = round(amount)
+    if whole < 1:
+        raise QuantityError(f"{option}: {text.strip()!r} is less than one. Write {_example(option, example)}.")
+    return whole
+
+
+def _example(option: str, example: str) -> str:
+    return f"{option} {example}" if option.startswith("-") else f"for example {example}"
+
+
+def _scaled(amount: float, units: tuple[str, ...]) -> str:
+    scale = 0
+    # 999.5 would print as 1000 in its own unit, so it moves up to the next.
+    while abs(amount) >= 999.5 and scale < len(units) - 1:
+        amount /= 1000
+        scale += 1
+    number = f"{amount:.0f}" if scale == 0 else _three_digits(amount)
+    return f"{number} {units[scale]}".rstrip()
+
+
+def _three_digits(number: float) -> str:
+    if abs(number) >= 99.95:
+        return f"{number:,.0f}"
+    if abs(number) >= 9.995:
+        return f"{number:.1f}"
+    return f"{number:.2f}" if abs(number) >= 0.9995 or number == 0 else f"{number:.3g}"
