@@ -12,8 +12,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from foray.models import build_model
 from foray.profiling import file_bytes, peak_inference_memory
 from foray.profiling.memory import peak_activation_memory
+from foray.specs import get_spec
 
 FLOAT = 4  # bytes
 
@@ -123,6 +125,14 @@ def test_the_allocator_agrees_on_a_real_inference():
     # batch norm's kernel takes a few floats a channel for itself while it runs
     assert analysed <= measured <= analysed + 4096
     assert analysed > 1_000_000
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "tf_efficientnet_b0", "efficientnet_v2_b0", "mobilenet_v1"])
+def test_the_allocator_agrees_on_our_networks(name):
+    resolution = 160  # below 128 pixels some of torch's convolutions unfold the image into a workspace of their own
+    network = build_model(get_spec(name), num_classes=10, seed=0)
+    analysed, measured = peak_activation_memory(network, resolution), allocator_peak_bytes(network, resolution)
+    assert analysed <= measured <= analysed + 4096
 
 
 def test_file_bytes_is_the_size_of_the_file(tmp_path):

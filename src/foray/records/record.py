@@ -24,11 +24,11 @@ class Record(BaseModel):
     def load(cls, path: Path) -> Self:
         """Reads a record. Raises RunError when the file is missing, damaged or of another version."""
         try:
-            text = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
         except OSError as error:
             raise RunError(f"Cannot read {path}: {error.strerror or error}.") from error
         try:
-            return cls.model_validate_json(text)
+            return cls.model_validate_json(content)
         except ValidationError as error:
             first: Any = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
