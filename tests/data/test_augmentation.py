@@ -260,9 +260,7 @@ def test_colour_is_pillows_with_a_factor_uniform_around_one(option: str, peer: t
     assert abs(factors.mean().item() - 1) < 5 * 2 * strength / math.sqrt(12 * n)
     for i in range(0, n, 20):
         expected = np.asarray(peer(picture).enhance(factors[i].item())).astype(np.float32)
-        assert (
-            np.abs(result[i].permute(1, 2, 0).numpy() - expected).max() <= 1.1
-        )  # Pillow cuts to whole numbers, and so does its grey
+        assert np.abs(result[i].permute(1, 2, 0).numpy() - expected).max() <= 1.5  # Pillow rounds twice
 
 
 def test_kornia_is_imported_for_colour_only() -> None:
