@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
 PINS := pyproject.toml constraints.txt
 
 .PHONY: help demo test lint bench clean
@@ -41,11 +41,13 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.created $(PINS)
+	@echo "Installing the pinned packages into $(VENV): about 1 GB, a few minutes."
 	$(PIP) -e '.[openvino]'
 	@touch $@
 
 # The peers are installed without dependencies: torchvision pins one torch build, timm asks for torchvision.
 $(VENV)/.installed-for-tests: $(VENV)/.created $(PINS)
+	@echo "Installing the pinned packages and the peers of the tests into $(VENV): about 1.5 GB, a few minutes."
 	$(PIP) -e '.[dev,openvino]' pyyaml
 	$(PIP) --no-deps timm torchvision
 	@touch $@ $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""`foray compare` from end to end on a folder of painted images, and everything that can be wrong with what it is given."""
+"""`foray compare` from end to end on a folder of painted images, and what can be wrong with what it is given."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_data_that_is_not_there(make: object, cli: Cli, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_and_the_same_command_goes_on(images: Path, cli_cache: Path, tmp_path: Path) -> None:
-    """Interrupted in the middle of training, the run keeps its epochs; the second start ends it without doing them again."""
+    """Interrupted in the middle of training, the run keeps its epochs, and the second start trains only the others."""
     epochs = 40
     arguments = ("compare", images, "--protocol", "scratch", "--models", "mobilenet_v1_x0.25", "--epochs", epochs)
     out = tmp_path / "out"
@@ -148,6 +148,8 @@ def test_ctrl_c_and_the_same_command_goes_on(images: Path, cli_cache: Path, tmp_
     done = subprocess.run(command(*arguments, "--out", out), env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     after = history.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["epoch"] for line in after] == list(range(json.loads(before[0])["epoch"], epochs + json.loads(before[0])["epoch"]))
+    assert [json.loads(line)["epoch"] for line in after] == list(
+        range(json.loads(before[0])["epoch"], epochs + json.loads(before[0])["epoch"])
+    )
     assert after[: len(before)] == before, "finished epochs were trained again"
     assert RunRecord.load(history.parent / "record.json").status == "done"

@@ -97,4 +97,4 @@ def test_models_as_table(cli: Cli) -> None:
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     row = next(line for line in done.stdout.splitlines() if line.startswith("mobilenet_v2 "))
-    assert row.split()[1:4] == ["3.50M", "301M", "224"]
+    assert row.split()[1:7] == ["3.50", "M", "301", "M", "224", "71.9"]

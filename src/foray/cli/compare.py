@@ -49,11 +49,6 @@ def compare(
     cache_dir: options.CacheDir = None,
 ) -> None:
     """Train and measure models on your images; say which to ship, and how sure that is."""
-    options.limit_threads(threads)
-    from foray.cli.progress import terminal_progress
-    from foray.cli.tables import print_comparison, print_rows
-    from foray.comparison import compare as run_comparison
-    from foray.comparison import plan_comparison
     from foray.records import Budget
     from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms, parse_points
 
@@ -66,6 +61,13 @@ def compare(
     )
     points = parse_points(tolerance, "--tolerance")
     names = [name.strip() for name in models.split(",") if name.strip()]
+
+    options.limit_threads(threads)
+    from foray.cli.progress import terminal_progress
+    from foray.cli.tables import print_comparison, print_rows
+    from foray.comparison import compare as run_comparison
+    from foray.comparison import plan_comparison
+
     with terminal_progress() as progress:
         if dry_run:
             plan = plan_comparison(

@@ -21,12 +21,11 @@ def inspect(
     fold: options.Fold = None,
     data_dir: options.DataDir = None,
     offline: options.Offline = False,
-    workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
 ) -> None:
     """Show counts, sizes, imbalance, unreadable files and duplicates by name, licence."""
+    from foray.cli.audit import print_audit
     from foray.cli.progress import terminal_progress
-    from foray.cli.tables import print_audit
     from foray.data import inspect_dataset, open_dataset
 
     with terminal_progress() as progress:
@@ -34,4 +33,4 @@ def inspect(
             data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress
         )
         audit = inspect_dataset(dataset, progress=progress)
-    print(audit.model_dump_json(indent=1)) if as_json else print_audit(dataset, audit)
+    print(audit.model_dump_json(indent=1)) if as_json else print_audit(audit)

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 _SHOWN_CLASSES = 30
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
-    """Prints a table whose first `left` columns are flush left and whose other columns, numbers, are flush right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: Sequence[str] = ()) -> None:
+    """Prints a table. The first column and those named in `words` are flush left, the others, numbers, flush right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", overflow="fold")
+        is_words = i == 0 or column in words
+        table.add_column(column, justify="left" if is_words else "right", overflow="fold", no_wrap=not is_words)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(highlight=False).print(table)
+    _print(table)
 
 
 def print_rows(rows: Sequence[tuple[str, str]]) -> None:
@@ -35,7 +36,16 @@ def print_rows(rows: Sequence[tuple[str, str]]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for what, value in rows:
         table.add_row(Text(what), Text(value))
-    Console(highlight=False).print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """Without the blanks rich fills lines with: they only get in the way in files."""
+    console = Console(highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        print(line.rstrip())
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -46,6 +56,7 @@ def print_comparison(comparison: Comparison) -> None:
     print_table(
         ["model", f"{split} %", "test %", "95 %", "p50 ms", "MACs", "params", "verdict"],
         [_comparison_row(comparison, candidate) for candidate in comparison.candidates],
+        words=["verdict"],
     )
 
 
@@ -132,7 +143,7 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
             ]
             for prediction in predictions
         ],
-        left=2,
+        words=["class", "then"],
     )
 
 
