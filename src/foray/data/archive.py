@@ -153,7 +153,7 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
-    with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:*") as packed:
+    with archive.open("rb") as raw, _open_tar(raw) as packed:
         for info in packed:
             _safe(info.name, archive)
             if info.isdir():
@@ -169,6 +169,13 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
         # A whole archive ends with a block of zeros, which iterating has read; at the end of a cut one there is none.
         if packed.fileobj is not None and packed.fileobj.tell() == packed.offset:
             raise tarfile.ReadError("no end-of-archive block")
+
+
+def _open_tar(raw: IO[bytes]) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=raw, mode="r:*")
+    except tarfile.ReadError as error:  # a list of what every compression had to say
+        raise tarfile.ReadError("its start is not that of a tar archive") from error
 
 
 def _is_wanted(name: str) -> bool:

@@ -45,18 +45,25 @@ _LABEL_SHA256 = {
 
 
 def _read(described: NamedDataset, request: Request) -> Dataset:
-    """Fold `request.fold` of the authors' five; class order is that of labels.csv."""
-    classes = _classes(_table("labels.csv", described, request))
+    """Fold `request.fold` of the authors' five; labels and their order are those of labels.csv.
+
+    One label differs between labels.csv, which has the counts of the paper, and all fold files; a note says so.
+    """
+    species = {row["filename"]: row for _, row in _rows(_table("labels.csv", described, request))}
+    names = {int(row["label"]): row["species"] for row in species.values()}
     images = {path.name: path for path in walk_files(_image_folder(described, request)) if is_image(path)}
     samples: list[Sample] = []
     absent: list[str] = []
+    differing: list[str] = []
     for split in SPLITS:
-        table = _table(f"{split}_subset{request.fold}.csv", described, request)
-        for _, row in _rows(table, "filename", "label"):
-            if path := images.get(row["filename"]):
-                samples.append(Sample(row["filename"], ImageFile(path), int(row["label"]), split))
-            else:
-                absent.append(row["filename"])
+        for _, row in _rows(_table(f"{split}_subset{request.fold}.csv", described, request)):
+            name = row["filename"]
+            if name not in images:
+                absent.append(name)
+                continue
+            if row["label"] != species[name]["label"]:
+                differing.append(name)
+            samples.append(Sample(name, ImageFile(images[name]), int(species[name]["label"]), split))
     if absent:
         raise DataError(
             f"deepweeds: {counted(len(absent), 'image')} of fold {request.fold} cannot be found: {some_names(absent)}. "
@@ -65,11 +72,12 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
     return Dataset(
         name=described.name,
         source=described.page,
-        classes=classes,
+        classes=tuple(names[label] for label in sorted(names)),
         samples=tuple(sorted(samples, key=lambda sample: sample.id)),
         split_origin="",
         licence=described.licence,
         fold=request.fold,
+        notes=(f"label of labels.csv, not of the fold's file, used for {some_names(differing)}",) if differing else (),
     )
 
 
@@ -89,15 +97,12 @@ def _image_folder(described: NamedDataset, request: Request) -> Path:
     return own if own.is_dir() else request.data_dir
 
 
-def _classes(table: Path) -> tuple[str, ...]:
-    names = {int(row["label"]): row["species"] for _, row in _rows(table, "label", "species")}
-    return tuple(names[label] for label in sorted(names))
-
-
-def _rows(table: Path, *columns: str) -> list[tuple[int, dict[str, str]]]:
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a label file: filename, label, and in labels.csv species."""
     header, rows = read_table(table)
-    if missing := set(columns) - set(header):
-        raise DataError(f"{table} lacks the column {min(missing)}; it is not a label file of DeepWeeds.")
+    needed = ["filename", "label", "species"] if table.name == "labels.csv" else ["filename", "label"]
+    if missing := [column for column in needed if column not in header]:
+        raise DataError(f"{table} lacks the column {missing[0]}; it is not a label file of DeepWeeds.")
     return rows
 
 

@@ -3,51 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+from foray.data.archive import archive_stem
 from foray.data.dataset import Dataset, Split
 from foray.data.download import RemoteFile
 from foray.data.folder import read_folder
 from foray.data.named.descriptor import NamedDataset, Request, copy_of_class_folders
+from foray.errors import DataError
 
 _BUCKET = "https://storage.googleapis.com/download.tensorflow.org/data/"
 _OLD_BUCKET = "https://storage.googleapis.com/laurencemoroney-blog.appspot.com/"
 # SHA-256 as published by TensorFlow Datasets (url_checksums/rock_paper_scissors.txt)
-_PARTS: tuple[tuple[Split, RemoteFile], ...] = (
-    (
-        "train",
-        RemoteFile(
-            "rps.zip",
-            (_BUCKET + "rps.zip", _OLD_BUCKET + "rps.zip"),
-            "sha256:c2403444395842ad04c53612bad54b574443eae17a0723117a2ff87b9d72194f",
-        ),
-    ),
-    (
-        "test",
-        RemoteFile(
-            "rps-test-set.zip",
-            (_BUCKET + "rps-test-set.zip", _OLD_BUCKET + "rps-test-set.zip"),
-            "sha256:c27ab9fa43ce40b2e453de711365b477f4424586edf0388116674fd320f07503",
-        ),
-    ),
+_TRAIN = RemoteFile(
+    "rps.zip",
+    (_BUCKET + "rps.zip", _OLD_BUCKET + "rps.zip"),
+    "sha256:c2403444395842ad04c53612bad54b574443eae17a0723117a2ff87b9d72194f",
+)
+_TEST = RemoteFile(
+    "rps-test-set.zip",
+    (_BUCKET + "rps-test-set.zip", _OLD_BUCKET + "rps-test-set.zip"),
+    "sha256:c27ab9fa43ce40b2e453de711365b477f4424586edf0388116674fd320f07503",
 )
 
 
 def _read(described: NamedDataset, request: Request) -> Dataset:
     own = request.data_dir
-    if own is not None and not any((own / file.name).is_file() for _, file in _PARTS):
+    if own is not None and not any(
+        (own / file.name).is_file() or _unpacked(own, file).is_dir() for file in (_TRAIN, _TEST)
+    ):
         folder = copy_of_class_folders(own, request)
         return replace(read_folder(folder, described.name, str(own)), licence=described.licence)
-    halves = [
-        (split, read_folder(described.unpacked(file, request), described.name, described.page))
-        for split, file in _PARTS
-    ]
+    train, test = (
+        read_folder(_half(described, request, file), described.name, described.page) for file in (_TRAIN, _TEST)
+    )
+    if train.classes != test.classes:
+        raise DataError(f"{described.name}: train has {train.classes}, test {test.classes}. {described.manual}")
+    halves: tuple[tuple[Split, Dataset], ...] = (("train", train), ("test", test))
     return replace(
-        halves[0][1],
+        train,
         samples=tuple(
             replace(sample, id=f"{split}/{sample.id}", split=split) for split, half in halves for sample in half.samples
         ),
+        notes=train.notes + test.notes,
         licence=described.licence,
     )
+
+
+def _half(described: NamedDataset, request: Request, file: RemoteFile) -> Path:
+    own = request.data_dir and _unpacked(request.data_dir, file)
+    return own if own and own.is_dir() else described.unpacked(file, request)
+
+
+def _unpacked(data_dir: Path, file: RemoteFile) -> Path:
+    """Where a person who unpacked the official archive has its images: rps.zip holds a folder rps."""
+    return data_dir / archive_stem(Path(file.name))
 
 
 ROCK_PAPER_SCISSORS = NamedDataset(
