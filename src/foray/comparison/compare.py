@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +14,11 @@ from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
 from foray.decision import Candidate, broken_bounds, confirm, decide
-from foray.errors import ForayError, RunError
+from foray.errors import RunError
 from foray.models import build_model
 from foray.profiling import profile_models
 from foray.progress import SILENT, Progress
-from foray.recipes import Recipe
-from foray.recipes.recipe import Protocol
+from foray.recipes import Protocol, Recipe
 from foray.records import (
     ArchitectureInfo,
     Budget,
@@ -132,13 +130,7 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
 def _costs(plan: ComparisonPlan, machine: _Machine, progress: Progress) -> dict[str, CostProfile]:
     """By model: from another device's profiles when given, else measured here, before training heats the machine."""
     if plan.profiles is not None:
-        missing = [model.spec.name for model in plan.models if model.spec.name not in plan.profiles]
-        if missing:
-            raise ForayError(
-                f"The device profiles have no costs for {', '.join(missing)}; they know {', '.join(plan.profiles)}. "
-                "Measure these models on the device too, or leave --profiles out."
-            )
-        return {model.spec.name: plan.profiles[model.spec.name] for model in plan.models}
+        return plan.profiles
     networks = {
         model.spec.name: (
             build_model(model.spec, num_classes=model.num_classes, small_image=model.small_image).eval(),
@@ -188,10 +180,7 @@ def _train_all(
 
 
 def _run_id(run: RunPlan, plan: ComparisonPlan) -> str:
-    about = json.dumps(
-        [run.spec.name, run.preprocessing.resolution, run.weights.sha256 if run.weights else None, plan.key]
-    )
-    digest = hashlib.sha256(about.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{run.key} {plan.dataset.fingerprint}".encode()).hexdigest()[:8]
     return f"{run.spec.name}-{plan.recipe.protocol}-seed{run.seed}-{digest}"
 
 

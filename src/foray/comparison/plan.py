@@ -17,11 +17,10 @@ from foray.errors import ForayError
 from foray.models import build_model
 from foray.profiling import load_profiles
 from foray.progress import SILENT, Progress
-from foray.recipes import Recipe, preset
-from foray.recipes.recipe import Protocol
+from foray.recipes import Protocol, Recipe
 from foray.records import Budget, CostProfile, Preference
 from foray.records.quantities import format_bytes, format_seconds
-from foray.training import RunPlan, plan_run
+from foray.training import RunPlan, plan_run, recipe_for
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,8 @@ def plan_comparison(
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
     if seeds < 1:
         raise ForayError(f"--seeds must be at least 1, not {seeds}.")
-    recipe = recipe or preset(protocol, epochs=epochs)
-    device_profiles = load_profiles(profiles) if profiles else None
     dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
+    recipe = recipe or recipe_for(dataset, protocol, epochs=epochs)
     plans = [
         plan_run(
             name,
@@ -140,6 +138,7 @@ def plan_comparison(
         for name in models
     ]
     _require_distinct(plans)
+    resolutions = {plan.spec.name: plan.preprocessing.resolution for plan in plans}
     return ComparisonPlan(
         dataset=dataset,
         recipe=recipe,
@@ -148,7 +147,7 @@ def plan_comparison(
         budget=budget or Budget(),
         tolerance=tolerance,
         prefer=prefer,
-        profiles=device_profiles,
+        profiles=load_profiles(profiles, resolutions) if profiles else None,
     )
 
 
