@@ -82,4 +82,4 @@ def _reason(error: Exception, offline: bool) -> str:
     if offline:
         return "it is not in the local cache, and offline mode forbids a download. Fetch it once with a connection."
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{first_line} Check the id and the connection; if a folder was meant, it is not there."
+    return f"{first_line.rstrip('.')}. Check the id and the connection; if a folder was meant, it is not there."

@@ -1,0 +1,55 @@
+"""The hub without a network connection: its real client over a cache in its real layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+from foray.errors import WeightsError
+from foray.models import find_weights
+
+HUB_ID = "timm/mobilenetv1_025.test"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def put(cache: Path, hub_id: str, write_weights) -> None:
+    repository = cache / f"models--{hub_id.replace('/', '--')}"
+    commit = "0" * 40
+    write_weights(repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+
+
+def test_cached_weights_are_found_offline(cache: Path, write_weights) -> None:
+    put(cache, HUB_ID, write_weights)
+    found = find_weights(HUB_ID, "mobilenet_v1_x0.25", offline=True)
+    assert (found.source, found.spec.name) == (HUB_ID, "tf_mobilenet_v1_x0.25")
+
+
+def test_weights_that_are_not_cached_are_an_error_offline(cache: Path) -> None:
+    with pytest.raises(WeightsError, match=r"timm/mobilenetv2_100\.ra_in1k .*not in the local cache"):
+        find_weights("hub", "mobilenet_v2", offline=True)
+
+
+def test_a_cached_repository_without_weights_is_an_error(cache: Path, write_weights) -> None:
+    put(cache, HUB_ID, write_weights)
+    next(cache.glob("**/model.safetensors")).unlink()
+    with pytest.raises(WeightsError, match=r"has no model\.safetensors in the local cache"):
+        find_weights(HUB_ID, "mobilenet_v1_x0.25", offline=True)
+
+
+def test_hub_names_what_it_has_when_nothing_is_published() -> None:
+    with pytest.raises(WeightsError, match=r"No published weights of tf_mobilenet_v1_x0\.25 are known"):
+        find_weights("hub", "tf_mobilenet_v1_x0.25", offline=True)
+
+
+def test_the_tensorflow_variant_answers_where_no_symmetric_weights_are_published(cache: Path) -> None:
+    with pytest.raises(WeightsError, match=r"timm/tf_efficientnetv2_b0\.in1k"):
+        find_weights("hub", "efficientnet_v2_b0", offline=True)
