@@ -59,14 +59,15 @@ def read_folder(root: Path, name: str, source: str) -> Dataset:
 def walk_files(root: Path) -> Iterator[Path]:
     """Every visible file below `root`, in order. Linked folders are followed, each real folder once."""
     visited: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        status = Path(folder).stat()
+    for name, folders, files in os.walk(root, followlinks=True):
+        folder = Path(name)
+        status = folder.stat()
         if (status.st_dev, status.st_ino) in visited:
             folders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if is_visible(name))
-        yield from (Path(folder, name) for name in sorted(files) if is_visible(name))
+        folders[:] = sorted(filter(is_visible, folders))
+        yield from (folder / file for file in sorted(filter(is_visible, files)))
 
 
 def is_visible(name: str) -> bool:

@@ -47,8 +47,10 @@ def complete_splits(dataset: Dataset, seed: int) -> Dataset:
         missing = [split for split in _CARVED if split not in given]
         pool = tuple(sample for sample in dataset.samples if sample.split == "train")
         origin = _origin([split for split in SPLITS if split in given], missing, seed)
-    assigned = carve(pool, seed, {split: fraction for split, fraction in _CARVED.items() if split in missing})
-    samples = tuple(replace(sample, split=assigned.get(sample.id, sample.split)) for sample in dataset.samples)
+    samples = dataset.samples
+    if missing:
+        assigned = carve(pool, seed, {split: fraction for split, fraction in _CARVED.items() if split in missing})
+        samples = tuple(replace(sample, split=assigned.get(sample.id, sample.split)) for sample in samples)
     done = replace(dataset, samples=samples, split_origin=origin)
     _require_train(done)
     return replace(done, notes=(*done.notes, *_absences(done, missing), *_overlaps(done)))
