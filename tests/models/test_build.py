@@ -12,8 +12,28 @@ from torch import nn
 from foray.models import Network, build_model, fold_batch_norm
 from foray.models.blocks import InvertedResidualBlock
 from foray.models.layers import StochasticDepth
-from foray.specs import Conv, DepthwiseSeparable, FusedInvertedResidual, InvertedResidual, get_spec, spec_names
+from foray.specs import (
+    ArchSpec,
+    Conv,
+    DepthwiseSeparable,
+    FusedInvertedResidual,
+    InvertedResidual,
+    get_spec,
+    spec_names,
+)
 
+EVERY_ROW = replace(
+    get_spec("tf_efficientnet_v2_b0"),
+    stages=(
+        FusedInvertedResidual(1, 8, 2, 1),  # its second block has a skip connection around an activation
+        FusedInvertedResidual(2, 8, 2, 2),
+        DepthwiseSeparable(16, 1, 2),
+        InvertedResidual(1, 16, 1, 1),
+        InvertedResidual(2, 16, 2, 2, kernel=5, se_ratio=0.25),
+    ),
+    head=Conv(24, 1),
+    published=None,
+)
 ONE_OF_EACH = ["tf_mobilenet_v1_x0.25", "mobilenet_v2_x0.35", "tf_efficientnet_b0", "tf_efficientnet_v2_b0"]
 
 
@@ -38,9 +58,16 @@ def test_meta_networks_have_shapes_and_no_memory(name: str) -> None:
         assert network(torch.empty(3, 3, 97, 64)).shape == (3, 5)
 
 
-@pytest.mark.parametrize("name", [*ONE_OF_EACH, "mobilenet_v1_x0.25", "tf_mobilenet_v2"])
-def test_every_parameter_gets_a_gradient(name: str) -> None:
-    network = build_model(get_spec(name), num_classes=3, stochastic_depth_prob=0.0, seed=0).train()
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *(get_spec(name) for name in [*ONE_OF_EACH, "mobilenet_v1_x0.25", "tf_mobilenet_v2"]),
+        *(replace(EVERY_ROW, activation=activation) for activation in ("relu", "relu6", "silu", "hard_swish")),
+    ],
+    ids=lambda spec: f"{spec.name}-{spec.activation}",
+)
+def test_every_parameter_gets_a_gradient(spec: ArchSpec) -> None:
+    network = build_model(spec, num_classes=3, stochastic_depth_prob=0.0, seed=0).train()
     loss = nn.functional.cross_entropy(network(images(4)), torch.tensor([0, 1, 2, 0]))
     loss.backward()
     without = [
@@ -162,16 +189,8 @@ def test_training_and_evaluation_leave_the_input_alone(name: str) -> None:
 
 @pytest.mark.parametrize("fold", [False, True])
 def test_exported_and_traced_networks_compute_the_same(fold: bool) -> None:
-    """For one small network with a row of every kind, TensorFlow padding included."""
-    rows = (
-        FusedInvertedResidual(1, 8, 1, 1),
-        FusedInvertedResidual(2, 8, 2, 2),
-        DepthwiseSeparable(16, 1, 2),
-        InvertedResidual(1, 16, 1, 1),
-        InvertedResidual(2, 16, 2, 2, kernel=5, se_ratio=0.25),
-    )
-    spec = replace(get_spec("tf_efficientnet_v2_b0"), stages=rows, head=Conv(24, 1), published=None)
-    network = lively_statistics(build_model(spec, num_classes=3, seed=0))
+    """TensorFlow padding included."""
+    network = lively_statistics(build_model(EVERY_ROW, num_classes=3, seed=0))
     network = fold_batch_norm(network) if fold else network
     others = images(5, seed=1)
     expected = network(others)

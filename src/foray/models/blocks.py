@@ -45,6 +45,7 @@ class InvertedResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.project(self.squeeze_excitation(self.depthwise(self.expand(x))))
+        # In place: the projection is linear, so no gradient needs what is overwritten.
         return self.stochastic_depth(out).add_(x) if self.is_residual else out
 
 
@@ -67,7 +68,7 @@ class FusedInvertedResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.project(self.expand(x))
-        return self.stochastic_depth(out).add_(x) if self.is_residual else out
+        return self.stochastic_depth(out) + x if self.is_residual else out
 
 
 def build_block(row: Stage, in_channels: int, stride: int, style: LayerStyle, skip_probability: float) -> nn.Module:
