@@ -1,0 +1,104 @@
+"""A comparison's folder, read once: everything a report may say comes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from foray.errors import RunError
+from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunRecord
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: its record and its epochs in order."""
+
+    record: RunRecord
+    history: tuple[EpochRow, ...]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One candidate of the comparison with its finished runs (none where it was excluded or failed)."""
+
+    result: CandidateResult
+    runs: tuple[Run, ...]
+
+    @property
+    def name(self) -> str:
+        """The variant's name, unique within the comparison."""
+        return self.result.model
+
+    def metrics(self, split: str) -> list[Metrics]:
+        """What each run scored on `split`; runs without it are left out."""
+        return [run.record.metrics[split] for run in self.runs if split in run.record.metrics]
+
+
+@dataclass(frozen=True)
+class ComparisonFolder:
+    """comparison.json with the records and histories of its runs."""
+
+    path: Path
+    comparison: Comparison
+    entrants: tuple[Entrant, ...]
+
+    def picture(self, mistake: Mistake) -> bytes | None:
+        """The encoded picture of a mistake; None when the file is gone."""
+        try:
+            return (self.path / mistake.picture).read_bytes()
+        except OSError:
+            return None
+
+
+def read_folder(folder: Path) -> ComparisonFolder:
+    """Reads `folder`/comparison.json, runs/<run id>/record.json and history.jsonl.
+
+    Raises RunError when the folder holds no comparison, when one of these files is missing, damaged or of another
+    version, or when comparison.json names a file outside the folder.
+    """
+    if not (folder / "comparison.json").is_file():
+        raise RunError(
+            f"There is no finished comparison in {folder}: it has no comparison.json. "
+            "Name the folder that was given to foray compare as --out."
+        )
+    comparison = Comparison.load(folder / "comparison.json")
+    for candidate in comparison.candidates:
+        for mistake in candidate.mistakes:
+            _inside(folder, mistake.picture)
+    entrants = [Entrant(result, _read_runs(folder, result.run_ids)) for result in comparison.candidates]
+    return ComparisonFolder(folder, comparison, tuple(entrants))
+
+
+def _read_runs(folder: Path, run_ids: Sequence[str]) -> tuple[Run, ...]:
+    runs = []
+    for run_id in run_ids:
+        run = _inside(folder, f"runs/{run_id}")
+        record = RunRecord.load(run / "record.json")
+        if record.status == "done":
+            runs.append(Run(record, _read_history(run / "history.jsonl")))
+    return tuple(runs)
+
+
+def _read_history(path: Path) -> tuple[EpochRow, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"Cannot read {path}: {error}. Run the same comparison again to restore it.") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(EpochRow.model_validate_json(line))
+        except ValidationError as error:
+            message = error.errors()[0]["msg"]
+            raise RunError(f"{path} is damaged in line {number}: {message}. Run the same comparison again.") from error
+    return tuple(rows)
+
+
+def _inside(folder: Path, relative: str) -> Path:
+    path = folder / relative
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise RunError(f"{folder / 'comparison.json'} names a file outside its folder: {relative}.")
+    return path

@@ -1,0 +1,85 @@
+"""Where a candidate stands after the decision, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from foray.records import BrokenBound, Budget, CandidateResult, Decision, Preference
+from foray.records.quantities import format_bytes, format_count, format_ms
+
+Kind = Literal["pick", "best", "front", "behind", "out", "failed"]
+KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "out", "failed")  # in the order of a sorted column
+
+COST_NAMES: dict[Preference, str] = {
+    "latency": "latency p50",
+    "macs": "MACs",
+    "params": "parameters",
+    "memory": "peak memory",
+    "file": "file size",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out (else empty)."""
+
+    kind: Kind
+    label: str
+    reason: str = ""
+
+    @property
+    def is_in(self) -> bool:
+        """Whether the candidate took part in the decision."""
+        return self.kind not in ("out", "failed")
+
+
+def standing(candidate: CandidateResult, decision: Decision) -> Standing:
+    """The standing of one candidate: failed, out of budget, pick, best, on the Pareto front or behind it."""
+    if candidate.failure is not None:
+        return Standing("failed", "failed", candidate.failure)
+    if candidate.broken_bounds:
+        reason = "; ".join(describe_bound(bound) for bound in candidate.broken_bounds)
+        names = ", ".join(COST_NAMES[bound.bound] for bound in candidate.broken_bounds)
+        return Standing("out", f"out: {names}", reason)
+    if candidate.model == decision.pick:
+        return Standing("pick", "pick, most accurate" if candidate.model == decision.best else "pick")
+    if candidate.model == decision.best:
+        return Standing("best", "most accurate")
+    if candidate.model in decision.pareto:
+        return Standing("front", "on the front")
+    return Standing("behind", "behind the front")
+
+
+def describe_bound(bound: BrokenBound) -> str:
+    """'latency p50 34.1 ms is over the bound of 30.0 ms', or that the cost is not known."""
+    name, limit = COST_NAMES[bound.bound], format_cost(bound.bound, bound.limit)
+    if bound.actual is None:
+        return f"{name} is not known, and the budget bounds it at {limit}"
+    return f"{name} {format_cost(bound.bound, bound.actual)} is over the bound of {limit}"
+
+
+def format_cost(cost: Preference, value: float) -> str:
+    """A cost with its unit."""
+    if cost == "latency":
+        return format_ms(value)
+    if cost in ("memory", "file"):
+        return format_bytes(value)
+    return format_count(value)
+
+
+def budget_bounds(budget: Budget) -> dict[Preference, float]:
+    """The bounds the user stated, by cost; unbounded costs are left out."""
+    stated: dict[Preference, float | None] = {
+        "latency": budget.max_latency_ms,
+        "macs": budget.max_macs,
+        "params": budget.max_params,
+        "memory": budget.max_memory_bytes,
+        "file": budget.max_file_bytes,
+    }
+    return {cost: limit for cost, limit in stated.items() if limit is not None}
+
+
+def format_split(split: str) -> str:
+    """A split as a reader says it: 'out of fold over train and val' for `out_of_fold`."""
+    return "train and val, out of fold" if split == "out_of_fold" else split

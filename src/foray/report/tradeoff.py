@@ -1,0 +1,151 @@
+"""Accuracy against one cost: the points, the Pareto front and the bound, ready to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+from foray.decision import pareto_front
+from foray.records import Comparison, Estimate, Preference
+from foray.report.standing import Standing, budget_bounds, standing
+
+
+@dataclass(frozen=True)
+class CostAxis:
+    """A cost one can choose by. Values are divided by `unit_size` and shown in `unit`."""
+
+    cost: Preference
+    short: str
+    label: str
+    unit: str
+    unit_size: float
+
+    @property
+    def title(self) -> str:
+        """Axis title with the unit."""
+        return f"{self.label} ({self.unit})"
+
+
+COST_AXES = (
+    CostAxis("latency", "Latency", "Latency, p50 at batch 1", "ms", 1.0),
+    CostAxis("macs", "MACs", "MACs per image", "million", 1e6),
+    CostAxis("params", "Parameters", "Parameters", "million", 1e6),
+    CostAxis("memory", "Memory", "Peak inference memory at batch 1", "MB", 1e6),
+    CostAxis("file", "File size", "File size", "MB", 1e6),
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One candidate: `x` in the axis' unit, `x_high` its 95th percentile (latency only), `y` on the selection split."""
+
+    model: str
+    position: int  # in the comparison, which fixes colour and marker
+    x: float
+    x_high: float | None
+    y: Estimate
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """`front`: points on the Pareto front among the candidates within budget, by rising cost.
+
+    `missing`: candidates that cannot be drawn, because they were not trained or their cost was not measured.
+    `limit`: the bound on this cost, in the axis' unit.
+    """
+
+    axis: CostAxis
+    points: tuple[Point, ...]
+    front: tuple[Point, ...]
+    missing: tuple[str, ...]
+    limit: float | None
+
+    @property
+    def is_log(self) -> bool:
+        """Costs that span more than a factor of five are drawn on a logarithmic axis."""
+        values = [point.x for point in self.points]
+        return bool(values) and min(values) > 0 and max(values) > 5 * min(values)
+
+    @property
+    def x_range(self) -> tuple[float, float]:
+        """Lower and upper end of the cost axis: all points, with room at the right for the last point's label."""
+        values = [point.x for point in self.points] + [point.x_high for point in self.points if point.x_high]
+        if self.shown_limit is not None:
+            values.append(self.shown_limit)
+        return (min(values) / 1.3, max(values) * 1.5) if self.is_log else (0.0, max(values) * 1.15)
+
+    @property
+    def y_range(self) -> tuple[float, float]:
+        """Lower and upper end of the accuracy axis, in [0, 1]: all intervals and a margin."""
+        low, high = min(point.y.low for point in self.points), max(point.y.high for point in self.points)
+        margin = max(0.12 * (high - low), 0.005)
+        return low - margin, high + margin
+
+    @property
+    def shown_limit(self) -> float | None:
+        """The bound where drawing it does not squeeze the points: up to twice the largest cost."""
+        if self.limit is None or self.limit > 2 * max(point.x for point in self.points):
+            return None
+        return self.limit
+
+    def label_is_left(self, point: Point) -> bool:
+        """Labels of points in the right part of the plot go to their left, so that they stay inside."""
+        return self._along(point) > 0.6
+
+    def label_is_below(self, point: Point) -> bool:
+        """The lower of two close points has its label below, so that the labels do not meet."""
+        low, high = self.y_range
+        return any(
+            abs(self._along(other) - self._along(point)) < 0.3
+            and 0 <= other.y.value - point.y.value < 0.15 * (high - low)
+            and (other.y.value, other.position) > (point.y.value, point.position)
+            for other in self.points
+        )
+
+    def _along(self, point: Point) -> float:
+        """Where on the cost axis the point lies: 0 at its left end, 1 at its right."""
+        low, high = self.x_range
+        return log(point.x / low) / log(high / low) if self.is_log else (point.x - low) / (high - low)
+
+
+def tradeoffs(comparison: Comparison) -> list[Tradeoff]:
+    """One trade-off for every cost that was measured for at least one trained candidate, the preferred cost first."""
+    prefer = comparison.decision.prefer
+    axes = sorted(COST_AXES, key=lambda axis: axis.cost != prefer)
+    return [view for axis in axes if (view := _tradeoff(comparison, axis)).points]
+
+
+def _tradeoff(comparison: Comparison, axis: CostAxis) -> Tradeoff:
+    points, missing = [], []
+    for position, candidate in enumerate(comparison.candidates):
+        cost = candidate.cost.cost(axis.cost)
+        if cost is None or candidate.selection is None:
+            missing.append(candidate.model)
+            continue
+        p95 = candidate.cost.latency_p95_ms if axis.cost == "latency" else None
+        points.append(
+            Point(
+                model=candidate.model,
+                position=position,
+                x=cost / axis.unit_size,
+                x_high=p95,
+                y=candidate.selection,
+                standing=standing(candidate, comparison.decision),
+            )
+        )
+    limit = budget_bounds(comparison.budget).get(axis.cost)
+    return Tradeoff(
+        axis=axis,
+        points=tuple(points),
+        front=_front(points),
+        missing=tuple(missing),
+        limit=None if limit is None else limit / axis.unit_size,
+    )
+
+
+def _front(points: Sequence[Point]) -> tuple[Point, ...]:
+    eligible = {point.model: point for point in points if point.standing.is_in}
+    front = pareto_front({model: (point.y.value, point.x) for model, point in eligible.items()})
+    return tuple(sorted((eligible[model] for model in front), key=lambda point: point.x))

@@ -1,0 +1,49 @@
+"""Writes a comparison's report: the page, the tables, the figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foray.records import write_bytes, write_text
+from foray.report.confusion import confusions
+from foray.report.curves import learning_curves
+from foray.report.figures import draw_figures, render
+from foray.report.folder import read_folder
+from foray.report.page import render_page
+from foray.report.pairs import pairs
+from foray.report.tables import csv_table, markdown_table
+from foray.report.tradeoff import tradeoffs
+
+
+def write_report(folder: Path) -> Path:
+    """Writes report.html, table.md, table.csv and figures/*.svg|png into a comparison's folder; returns the page.
+
+    Everything is read from comparison.json, the runs' records and histories, and the pictures of mistakes. The same
+    folder gives the same bytes. Raises RunError when one of the files is missing, damaged or of another version.
+    """
+    source = read_folder(folder)
+    comparison = source.comparison
+    costs = tradeoffs(comparison)
+    curves = learning_curves(source.entrants)
+    matrices = confusions(source.entrants, comparison.dataset.classes)
+    compared = pairs(comparison)
+    figures = draw_figures(costs, curves, matrices, compared, comparison.decision.tolerance)
+    stills = {stem: render(figure, "svg") for stem, figure in figures.items()}
+    page = render_page(source, costs, curves, matrices, compared, stills)
+
+    _remove_figures(folder / "figures")
+    for stem, figure in figures.items():
+        write_bytes(folder / "figures" / f"{stem}.svg", stills[stem])
+        write_bytes(folder / "figures" / f"{stem}.png", render(figure, "png"))
+    write_text(folder / "table.md", markdown_table(comparison))
+    write_text(folder / "table.csv", csv_table(comparison))
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _remove_figures(folder: Path) -> None:
+    """Figures of an earlier comparison in the same folder would speak of models that are no longer in it."""
+    for kind in ("accuracy_vs_*", "curves*", "confusion_*", "paired"):
+        for ending in ("svg", "png"):
+            for path in folder.glob(f"{kind}.{ending}"):
+                path.unlink(missing_ok=True)
