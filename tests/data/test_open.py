@@ -195,6 +195,22 @@ def test_an_unreadable_link_is_named(tmp_path):
         open_dataset(tmp_path)
 
 
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    draw_classes(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "a" / "000.png").rename(tmp_path / "a" / os.fsdecode(b"\xe4.png"))
+    with pytest.raises(DataError, match=r"'a/\\udce4\.png' is not UTF-8"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_without_permission_is_named(tmp_path):
+    draw_classes(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "b").chmod(0)
+    with pytest.raises(DataError, match=r"Cannot read .*b: Permission denied"):
+        open_dataset(tmp_path)
+    (tmp_path / "b").chmod(0o755)
+
+
 def test_data_may_be_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(draw_classes(tmp_path / "here", {"a": 3, "b": 3}))
     dataset = open_dataset(".")

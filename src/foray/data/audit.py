@@ -152,15 +152,15 @@ def _header_size(sample: Sample) -> tuple[int, int] | None:
 def _look_at_all(samples: Sequence[Sample], progress: Progress) -> list[_Look | str]:
     """A look at each image, or why it cannot be read, in order."""
     looks: list[_Look | str] = []
-    with (
-        progress.task("Inspecting images", len(samples)) as task,
-        warnings.catch_warnings(),
-        ThreadPoolExecutor(available_cores(), thread_name_prefix="foray-inspect") as pool,
-    ):
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-        for look in pool.map(_look, samples):
-            looks.append(look)
-            task.advance()
+    pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="foray-inspect")
+    try:
+        with progress.task("Inspecting images", len(samples)) as task, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+            for look in pool.map(_look, samples):
+                looks.append(look)
+                task.advance()
+    finally:
+        pool.shutdown(cancel_futures=True)
     return looks
 
 

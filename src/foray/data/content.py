@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from foray.data.dataset import Dataset, ImageArray, ImageFile
+from foray.data.decoding import available_cores
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import write_text
@@ -45,13 +46,15 @@ def file_digests(files: Sequence[Path], *, cache_dir: Path, progress: Progress =
         (path, stamp) for path, stamp in zip(files, stamps, strict=True) if known.get(str(path), ("", []))[1] != stamp
     ]
     if fresh:
-        with (
-            progress.task("Reading files", len(fresh)) as task,
-            ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
-        ):
-            for (path, stamp), digest in zip(fresh, pool.map(_file_digest, [path for path, _ in fresh]), strict=True):
-                known[str(path)] = (digest, stamp)
-                task.advance()
+        pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="foray-content")
+        try:
+            with progress.task("Reading files", len(fresh)) as task:
+                digests = pool.map(_file_digest, [path for path, _ in fresh])
+                for (path, stamp), digest in zip(fresh, digests, strict=True):
+                    known[str(path)] = (digest, stamp)
+                    task.advance()
+        finally:
+            pool.shutdown(cancel_futures=True)
         write_text(store, json.dumps(known))
     return [known[str(path)][0] for path in files]
 

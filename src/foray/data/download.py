@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import json
@@ -17,7 +18,7 @@ from typing import BinaryIO
 import pooch
 
 from foray.data.storage import require_free_space
-from foray.errors import DataError
+from foray.errors import DataError, DiskFullError
 from foray.progress import SILENT, Progress
 from foray.records import folder_lock, write_text
 
@@ -90,6 +91,8 @@ def _try_mirrors(file: RemoteFile, folder: Path, expected: str | None, progress:
                 reason = f"HTTP status {error.code} ({error.reason})"
                 break
             except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise DiskFullError(f"The disk is full while downloading {file.name} into {folder}.") from error
                 reason = str(getattr(error, "reason", "") or error or type(error).__name__)
         failures.append(f"{url}: {reason}.")
         progress.note(f"{url} failed: {reason}.")

@@ -57,9 +57,16 @@ def read_folder(root: Path, name: str, source: str) -> Dataset:
 
 
 def walk_files(root: Path) -> Iterator[Path]:
-    """Every visible file below `root`, in order. Linked folders are followed, each real folder once."""
+    """Every visible file below `root`, in order. Linked folders are followed, each real folder once.
+
+    Raises OSError when a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     visited: set[tuple[int, int]] = set()
-    for name, folders, files in os.walk(root, followlinks=True):
+    for name, folders, files in os.walk(root, onerror=refuse, followlinks=True):
         folder = Path(name)
         status = folder.stat()
         if (status.st_dev, status.st_ino) in visited:
@@ -103,12 +110,22 @@ def class_list(names: Iterable[str], where: str) -> tuple[str, ...]:
 
 
 def unique_samples(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """Samples sorted by id. Raises DataError when two names are the same after Unicode normalisation."""
+    """Samples sorted by id. Raises DataError when two ids are the same Unicode text, or one is not Unicode."""
     ordered = sorted(samples, key=lambda sample: sample.id)
+    if foreign := [sample.id for sample in ordered if not _is_unicode(sample.id)]:
+        raise DataError(f"The name {foreign[0]!r} is not UTF-8. Rename it (convmv does it for many files).")
     for one, other in itertools.pairwise(ordered):
         if one.id == other.id:
             raise DataError(f"{one.id!r} is there twice, written in two Unicode forms. Rename or remove one of them.")
     return tuple(ordered)
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are not UTF-8 come from the file system as lone surrogates
+        return False
+    return True
 
 
 def _descend(root: Path) -> Path:

@@ -10,7 +10,7 @@ from foray.data.content import with_content
 from foray.data.csv_table import read_csv
 from foray.data.dataset import Dataset
 from foray.data.folder import read_folder
-from foray.data.named import NAMED_DATASETS, Request
+from foray.data.named import NAMED_DATASETS, NamedDataset, Request
 from foray.data.splits import complete_splits
 from foray.data.storage import cache_directory
 from foray.errors import DataError
@@ -36,27 +36,37 @@ def open_dataset(
     is for evaluation, comes back with a test split only.
     """
     cache_dir = cache_dir or cache_directory()
-    if isinstance(data, str) and data in NAMED_DATASETS:
-        described = NAMED_DATASETS[data]
-        dataset = described.read(described, _request(data, fold, data_dir, offline, cache_dir, progress))
-        carved = not described.evaluation_only
-    else:
-        if fold is not None:
-            raise DataError(f"--fold is for datasets that come with folds ({_with_folds()}), not for {data}.")
-        if data_dir is not None:
-            raise DataError(f"--data-dir is for named datasets ({', '.join(NAMED_DATASETS)}), not for {data}.")
-        dataset = _read_path(Path(data).expanduser(), cache_dir, progress)
-        carved = True
+    described = NAMED_DATASETS.get(data) if isinstance(data, str) else None
+    try:
+        if described is not None:
+            dataset = described.read(described, _request(described, fold, data_dir, offline, cache_dir, progress))
+        else:
+            _refuse_options(data, fold, data_dir)
+            dataset = _read_path(Path(data).expanduser(), cache_dir, progress)
+    except OSError as error:
+        raise DataError(f"Cannot read {error.filename or data}: {error.strerror or error}.") from error
     dataset = with_content(dataset, cache_dir=cache_dir, progress=progress)
-    if carved:
+    if described is None or not described.evaluation_only:
         dataset = complete_splits(dataset, seed)
     return dataset.fingerprinted()
 
 
+def _refuse_options(data: str | Path, fold: int | None, data_dir: Path | None) -> None:
+    if fold is not None:
+        raise DataError(f"--fold is for datasets that come with folds ({_with_folds()}), not for {data}.")
+    if data_dir is not None:
+        raise DataError(f"--data-dir is for named datasets ({', '.join(NAMED_DATASETS)}), not for {data}.")
+
+
 def _request(
-    name: str, fold: int | None, data_dir: Path | None, offline: bool, cache_dir: Path, progress: Progress
+    described: NamedDataset,
+    fold: int | None,
+    data_dir: Path | None,
+    offline: bool,
+    cache_dir: Path,
+    progress: Progress,
 ) -> Request:
-    folds = NAMED_DATASETS[name].folds
+    name, folds = described.name, described.folds
     if fold is not None and not folds:
         raise DataError(f"{name} has no folds; --fold is for {_with_folds()}.")
     if fold is not None and not 0 <= fold < folds:
