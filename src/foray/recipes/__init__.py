@@ -1,1 +1,10 @@
-"""Training protocols as data: the `Recipe` and its presets."""
+"""Training protocols as data: the `Recipe`, its presets, and recipe.toml."""
+
+from foray.recipes.presets import preset
+from foray.recipes.recipe import Augmentation, Optimizer, Precision, Protocol, Recipe, Schedule
+from foray.recipes.toml import read_recipe, recipe_toml
+
+__all__ = [
+    "Augmentation", "Optimizer", "Precision", "Protocol", "Recipe", "Schedule",
+    "preset", "read_recipe", "recipe_toml",
+]  # fmt: skip

@@ -1,0 +1,71 @@
+"""The presets: one function a protocol, each with its command, what to expect, the time it takes, and on what."""
+
+from __future__ import annotations
+
+from foray.errors import ForayError
+from foray.recipes.recipe import Augmentation, Optimizer, Protocol, Recipe, Schedule
+
+# Natural photographs may be mirrored and cropped. Images of 64 pixels or less (`small_images`) often are glyphs, where
+# a mirrored "2" is no "2" and a crop may cut the stroke that tells 8 from 3: they are only shifted and turned a little.
+_PHOTOS = Augmentation(random_crop_scale=(0.35, 1.0), random_crop_ratio=(3 / 4, 4 / 3), horizontal_flip=0.5)
+_SMALL_IMAGES = Augmentation(translate=0.08, rotation_degrees=10.0)
+
+
+def preset(protocol: Protocol, *, epochs: int | None = None, small_images: bool = False) -> Recipe:
+    """The recipe of a protocol; `epochs` replaces the preset's own number.
+
+    `small_images`: the images are at most 64 pixels wide, so nothing is mirrored or cropped.
+    Raises ForayError when `epochs` is below 1.
+    """
+    if epochs is not None and epochs < 1:
+        raise ForayError(f"--epochs must be at least 1, not {epochs}.")
+    recipe = {"scratch": scratch, "linear": linear, "finetune": finetune}[protocol](small_images)
+    return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
+
+
+def scratch(small_images: bool = False) -> Recipe:
+    """Every weight from its initialisation.
+
+    Command:  foray train digits --model mobilenet_v2_x0.5 --protocol scratch --epochs 15
+    """
+    return Recipe(
+        protocol="scratch",
+        epochs=30,
+        batch_size=32,
+        optimizer=Optimizer(name="adamw", learning_rate=3e-3, weight_decay=0.05),
+        schedule=Schedule(name="cosine", warmup_epochs=1.0),
+        augmentation=_SMALL_IMAGES if small_images else _PHOTOS,
+        dropout=0.0 if small_images else None,
+    )
+
+
+def linear(small_images: bool = False) -> Recipe:
+    """A new head on frozen features, by the study's optimiser: RMSProp 1e-3, batch 32, no augmentation.
+
+    Command:  foray compare DATA --models mobilenet_v2,efficientnet_b0 --weights DIR --protocol linear
+    """
+    del small_images  # nothing is augmented here
+    return Recipe(
+        protocol="linear",
+        epochs=10,
+        batch_size=32,
+        optimizer=Optimizer(name="rmsprop", learning_rate=1e-3),
+        dropout=0.0,
+        checkpoint="last",
+    )
+
+
+def finetune(small_images: bool = False) -> Recipe:
+    """Every weight from the pretrained ones.
+
+    Command:  foray train DATA --model efficientnet_b0 --protocol finetune --weights DIR
+    """
+    return Recipe(
+        protocol="finetune",
+        epochs=10,
+        batch_size=32,
+        optimizer=Optimizer(name="adamw", learning_rate=5e-4, weight_decay=0.05),
+        schedule=Schedule(name="cosine", warmup_epochs=1.0),
+        augmentation=_SMALL_IMAGES if small_images else _PHOTOS,
+        label_smoothing=0.1,
+    )

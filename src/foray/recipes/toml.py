@@ -1,0 +1,60 @@
+"""recipe.toml: a recipe as a person reads and edits it. Unknown keys are errors."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from foray.errors import ForayError
+from foray.recipes.recipe import Recipe
+
+
+def recipe_toml(recipe: Recipe) -> str:
+    """The recipe as TOML, every number spelled out. What is None (the architecture's own) is left out."""
+    tables = recipe.model_dump(mode="json")
+    lines = _lines({key: value for key, value in tables.items() if not isinstance(value, dict)})
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]", *_lines(table)]
+    return "\n".join(lines) + "\n"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads a recipe. Raises ForayError naming the file and the key that is unknown, missing or out of range."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ForayError(f"Cannot read the recipe {path}: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ForayError(f"{path} is not a recipe: {error}.") from error
+    try:
+        return Recipe.model_validate(tables)
+    except ValidationError as error:
+        raise ForayError(f"{path}: {_first_problem(error)}") from error
+
+
+def _lines(table: Mapping[str, Any]) -> list[str]:
+    # JSON and TOML spell strings, numbers, booleans and flat lists alike.
+    return [f"{key} = {json.dumps(value)}" for key, value in table.items() if value is not None]
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key!r}. Known here: {', '.join(_known_keys(problem['loc'][:-1]))}."
+    if problem["type"] == "missing":
+        return f"the key {key!r} is missing."
+    return f"{key} = {problem['input']!r} does not fit: {problem['msg']}."
+
+
+def _known_keys(table: tuple[int | str, ...]) -> list[str]:
+    fields = Recipe.model_fields
+    for name in table:
+        fields = fields[str(name)].annotation.model_fields  # type: ignore[union-attr]
+    return list(fields)

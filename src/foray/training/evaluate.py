@@ -1,0 +1,59 @@
+"""Class probabilities of a split, always in float32 and in inference mode, every image counted exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from foray.data import Batches, Dataset
+from foray.progress import SILENT, Progress
+from foray.training.metrics import Score, mean_loss
+from foray.training.precision import float32_exactly
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One split: ids (N,), labels (N,), class probabilities (N, C)."""
+
+    image_ids: npt.NDArray[np.str_]
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+
+    @property
+    def score(self) -> Score:
+        """Accuracy and mean loss."""
+        hits = self.probabilities.argmax(axis=1) == self.labels
+        return Score(top1=float(hits.mean()), loss=mean_loss(self.labels, self.probabilities))
+
+
+def image_ids(dataset: Dataset, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
+    """Ids of the samples at `positions`, (N,)."""
+    return np.array([dataset.samples[i].id for i in positions], dtype=np.str_)
+
+
+def predict_batches(
+    network: nn.Module,
+    batches: Batches,
+    normalize: Callable[[Tensor], Tensor],
+    image_ids: npt.NDArray[np.str_],
+    *,
+    progress: Progress = SILENT,
+) -> Predictions:
+    """Runs `network` over `batches` in order. `normalize`: uint8 (N, 3, R, R) -> float32. `image_ids` in that order.
+
+    The network is left in inference mode. The last batch may be smaller and counts only its own images.
+    """
+    network.eval()
+    labels: list[Tensor] = []
+    probabilities: list[Tensor] = []
+    with torch.inference_mode(), float32_exactly(), progress.task("evaluating", total=len(image_ids)) as task:
+        for images, batch_labels, _ in batches.epoch(0):
+            probabilities.append(network(normalize(images)).softmax(dim=1).cpu())
+            labels.append(batch_labels.cpu())
+            task.advance(len(batch_labels))
+    return Predictions(image_ids, torch.cat(labels).numpy(), torch.cat(probabilities).numpy())

@@ -1,0 +1,28 @@
+"""Cross-validation folds: every image is in exactly one, stratified, duplicates and groups on one side."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from foray.data import Dataset
+from foray.data.splits import carve
+
+NUM_FOLDS = 5
+
+
+def out_of_fold_positions(dataset: Dataset, seed: int, num_folds: int = NUM_FOLDS) -> list[npt.NDArray[np.int64]]:
+    """Positions in `dataset.samples` of the train and val images, one sorted array a fold.
+
+    Each fold is carved from what the ones before left, by the rule the splits are carved with (`data.splits.carve`),
+    so images that share a group or their bytes are in one fold. Folds of a tiny data set may be fewer.
+    """
+    pool = {sample.id: i for i, sample in enumerate(dataset.samples) if sample.split in ("train", "val")}
+    left = [dataset.samples[i] for i in pool.values()]
+    folds: list[list[int]] = []
+    for remaining in range(num_folds, 1, -1):
+        drawn = {id for id, split in carve(left, seed, {"test": 1 / remaining}).items() if split == "test"}
+        folds.append([pool[id] for id in drawn])
+        left = [sample for sample in left if sample.id not in drawn]
+    folds.append([pool[sample.id] for sample in left])
+    return [np.sort(np.array(fold, dtype=np.int64)) for fold in folds if fold]

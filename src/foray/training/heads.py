@@ -1,0 +1,189 @@
+"""Linear heads on cached features: softmax regression, several heads trained at once as one batched problem.
+
+On features of a frozen backbone in inference mode and without augmentation an epoch through the network and an epoch
+over cached features are the same computation, so this is `loop.fit` for the head alone: the same order of images, the
+same optimiser and loss.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from foray.data.batches import epoch_order
+from foray.recipes import Recipe
+from foray.training.loop import WAY_OUT, TrainingFailedError, reseed
+from foray.training.optimizers import optimizer_over
+from foray.training.schedules import learning_rate
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """logits = features @ weight.T + bias, for raw (not standardised) features: weight (C, F), bias (C,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def probabilities(self, features: Tensor) -> npt.NDArray[np.float32]:
+        """Class probabilities (N, C) of `features` (N, F)."""
+        probabilities = functional.linear(features, self.weight, self.bias).softmax(dim=1)
+        return probabilities.cpu().numpy()
+
+
+@dataclass(frozen=True)
+class HeadEpoch:
+    """What an epoch came to for one head. `epoch` counts from 1."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_top1: float
+    seconds: float
+
+
+def train_heads(
+    features: Tensor,
+    labels: Tensor,
+    members: Sequence[npt.NDArray[np.int64]],
+    initial: Head,
+    recipe: Recipe,
+    *,
+    seed: int,
+    epochs: int | None = None,
+    after_epoch: Callable[[HeadEpoch, Head], None] | None = None,
+) -> list[Head]:
+    """Trains one head on each array of positions in `members`, all from `initial`.
+
+    `features` (N, F) and `labels` (N,) are on one device. Heads with equally many batches an epoch share one batched
+    problem. `epochs` stops before the recipe's end. `after_epoch` sees the first head. Raises TrainingFailedError.
+    """
+    heads: dict[int, Head] = {}
+    num_batches = [math.ceil(len(positions) / recipe.batch_size) for positions in members]
+    for steps in sorted(set(num_batches)):
+        group = [i for i, n in enumerate(num_batches) if n == steps]
+        problem = _Heads(features, labels, [members[i] for i in group], initial, recipe, seed)
+        for epoch in range(epochs or recipe.epochs):
+            row = problem.train_epoch(epoch)
+            if after_epoch and group[0] == 0:
+                after_epoch(row, problem.head(0))
+        heads |= {i: problem.head(at) for at, i in enumerate(group)}
+    return [heads[i] for i in range(len(members))]
+
+
+class _Heads:
+    """H heads with equally many batches an epoch: weights (H, F, C), biases (H, 1, C)."""
+
+    def __init__(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        members: Sequence[npt.NDArray[np.int64]],
+        initial: Head,
+        recipe: Recipe,
+        seed: int,
+    ) -> None:
+        self.features, self.labels, self.members, self.recipe, self.seed = features, labels, members, recipe, seed
+        self.scaling = _Scaling.fit(features, members) if recipe.standardize_features else None
+        num = len(members)
+        self.weights = initial.weight.detach().T.expand(num, -1, -1).clone(memory_format=torch.contiguous_format)
+        self.biases = initial.bias.detach().expand(num, 1, -1).clone(memory_format=torch.contiguous_format)
+        decay = recipe.optimizer.weight_decay
+        self.optimizer = optimizer_over(
+            recipe.optimizer,
+            [
+                {"params": [self.weights.requires_grad_()], "weight_decay": decay},
+                {"params": [self.biases.requires_grad_()], "weight_decay": 0.0},
+            ],
+        )
+
+    def train_epoch(self, epoch: int) -> HeadEpoch:
+        """One pass of every head over its own images."""
+        started = time.perf_counter()
+        reseed(self.seed, epoch)
+        batches, shares = self._batches(epoch)
+        steps = batches.shape[1]
+        losses, hits = [], []
+        for step in range(steps):
+            rate = learning_rate(self.recipe, epoch * steps + step, steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            positions, share = batches[:, step], shares[:, step]  # (H, B): an image's share of its batch's mean loss
+            labels = self.labels[positions]
+            logits = torch.baddbmm(self.biases, self._inputs(positions), self.weights)  # (H, B, C)
+            loss = functional.cross_entropy(
+                logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=self.recipe.label_smoothing
+            ).view_as(share)
+            loss = (loss * share).sum(dim=1)  # (H,): the heads share no weight, so the sum's gradient is each one's own
+            loss.sum().backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            losses.append(loss.detach())
+            hits.append(((logits.argmax(dim=2) == labels) & (share > 0)).sum(dim=1))
+        sizes = (shares > 0).sum(dim=2)  # (H, steps)
+        means = (torch.stack(losses, dim=1) * sizes).sum(dim=1) / sizes.sum(dim=1)
+        if not bool(means.isfinite().all()):
+            step = int((~torch.stack(losses, dim=1).isfinite()).any(dim=0).nonzero()[0])
+            raise TrainingFailedError(f"The loss is not finite at epoch {epoch + 1}, batch {step + 1}. {WAY_OUT}")
+        top1 = torch.stack(hits, dim=1).sum(dim=1) / sizes.sum(dim=1)
+        return HeadEpoch(epoch + 1, rate, float(means[0]), float(top1[0]), time.perf_counter() - started)
+
+    def head(self, at: int) -> Head:
+        """Head `at`, with the scaling of its features folded in."""
+        weight, bias = self.weights[at].detach().clone(), self.biases[at, 0].detach().clone()
+        if self.scaling:
+            weight, bias = self.scaling.fold(at, weight, bias)
+        return Head(weight.T.contiguous(), bias)
+
+    def _batches(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Positions (H, steps, B) and shares of the same shape; a short last batch is filled up with share 0."""
+        size = self.recipe.batch_size
+        steps = math.ceil(len(self.members[0]) / size)
+        positions = np.zeros((len(self.members), steps * size), dtype=np.int64)
+        shares = np.zeros(positions.shape, dtype=np.float32)
+        for at, members in enumerate(self.members):
+            n = len(members)
+            positions[at, :n] = members[epoch_order(n, self.seed, epoch)]
+            shares[at, :n] = 1 / size
+            shares[at, (steps - 1) * size : n] = 1 / (n - (steps - 1) * size)
+        shape = (len(self.members), steps, size)
+        device = self.features.device
+        return torch.from_numpy(positions.reshape(shape)).to(device), torch.from_numpy(shares.reshape(shape)).to(device)
+
+    def _inputs(self, positions: Tensor) -> Tensor:
+        inputs = self.features[positions]  # (H, B, F)
+        if self.scaling:
+            inputs = (inputs - self.scaling.mean) / self.scaling.deviation
+        if self.recipe.dropout:
+            inputs = functional.dropout(inputs, self.recipe.dropout)
+        return inputs
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaling:
+    """Mean and deviation (H, 1, F) of each head's own train features; a constant feature has deviation 1."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def fit(cls, features: Tensor, members: Sequence[npt.NDArray[np.int64]]) -> _Scaling:
+        moments = []
+        for positions in members:
+            own = features[torch.from_numpy(positions).to(features.device)]
+            deviation, mean = torch.std_mean(own, dim=0, correction=0)
+            moments.append((mean, torch.where(deviation > 1e-6, deviation, 1.0)))
+        return cls(*(torch.stack(moment).unsqueeze(1) for moment in zip(*moments, strict=True)))
+
+    def fold(self, at: int, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """(F, C) and (C,) for raw features: ((x - mean) / d) W + b = x (W / d) + (b - mean (W / d)), d: deviation."""
+        mean, deviation = self.mean[at, 0].double(), self.deviation[at, 0].double()
+        folded = weight.double() / deviation.unsqueeze(1)
+        return folded.to(weight.dtype), (bias.double() - mean @ folded).to(bias.dtype)

@@ -1,0 +1,36 @@
+"""What training a network comes to, whatever the protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from foray.models import Network
+from foray.progress import SILENT, Progress
+from foray.training.evaluate import Predictions
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run computes and caches; none of it changes what is computed."""
+
+    folder: Path
+    device: torch.device
+    cache_dir: Path
+    workers: int | None = None
+    progress: Progress = SILENT
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """`network`: with the weights that are kept; `predictions`: by split, "test" among them; epochs count from 1."""
+
+    network: Network
+    predictions: dict[str, Predictions]
+    best_epoch: int
+    seconds_per_epoch: list[float]
+    train_precision: str
+    feature_engine: str | None = None
+    earlier_seconds: float = 0.0  # in epochs finished by sessions before this one

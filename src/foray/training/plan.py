@@ -1,0 +1,142 @@
+"""What a run will do, settled before anything is trained: variant, weights, resolution, small-image handling."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from foray.data import Dataset, typical_side
+from foray.errors import DataError, ForayError
+from foray.models import PretrainedWeights, SmallImage, find_weights
+from foray.progress import SILENT, Progress
+from foray.recipes import Protocol, Recipe, preset
+from foray.specs import ArchSpec, Preprocessing, get_spec
+
+SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One model x recipe x data x seed. `requested`: the name the user gave; `spec`: the variant that is trained.
+
+    `deterministic`: float32 and deterministic algorithms, so that the same plan gives the same weights bit for bit on
+    the same machine.
+    """
+
+    requested: str
+    spec: ArchSpec
+    weights: PretrainedWeights | None
+    recipe: Recipe
+    num_classes: int
+    preprocessing: Preprocessing
+    small_image: SmallImage
+    seed: int
+    deterministic: bool = False
+
+    @property
+    def key(self) -> str:
+        """Hexadecimal digest of everything that decides the result, but for the data."""
+        about: dict[str, Any] = {
+            "architecture": self.spec.name,
+            "weights": self.weights.sha256 if self.weights else None,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "num_classes": self.num_classes,
+            "preprocessing": asdict(self.preprocessing),
+            "small_image": self.small_image,
+            "seed": self.seed,
+            "deterministic": self.deterministic,
+        }
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def recipe_for(dataset: Dataset, protocol: Protocol, *, epochs: int | None = None) -> Recipe:
+    """The protocol's preset for these images: small ones (of at most 64 pixels) are neither mirrored nor cropped."""
+    return preset(protocol, epochs=epochs, small_images=typical_side(dataset) <= SMALL_IMAGE_SIDE)
+
+
+def plan_run(
+    model: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    weights: str | Path | None = None,
+    resolution: int | None = None,
+    seed: int = 0,
+    deterministic: bool = False,
+    offline: bool = False,
+    progress: Progress = SILENT,
+) -> RunPlan:
+    """Settles a run. Weights are found (and fetched if they are the hub's), nothing is trained.
+
+    Resolution: as given; else with weights their native one, to which smaller images are enlarged ("upsampled"); from
+    scratch the architecture's, but for images of at most 64 pixels 32 or their own side, whichever is larger. Training
+    from scratch at 64 pixels or less gives the stem stride 1. Raises ForayError for what does not fit together.
+    """
+    _require_splits(dataset)
+    _require_consistent(recipe)
+    if resolution is not None and resolution < 1:
+        raise ForayError(f"--resolution must be at least 1 pixel, not {resolution}.")
+    if seed < 0:
+        raise ForayError(f"--seed must not be negative, not {seed}.")
+    side = typical_side(dataset)
+    found: PretrainedWeights | None = None
+    small_image: SmallImage = "none"
+    if recipe.protocol == "scratch":
+        if weights is not None:
+            raise ForayError(
+                "--protocol scratch starts from fresh weights. Leave --weights out, or use --protocol finetune."
+            )
+        spec = get_spec(model)
+        preprocessing = _scratch_preprocessing(spec, side, resolution)
+        if preprocessing.resolution <= SMALL_IMAGE_SIDE:
+            small_image = "stride1_stem"
+    else:
+        get_spec(model)  # an unknown name is said before missing weights are
+        if weights is None:
+            raise ForayError(
+                f"--protocol {recipe.protocol} starts from pretrained weights. Name them with --weights: a folder in "
+                "timm's layout, a folder of such folders, or hub. Without weights, use --protocol scratch."
+            )
+        found = find_weights(weights, model, offline=offline, progress=progress)
+        spec, preprocessing = found.spec, found.preprocessing
+        if resolution is not None:
+            preprocessing = replace(preprocessing, resolution=resolution)
+        if side <= SMALL_IMAGE_SIDE < preprocessing.resolution:
+            small_image = "upsampled"
+    return RunPlan(
+        requested=model,
+        spec=spec,
+        weights=found,
+        recipe=recipe,
+        num_classes=len(dataset.classes),
+        preprocessing=preprocessing,
+        small_image=small_image,
+        seed=seed,
+        deterministic=deterministic,
+    )
+
+
+def _scratch_preprocessing(spec: ArchSpec, side: int, resolution: int | None) -> Preprocessing:
+    if side > SMALL_IMAGE_SIDE:
+        return replace(spec.preprocessing, resolution=resolution or spec.resolution)
+    # Of a small image every pixel counts: the whole of it is shown, not the middle seven eighths.
+    return replace(spec.preprocessing, resolution=resolution or max(32, side), crop_pct=1.0)
+
+
+def _require_splits(dataset: Dataset) -> None:
+    missing = [split for split in ("train", "val", "test") if not len(dataset.indices(split))]
+    if missing:
+        raise DataError(f"{dataset.name} has no {' and no '.join(missing)} images, so nothing can be trained on it.")
+
+
+def _require_consistent(recipe: Recipe) -> None:
+    if recipe.protocol == "linear" and not recipe.augmentation.is_identity:
+        raise ForayError(
+            "The protocol linear runs the frozen backbone once over every image, so its recipe takes no augmentation. "
+            "Remove it, or use --protocol finetune."
+        )
+    if recipe.protocol != "linear" and recipe.standardize_features:
+        raise ForayError(f"standardize_features is for the protocol linear, not for {recipe.protocol}.")

@@ -1,0 +1,167 @@
+"""One run, from plan to record: what is written, in which order, and what happens when it fails or is repeated."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from foray.data import Dataset, cache_directory
+from foray.models import Network, build_model, load_weights, save_network
+from foray.progress import SILENT, Progress
+from foray.recipes import recipe_toml
+from foray.records import (
+    ArchitectureInfo,
+    RunRecord,
+    WeightsInfo,
+    commit,
+    folder_lock,
+    hardware,
+    versions,
+    write_text,
+)
+from foray.training.linear import train_linear
+from foray.training.metrics import compute_metrics
+from foray.training.outcome import Outcome, Workplace
+from foray.training.plan import RunPlan
+from foray.training.precision import resolve_device, training_format
+from foray.training.run_folder import RunFolder
+from foray.training.whole_network import train_whole_network
+
+
+def train_run(
+    plan: RunPlan,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    device: str = "auto",
+    cache_dir: Path | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> RunRecord:
+    """Trains, scores and records one run in `folder`, whose name is the run's id.
+
+    Returns at once when the folder holds the same run, done; goes on after its last finished epoch when it was
+    interrupted or failed. The test split is read once, after training. Whatever ends a run early stands in its record
+    (status "failed"). Raises RunError when the folder holds a different run or another process uses it,
+    TrainingFailedError when the loss is not finite, and what data and weights raise.
+    """
+    started = time.perf_counter()
+    run = RunFolder(folder)
+    at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress)
+    with folder_lock(folder, what="run"), _generator_kept(), _algorithms(plan.deterministic):
+        network, weights = _initial_network(plan)
+        record = _planned_record(plan, dataset, network, weights, at)
+        if earlier := run.earlier(record):
+            if earlier.status == "done":
+                progress.note(f"{folder.name} is done already.")
+                return earlier
+            record = record.model_copy(update={"created": earlier.created})
+        write_text(run.recipe, recipe_toml(plan.recipe))
+        record.save(run.record)
+        try:
+            train = train_linear if plan.recipe.protocol == "linear" else train_whole_network
+            outcome = train(plan, dataset, network, at)
+            record = _finished(record, run, outcome, dataset, time.perf_counter() - started)
+        except BaseException as error:
+            record.model_copy(update={"status": "failed", "failure": _reason(error)}).save(run.record)
+            raise
+        record.save(run.record)
+    return record
+
+
+def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
+    network = build_model(
+        plan.spec,
+        num_classes=plan.num_classes,
+        dropout=plan.recipe.dropout,
+        stochastic_depth_prob=plan.recipe.stochastic_depth_prob,
+        small_image=plan.small_image,
+        seed=plan.seed,
+    )
+    return network, load_weights(network, plan.weights) if plan.weights else None
+
+
+def _planned_record(
+    plan: RunPlan, dataset: Dataset, network: Network, weights: WeightsInfo | None, at: Workplace
+) -> RunRecord:
+    accelerator = torch.cuda.get_device_name(at.device) if at.device.type == "cuda" else None
+    return RunRecord(
+        run_id=at.folder.name,
+        status="running",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        architecture=ArchitectureInfo(
+            name=plan.spec.name,
+            requested=plan.requested,
+            num_classes=plan.num_classes,
+            resolution=plan.preprocessing.resolution,
+            params=sum(parameter.numel() for parameter in network.parameters()),
+            small_image=plan.small_image,
+        ),
+        weights=weights,
+        preprocessing=plan.preprocessing,
+        dataset=dataset.info(),
+        recipe=plan.recipe.model_dump(mode="json"),
+        seed=plan.seed,
+        device=str(at.device),
+        threads=torch.get_num_threads(),
+        train_precision=training_format(plan.recipe.precision, at.device, deterministic=plan.deterministic),
+        notes=[*dataset.notes, *(["deterministic algorithms in float32"] if plan.deterministic else [])],
+        hardware=hardware(accelerator),
+        versions=versions(),
+        commit=commit(),
+    )
+
+
+def _finished(record: RunRecord, run: RunFolder, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:
+    """Writes weights and predictions; the returned record says so and is written last."""
+    save_network(outcome.network.cpu(), run.weights)
+    for split, predictions in outcome.predictions.items():
+        run.write_predictions(split, predictions)
+    return record.model_copy(
+        update={
+            "status": "done",
+            "best_epoch": outcome.best_epoch,
+            "metrics": {
+                split: compute_metrics(split, dataset.classes, predictions.labels, predictions.probabilities)
+                for split, predictions in outcome.predictions.items()
+            },
+            "seconds_per_epoch": outcome.seconds_per_epoch,
+            "total_seconds": seconds + outcome.earlier_seconds,
+            "train_precision": outcome.train_precision,
+            "feature_engine": outcome.feature_engine,
+        }
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; the same command goes on after the last finished epoch"
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def _generator_kept() -> Iterator[None]:
+    """Training seeds torch's generator; the caller's random numbers are not touched by it."""
+    with torch.random.fork_rng():
+        yield
+
+
+@contextmanager
+def _algorithms(deterministic: bool) -> Iterator[None]:
+    """Deterministic algorithms inside the block, if asked for."""
+    if not deterministic:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

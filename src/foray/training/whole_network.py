@@ -1,0 +1,88 @@
+"""`scratch` and `finetune`: every weight is trained, images go through the network every epoch."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import nn
+
+from foray.data import Augment, Batches, Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
+from foray.data import normalize as normalize_images
+from foray.models import Network
+from foray.progress import SILENT, Progress
+from foray.specs import Preprocessing
+from foray.training.checkpoint import Checkpoint
+from foray.training.evaluate import Predictions, image_ids, predict_batches
+from foray.training.loop import fit
+from foray.training.metrics import Score
+from foray.training.outcome import Outcome, Workplace
+from foray.training.plan import RunPlan
+from foray.training.precision import training_format
+
+EVALUATION_BATCH_SIZE = 32
+
+
+def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
+    """Trains `network` from its present weights, keeps the epoch the recipe names, and only then reads test.
+
+    Resumes after the last epoch that was finished in the run's folder.
+    """
+    recipe, device = plan.recipe, at.device
+    evaluation = decode_for_evaluation(
+        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+    )
+    training = evaluation
+    if not recipe.augmentation.is_identity:
+        training = decode_for_training(
+            dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+        )
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = Batches(training, dataset.indices("train"), batch_size=recipe.batch_size, device=device, seed=plan.seed)
+    compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
+    checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint)
+    earlier_seconds = checkpoint.state().elapsed_seconds
+    score = functools.partial(
+        predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device
+    )
+
+    def validate(model: nn.Module) -> Score:
+        return score(model, split="val").score
+
+    state = fit(
+        network,
+        recipe,
+        batches,
+        Augment(recipe.augmentation, plan.preprocessing, seed=plan.seed),
+        validate=validate,
+        checkpoint=checkpoint,
+        seed=plan.seed,
+        compute_format=compute_format,
+        progress=at.progress,
+    )
+    kept_epoch = checkpoint.load_kept(network, state)
+    return Outcome(
+        network=network,
+        predictions={"val": score(network, split="val"), "test": score(network, split="test")},
+        best_epoch=kept_epoch,
+        seconds_per_epoch=[row.seconds for row in checkpoint.history.rows],
+        train_precision=compute_format,
+        earlier_seconds=earlier_seconds,
+    )
+
+
+def predict_split(
+    network: nn.Module,
+    *,
+    split: Split,
+    dataset: Dataset,
+    store: ImageStore,
+    preprocessing: Preprocessing,
+    device: torch.device,
+    progress: Progress = SILENT,
+) -> Predictions:
+    """Predictions for one split of the evaluation store, in dataset order."""
+    positions = dataset.indices(split)
+    batches = Batches(store, positions, batch_size=EVALUATION_BATCH_SIZE, device=device)
+    normalize = functools.partial(normalize_images, preprocessing=preprocessing)
+    return predict_batches(network, batches, normalize, image_ids(dataset, positions), progress=progress)
