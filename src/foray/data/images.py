@@ -93,7 +93,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         picture = image.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image.convert("RGB")  # a copy also when it is RGB: it outlives the file
 
 
 def _high_byte(image: Image.Image) -> Image.Image:
@@ -112,7 +112,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
     method = _UPRIGHT.get(orientation)
-    return image.copy() if method is None else image.transpose(method)
+    return image if method is None else image.transpose(method)
 
 
 def _reason(source: Path | str | bytes, error: Exception) -> str:
