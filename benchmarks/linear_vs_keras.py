@@ -133,8 +133,7 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[float, str]:
 
 def _state(given: argparse.Namespace, ours: Result, peers: list[Result]) -> bool | None:
     """Prints the table and the verdict; None when nothing can be said (no peer, or a limited run)."""
-    engine, precision = ours.details["feature_engine"], ours.details["train_precision"]
-    print(f"{machine()['hardware']}; {given.epochs} epochs; foray's features: {engine}, {precision}")
+    print(f"{machine()['hardware']}; {given.epochs} epochs; foray's features by {ours.details['feature_engine']}")
     rows = [
         [r.name, f"{r.median:.1f}", f"{100 * r.test_top1:.1f}", f"{r.median / ours.median:.1f} x"]
         for r in [ours, *peers]
