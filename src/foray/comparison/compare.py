@@ -198,7 +198,7 @@ def _conclude(
     split = "out_of_fold" if plan.recipe.protocol == "linear" else "val"
     selection = {name: outcome.correct(split) for name, outcome in outcomes.items()}
     decision = decide(
-        [Candidate(name, correct, costs[name]) for name, correct in selection.items()],
+        [Candidate(model.spec.name, selection.get(model.spec.name), costs[model.spec.name]) for model in plan.models],
         budget=plan.budget,
         tolerance=plan.tolerance,
         prefer=plan.prefer,

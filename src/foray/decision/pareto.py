@@ -1,0 +1,18 @@
+"""The Pareto front of accuracy against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Names whose (accuracy, cost) nobody dominates: as accurate and as cheap, and better in one. Cheapest first."""
+    front = [
+        name
+        for name, (accuracy, cost) in points.items()
+        if not any(
+            other_accuracy >= accuracy and other_cost <= cost and (other_accuracy, other_cost) != (accuracy, cost)
+            for other_accuracy, other_cost in points.values()
+        )
+    ]
+    return sorted(front, key=lambda name: (points[name][1], name))
