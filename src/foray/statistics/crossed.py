@@ -1,0 +1,70 @@
+"""Two sources of chance at once: which images happened to be in the split, and which way training happened to go.
+
+Correctness is an array (S, N): S trainings (seeds) of one model, all scored on the same N images. Images and seeds
+are crossed random factors. Given the images, the S accuracies are independent draws, so their variance over S is an
+unbiased estimate of the training part, with S - 1 degrees of freedom and whatever the model does; what is left of the
+variance between images is the image part, known almost exactly once there are a hundred of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri, stdtrit
+
+Correct = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Crossed:
+    """Parts of the variance of the mean accuracy over S seeds and N images.
+
+    `image_means`: (N,), share of seeds that were right. `seed_part`: variance of the mean due to training. `flips`:
+    how much of `seed_part` is images that flip from seed to seed (mean square of the interaction over S N) and so
+    shows up in the spread of `image_means` as well; the rest of `seed_part` moves all images together.
+    Both are zero, because unknown, for one seed.
+    """
+
+    image_means: npt.NDArray[np.float64]
+    seed_part: float
+    flips: float
+
+    @property
+    def image_part(self) -> float:
+        """Variance of the mean due to the choice of images alone, never below zero."""
+        n = len(self.image_means)
+        return max(float(self.image_means.var(ddof=1)) / n - self.flips, 0.0) if n > 1 else 0.0
+
+
+def crossed(correct: Correct) -> Crossed:
+    """Two-way analysis of variance of `correct` (S, N), one observation a cell.
+
+    Source: any text on random-effects ANOVA; Searle, Casella & McCulloch (1992), Variance Components, section 4.3.
+    """
+    seeds, n = correct.shape
+    image_means = correct.mean(axis=0)
+    if seeds == 1 or n == 1:
+        return Crossed(image_means, 0.0, 0.0)
+    accuracies = correct.mean(axis=1)
+    mean = float(accuracies.mean())
+    total = seeds * n * mean * (1 - mean)  # sum of squares of zeros and ones about their mean
+    between_images = seeds * float(((image_means - mean) ** 2).sum())
+    between_seeds = n * float(((accuracies - mean) ** 2).sum())
+    interaction = max(total - between_images - between_seeds, 0.0) / ((seeds - 1) * (n - 1))
+    return Crossed(image_means, float(accuracies.var(ddof=1)) / seeds, interaction / (seeds * n))
+
+
+def mixed_quantile(confidence: float, image_part: float, seed_part: float, df: float) -> float:
+    """One-sided quantile for a mean with a well-known variance part and one estimated with `df` degrees of freedom.
+
+    The average of the normal and the t quantile, weighted with the variances (Cochran 1964, Biometrics 20:191, for the
+    Behrens-Fisher problem). Satterthwaite's degrees of freedom for the sum, the usual choice, cover only 87-93 % with
+    two or three seeds, because the seed part is often small by luck and then counts as well known.
+    """
+    normal = float(ndtri(confidence))
+    if seed_part <= 0:
+        return normal
+    share = seed_part / (image_part + seed_part)
+    return (1 - share) * normal + share * float(stdtrit(df, confidence))

@@ -1,0 +1,101 @@
+"""The variance that a paired difference of accuracies would have if the true loss were a given number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from scipy.optimize import brentq
+
+from foray.statistics.crossed import Correct, crossed, mixed_quantile
+
+
+@dataclass(frozen=True)
+class LossSpread:
+    """What the data say about a loss, in the numbers that every bound needs.
+
+    `losses` and `gains`: images that only the reference, only the candidate got right. Over several seeds, where an
+    image can be half lost, they are the counts that have the observed mean and mean square of the per-image
+    differences. `common`: variance of the loss due to training that moves all images together (an unbiased estimate,
+    so below zero by chance); `flips`: due to images that flip between seeds. `df`: degrees of freedom of the training
+    part of both models together (Satterthwaite 1946, Biometrics Bulletin 2:110); None for one seed, where there is no
+    such part. `step`: by how many images the difference typically jumps.
+    """
+
+    n: int
+    loss: float
+    losses: float
+    gains: float
+    common: float = 0.0
+    flips: float = 0.0
+    df: float | None = None
+    step: float = 1.0
+
+    def swapped(self) -> LossSpread:
+        """The same data seen from the candidate."""
+        return replace(self, loss=-self.loss, losses=self.gains, gains=self.losses)
+
+    def at(self, n: int) -> LossSpread:
+        """What `n` images would show if they were like these."""
+        scale = n / self.n
+        return replace(self, n=n, losses=scale * self.losses, gains=scale * self.gains, flips=self.flips / scale)
+
+    def upper_bound(self, confidence: float) -> float:
+        """The largest loss that a one-sided test at 1 - `confidence` does not reject; at most 1."""
+
+        def rejected_by(loss: float) -> float:
+            return loss - self.loss - self.margin(loss, confidence)
+
+        if rejected_by(1.0) <= 0:
+            return 1.0
+        return float(brentq(rejected_by, self.loss, 1.0, xtol=1e-12))
+
+    def margin(self, loss: float, confidence: float) -> float:
+        """How far the observed loss may be from a true `loss` before a one-sided test at 1 - `confidence` rejects."""
+        return self.quantile_width(loss, confidence) + self.step / (2 * self.n)
+
+    def quantile_width(self, loss: float, confidence: float) -> float:
+        """The same without the continuity correction."""
+        image_part = max(constrained_variance(self.losses, self.gains, self.n, loss) - self.flips, 0.0)
+        seed_part = max(self.common + self.flips, 0.0)
+        quantile = mixed_quantile(confidence, image_part, seed_part, self.df or math.inf)
+        return quantile * math.sqrt(image_part + seed_part)
+
+
+def loss_spread(reference: Correct, candidate: Correct) -> LossSpread:
+    """Summary of two correctness arrays (S, N) over the same images in the same order."""
+    seeds, n = reference.shape
+    ours, theirs = crossed(reference), crossed(candidate)
+    difference = ours.image_means - theirs.image_means
+    total, absolute = float(difference.sum()), float(abs(difference).sum())
+    squares = float((difference**2).sum())
+    # Differences of a third lower the mean square below the mean, which no 0/1 counts could have.
+    disagreements = max(squares, abs(total))
+    parts = (ours.seed_part, theirs.seed_part)
+    df = None
+    if seeds > 1:
+        df = (seeds - 1) * (sum(parts) ** 2 / sum(part**2 for part in parts) if any(parts) else 1.0)
+    flips = ours.flips + theirs.flips
+    return LossSpread(
+        n=n,
+        loss=total / n,
+        losses=(disagreements + total) / 2,
+        gains=(disagreements - total) / 2,
+        common=sum(parts) - flips,
+        flips=flips,
+        df=df,
+        step=squares / absolute if absolute else 1.0,
+    )
+
+
+def constrained_variance(losses: float, gains: float, n: float, loss: float) -> float:
+    """Variance of the observed paired difference of `n` images if the true loss were `loss`.
+
+    The share of gains is replaced by its maximum-likelihood estimate under that constraint (Tango 1998, Statistics in
+    Medicine 17:891), so the variance is above zero for any loss other than zero even when
+    the two models never disagreed.
+    """
+    b = -losses - gains + (2 * n - losses + gains) * loss
+    c = -gains * loss * (1 - loss)
+    share_of_gains = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+    return max(2 * share_of_gains + loss * (1 - loss), 0.0) / n
