@@ -86,11 +86,10 @@ def bare_pillow(files: list[Path]) -> None:
 
 
 def cache_once(files: list[Path], scratch: Path) -> None:
-    """Caches every file, repeated ones as images of their own, into a folder that is gone afterwards."""
+    """Caches every file, repeated ones as images of their own, into a new folder below `scratch`."""
     samples = [Sample(f"{i}/{file.name}", ImageFile(file), 0, "test", content=f"{i}") for i, file in enumerate(files)]
     dataset = Dataset("benchmark", "benchmark", ("image",), tuple(samples), "given")
-    with tempfile.TemporaryDirectory(dir=scratch) as cache:
-        decode_for_evaluation(dataset, PREPROCESSING, cache_dir=Path(cache))
+    decode_for_evaluation(dataset, PREPROCESSING, cache_dir=Path(tempfile.mkdtemp(dir=scratch)))
 
 
 def image_files(images: Path, scratch: Path) -> list[Path]:

@@ -392,14 +392,14 @@ except KeyboardInterrupt:
 
 def test_of_two_processes_one_builds_and_the_other_waits_and_uses_it(images: Dataset, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    with run_child(BUILD, images, cache, stops=True) as builder, run_child(BUILD, images, cache) as second:
+    with run_child(BUILD, images, cache, stops=True) as builder:
         wait_for(builder.stdout, "half way")
-        # the second may only have been started now; either way it can say nothing but that it waits
-        assert wait_for(second.stdout, "note").startswith("note Waiting for ")
-        assert builder.stdin is not None
-        builder.stdin.write("go on\n")
-        builder.stdin.flush()
-        first_line, second_line = wait_for(builder.stdout, "decoded"), wait_for(second.stdout, "decoded")
+        with run_child(BUILD, images, cache) as second:
+            assert wait_for(second.stdout, "note").startswith("note Waiting for ")
+            assert builder.stdin is not None
+            builder.stdin.write("go on\n")
+            builder.stdin.flush()
+            first_line, second_line = wait_for(builder.stdout, "decoded"), wait_for(second.stdout, "decoded")
     assert first_line.split()[1] == "12"
     assert second_line.split()[1] == "0"
     assert first_line.split()[2] == second_line.split()[2]

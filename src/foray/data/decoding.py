@@ -26,7 +26,7 @@ from foray.errors import DiskFullError
 from foray.progress import Task
 from foray.specs.preprocessing import Preprocessing
 
-_IMAGES_IN_FLIGHT = 64  # per thread; what Ctrl-C or an error leaves undone is bounded by it
+_IMAGES_IN_FLIGHT = 256  # per thread, so that a million images do not make a million pending calls
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def available_cores() -> int:
 
 
 def _write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> None:
-    rest = memoryview(pixels.tobytes())
+    rest = pixels.data.cast("B")
     try:
         while rest:
             written = os.pwrite(descriptor, rest, offset)

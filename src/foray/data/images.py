@@ -93,7 +93,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         picture = image.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
-    return image.convert("RGB")  # a copy also when it is RGB: it outlives the file
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _high_byte(image: Image.Image) -> Image.Image:
