@@ -137,7 +137,11 @@ def test_same_folder_gives_the_same_bytes_in_another_process_without_torch(repor
     again = tmp_path / "elsewhere"
     shutil.copytree(reported, again, ignore=shutil.ignore_patterns("figures", "table.*", "report.html"))
     program = (
-        "import sys, pathlib; sys.modules['torch'] = None; "
+        "import sys, pathlib, importlib.abc\n"
+        "class NoTorch(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.partition('.')[0] == 'torch': raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
         "from foray.report import write_report; write_report(pathlib.Path(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "MPLBACKEND": "svg"}

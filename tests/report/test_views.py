@@ -16,6 +16,7 @@ from foray.report.confusion import confusions
 from foray.report.curve_charts import curve_views
 from foray.report.curves import learning_curves
 from foray.report.folder import read_folder
+from foray.report.labels import label_box, place_labels
 from foray.report.marks import COLOURS, DARK_COLOURS, file_stem, mark
 from foray.report.pairs import pairs
 from foray.report.tradeoff import tradeoffs
@@ -162,3 +163,33 @@ def test_marks_differ_for_the_first_56_candidates() -> None:
 
 def test_figure_names_are_plain_file_names() -> None:
     assert file_stem("confusion", "timm:vit/tiny ü") == "confusion_timm_vit_tiny_ü"
+
+
+def test_labels_of_close_points_stand_apart_and_inside(comparison_folder: Path) -> None:
+    """Eight models at the measured accuracies of small networks: every corner is crowded, none holds two labels."""
+    crowd = {
+        "mobilenet_v1_x0.25": (0.784, 1.9), "mobilenet_v1_x0.5": (0.833, 3.1), "mobilenet_v1": (0.857, 6.0),
+        "mobilenet_v2_x0.5": (0.835, 4.2), "mobilenet_v2": (0.845, 6.4), "efficientnet_b0": (0.895, 11.9),
+        "efficientnet_v2_b0": (0.899, 14.2), "efficientnet_b3": (0.906, 41.0),
+    }  # fmt: skip
+
+    def fill(content) -> None:
+        template = content["candidates"][0]
+        content["candidates"] = [
+            {
+                **template,
+                "model": model,
+                "cost": {**template["cost"], "latency_p50_ms": latency, "latency_p95_ms": latency * 1.15},
+                "selection": {**template["selection"], "value": top1, "low": top1 - 0.009, "high": top1 + 0.009},
+            }
+            for model, (top1, latency) in crowd.items()
+        ]
+
+    edit_json(comparison_folder / "comparison.json", fill)
+    view = tradeoffs(Comparison.load(comparison_folder / "comparison.json"))[0]
+    assert view.is_log
+    assert view.log_ticks == [2.0, 5.0, 10.0, 20.0, 50.0]
+    places = place_labels(view)
+    boxes = [label_box(point, places[point.model], view) for point in view.points]
+    assert all(box.is_inside for box in boxes)
+    assert not any(one.meets(other) for i, one in enumerate(boxes) for other in boxes[:i])

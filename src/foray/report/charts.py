@@ -8,6 +8,7 @@ from math import log10
 from foray.records import Estimate, PairedLoss
 from foray.records.quantities import format_percent, format_points
 from foray.report.confusion import Confusion
+from foray.report.labels import Placement, label_of, place_labels
 from foray.report.marks import file_stem, mark
 from foray.report.pairs import VERDICTS, Pair
 from foray.report.standing import format_cost, format_split
@@ -21,14 +22,16 @@ MAX_LABELLED_CELLS = 15  # classes up to which every cell of a confusion matrix 
 def tradeoff_view(tradeoff: Tradeoff) -> View:
     """Selection accuracy against one cost, with intervals, the Pareto front and the bound."""
     traces = [_front_trace(tradeoff)] if len(tradeoff.front) > 1 else []
-    traces += [_point_trace(point, tradeoff) for point in tradeoff.points]
+    places = place_labels(tradeoff)
+    traces += [_point_trace(point, places[point.model], tradeoff) for point in tradeoff.points]
     if tradeoff.shown_limit is not None:
         traces.append(_limit_trace(tradeoff, tradeoff.shown_limit))
     low, high = tradeoff.x_range
     x_axis: Json = {"title": {"text": tradeoff.axis.title}, "range": [low, high]}
     if tradeoff.is_log:
         title = f"{tradeoff.axis.title}, logarithmic"
-        x_axis = {"title": {"text": title}, "type": "log", "dtick": "D2", "range": [log10(low), log10(high)]}
+        ticks = {"tickvals": tradeoff.log_ticks, "ticktext": [f"{tick:g}" for tick in tradeoff.log_ticks]}
+        x_axis = {"title": {"text": title}, "type": "log", "range": [log10(low), log10(high)], **ticks}
     y_axis = {
         "title": {"text": "Selection accuracy"},
         "ticksuffix": " %",
@@ -112,16 +115,15 @@ def _front_trace(tradeoff: Tradeoff) -> Json:
     }
 
 
-def _point_trace(point: Point, tradeoff: Tradeoff) -> Json:
+def _point_trace(point: Point, place: Placement, tradeoff: Tradeoff) -> Json:
     style = mark(point.position)
     inside = point.standing.is_in
     color = style.token if inside else "@muted"
-    label = point.model if inside else f"{point.model} (out)"
-    vertical = "bottom" if tradeoff.label_is_below(point) else "top"
+    label = literal(label_of(point))
     trace: Json = {
         "type": "scatter",
         "mode": "markers+text",
-        "name": literal(point.model),
+        "name": label,
         "x": [point.x],
         "y": [100 * point.y.value],
         "error_y": _whiskers([point.y], color),
@@ -130,8 +132,8 @@ def _point_trace(point: Point, tradeoff: Tradeoff) -> Json:
             "size": 12,
             "symbol": style.symbol if point.standing.is_in else f"{style.symbol}-open",
         },
-        "text": [f"<b>{literal(label)}</b>" if point.standing.kind == "pick" else literal(label)],
-        "textposition": f"{vertical} {'left' if tradeoff.label_is_left(point) else 'right'}",
+        "text": [f"<b>{label}</b>" if point.standing.kind == "pick" else label],
+        "textposition": f"{place.vertical} {place.horizontal}",
         "textfont": {"color": color},
         "cliponaxis": False,
         "hovertext": [_point_text(point, tradeoff)],
@@ -168,6 +170,7 @@ def _limit_trace(tradeoff: Tradeoff, limit: float) -> Json:
     return {
         "type": "scatter",
         "mode": "lines+text",
+        "showlegend": False,
         "x": [limit, limit],
         "y": [low, high],
         "line": {"color": "@bad", "width": 1.5, "dash": "dash"},

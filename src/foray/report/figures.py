@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from foray.records.quantities import format_points
 from foray.report.confusion import Confusion
 from foray.report.curves import Curve, LearningCurves
+from foray.report.labels import Placement, label_of, place_labels
 from foray.report.marks import COLOURS, file_stem, mark
 from foray.report.pairs import Pair
 from foray.report.standing import format_cost
@@ -95,12 +96,13 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
     if len(tradeoff.front) > 1:
         x, y = [point.x for point in tradeoff.front], [100 * point.y.value for point in tradeoff.front]
         axes.step(x, y, where="post", color=_MUTED, linestyle=":", label="Pareto front")
+    places = place_labels(tradeoff)
     for point in tradeoff.points:
-        _draw_point(axes, point, tradeoff)
+        _draw_point(axes, point, places[point.model])
     if tradeoff.is_log:
         axes.set_xscale("log")
         ticker = mpl.ticker
-        axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_locator(ticker.FixedLocator(tradeoff.log_ticks))
         axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.xaxis.set_minor_locator(ticker.NullLocator())
     if tradeoff.shown_limit is not None:
@@ -115,7 +117,7 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
     return figure
 
 
-def _draw_point(axes: Axes, point: Point, tradeoff: Tradeoff) -> None:
+def _draw_point(axes: Axes, point: Point, place: Placement) -> None:
     style, y = mark(point.position), 100 * point.y.value
     inside = point.standing.is_in
     color = style.colour if inside else _MUTED
@@ -131,9 +133,9 @@ def _draw_point(axes: Axes, point: Point, tradeoff: Tradeoff) -> None:
         capsize=3,
         linewidth=1.2,
     )
-    left, below = tradeoff.label_is_left(point), tradeoff.label_is_below(point)
+    left, below = place.horizontal == "left", place.vertical == "bottom"
     axes.annotate(
-        point.model if inside else f"{point.model} (out)",
+        label_of(point),
         (point.x, y),
         xytext=(-7 if left else 7, -6 if below else 6),
         textcoords="offset points",

@@ -18,7 +18,7 @@ _MARKERS = (
     ("triangle-up", "^"),
     ("triangle-down", "v"),
     ("hexagon", "h"),
-    ("star", "*"),
+    ("pentagon", "p"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import ceil, floor, log, log10
 
 from foray.decision import pareto_front
 from foray.records import Comparison, Estimate, Preference
@@ -90,24 +90,22 @@ class Tradeoff:
             return None
         return self.limit
 
-    def label_is_left(self, point: Point) -> bool:
-        """Labels of points in the right part of the plot go to their left, so that they stay inside."""
-        return self._along(point) > 0.6
-
-    def label_is_below(self, point: Point) -> bool:
-        """The lower of two close points has its label below, so that the labels do not meet."""
-        low, high = self.y_range
-        return any(
-            abs(self._along(other) - self._along(point)) < 0.3
-            and 0 <= other.y.value - point.y.value < 0.15 * (high - low)
-            and (other.y.value, other.position) > (point.y.value, point.position)
-            for other in self.points
-        )
-
-    def _along(self, point: Point) -> float:
-        """Where on the cost axis the point lies: 0 at its left end, 1 at its right."""
+    def across(self, x: float) -> float:
+        """Where a cost lies on its axis: 0 at the left end, 1 at the right."""
         low, high = self.x_range
-        return log(point.x / low) / log(high / low) if self.is_log else (point.x - low) / (high - low)
+        return log(x / low) / log(high / low) if self.is_log else (x - low) / (high - low)
+
+    def up(self, accuracy: float) -> float:
+        """Where an accuracy lies on its axis: 0 at the bottom, 1 at the top."""
+        low, high = self.y_range
+        return (accuracy - low) / (high - low)
+
+    @property
+    def log_ticks(self) -> list[float]:
+        """1, 2 and 5 times the powers of ten within a logarithmic axis."""
+        low, high = self.x_range
+        powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+        return [tick for power in powers for digit in (1, 2, 5) if low < (tick := digit * 10.0**power) < high]
 
 
 def tradeoffs(comparison: Comparison) -> list[Tradeoff]:

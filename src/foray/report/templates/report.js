@@ -22,6 +22,7 @@
     const titled = (own) => ({ ...axis, ...own, title: { standoff: 10, font: { size }, ...own.title }, ...(phone.matches && own.tickangle ? { tickangle: -90 } : {}) });
     return {
       ...layout,
+      showlegend: phone.matches && panel.traces.some((trace) => trace.mode === "markers+text") || layout.showlegend !== false,
       font: { family: css("font"), size, color: css("ink") },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
@@ -34,9 +35,12 @@
     };
   }
 
-  const tracesOf = (panel) => themed(panel.traces, false).map((trace) => (
-    trace.type === "heatmap" && phone.matches ? { ...trace, showscale: false } : trace
-  ));
+  // A phone has no room for a colour bar, nor for names beside the points: they move into a legend.
+  const tracesOf = (panel) => themed(panel.traces, false).map((trace) => {
+    if (!phone.matches) return trace;
+    if (trace.type === "heatmap") return { ...trace, showscale: false };
+    return trace.mode === "markers+text" ? { ...trace, mode: "markers", showlegend: true } : trace;
+  });
 
   function draw(host) {
     const view = (charts[host.dataset.chart] || [])[shown[host.dataset.chart] || 0];
