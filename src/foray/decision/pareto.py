@@ -6,7 +6,11 @@ from collections.abc import Mapping
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names whose (accuracy, cost) nobody dominates: as accurate and as cheap, and better in one. Cheapest first."""
+    """Names of the (accuracy, cost) points that none dominates, cheapest first.
+
+    A point dominates another when it is at least as accurate and at least as cheap, and better in one of the two;
+    equal points do not dominate each other.
+    """
     front = [
         name
         for name, (accuracy, cost) in points.items()

@@ -13,12 +13,14 @@ from foray.records.record import Record
 from foray.records.run import ArchitectureInfo, DatasetInfo, WeightsInfo
 
 PairStatus = Literal["not_worse", "worse", "unresolved"]
+Outcome = Literal["best_stands", "cheaper_not_worse", "unresolved", "nobody_in_budget", "nobody_trained", "only_one"]
 
 
 class PairedLoss(Record):
     """How much accuracy `candidate` loses against `reference`, paired over the same images and over seeds.
 
-    `loss` > 0: the candidate is worse. `upper`: one-sided 95 % upper bound, `lower`: one-sided 95 % lower bound.
+    `loss` > 0: the candidate is worse. `lower` and `upper`: one-sided bounds, each at `confidence`: 0.95, or nearer to
+    1 where several cheaper models share one error of 5 % (Holm). With one seed they are about images only.
     `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`, and `images_needed` would decide
     (None: no realistic number would).
     """
@@ -31,6 +33,7 @@ class PairedLoss(Record):
     loss: float
     lower: float
     upper: float
+    confidence: float = 0.95
     tolerance: float
     status: PairStatus
     images_needed: int | None = None
@@ -40,7 +43,8 @@ class PairedLoss(Record):
 class Decision(Record):
     """The pick. `best`: most accurate within budget on the selection split; `pick`: what to ship.
 
-    Both are None when no model keeps the budget. `pairs`: the best against every cheaper model within budget.
+    Both are None when no model keeps the budget or none could be trained. `pairs`: every cheaper model within budget
+    against the best, cheapest first. `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
     """
 
     prefer: Preference
@@ -48,7 +52,7 @@ class Decision(Record):
     selection_split: str
     best: str | None
     pick: str | None
-    outcome: Literal["best_stands", "cheaper_not_worse", "unresolved", "nobody_in_budget", "only_one"]
+    outcome: Outcome
     sentence: str
     pairs: list[PairedLoss] = Field(default_factory=list)
     pareto: list[str] = Field(default_factory=list)
