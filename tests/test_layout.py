@@ -118,8 +118,15 @@ def test_light_packages_import_with_torch_absent() -> None:
         if package_of(path) in WITHOUT_TORCH
     ]
     assert len(names) > len(WITHOUT_TORCH)
-    code = "import sys, importlib; sys.modules['torch'] = None\n"
-    code += f"for name in {names!r}: importlib.import_module(name)"
+    # A finder that refuses torch, as where it is not installed; scipy stumbles over `sys.modules["torch"] = None`.
+    code = (
+        "import sys, importlib, importlib.abc\n"
+        "class NoTorch(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.partition('.')[0] == 'torch': raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
+        f"for name in {names!r}: importlib.import_module(name)"
+    )
     run_python(code)
 
 
