@@ -85,5 +85,5 @@ def compare(
         )  # fmt: skip
     print_comparison(comparison)
     print(f"\nReport: {out / 'report.html'}")
-    if comparison.decision.outcome == "nobody_in_budget":
+    if comparison.decision.pick is None:
         raise typer.Exit(1)

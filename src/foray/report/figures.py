@@ -239,7 +239,7 @@ def _pairs_figure(pairs: Sequence[Pair], tolerance: float) -> Figure:
     axes.axvline(100 * tolerance, color=_BAD, linestyle="--", linewidth=1.2, label=limit)
     axes.set_yticks(range(len(pairs)), labels=[f"{pair.candidate}\nvs {pair.reference}" for pair in pairs])
     axes.set_ylim(len(pairs) - 0.5, -0.5)
-    axes.set_xlabel("Accuracy the candidate loses (points), one-sided 95 % bounds")
+    axes.set_xlabel("Accuracy the candidate loses (points), one-sided bounds")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
