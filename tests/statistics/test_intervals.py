@@ -133,12 +133,12 @@ def test_coverage_over_images_and_trainings() -> None:
     rng = np.random.default_rng(2024)
     coverage = {}
     for world in CELLS:
-        trials = 1500 if world.n < 4000 else 700
+        trials = 1000 if world.n < 4000 else 500
         hits = 0
         for _ in range(trials):
             _, low, high = mean_accuracy_interval(world.model(rng, world.images(rng)))
             hits += low <= world.accuracy <= high
         coverage[world] = hits / trials
-    # One standard error of a cell is 0.6 (0.8 at 4000 images) points; two are allowed beyond 93 and 97 %.
-    assert all(0.918 <= share <= 0.984 for share in coverage.values()), coverage
+    # One standard error of a cell is 0.7 (1.0 at 4000 images) points; two are allowed beyond 93 and 97 %.
+    assert all(0.914 <= share <= 0.986 for share in coverage.values()), coverage
     assert 0.945 <= np.mean(list(coverage.values())) <= 0.965, coverage

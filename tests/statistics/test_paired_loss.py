@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 from worlds import World
 
 from foray.statistics import images_needed, paired_loss
@@ -201,8 +202,6 @@ def test_wrong_verdicts_with_one_seed_exactly(tolerance) -> None:
     Without gains the loss is binomial and the bound at its most discrete, which is where Tango's interval without
     continuity correction reaches 6.7 %.
     """
-    from scipy.stats import binom
-
     for n in (100, 150, 300, 365, 700, 1000, 2000, 4000):
         wrong = sum(
             binom.pmf(k, n, tolerance)
@@ -233,9 +232,9 @@ CELLS = [
 def test_coverage_and_wrong_verdicts_at_the_tolerance() -> None:
     """True loss = tolerance: how often the two-sided 95 % interval holds it, how often "not worse" is said."""
     rng = np.random.default_rng(7)
-    coverage, wrong, trials = {}, {}, 0
+    coverage, wrong = {}, {}
     for world, likeness in CELLS:
-        trials = 1200 if world.n < 4000 else 500
+        trials = 800 if world.n < 4000 else 400
         held = wrongly = 0
         for _ in range(trials):
             spread = loss_spread(*world.pair(rng, TOLERANCE, likeness))
@@ -243,8 +242,9 @@ def test_coverage_and_wrong_verdicts_at_the_tolerance() -> None:
             held += abs(TOLERANCE - spread.loss) <= spread.margin(TOLERANCE, 0.975)
             wrongly += TOLERANCE - spread.loss > spread.margin(TOLERANCE, 0.95)
         coverage[world], wrong[world] = held / trials, wrongly / trials
-    # Standard error of a cell: 0.6 (1.0 at 4000 images) points; two are allowed.
-    assert all(0.918 <= share <= 0.99 for share in coverage.values()), coverage
+    # Standard error of a cell: 0.8 (1.1 at 4000 images) points; two are allowed. Where three seeds differ little, or
+    # few images are disagreed about, the interval is on the safe side (97.7 % at most over long simulations).
+    assert all(0.914 <= share <= 0.99 for share in coverage.values()), coverage
     assert 0.94 <= np.mean(list(coverage.values())) <= 0.97, coverage
-    assert all(share <= 0.064 for share in wrong.values()), wrong
+    assert all(share <= 0.066 for share in wrong.values()), wrong
     assert np.mean(list(wrong.values())) <= 0.05, wrong
