@@ -114,6 +114,10 @@ def test_data_that_is_not_there(make: object, cli: Cli, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def rows(history: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+
+
 def test_ctrl_c_and_the_same_command_goes_on(images: Path, cli_cache: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of training, the run keeps its epochs, and the second start trains only the others."""
     epochs = 40
@@ -142,14 +146,14 @@ def test_ctrl_c_and_the_same_command_goes_on(images: Path, cli_cache: Path, tmp_
     assert stdout == ""
 
     (history,) = out.glob("runs/*/history.jsonl")
-    before = history.read_text(encoding="utf-8").splitlines()
+    before = rows(history)
     assert 3 <= len(before) < epochs
 
     done = subprocess.run(command(*arguments, "--out", out), env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    after = history.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["epoch"] for line in after] == list(
-        range(json.loads(before[0])["epoch"], epochs + json.loads(before[0])["epoch"])
-    )
-    assert after[: len(before)] == before, "finished epochs were trained again"
+    after = rows(history)
+    assert [row["epoch"] for row in after] == [before[0]["epoch"] + i for i in range(epochs)]
+    # The epoch that was being saved may be trained again, to the same numbers; those before it are not.
+    assert after[: len(before) - 1] == before[:-1]
+    assert after[len(before) - 1]["train_loss"] == before[-1]["train_loss"]
     assert RunRecord.load(history.parent / "record.json").status == "done"
