@@ -222,7 +222,8 @@ def _loss_trace(rows: Sequence[tuple[int, PairedLoss]], style: Json) -> Json:
 def _loss_text(loss: PairedLoss) -> str:
     return (
         f"<b>{literal(loss.candidate)} vs {literal(loss.reference)}</b>, {format_split(loss.split)}<br>"
-        f"loses {format_points(loss.loss)} [{format_points(loss.lower)}, {format_points(loss.upper)}]<br>"
+        f"loses {format_points(loss.loss)} [{format_points(loss.lower)}, {format_points(loss.upper)}], "
+        f"one-sided {100 * loss.confidence:.3g} % bounds<br>"
         f"{VERDICTS[loss.status]}; n = {loss.n:,} images, {loss.seeds} seeds"
     )
 
