@@ -16,8 +16,8 @@ help:
 	@echo "make clean   remove .venv, demo/ and caches of tools"
 
 demo: $(VENV)/.installed
-	$(BIN)/foray compare digits --protocol scratch --models mobilenet_v1_x0.25,mobilenet_v2_x0.5,efficientnet_b0 \
-		--epochs 6 --tolerance 1pt --prefer latency --out demo
+	$(BIN)/foray compare digits --protocol scratch --models mobilenet_v1_x0.25,mobilenet_v1_x0.5,mobilenet_v2_x0.5 \
+		--epochs 10 --tolerance 1pt --prefer latency --out demo
 
 test: $(VENV)/.installed-for-tests
 	$(BIN)/python -m pytest

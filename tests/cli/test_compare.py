@@ -60,7 +60,7 @@ def test_report_verb_writes_the_report_again(comparison: Finished, cli: Cli) -> 
 def test_budget_nobody_meets(images: Path, cli: Cli, tmp_path: Path) -> None:
     done = cli("compare", images, *TINY, "--max-params", "1k", "--out", "none")
     assert done.returncode == 1, done.stderr
-    assert done.stdout.count("over params") == 2
+    assert done.stdout.count("out:") == 2
     record = Comparison.load(tmp_path / "none" / "comparison.json")
     assert record.decision.outcome == "nobody_in_budget"
     assert record.decision.pick is None

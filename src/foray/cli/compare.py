@@ -64,7 +64,8 @@ def compare(
 
     options.limit_threads(threads)
     from foray.cli.progress import terminal_progress
-    from foray.cli.tables import print_comparison, print_rows
+    from foray.cli.tables import print_rows
+    from foray.cli.verdict import print_comparison
     from foray.comparison import compare as run_comparison
     from foray.comparison import plan_comparison
 

@@ -14,7 +14,7 @@ def report(
     ],
 ) -> None:
     """Write report.html, table.md, table.csv and figures of a finished comparison again."""
-    from foray.cli.tables import print_comparison
+    from foray.cli.verdict import print_comparison
     from foray.records import Comparison
     from foray.report import write_report
 

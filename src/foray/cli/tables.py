@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +12,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foray.records import CandidateResult, Comparison, Estimate, Metrics, RunRecord
-from foray.records.quantities import format_count, format_seconds
+from foray.records import Estimate, Metrics, RunRecord
+from foray.records.quantities import format_seconds
 
 if TYPE_CHECKING:
     from foray.training import Prediction
 
 _SHOWN_CLASSES = 30
+_NAME_WIDTH = 24  # characters a first column gets before it folds
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: Sequence[str] = ()) -> None:
     """Prints a table. The first column and those named in `words` are flush left, the others, numbers, flush right."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for i, column in enumerate(columns):
-        is_words = i == 0 or column in words
+    names_width = min(_NAME_WIDTH, max((len(row[0]) for row in rows), default=0))
+    table.add_column(columns[0], overflow="fold", min_width=names_width)
+    for column in columns[1:]:
+        is_words = column in words
         table.add_column(column, justify="left" if is_words else "right", overflow="fold", no_wrap=not is_words)
     for row in rows:
         table.add_row(*map(Text, row))
@@ -48,45 +52,6 @@ def _print(table: Table) -> None:
         print(line.rstrip())
 
 
-def print_comparison(comparison: Comparison) -> None:
-    """The verdict, then a row a model: accuracy on the selection split and on test, with 95 % intervals, and costs."""
-    Console(highlight=False).print(Text(comparison.decision.sentence))
-    print()
-    split = comparison.decision.selection_split.replace("_", " ")
-    print_table(
-        ["model", f"{split} %", "test %", "95 %", "p50 ms", "MACs", "params", "verdict"],
-        [_comparison_row(comparison, candidate) for candidate in comparison.candidates],
-        words=["verdict"],
-    )
-
-
-def _comparison_row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
-    cost = candidate.cost
-    return [
-        candidate.model,
-        percent(candidate.selection.value) if candidate.selection else "-",
-        percent(candidate.test.value) if candidate.test else "-",
-        _interval(candidate.test) if candidate.test else "-",
-        "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}",
-        format_count(cost.macs),
-        format_count(cost.params),
-        _standing(comparison, candidate),
-    ]
-
-
-def _standing(comparison: Comparison, candidate: CandidateResult) -> str:
-    if candidate.failure:
-        return "failed"
-    if candidate.broken_bounds:
-        return "over " + ", ".join(bound.bound for bound in candidate.broken_bounds)
-    if candidate.model == comparison.decision.pick:
-        return "ship"
-    for pair in comparison.decision.pairs:
-        if pair.candidate == candidate.model:
-            return pair.status.replace("_", " ")
-    return "best" if candidate.model == comparison.decision.best else ""
-
-
 def print_run(record: RunRecord, folder: Path, data: str) -> None:
     """Test accuracy with its interval, what it took, and the commands that use the run."""
     test = record.metrics["test"]
@@ -96,8 +61,8 @@ def print_run(record: RunRecord, folder: Path, data: str) -> None:
     for note in record.notes:
         print(f"Note: {note}")
     print(f"\nRun: {folder}")
-    print(f"  foray evaluate {folder} {data}")
-    print(f"  foray predict {folder} image.jpg")
+    print(f"  foray evaluate {shlex.join([str(folder), data])}")
+    print(f"  foray predict {shlex.quote(str(folder))} image.jpg")
 
 
 def print_metrics(metrics: Metrics) -> None:
@@ -113,7 +78,7 @@ def print_metrics(metrics: Metrics) -> None:
                 row.name,
                 str(row.n),
                 percent(row.recall.value) if row.recall else "-",
-                _interval(row.recall) if row.recall else "-",
+                interval(row.recall) if row.recall else "-",
                 percent(row.precision),
                 percent(row.f1),
             ]
@@ -152,7 +117,8 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _interval(estimate: Estimate) -> str:
+def interval(estimate: Estimate) -> str:
+    """The bounds of an estimate as per cent: 81.0-85.2."""
     return f"{percent(estimate.low)}-{percent(estimate.high)}"
 
 

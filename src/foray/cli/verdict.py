@@ -1,0 +1,44 @@
+"""The end of a comparison on stdout: the verdict and a row a model."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from foray.cli.tables import interval, percent, print_table
+from foray.records import CandidateResult, Comparison
+from foray.records.quantities import format_count
+from foray.report.standing import standing
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The verdict, then the models, the most accurate on the selection split first and those that are out last.
+
+    A row: accuracy on the selection split and on test with its 95 % interval, costs, standing.
+    """
+    Console(highlight=False).print(Text(comparison.decision.sentence))
+    print()
+    split = comparison.decision.selection_split.replace("_", " ")
+    ranked = sorted(
+        comparison.candidates,
+        key=lambda candidate: -(candidate.selection.value if candidate.selection else -1.0),
+    )
+    print_table(
+        ["model", f"{split} %", "test %", "95 %", "p50 ms", "MACs", "params", "standing"],
+        [_row(comparison, candidate) for candidate in ranked],
+        words=["standing"],
+    )
+
+
+def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
+    cost = candidate.cost
+    return [
+        candidate.model,
+        percent(candidate.selection.value) if candidate.selection else "-",
+        percent(candidate.test.value) if candidate.test else "-",
+        interval(candidate.test) if candidate.test else "-",
+        "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}",
+        format_count(cost.macs),
+        format_count(cost.params),
+        standing(candidate, comparison.decision).label,
+    ]
