@@ -1,7 +1,7 @@
 """What an image goes through before a network sees it, exactly as the weights' configuration states it.
 
-`prepare` is timm's evaluation transform on Pillow images (timm.data.create_transform, `crop_mode="center"`), bit for
-bit: torchvision's Resize and CenterCrop with their rounding. `normalize` is torchvision's ToTensor and Normalize.
+`prepare` is timm's evaluation transform on Pillow images (timm.data.create_transform, `crop_mode="center"`): Resize and
+CenterCrop, bit for bit once the resized size is settled (`_resize_short_side`). `normalize` is ToTensor and Normalize.
 torch is only a name here: the decode cache imports this module without it.
 """
 
@@ -49,12 +49,15 @@ def standardize(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Ten
 
 
 def _resize_short_side(image: Image.Image, side: int, interpolation: Interpolation) -> Image.Image:
-    """torchvision.transforms.Resize(side): the long side becomes int(side * long / short) pixels."""
+    """The long side becomes side * long / short, rounded to the nearest pixel: that keeps the aspect ratio best.
+
+    torchvision and timm cut the fraction off, one pixel less for half of all images.
+    """
     width, height = image.size
     if width <= height:
-        size = (side, int(side * height / width))
+        size = (side, round(side * height / width))
     else:
-        size = (int(side * width / height), side)
+        size = (round(side * width / height), side)
     return image if size == image.size else image.resize(size, _FILTERS[interpolation])
 
 
