@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from foray.training import Prediction
 
 _SHOWN_CLASSES = 30
-_NAME_WIDTH = 24  # characters a first column gets before it folds
+_NAME_WIDTH = 24  # characters: a first column of longer names is folded where the table is too wide
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: Sequence[str] = ()) -> None:
     """Prints a table. The first column and those named in `words` are flush left, the others, numbers, flush right."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    names_width = min(_NAME_WIDTH, max((len(row[0]) for row in rows), default=0))
-    table.add_column(columns[0], overflow="fold", min_width=names_width)
+    short = all(len(row[0]) <= _NAME_WIDTH for row in rows)
+    table.add_column(columns[0], overflow="fold", no_wrap=short)
     for column in columns[1:]:
         is_words = column in words
         table.add_column(column, justify="left" if is_words else "right", overflow="fold", no_wrap=not is_words)

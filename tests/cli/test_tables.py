@@ -1,0 +1,32 @@
+"""Tables on stdout: nothing is cut off, whatever the names."""
+
+from __future__ import annotations
+
+import pytest
+
+from foray.cli.tables import print_rows, print_table
+
+
+@pytest.mark.parametrize("name", ["resnet", "mobilenet_v2_x0.25", "tf_efficientnet_v2_b0", "an image " * 12])
+def test_every_word_and_number_is_there_in_80_columns(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    numbers = ["100.0", "99.25", "97.3-99.8", "312.4", "7.84 M", "700 k"]
+    print_table(["model", *"abcdef", "standing"], [[name, *numbers, "on the front"]] * 2, words=["standing"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert not any(line.endswith(" ") for line in text.splitlines())
+    for number in numbers:
+        assert text.count(number) == 2
+    for word in [*name.split(), "on", "the", "front"]:
+        assert text.count(word) >= 2
+
+
+def test_markup_in_names_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["class"], [["[red]x[/red]"]])
+    print_rows([("[b]what[/b]", "[i]value[/i]")])
+    text = capsys.readouterr().out
+    assert "[red]x[/red]" in text
+    assert "[b]what[/b]" in text
+    assert "[i]value[/i]" in text
