@@ -19,14 +19,21 @@ def preset(protocol: Protocol, *, epochs: int | None = None, small_images: bool 
     """
     if epochs is not None and epochs < 1:
         raise ForayError(f"--epochs must be at least 1, not {epochs}.")
-    recipe = {"scratch": scratch, "linear": linear, "finetune": finetune}[protocol](small_images)
+    augmentation = _SMALL_IMAGES if small_images else _PHOTOS
+    if protocol == "linear":
+        recipe = linear()
+    else:
+        recipe = scratch(augmentation) if protocol == "scratch" else finetune(augmentation)
     return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
 
 
-def scratch(small_images: bool = False) -> Recipe:
-    """Every weight from its initialisation.
+def scratch(augmentation: Augmentation = _PHOTOS) -> Recipe:
+    """Every weight from its initialisation: AdamW with a cosine after one epoch of warm-up.
 
     Command:  foray train digits --model mobilenet_v2_x0.5 --protocol scratch --epochs 15
+    Result:   RESULT
+    Time:     TIME
+    Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
     return Recipe(
         protocol="scratch",
@@ -34,31 +41,41 @@ def scratch(small_images: bool = False) -> Recipe:
         batch_size=32,
         optimizer=Optimizer(name="adamw", learning_rate=3e-3, weight_decay=0.05),
         schedule=Schedule(name="cosine", warmup_epochs=1.0),
-        augmentation=_SMALL_IMAGES if small_images else _PHOTOS,
-        dropout=0.0 if small_images else None,
+        augmentation=augmentation,
     )
 
 
-def linear(small_images: bool = False) -> Recipe:
-    """A new head on frozen features, by the study's optimiser: RMSProp 1e-3, batch 32, no augmentation.
+def linear() -> Recipe:
+    """A new head on frozen features: the study's optimiser (RMSProp 1e-3, batch 32), no augmentation.
 
-    Command:  foray compare DATA --models mobilenet_v2,efficientnet_b0 --weights DIR --protocol linear
+    The rate falls to 0 along a cosine, features are standardised and weights decay: chosen out of fold on train and
+    val of Plant Seedlings, where the study's constant rate without decay scores 83.4 % (MobileNetV2) and 89.5 %
+    (EfficientNet-B0), and this 84.1 % and 89.6 %. More epochs cost almost nothing: the backbone runs once.
+
+    Command:  foray train plant_seedlings --model mobilenet_v2 --protocol linear --weights DIR
+    Result:   RESULT
+    Time:     TIME
+    Hardware: two cores of an Intel Xeon at 2.5 GHz, OpenVINO in float32
     """
-    del small_images  # nothing is augmented here
     return Recipe(
         protocol="linear",
-        epochs=10,
+        epochs=30,
         batch_size=32,
-        optimizer=Optimizer(name="rmsprop", learning_rate=1e-3),
+        optimizer=Optimizer(name="rmsprop", learning_rate=1e-3, weight_decay=2.0),
+        schedule=Schedule(name="cosine"),
         dropout=0.0,
-        checkpoint="last",
+        standardize_features=True,
+        checkpoint="last",  # the rate has come down: no epoch needs to be picked on val
     )
 
 
-def finetune(small_images: bool = False) -> Recipe:
-    """Every weight from the pretrained ones.
+def finetune(augmentation: Augmentation = _PHOTOS) -> Recipe:
+    """Every weight from the pretrained ones: AdamW with a cosine after one epoch of warm-up.
 
-    Command:  foray train DATA --model efficientnet_b0 --protocol finetune --weights DIR
+    Command:  foray train plant_seedlings --model mobilenet_v2 --protocol finetune --weights DIR
+    Result:   RESULT
+    Time:     TIME
+    Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
     return Recipe(
         protocol="finetune",
@@ -66,6 +83,6 @@ def finetune(small_images: bool = False) -> Recipe:
         batch_size=32,
         optimizer=Optimizer(name="adamw", learning_rate=5e-4, weight_decay=0.05),
         schedule=Schedule(name="cosine", warmup_epochs=1.0),
-        augmentation=_SMALL_IMAGES if small_images else _PHOTOS,
+        augmentation=augmentation,
         label_smoothing=0.1,
     )

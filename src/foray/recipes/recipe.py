@@ -71,7 +71,7 @@ class Recipe(_Frozen):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
     stochastic_depth_prob: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
-    # linear only: features are scaled by their mean and deviation on train; the scaling is folded into the head
+    # linear only: features minus their mean on train, over one deviation common to all; folded into the head afterwards
     standardize_features: bool = False
     precision: Precision = "auto"
     checkpoint: Literal["best", "last"] = "best"

@@ -27,7 +27,7 @@ from foray.training.schedules import learning_rate
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """logits = features @ weight.T + bias, for raw (not standardised) features: weight (C, F), bias (C,)."""
+    """logits = features @ weight.T + bias, for features as they are: weight (C, F), bias (C,)."""
 
     weight: Tensor
     bias: Tensor
@@ -91,7 +91,7 @@ class _Heads:
         seed: int,
     ) -> None:
         self.features, self.labels, self.members, self.recipe, self.seed = features, labels, members, recipe, seed
-        self.scaling = _Scaling.fit(features, members) if recipe.standardize_features else None
+        self.scaling = self._train_scaling() if recipe.standardize_features else None
         num = len(members)
         self.weights = initial.weight.detach().T.expand(num, -1, -1).clone(memory_format=torch.contiguous_format)
         self.biases = initial.bias.detach().expand(num, 1, -1).clone(memory_format=torch.contiguous_format)
@@ -127,19 +127,23 @@ class _Heads:
             self.optimizer.zero_grad(set_to_none=True)
             losses.append(loss.detach())
             hits.append(((logits.argmax(dim=2) == labels) & (share > 0)).sum(dim=1))
-        sizes = (shares > 0).sum(dim=2)  # (H, steps)
-        means = (torch.stack(losses, dim=1) * sizes).sum(dim=1) / sizes.sum(dim=1)
-        if not bool(means.isfinite().all()):
-            step = int((~torch.stack(losses, dim=1).isfinite()).any(dim=0).nonzero()[0])
+        by_step = torch.stack(losses, dim=1).double()  # (H, steps)
+        if not bool(by_step.isfinite().all()):
+            step = int((~by_step.isfinite()).any(dim=0).nonzero()[0])
             raise TrainingFailedError(f"The loss is not finite at epoch {epoch + 1}, batch {step + 1}. {WAY_OUT}")
+        sizes = (shares > 0).sum(dim=2)  # (H, steps)
+        means = (by_step * sizes).sum(dim=1) / sizes.sum(dim=1)
         top1 = torch.stack(hits, dim=1).sum(dim=1) / sizes.sum(dim=1)
         return HeadEpoch(epoch + 1, rate, float(means[0]), float(top1[0]), time.perf_counter() - started)
 
     def head(self, at: int) -> Head:
-        """Head `at`, with the scaling of its features folded in."""
+        """Head `at`, for features as they are: the standardisation is folded in."""
         weight, bias = self.weights[at].detach().clone(), self.biases[at, 0].detach().clone()
         if self.scaling:
-            weight, bias = self.scaling.fold(at, weight, bias)
+            # (x - m) / d W + b = x (W / d) + (b - m W / d)
+            mean, deviation = (moment[at].double() for moment in self.scaling)
+            folded = weight.double() / deviation
+            weight, bias = folded.to(weight.dtype), (bias.double() - (mean @ folded)[0]).to(bias.dtype)
         return Head(weight.T.contiguous(), bias)
 
     def _batches(self, epoch: int) -> tuple[Tensor, Tensor]:
@@ -160,30 +164,20 @@ class _Heads:
     def _inputs(self, positions: Tensor) -> Tensor:
         inputs = self.features[positions]  # (H, B, F)
         if self.scaling:
-            inputs = (inputs - self.scaling.mean) / self.scaling.deviation
+            mean, deviation = self.scaling
+            inputs = (inputs - mean) / deviation
         if self.recipe.dropout:
             inputs = functional.dropout(inputs, self.recipe.dropout)
         return inputs
 
+    def _train_scaling(self) -> tuple[Tensor, Tensor]:
+        """Mean (H, 1, F) and one deviation over all features (H, 1, 1), of each head's own images.
 
-@dataclass(frozen=True, eq=False)
-class _Scaling:
-    """Mean and deviation (H, 1, F) of each head's own train features; a constant feature has deviation 1."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    @classmethod
-    def fit(cls, features: Tensor, members: Sequence[npt.NDArray[np.int64]]) -> _Scaling:
-        moments = []
-        for positions in members:
-            own = features[torch.from_numpy(positions).to(features.device)]
-            deviation, mean = torch.std_mean(own, dim=0, correction=0)
-            moments.append((mean, torch.where(deviation > 1e-6, deviation, 1.0)))
-        return cls(*(torch.stack(moment).unsqueeze(1) for moment in zip(*moments, strict=True)))
-
-    def fold(self, at: int, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """(F, C) and (C,) for raw features: ((x - mean) / d) W + b = x (W / d) + (b - mean (W / d)), d: deviation."""
-        mean, deviation = self.mean[at, 0].double(), self.deviation[at, 0].double()
-        folded = weight.double() / deviation.unsqueeze(1)
-        return folded.to(weight.dtype), (bias.double() - mean @ folded).to(bias.dtype)
+        One deviation keeps the proportions between features, in which the backbone says what matters, and brings
+        different backbones to one scale, so that one rate and one weight decay serve them all.
+        """
+        device = self.features.device
+        own = [self.features[torch.from_numpy(positions).to(device)] for positions in self.members]
+        means = torch.stack([features.mean(dim=0) for features in own]).unsqueeze(1)
+        variances = torch.stack([features.var(dim=0, correction=0).mean() for features in own])
+        return means, variances.sqrt().clamp(min=1e-6).view(-1, 1, 1)

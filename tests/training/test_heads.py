@@ -1,0 +1,133 @@
+"""Heads on cached features against the loop that runs the backbone every epoch."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from foray.data import Augment, Batches, decode_for_evaluation
+from foray.recipes import Augmentation, Optimizer, Schedule, preset
+from foray.specs import Preprocessing
+from foray.training import TrainingFailedError, extract_features
+from foray.training.checkpoint import Checkpoint
+from foray.training.heads import Head, train_heads
+from foray.training.loop import fit, freeze_backbone
+from foray.training.metrics import Score
+
+from .conftest import lively
+
+PREPROCESSING = Preprocessing(resolution=32, crop_pct=1.0)
+FRESH = functools.partial(lively, dropout=0.0, seed=3)
+
+
+def random_problem(n: int = 200, width: int = 24, classes: int = 4):
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(0, classes, (n,), generator=generator)
+    features = torch.randn(n, width, generator=generator) + 2.0 + torch.eye(classes, width)[labels] * 2
+    head = nn.Linear(width, classes)
+    with torch.no_grad():
+        head.weight.normal_(0, 0.1, generator=generator)
+        head.bias.zero_()
+    return features, labels, Head(head.weight.detach(), head.bias.detach())
+
+
+def linear_recipe(**changes: object):
+    """The study's optimiser at a constant rate on features as they are."""
+    plain = {
+        "batch_size": 8, "standardize_features": False, "schedule": Schedule(),
+        "optimizer": Optimizer(name="rmsprop", learning_rate=1e-3),
+    }  # fmt: skip
+    return preset("linear", epochs=4).model_copy(update=plain | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"label_smoothing": 0.1, "schedule": Schedule(name="cosine", warmup_epochs=1.0)},
+        {"optimizer": Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.01)},
+    ],
+    ids=["the study's", "smoothed, cosine", "sgd with decay"],
+)
+def test_cached_features_train_the_head_that_the_backbone_would(squares, tmp_path, changes: dict) -> None:
+    """One pass through the frozen backbone gives what running it every epoch gives: the same weights to 1e-5."""
+    recipe = linear_recipe(**changes)
+    store = decode_for_evaluation(squares, PREPROCESSING)
+    train = squares.indices("train")
+
+    every_epoch = FRESH()
+    freeze_backbone(every_epoch, every_epoch.classifier)
+    fit(
+        every_epoch.to(memory_format=torch.channels_last),
+        recipe,
+        Batches(store, train, batch_size=recipe.batch_size, device="cpu", seed=11),
+        Augment(Augmentation(), PREPROCESSING, seed=11),
+        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=11,
+    )  # fmt: skip
+
+    network = FRESH()
+    features, _ = extract_features(network, store, PREPROCESSING, device=torch.device("cpu"), engine="torch")
+    initial = Head(network.classifier.weight.detach().clone(), network.classifier.bias.detach().clone())
+    (head,) = train_heads(torch.from_numpy(features), torch.from_numpy(store.labels), [train], initial, recipe, seed=11)
+    assert (head.weight - initial.weight).abs().max() > 1e-3  # it has learnt something
+    torch.testing.assert_close(head.weight, every_epoch.classifier.weight.detach(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(head.bias, every_epoch.classifier.bias.detach(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_heads_trained_together_are_those_trained_alone(standardize: bool) -> None:
+    """Also where the last batch is short and where heads have different numbers of batches."""
+    features, labels, initial = random_problem()
+    members = [np.arange(0, 90), np.arange(60, 149), np.arange(100, 190), np.arange(0, 40)]
+    recipe = linear_recipe(standardize_features=standardize)
+    together = train_heads(features, labels, members, initial, recipe, seed=2)
+    for head, own in zip(together, members, strict=True):
+        (alone,) = train_heads(features, labels, [own], initial, recipe, seed=2)
+        torch.testing.assert_close(head.weight, alone.weight, rtol=0, atol=1e-6)
+        torch.testing.assert_close(head.bias, alone.bias, rtol=0, atol=1e-5)
+
+
+def test_standardised_features_are_shifted_and_scaled_by_one_number_and_leave_no_trace() -> None:
+    features, labels, initial = random_problem()
+    members, recipe = [np.arange(150)], linear_recipe(standardize_features=True)
+    mean = features[:150].mean(dim=0)
+    scaled = (features - mean) / features[:150].var(dim=0, correction=0).mean().sqrt()
+    (folded,) = train_heads(features, labels, members, initial, recipe, seed=2)
+    (plain,) = train_heads(scaled, labels, members, initial, linear_recipe(), seed=2)
+    np.testing.assert_allclose(folded.probabilities(features), plain.probabilities(scaled), atol=1e-5)
+
+
+def test_stopping_early_is_the_beginning_of_the_whole_run() -> None:
+    features, labels, initial = random_problem()
+    seen: list[torch.Tensor] = []
+    members = [np.arange(100), np.arange(50, 150)]
+    train_heads(
+        features, labels, members, initial, linear_recipe(), seed=2,
+        after_epoch=lambda epoch, head: seen.append(head.weight),
+    )  # fmt: skip
+    short = train_heads(features, labels, members, initial, linear_recipe(), seed=2, epochs=2)
+    assert len(seen) == 4
+    assert torch.equal(short[0].weight, seen[1])
+
+
+def test_a_head_reaches_what_logistic_regression_reaches() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    features, labels, initial = random_problem(n=600)
+    train, test = np.arange(400), np.arange(400, 600)
+    (head,) = train_heads(features, labels, [train], initial, linear_recipe(epochs=40), seed=0)
+    ours = (head.probabilities(features[test]).argmax(axis=1) == labels[test].numpy()).mean()
+    peer = LogisticRegression(max_iter=2000).fit(features[train], labels[train]).score(features[test], labels[test])
+    assert peer > 0.6
+    assert ours >= peer - 0.03
+
+
+def test_features_that_are_no_numbers_stop_the_run() -> None:
+    features, labels, initial = random_problem()
+    features[3, 2] = float("nan")
+    with pytest.raises(TrainingFailedError, match="epoch 1, batch"):
+        train_heads(features, labels, [np.arange(100)], initial, linear_recipe(), seed=0)

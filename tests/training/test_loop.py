@@ -1,0 +1,89 @@
+"""The loop's modes and its refusal to go on with a loss that is no number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from foray.data import Augment, Batches, decode_for_evaluation
+from foray.models import build_model
+from foray.specs import Preprocessing, get_spec
+from foray.training import TrainingFailedError
+from foray.training.checkpoint import Checkpoint
+from foray.training.loop import fit, freeze_backbone, set_training_mode
+from foray.training.metrics import Score
+
+from .conftest import MODEL, small_recipe
+
+PREPROCESSING = Preprocessing(resolution=24, crop_pct=1.0)
+
+
+def batches(dataset, batch_size: int = 8) -> Batches:
+    store = decode_for_evaluation(dataset, PREPROCESSING)
+    return Batches(store, dataset.indices("train"), batch_size=batch_size, device="cpu", seed=0)
+
+
+def augment():
+    return Augment(small_recipe().augmentation, PREPROCESSING, seed=0)
+
+
+def test_frozen_parts_keep_their_weights_and_their_batch_norm_statistics(squares, tmp_path) -> None:
+    network = build_model(get_spec(MODEL), num_classes=3, dropout=0.5, stochastic_depth_prob=0.2, seed=0)
+    freeze_backbone(network, network.classifier)
+    before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    fit(
+        network, small_recipe(epochs=1), batches(squares), augment(),
+        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+    )  # fmt: skip
+    changed = {key for key, tensor in network.state_dict().items() if not torch.equal(tensor, before[key])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+
+
+def test_training_mode_reaches_all_that_is_not_frozen() -> None:
+    network = build_model(get_spec("mobilenet_v2_x0.25"), num_classes=3, seed=0).eval()
+    network.stages[0].requires_grad_(False)
+    set_training_mode(network)
+    assert not any(module.training for module in network.stages[0].modules())
+    assert network.training
+    assert network.dropout.training
+    assert all(module.training for module in network.stages[1].modules())
+
+
+def test_every_parameter_is_trained(squares, tmp_path) -> None:
+    network = build_model(get_spec(MODEL), num_classes=3, seed=0)
+    before = {key: parameter.clone() for key, parameter in network.named_parameters()}
+    fit(
+        network, small_recipe(epochs=1), batches(squares), augment(),
+        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+    )  # fmt: skip
+    assert not [key for key, parameter in network.named_parameters() if torch.equal(parameter, before[key])]
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(squares, tmp_path) -> None:
+    class Poisoned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classifier = nn.Linear(3, 3)
+            self.calls = 0
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            logits = self.classifier(images.mean(dim=(2, 3)))
+            return logits * (np.inf if self.calls == 8 else 1.0)
+
+    with pytest.raises(TrainingFailedError, match=r"epoch 2, batch 3\b"):  # 36 images: 5 batches an epoch
+        fit(
+            Poisoned(), small_recipe(epochs=3), batches(squares), augment(),
+            validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+        )  # fmt: skip
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run_too(squares, tmp_path) -> None:
+    network = build_model(get_spec(MODEL), num_classes=3, seed=0)
+    with pytest.raises(TrainingFailedError, match="val is nan after epoch 1"):
+        fit(
+            network, small_recipe(), batches(squares), augment(),
+            validate=lambda _: Score(0.1, float("nan")), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+        )  # fmt: skip

@@ -1,0 +1,82 @@
+"""What is settled before a run, and what is refused then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from foray.errors import DataError, ForayError, UnknownNameError, WeightsError
+from foray.recipes import Augmentation, preset
+from foray.training import plan_run, recipe_for
+
+from .conftest import MODEL, coloured_squares, small_recipe
+
+LINEAR = preset("linear", epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("side", "given", "resolution", "small_image", "crop_pct"),
+    [
+        (8, None, 32, "stride1_stem", 1.0),  # digits
+        (28, None, 32, "stride1_stem", 1.0),
+        (64, None, 64, "stride1_stem", 1.0),
+        (65, None, 224, "none", 0.875),
+        (65, 64, 64, "stride1_stem", 0.875),
+        (8, 96, 96, "none", 1.0),
+    ],
+)
+def test_resolution_from_scratch(side, given, resolution, small_image, crop_pct) -> None:
+    plan = plan_run("mobilenet_v2", coloured_squares(per_class=5, side=side), small_recipe(), resolution=given)
+    assert (plan.preprocessing.resolution, plan.small_image) == (resolution, small_image)
+    assert plan.preprocessing.crop_pct == crop_pct
+    assert plan.weights is None
+    assert plan.spec.name == "mobilenet_v2"
+
+
+def test_weights_bring_their_variant_and_preprocessing(squares, small_weights) -> None:
+    plan = plan_run(MODEL, squares, LINEAR, weights=small_weights)
+    assert (plan.requested, plan.spec.name) == (MODEL, "tf_" + MODEL)
+    assert plan.preprocessing == plan.weights.preprocessing
+    assert plan.preprocessing.resolution == 32
+    assert plan.small_image == "none"  # the weights' own resolution is a small one
+
+
+def test_small_images_are_enlarged_to_the_resolution_of_the_weights(squares, small_weights) -> None:
+    plan = plan_run(MODEL, squares, LINEAR, weights=small_weights, resolution=96)
+    assert (plan.preprocessing.resolution, plan.small_image) == (96, "upsampled")
+
+
+def test_small_images_get_the_recipe_without_flips_and_photos_the_one_with() -> None:
+    assert recipe_for(coloured_squares(per_class=5, side=28), "scratch").augmentation.horizontal_flip == 0
+    assert recipe_for(coloured_squares(per_class=5, side=100), "scratch", epochs=3).augmentation.horizontal_flip == 0.5
+
+
+@pytest.mark.parametrize("protocol", ["linear", "finetune"])
+def test_protocols_that_need_weights_say_so(squares, protocol: str) -> None:
+    with pytest.raises(ForayError, match=rf"--protocol {protocol} starts from pretrained weights.*--weights"):
+        plan_run(MODEL, squares, preset(protocol))
+
+
+def test_what_does_not_fit_together_is_refused(squares, small_weights) -> None:
+    with pytest.raises(ForayError, match="starts from fresh weights"):
+        plan_run(MODEL, squares, small_recipe(), weights=small_weights)
+    with pytest.raises(UnknownNameError, match="mobilenet_v2"):
+        plan_run("mobilenet_v22", squares, LINEAR)
+    with pytest.raises(WeightsError, match="mobilenet_v2"):
+        plan_run("mobilenet_v2", squares, LINEAR, weights=small_weights)
+    augmented = LINEAR.model_copy(update={"augmentation": Augmentation(horizontal_flip=0.5)})
+    with pytest.raises(ForayError, match="takes no augmentation"):
+        plan_run(MODEL, squares, augmented, weights=small_weights)
+    with pytest.raises(ForayError, match="standardize_features is for the protocol linear"):
+        plan_run(MODEL, squares, small_recipe(standardize_features=True))
+    with pytest.raises(ForayError, match="--resolution must be at least 1 pixel, not 0"):
+        plan_run(MODEL, squares, small_recipe(), resolution=0)
+    with pytest.raises(ForayError, match="--seed must not be negative"):
+        plan_run(MODEL, squares, small_recipe(), seed=-1)
+
+
+def test_a_dataset_that_is_for_evaluation_only_is_not_trained_on(squares) -> None:
+    only_test = replace(squares, samples=tuple(s for s in squares.samples if s.split == "test"))
+    with pytest.raises(DataError, match="no train and no val images"):
+        plan_run(MODEL, only_test, small_recipe())
