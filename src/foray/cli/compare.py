@@ -62,7 +62,7 @@ def compare(
     points = parse_points(tolerance, "--tolerance")
     names = [name.strip() for name in models.split(",") if name.strip()]
 
-    options.limit_threads(threads)
+    options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_rows
     from foray.cli.verdict import print_comparison

@@ -23,7 +23,7 @@ def evaluate(
     cache_dir: options.CacheDir = None,
 ) -> None:
     """Score a trained run: accuracy with its interval, per class, and the confusions."""
-    options.limit_threads(threads)
+    options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_metrics
     from foray.training import evaluate as evaluate_run

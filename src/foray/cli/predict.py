@@ -20,7 +20,7 @@ def predict(
     threads: options.Threads = None,
 ) -> None:
     """Classify images with a trained run: the most probable class of each, and the runners-up."""
-    options.limit_threads(threads)
+    options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_predictions
     from foray.training import predict as predict_images

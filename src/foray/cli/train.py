@@ -29,7 +29,7 @@ def train(
     cache_dir: options.CacheDir = None,
 ) -> None:
     """Train one model on your images and score it on the test split."""
-    options.limit_threads(threads)
+    options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_run
     from foray.training import train as train_model
