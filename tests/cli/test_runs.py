@@ -89,6 +89,8 @@ def test_models_as_json_hold_the_published_counts(cli: Cli) -> None:
     assert rows["efficientnet_b0"]["params"] == 5_288_548
     assert rows["mobilenet_v2"]["params"] == 3_504_872
     assert rows["mobilenet_v2"]["macs"] == 300_774_272
+    assert rows["tf_efficientnet_v2_b0"]["hub"] == "timm/tf_efficientnetv2_b0.in1k"
+    assert rows["mobilenet_v1_x0.25"]["hub"] is None
     assert rows["mobilenet_v2"]["top1"] == get_spec("mobilenet_v2").published.top1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from foray.cli import options
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def models(as_json: options.AsJson = False) -> None:
-    """List the models: parameters and MACs counted here, top-1 on ImageNet as published, with its source."""
+    """List the models: what they cost, top-1 on ImageNet as published and by whom, weights on the hub."""
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import percent, print_table
     from foray.records.quantities import format_count
@@ -40,9 +41,14 @@ def models(as_json: options.AsJson = False) -> None:
         words=["top-1 from"],
     )  # fmt: skip
     print("\nMobileNets of other widths have a name too, for example mobilenet_v2_x0.6.")
+    print("Weights for --weights hub:")
+    names = ", ".join(row["name"] for row in rows if row["hub"])
+    print(textwrap.fill(names, 80, initial_indent="  ", subsequent_indent="  "))
 
 
 def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
+    from foray.models import HUB_IDS
+
     published = spec.published
     return {
         "name": spec.name,
@@ -52,6 +58,7 @@ def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
         "macs": macs,
         "top1": published.top1 if published else None,
         "source": published.source if published else None,
+        "hub": HUB_IDS.get(spec.name),
     }
 
 
