@@ -48,16 +48,7 @@ def test_same_command_again_trains_nothing(comparison: Finished, images: Path, c
     assert {path: path.stat().st_mtime_ns for path in comparison.out.glob("runs/*/best.safetensors")} == before
 
 
-def test_report_verb_writes_the_report_again(comparison: Finished, cli: Cli) -> None:
-    report = comparison.out / "report.html"
-    report.unlink()
-    done = cli("report", comparison.out)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"Report: {report}"
-    assert report.stat().st_size > 0
-
-
-def test_budget_nobody_meets(images: Path, cli: Cli, tmp_path: Path) -> None:
+def test_budget_nobody_meets_and_its_report_again(images: Path, cli: Cli, tmp_path: Path) -> None:
     done = cli("compare", images, *TINY, "--max-params", "1k", "--out", "none")
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("out:") == 2
@@ -65,6 +56,14 @@ def test_budget_nobody_meets(images: Path, cli: Cli, tmp_path: Path) -> None:
     assert record.decision.outcome == "nobody_in_budget"
     assert record.decision.pick is None
     assert not list((tmp_path / "none").glob("runs/*/best.safetensors")), "a model over the budget was trained"
+
+    report = tmp_path / "none" / "report.html"
+    before = report.read_bytes()
+    report.unlink()
+    again = cli("report", "none")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == done.stdout
+    assert report.read_bytes() == before
 
 
 def test_dry_run_shows_the_plan_and_writes_nothing(images: Path, cli: Cli, tmp_path: Path) -> None:
