@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import subprocess
 import sys
@@ -20,23 +21,10 @@ from foray.data.images import load_image
 from foray.data.preprocessing import normalize, prepare
 from foray.specs.preprocessing import HALF, Preprocessing
 
-_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-
 
 @pytest.fixture(scope="module")
-def transforms() -> ModuleType:
-    """torchvision.transforms; its compiled operators, which a torch without CUDA lacks, are defined as dummies."""
-    for name, schema in (
-        ("nms", "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
-        ("qnms", "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
-    ):
-        if not hasattr(torch.ops.torchvision, name):
-            _OPERATORS.define(schema)
-    try:
-        import torchvision.transforms
-    except ImportError:
-        pytest.skip("torchvision is not installed (extra: peers)")
-    return torchvision.transforms
+def transforms(torchvision: ModuleType) -> ModuleType:
+    return importlib.import_module("torchvision.transforms")
 
 
 def noise(width: int, height: int) -> Image.Image:
