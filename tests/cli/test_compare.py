@@ -74,6 +74,17 @@ def test_dry_run_shows_the_plan_and_writes_nothing(images: Path, cli: Cli, tmp_p
     assert not (tmp_path / "planned").exists()
 
 
+def test_dry_run_names_what_it_would_download_and_downloads_nothing(cli: Cli, tmp_path: Path) -> None:
+    options = ("--models", "mobilenet_v2", "--weights", "hub", "--cache-dir", "c", "--dry-run")
+    done = cli("compare", "cifar10", *options, env={"HF_HOME": str(tmp_path / "hub")})
+    assert done.returncode == 0, done.stderr
+    said = "".join(done.stdout.split())
+    assert "cifar-10-binary.tar.gz" in said
+    assert "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz" in said
+    assert "timm/mobilenetv2_100.ra_in1k" in said
+    assert not (tmp_path / "c").exists()
+
+
 def test_another_comparison_is_not_overwritten(comparison: Finished, cli: Cli) -> None:
     before = (comparison.out / "comparison.json").read_bytes()
     done = cli("compare", "digits", *TINY, "--out", comparison.out)

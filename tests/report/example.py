@@ -263,6 +263,7 @@ def write_comparison(folder: Path, classes: tuple[str, ...] = CLASSES) -> Path:
         ),
         confirmation=[_pair("test", -0.001, 0.016, N_TEST)],
         total_seconds=388.0,
+        cautions=["Latency wavered: <measure> it again."],
         notes=["2 unreadable images were left out: a.png, b.png"],
         hardware=HARDWARE,
         versions=VERSIONS,

@@ -67,16 +67,20 @@ def compare(
     from foray.cli.tables import print_rows
     from foray.cli.verdict import print_comparison
     from foray.comparison import compare as run_comparison
-    from foray.comparison import plan_comparison
+    from foray.comparison import missing_downloads, plan_comparison
 
     with terminal_progress() as progress:
         if dry_run:
+            missing = missing_downloads(data, names, weights=weights, data_dir=data_dir, cache_dir=cache_dir)
+            if missing and not offline:
+                print_rows([*missing, ("time and disk", "are known once these are here; nothing was downloaded")])
+                return
             plan = plan_comparison(
                 data, names, protocol, weights=weights, epochs=epochs, resolution=resolution, budget=budget,
                 tolerance=points, prefer=prefer, seeds=seeds, fold=fold, data_dir=data_dir, offline=offline,
                 cache_dir=cache_dir, profiles=profiles, progress=progress,
             )  # fmt: skip
-            print_rows(plan.describe())
+            print_rows(plan.describe(cache_dir))
             return
         comparison = run_comparison(
             data, names, protocol, weights=weights, epochs=epochs, resolution=resolution, budget=budget,

@@ -39,7 +39,7 @@ def print_rows(rows: Sequence[tuple[str, str]]) -> None:
     """Prints (what, value) pairs below each other, long values folded within their column."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for what, value in rows:
-        table.add_row(Text(what), Text(value))
+        table.add_row(Text(what), Text(value, overflow="fold"))
     _print(table)
 
 

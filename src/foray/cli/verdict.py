@@ -12,11 +12,14 @@ from foray.report.standing import standing
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """The verdict, then the models, the most accurate on the selection split first and those that are out last.
+    """The verdict with what to beware of, then the models: the most accurate on the selection split first.
 
-    A row: accuracy on the selection split and on test with its 95 % interval, costs, standing.
+    A row: accuracy on the selection split and on test with its 95 % interval, costs, standing. Those out come last.
     """
-    Console(highlight=False).print(Text(comparison.decision.sentence))
+    console = Console(highlight=False)
+    console.print(Text(comparison.decision.sentence))
+    for caution in comparison.cautions:
+        console.print(Text(f"Caution: {caution}"))
     print()
     split = comparison.decision.selection_split.replace("_", " ")
     ranked = sorted(

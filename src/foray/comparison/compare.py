@@ -13,7 +13,7 @@ from foray.comparison.mistakes import worst_mistakes
 from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
-from foray.decision import Candidate, broken_bounds, confirm, decide
+from foray.decision import Candidate, broken_bounds, cautions, confirm, decide
 from foray.errors import RunError
 from foray.models import build_model
 from foray.profiling import profile_models
@@ -229,6 +229,7 @@ def _conclude(
         candidates=rows,
         decision=decision,
         confirmation=confirmation,
+        cautions=cautions(decision, rows, plan.budget),
         total_seconds=seconds,
         notes=list(plan.dataset.notes),
         hardware=hardware(),

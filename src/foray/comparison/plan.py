@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from foray.data import Dataset, open_dataset, store_bytes
+from foray.data import SPLITS, Dataset, open_dataset, store_bytes
 from foray.data.storage import cache_directory
 from foray.errors import ForayError
 from foray.models import build_model
@@ -50,10 +50,10 @@ class ComparisonPlan:
         """Every run of the comparison, model by model so that a model's cached features serve all its seeds."""
         return [replace(model, seed=seed) for model in self.models for seed in self.seeds]
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, cache_dir: Path | None = None) -> list[tuple[str, str]]:
         """Rows (what, value) for `--dry-run`: the plan with its time, disk and downloads."""
         info = self.dataset.info()
-        counts = ", ".join(f"{split} {n:,}" for split, n in info.counts.items())
+        counts = ", ".join(f"{split} {n:,}" for split in SPLITS if (n := info.counts.get(split)))
         rows = [
             ("data", f"{info.name}: {len(info.classes)} classes, {counts} images (splits {info.split_origin})"),
             ("recipe", f"{self.recipe.protocol}, {self.recipe.epochs} epochs, batch {self.recipe.batch_size}"),
@@ -63,8 +63,8 @@ class ComparisonPlan:
             rows.append((model.spec.name, f"{model.preprocessing.resolution} px, weights: {weights}"))
         seeds = ", ".join(map(str, self.seeds))
         rows.append(("runs", f"{len(self.models) * len(self.seeds)} (seeds {seeds})"))
-        rows.append(("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_directory()}"))
-        rows.append(("downloads", "none left: data and weights are on this machine"))
+        rows.append(("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_dir or cache_directory()}"))
+        rows.append(("downloads", "none: data and weights are on this machine"))
         rows.append(("time", f"about {format_seconds(self.estimated_seconds())} (from one timed batch a model)"))
         return rows
 

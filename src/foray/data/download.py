@@ -38,11 +38,13 @@ class RemoteFile:
     """A file at its official place. `hash`: "md5:..." or "sha256:..." where one is published.
 
     `urls` are tried in order. Without a published hash, that of the first download is recorded and checked later.
+    `about_bytes`: its size, as its page states it.
     """
 
     name: str
     urls: tuple[str, ...]
     hash: str | None = None
+    about_bytes: int | None = None
 
 
 def fetch(file: RemoteFile, folder: Path, *, offline: bool, manual: str, progress: Progress = SILENT) -> Path:

@@ -1,7 +1,8 @@
 """Budgets, the Pareto front, the pick."""
 
 from foray.decision.budgets import broken_bounds
+from foray.decision.cautions import cautions
 from foray.decision.decide import Candidate, confirm, decide
 from foray.decision.pareto import pareto_front
 
-__all__ = ["Candidate", "broken_bounds", "confirm", "decide", "pareto_front"]
+__all__ = ["Candidate", "broken_bounds", "cautions", "confirm", "decide", "pareto_front"]

@@ -4,8 +4,8 @@ from foray.models.build import Network, SmallImage, build_model
 from foray.models.checkpoint import load_network_weights, save_network
 from foray.models.create import create_model
 from foray.models.fold import fold_batch_norm
-from foray.models.hub import HUB_IDS
-from foray.models.pretrained import PretrainedWeights, find_weights, load_weights
+from foray.models.hub import HUB_IDS, is_in_hub_cache
+from foray.models.pretrained import PretrainedWeights, find_weights, hub_id_of, load_weights
 
 __all__ = [
     "HUB_IDS",
@@ -16,6 +16,8 @@ __all__ = [
     "create_model",
     "find_weights",
     "fold_batch_norm",
+    "hub_id_of",
+    "is_in_hub_cache",
     "load_network_weights",
     "load_weights",
     "save_network",

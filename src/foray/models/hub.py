@@ -48,6 +48,13 @@ def hub_id_for(name: str) -> str:
     return found
 
 
+def is_in_hub_cache(hub_id: str) -> bool:
+    """Whether huggingface_hub's cache holds the files of `hub_id`."""
+    import huggingface_hub as hub
+
+    return all(isinstance(hub.try_to_load_from_cache(hub_id, name), str) for name in (CONFIG_FILE, WEIGHTS_FILE))
+
+
 def fetch(hub_id: str, *, offline: bool = False, progress: Progress = SILENT) -> Path:
     """Folder with config.json and model.safetensors of `hub_id`, from huggingface_hub's cache or downloaded into it.
 

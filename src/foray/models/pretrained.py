@@ -51,21 +51,30 @@ def find_weights(
     """
     wanted = _accepted_names(requested)
     path = Path(source)
-    if str(source) != "hub" and path.is_dir():
+    hub_id = hub_id_of(source, requested)
+    if hub_id is None:
         if (path / CONFIG_FILE).is_file() or (path / WEIGHTS_FILE).is_file():
             return _described(path, path.resolve().name, read_config(path), wanted)
         return _search(path, wanted)
-    if str(source) == "hub":
-        hub_id = hub.hub_id_for(wanted[0])
-    elif isinstance(source, str) and _HUB_ID.fullmatch(source):
-        hub_id = source
-    else:
-        raise WeightsError(
-            f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a hub id, "
-            'or "hub".'
-        )
     folder = hub.fetch(hub_id, offline=offline, progress=progress)
     return _described(folder, hub_id, read_config(folder), wanted)
+
+
+def hub_id_of(source: str | Path, requested: str) -> str | None:
+    """The repository on the hub that `source` means for the architecture `requested`; None where it is a folder.
+
+    Raises UnknownNameError, and WeightsError when there is neither a folder nor a repository of that name.
+    """
+    if str(source) == "hub":
+        return hub.hub_id_for(get_spec(requested).name)
+    if Path(source).is_dir():
+        return None
+    if isinstance(source, str) and _HUB_ID.fullmatch(source):
+        return source
+    raise WeightsError(
+        f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a hub id, "
+        'or "hub".'
+    )
 
 
 def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:

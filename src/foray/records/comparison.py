@@ -105,7 +105,8 @@ class Comparison(Record):
     decision: Decision
     confirmation: list[PairedLoss] = Field(default_factory=list)  # on test, once: pick against best and the others
     total_seconds: float | None = None
-    notes: list[str] = Field(default_factory=list)
+    cautions: list[str] = Field(default_factory=list)  # to be read with the verdict
+    notes: list[str] = Field(default_factory=list)  # about the data
     hardware: Hardware
     versions: dict[str, str]
     commit: str | None = None

@@ -73,6 +73,7 @@ def markdown_table(comparison: Comparison) -> str:
     lines = [
         f"**{_markdown(comparison.decision.sentence)}**",
         "",
+        *(line for caution in comparison.cautions for line in (f"Caution: {_markdown(caution)}", "")),
         _markdown_row(header),
         _markdown_row(["---:" if column.numeric else "---" for column in table.columns]),
         *(_markdown_row([_joined(cell) for cell in row]) for row in table.rows),

@@ -38,6 +38,7 @@ _CIFAR10 = _Layout(
         "cifar-10-binary.tar.gz",
         ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
         "md5:c32a1d4ab5d03f1284b67883e8d87530",  # published on the page
+        about_bytes=162 * 2**20,
     ),
     folder="cifar-10-batches-bin",
     parts=(*(("train", f"data_batch_{i}.bin") for i in range(1, 6)), ("test", "test_batch.bin")),
@@ -49,6 +50,7 @@ _CIFAR100 = _Layout(
         "cifar-100-binary.tar.gz",
         ("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",),
         "md5:03b5dce01913d631647c71ecec9e9cb8",  # published on the page
+        about_bytes=161 * 2**20,
     ),
     folder="cifar-100-binary",
     parts=(("train", "train.bin"), ("test", "test.bin")),
@@ -126,6 +128,7 @@ CIFAR10 = NamedDataset(
     page=_PAGE,
     read=_read_10,
     manual=_manual(_CIFAR10),
+    files=(_CIFAR10.archive,),
 )
 CIFAR100 = NamedDataset(
     name="cifar100",
@@ -134,4 +137,5 @@ CIFAR100 = NamedDataset(
     page=_PAGE,
     read=_read_100,
     manual=_manual(_CIFAR100),
+    files=(_CIFAR100.archive,),
 )

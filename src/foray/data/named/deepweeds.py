@@ -23,6 +23,7 @@ _IMAGES = RemoteFile(
         f"https://drive.usercontent.google.com/download?id={_DRIVE_ID}&export=download&confirm=t",
         "https://nextcloud.qriscloud.org.au/index.php/s/a3KxPawpqkiorST/download",
     ),
+    about_bytes=468_000_000,
 )
 _LABEL_SHA256 = {
     "labels.csv": "6fb95b89fd9d384f94e185a5cab6c5da7c987649399c90618ecc60acfb0112eb",
@@ -116,5 +117,6 @@ DEEPWEEDS = NamedDataset(
         "Get images.zip (468 MB) and the labels folder from https://github.com/AlexOlsen/DeepWeeds and give, with "
         "--data-dir, the folder that holds both (images.zip or images/, and the CSV files or labels/)."
     ),
+    files=(_IMAGES,),
     folds=5,
 )

@@ -35,6 +35,7 @@ class Request:
 class NamedDataset:
     """A dataset with a name. `manual`: how a person gets it and what `--data-dir` may hold. `folds`: 0 = none.
 
+    `files`: what is downloaded, but for tables of a few kB; none where the data are built in or nobody may fetch them.
     `evaluation_only`: all images are the test split; there is nothing to train on.
     """
 
@@ -44,13 +45,21 @@ class NamedDataset:
     page: str
     read: Callable[[NamedDataset, Request], Dataset]
     manual: str = ""
+    files: tuple[RemoteFile, ...] = ()
     folds: int = 0
     evaluation_only: bool = False
+
+    def missing_files(self, cache_dir: Path) -> list[RemoteFile]:
+        """Those of `files` that are not downloaded yet."""
+        return [file for file in self.files if not (self._downloads(cache_dir) / file.name).is_file()]
+
+    def _downloads(self, cache_dir: Path) -> Path:
+        return cache_dir / "downloads" / self.name
 
     def obtain(self, file: RemoteFile, request: Request) -> Path:
         """The file from `data_dir` (its hash checked where an official one is known), else from cache or mirrors."""
         if request.data_dir is None:
-            folder = request.cache_dir / "downloads" / self.name
+            folder = self._downloads(request.cache_dir)
             return fetch(file, folder, offline=request.offline, manual=self.manual, progress=request.progress)
         own = request.data_dir / file.name
         if not own.is_file():

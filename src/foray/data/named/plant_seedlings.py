@@ -10,7 +10,11 @@ from foray.data.folder import read_folder
 from foray.data.named.descriptor import NamedDataset, Request, copy_of_class_folders
 
 _PAGE = "https://vision.eng.au.dk/plant-seedlings-dataset/"
-_ARCHIVE = RemoteFile("NonsegmentedV2.zip", ("https://vision.eng.au.dk/?download=/data/WeedData/NonsegmentedV2.zip",))
+_ARCHIVE = RemoteFile(
+    "NonsegmentedV2.zip",
+    ("https://vision.eng.au.dk/?download=/data/WeedData/NonsegmentedV2.zip",),
+    about_bytes=1_700_000_000,
+)
 
 
 def _read(described: NamedDataset, request: Request) -> Dataset:
@@ -31,4 +35,5 @@ PLANT_SEEDLINGS = NamedDataset(
         f"Get NonsegmentedV2.zip (1.7 GB) from {_PAGE} or, after logging in, the train folder of "
         "https://www.kaggle.com/c/plant-seedlings-classification, and give the folder or archive with --data-dir."
     ),
+    files=(_ARCHIVE,),
 )

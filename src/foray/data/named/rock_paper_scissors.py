@@ -19,11 +19,13 @@ _TRAIN = RemoteFile(
     "rps.zip",
     (_BUCKET + "rps.zip", _OLD_BUCKET + "rps.zip"),
     "sha256:c2403444395842ad04c53612bad54b574443eae17a0723117a2ff87b9d72194f",
+    about_bytes=200_682_221,
 )
 _TEST = RemoteFile(
     "rps-test-set.zip",
     (_BUCKET + "rps-test-set.zip", _OLD_BUCKET + "rps-test-set.zip"),
     "sha256:c27ab9fa43ce40b2e453de711365b477f4424586edf0388116674fd320f07503",
+    about_bytes=29_516_758,
 )
 
 
@@ -70,4 +72,5 @@ ROCK_PAPER_SCISSORS = NamedDataset(
         f"Get rps.zip and rps-test-set.zip from {_BUCKET} and give their folder with --data-dir (a folder or "
         "archive of class folders does too)."
     ),
+    files=(_TRAIN, _TEST),
 )

@@ -1,0 +1,47 @@
+"""What a reader must know before acting on a verdict: test that contradicts selection, a latency that wavered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from foray.records import Budget, CandidateResult, Decision
+from foray.records.quantities import format_percent, format_points
+
+UNSTEADY = 1.5  # p95 over p50 of the latency from which on something else was using the machine
+
+
+def cautions(decision: Decision, candidates: Sequence[CandidateResult], budget: Budget) -> list[str]:
+    """Sentences for above the table; none when test agrees with selection and the machine was quiet."""
+    found = [_test_is_lower(candidate) for candidate in candidates if candidate.model == decision.pick]
+    if decision.prefer == "latency" or budget.max_latency_ms is not None:
+        found.append(_unsteady(candidates))
+    return [sentence for sentence in found if sentence]
+
+
+def _test_is_lower(pick: CandidateResult) -> str:
+    """The intervals do not touch: more than chance, and more than the optimism of having been chosen."""
+    selection, test = pick.selection, pick.test
+    if selection is None or test is None or test.high >= selection.low:
+        return ""
+    return (
+        f"Test is {format_points(selection.value - test.value)} below selection for {pick.model} "
+        f"({format_percent(test.value)}, n = {test.n:,}, against {format_percent(selection.value)}, "
+        f"n = {selection.n:,}), more than chance explains: the test images differ from those of train and val, or "
+        "these hold near copies of each other. Believe test, and decide on images like those of use."
+    )
+
+
+def _unsteady(candidates: Sequence[CandidateResult]) -> str:
+    ratios = {
+        candidate.model: candidate.cost.latency_p95_ms / candidate.cost.latency_p50_ms
+        for candidate in candidates
+        if candidate.cost.latency_p50_ms and candidate.cost.latency_p95_ms
+    }
+    wavering = {model: ratio for model, ratio in ratios.items() if ratio >= UNSTEADY}
+    if not wavering:
+        return ""
+    worst = max(wavering, key=lambda model: wavering[model])
+    return (
+        f"Latency wavered while it was measured (p95 is {wavering[worst]:.1f} x p50 for {worst}): something else used "
+        "the device. Measure again when it is idle; the same command trains nothing twice."
+    )

@@ -1,0 +1,59 @@
+"""Cautions: said when test and selection part, or latency wavers, and only then."""
+
+from __future__ import annotations
+
+import pytest
+
+from foray.decision import cautions
+from foray.records import ArchitectureInfo, Budget, CandidateResult, CostProfile, Decision, Estimate, Preference
+
+
+def candidate(
+    *, selection: tuple[float, float], test: tuple[float, float], p95_ms: float | None = 12.0, model: str = "a"
+) -> CandidateResult:
+    """`selection` and `test`: lower and upper end of the interval."""
+    return CandidateResult(
+        model=model,
+        architecture=ArchitectureInfo(name=model, requested=model, num_classes=3, resolution=224, params=10),
+        weights=None,
+        cost=CostProfile(
+            model=model, resolution=224, params=10, macs=10, latency_p50_ms=p95_ms and 10.0, latency_p95_ms=p95_ms
+        ),
+        selection=Estimate(value=sum(selection) / 2, low=selection[0], high=selection[1], n=2520, method="Wilson"),
+        test=Estimate(value=sum(test) / 2, low=test[0], high=test[1], n=372, method="Wilson"),
+    )
+
+
+def decision(pick: str | None = "a", prefer: Preference = "latency") -> Decision:
+    return Decision(
+        prefer=prefer, tolerance=0.01, selection_split="val", best=pick, pick=pick, outcome="best_stands", sentence=""
+    )
+
+
+AGREE = {"selection": (0.88, 0.92), "test": (0.85, 0.9)}
+
+
+@pytest.mark.parametrize("test", [(0.85, 0.9), (0.80, 0.88), (0.93, 0.97)])
+def test_intervals_that_touch_or_a_better_test_need_no_word(test: tuple[float, float]) -> None:
+    assert cautions(decision(), [candidate(selection=(0.88, 0.92), test=test)], Budget()) == []
+
+
+def test_a_test_below_selection_is_said_with_both_numbers_and_sizes() -> None:
+    apart = candidate(selection=(0.99, 1.0), test=(0.81, 0.88))
+    (sentence,) = cautions(decision(), [apart], Budget())
+    assert sentence.startswith("Test is 15 points below selection for a (84.5 %, n = 372, against 99.5 %, n = 2,520)")
+
+
+def test_only_the_pick_is_looked_at() -> None:
+    other = candidate(selection=(0.99, 1.0), test=(0.81, 0.88), model="b")
+    assert cautions(decision(), [candidate(**AGREE), other], Budget()) == []
+    assert cautions(decision(pick=None), [other], Budget()) == []
+
+
+def test_a_wavering_latency_is_said_where_latency_counts() -> None:
+    rows = [candidate(**AGREE), candidate(**AGREE, p95_ms=21.0, model="b")]
+    (sentence,) = cautions(decision(), rows, Budget())
+    assert "p95 is 2.1 x p50 for b" in sentence
+    assert len(cautions(decision(prefer="macs"), rows, Budget(max_latency_ms=30))) == 1
+    assert cautions(decision(prefer="macs"), rows, Budget()) == []
+    assert cautions(decision(), [candidate(**AGREE, p95_ms=None)], Budget()) == []
