@@ -76,7 +76,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(images: Path, cli: Cli, tmp_p
 
 def test_dry_run_names_what_it_would_download_and_downloads_nothing(cli: Cli, tmp_path: Path) -> None:
     options = ("--models", "mobilenet_v2", "--weights", "hub", "--cache-dir", "c", "--dry-run")
-    done = cli("compare", "cifar10", *options, env={"HF_HOME": str(tmp_path / "hub")})
+    done = cli("compare", "cifar10", *options, HF_HOME=str(tmp_path / "hub"))
     assert done.returncode == 0, done.stderr
     said = "".join(done.stdout.split())
     assert "cifar-10-binary.tar.gz" in said

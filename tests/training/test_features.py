@@ -73,7 +73,10 @@ def test_an_engine_that_differs_is_not_believed(store, monkeypatch) -> None:
     assert "differ" in notes.said[0]
 
 
-def test_kept_features_are_found_again_and_belong_to_their_weights_and_images(store, squares, tmp_path) -> None:
+def test_kept_features_are_found_again_and_belong_to_their_weights_and_images(
+    store, squares, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(features, "_openvino_fits", lambda device: False)  # it takes seconds to compile each network
     arguments = {"device": CPU, "cache_dir": tmp_path}
     first, engine = cached_features(lively(), "aa", store, PREPROCESSING, **arguments)
     (kept,) = (tmp_path / "features").rglob("*.npy")
