@@ -30,9 +30,9 @@ def preset(protocol: Protocol, *, epochs: int | None = None, small_images: bool 
 def scratch(augmentation: Augmentation = _PHOTOS) -> Recipe:
     """Every weight from its initialisation: AdamW with a cosine after one epoch of warm-up.
 
-    Command:  foray train digits --model mobilenet_v2_x0.5 --protocol scratch --epochs 15
-    Result:   RESULT
-    Time:     TIME
+    Command:  foray train digits --model mobilenet_v2_x0.5 --protocol scratch --epochs 15 --seed 0 (to 4)
+    Result:   98.9 % test top-1, median of five seeds (98.1 to 99.6 %; n = 269)
+    Time:     2 min, 8 s an epoch
     Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
     return Recipe(
@@ -52,9 +52,11 @@ def linear() -> Recipe:
     val of Plant Seedlings, where the study's constant rate without decay scores 83.4 % (MobileNetV2) and 89.5 %
     (EfficientNet-B0), and this 84.1 % and 89.6 %. More epochs cost almost nothing: the backbone runs once.
 
-    Command:  foray train plant_seedlings --model mobilenet_v2 --protocol linear --weights DIR
-    Result:   RESULT
-    Time:     TIME
+    Command:  foray train DATA --model mobilenet_v2 --protocol linear --weights DIR
+              DATA: the 4,750 labelled Plant Seedlings of Kaggle's competition, in train, val and test
+    Result:   83.2 % test top-1, mean of three seeds (deviation 0.2 points, n = 723); EfficientNet-B0 and
+              EfficientNetV2-B0 90.2 % each
+    Time:     1 min from empty caches, of which features 36 s; another seed 7 s
     Hardware: two cores of an Intel Xeon at 2.5 GHz, OpenVINO in float32
     """
     return Recipe(
