@@ -14,10 +14,17 @@ from foray.models.blocks import InvertedResidualBlock
 from foray.models.layers import StochasticDepth
 from foray.specs import (
     ArchSpec,
+    BasicResidual,
+    Bneck,
+    BottleneckResidual,
     Conv,
     DepthwiseSeparable,
     FusedInvertedResidual,
+    GhostBottleneck,
     InvertedResidual,
+    PlainConv,
+    SeparableConv,
+    SeparableResidual,
     get_spec,
     spec_names,
 )
@@ -30,11 +37,23 @@ EVERY_ROW = replace(
         DepthwiseSeparable(16, 1, 2),
         InvertedResidual(1, 16, 1, 1),
         InvertedResidual(2, 16, 2, 2, kernel=5, se_ratio=0.25),
+        Bneck((24, 40), 16, 1, 5, squeeze=True, activation="hard_swish"),
+        GhostBottleneck((24, 24), 16, 1, 3, (True, False)),
+        BasicResidual(16, 2, 1),
+        BottleneckResidual(32, 2, 1),
+        SeparableResidual(32, 1, 2, widen_last=True),
+        SeparableResidual(32, 1, 1, num_convs=3),
+        SeparableConv(24),
+        PlainConv(24),
     ),
     head=Conv(24, 1),
+    hidden_features=32,
     published=None,
 )
-ONE_OF_EACH = ["tf_mobilenet_v1_x0.25", "mobilenet_v2_x0.35", "tf_efficientnet_b0", "tf_efficientnet_v2_b0"]
+ONE_OF_EACH = [
+    "tf_mobilenet_v1_x0.25", "mobilenet_v2_x0.35", "tf_efficientnet_b0", "tf_efficientnet_v2_b0", "efficientnet_lite0",
+    "tf_mobilenet_v3_small", "mnasnet_a1", "ghostnet_x0.5", "resnet18", "resnet50", "tf_xception",
+]  # fmt: skip
 
 
 def images(n: int = 2, side: int = 64, seed: int = 0) -> torch.Tensor:

@@ -10,6 +10,7 @@ from torch import nn
 
 from foray.models import Network, build_model
 from foray.models.key_map import timm_keys
+from foray.models.torchvision_keys import torchvision_keys
 from foray.specs import get_spec
 
 SIZES = [(64, 64), (75, 58)]  # stride 32: SAME padding differs from symmetric at some layers of either, not at others
@@ -19,6 +20,11 @@ TORCHVISION = [
     "mobilenet_v2",
     "mobilenet_v2_x0.35",
     "mobilenet_v2_x1.4",
+    *(f"efficientnet_v2_{size}" for size in "sml"),
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    *(f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3")),
+    *(f"resnet{depth}" for depth in (18, 34, 50, 101)),
 ]
 TIMM = [
     *(f"tf_efficientnet_b{i}" for i in range(8)),
@@ -31,6 +37,19 @@ TIMM = [
     "tf_mobilenet_v2",
     "mobilenet_v2_x0.5",
     "tf_mobilenet_v2_x0.75",
+    *(f"{tf}efficientnet_lite{i}" for i in range(5) for tf in ("", "tf_")),
+    *(f"tf_efficientnet_v2_{size}" for size in ("b1", "b2", "b3", "s", "m", "l")),
+    "efficientnet_v2_b3",
+    *(f"tf_mobilenet_v3_{size}{kind}" for size in ("large", "small") for kind in ("", "_minimalistic")),
+    "mobilenet_v3_small_minimalistic",
+    "tf_mnasnet1_0",
+    "mnasnet_a1",
+    "tf_mnasnet_a1",
+    "ghostnet_x0.5",
+    "ghostnet",
+    "ghostnet_x1.3",
+    "resnet50",
+    "xception",
 ]
 
 
@@ -39,9 +58,7 @@ def test_equals_torchvision(torchvision, name: str) -> None:
     network = lively(name)
     width = {"width_mult": network.spec.width_mult} if name.startswith("mobilenet") else {}
     peer = bare(lambda: getattr(torchvision.models, name.split("_x")[0])(num_classes=7, **width))
-    ours = network.state_dict()
-    assert [tensor.shape for tensor in ours.values()] == [tensor.shape for tensor in peer.state_dict().values()]
-    peer.load_state_dict(dict(zip(peer.state_dict(), ours.values(), strict=True)), assign=True)
+    assign(network, peer, torchvision_keys(network.spec))
     assert_equal_outputs(network, peer.eval())
     assert norm_constants(network) == norm_constants(peer)
 
@@ -50,8 +67,7 @@ def test_equals_torchvision(torchvision, name: str) -> None:
 def test_equals_timm(timm, name: str) -> None:
     network = lively(name)
     peer = bare(lambda: timm_peer(name))
-    ours = network.state_dict()
-    peer.load_state_dict({theirs: ours[key] for key, theirs in timm_keys(network.spec).items()}, assign=True)
+    assign(network, peer, timm_keys(network.spec))
     assert_equal_outputs(network, peer.eval())
     eps = {norm_eps for norm_eps, _ in norm_constants(network)}
     assert eps == {norm_eps for norm_eps, _ in norm_constants(peer)}
@@ -84,6 +100,16 @@ def lively(name: str) -> Network:
     return network.eval()
 
 
+def assign(network: Network, peer: nn.Module, keys: dict[str, str]) -> None:
+    """Our weights to the peer: `keys` names every tensor of both."""
+    state, ours = peer.state_dict(), network.state_dict()
+    assert sorted(keys.values()) == sorted(state)
+    assert sorted(keys) == sorted(ours)
+    for key, theirs in keys.items():
+        state[theirs] = ours[key].view(state[theirs].shape)  # a dense layer is a 1 x 1 convolution to some
+    peer.load_state_dict(state, assign=True)
+
+
 def bare(make) -> nn.Module:
     """The peer without memory for its own weights: ours are assigned."""
     with torch.device("meta"):
@@ -100,9 +126,24 @@ def timm_peer(name: str) -> nn.Module:
         return _gen_mobilenet_v1("mobilenetv1_100", channel_multiplier=spec.width_mult, num_classes=7, **tensorflow)
     if spec.family == "mobilenet_v2":
         return create_model(f"mobilenetv2_{round(100 * spec.width_mult):03d}", num_classes=7, **tensorflow)
-    if name == "efficientnet_v2_b0":  # registered with SAME padding only
-        return _gen_efficientnetv2_base("tf_efficientnetv2_b0", bn_eps=1e-3, num_classes=7)
+    if name.startswith("efficientnet_v2_b"):  # registered with SAME padding only
+        mults = {"channel_multiplier": spec.width_mult, "depth_multiplier": spec.depth_mult}
+        return _gen_efficientnetv2_base(f"tf_{name.replace('_v2_', 'v2_')}", bn_eps=1e-3, num_classes=7, **mults)
+    if spec.family == "mobilenet_v3":  # the release's batch norm in the symmetric variant too
+        size = name.removeprefix("tf_").removeprefix("mobilenet_v3_").replace("_minimalistic", "_minimal")
+        return create_model(f"tf_mobilenetv3_{size}_100", num_classes=7, **{"pad_type": spec_padding(name)})
+    if spec.family == "mnasnet":
+        return create_model("semnasnet_100" if "a1" in name else "mnasnet_100", num_classes=7, **tensorflow)
+    if spec.family == "ghostnet":
+        return create_model(f"ghostnet_{round(100 * spec.width_mult):03d}", num_classes=7)
+    if spec.family == "xception":
+        return create_model("legacy_xception", num_classes=7)
     return create_model(name.replace("_v2_", "v2_"), num_classes=7)
+
+
+def spec_padding(name: str) -> str:
+    """timm's word for the padding of a variant."""
+    return "same" if get_spec(name).padding == "same" else ""
 
 
 def assert_equal_outputs(network: Network, peer: nn.Module) -> None:
@@ -115,4 +156,6 @@ def assert_equal_outputs(network: Network, peer: nn.Module) -> None:
 
 
 def norm_constants(network: nn.Module) -> set[tuple[float, float]]:
-    return {(module.eps, module.momentum) for module in network.modules() if isinstance(module, nn.BatchNorm2d)}
+    return {
+        (module.eps, round(module.momentum, 9)) for module in network.modules() if isinstance(module, nn.BatchNorm2d)
+    }

@@ -11,7 +11,15 @@ from foray.models import HUB_IDS
 from foray.models.timm_layout import read_config
 from foray.specs import get_spec
 
-TORCHVISION = [*(f"efficientnet_b{i}" for i in range(8)), "mobilenet_v2"]
+TORCHVISION = [
+    *(f"efficientnet_b{i}" for i in range(8)),
+    *(f"efficientnet_v2_{size}" for size in "sml"),
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    *(f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3")),
+    *(f"resnet{depth}" for depth in (18, 34, 50, 101)),
+]
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

@@ -96,7 +96,7 @@ def test_kept_features_are_found_again_and_belong_to_their_weights_and_images(
 @needs_openvino
 def test_on_real_weights_the_engines_agree(shared_data, tmp_path) -> None:
     weights = find_weights(shared_data / "weights/mobilenetv1_025.tf_qat_in1k", "mobilenet_v1_x0.25")
-    network = create_model("mobilenet_v1_x0.25", weights=weights.folder)
+    network = create_model("mobilenet_v1_x0.25", weights=weights.path.parent)
     with zipfile.ZipFile(shared_data / "data/imagenet_val_500/imagenet_val_500.zip") as images:
         names = sorted(name for name in images.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))[:12]
         pixels = np.stack([prepare(load_image(images.read(name)), weights.preprocessing) for name in names])

@@ -1,22 +1,65 @@
-"""`foray models`: what there is, what it costs, what was published about it."""
+"""`foray models [NAME]`: what there is, what it costs, what was published about it; one of them in detail."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from foray.cli import options
+from foray.errors import ForayError
 
 if TYPE_CHECKING:
     from foray.progress import Progress
     from foray.specs import ArchSpec
 
 
-def models(as_json: options.AsJson = False) -> None:
-    """List the models: what they cost, top-1 on ImageNet as published and by whom, weights on the hub."""
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", show_default=False, help="One model: its stages.")
+    ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Its layers, and what separable convolutions save in it.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the models, or show one: what they cost, top-1 on ImageNet as published and by whom, weights on the hub."""
+    if name is None:
+        if layers:
+            raise ForayError("--layers shows the layers of one model: name it, for example foray models mobilenet_v2.")
+        _list(as_json)
+    else:
+        _show(name, layers, as_json)
+
+
+def _show(name: str, layers: bool, as_json: bool) -> None:
+    """One model, from the graph on the meta device."""
+    import torch
+
+    from foray.cli.architecture import print_layers, print_stages
+    from foray.models import build_model
+    from foray.profiling import layer_costs, separable_costs, stage_costs
+    from foray.specs import get_spec
+
+    spec = get_spec(name)
+    with torch.device("meta"):
+        network = build_model(spec)
+    costs, stages = layer_costs(network, spec.resolution), stage_costs(network, spec.resolution)
+    if as_json:
+        shown = {"name": spec.name, "stages": stages, "layers": costs, "separable": separable_costs(costs)}
+        print(json.dumps(shown, default=dataclasses.asdict, indent=1))
+    elif layers:
+        print_layers(spec, costs, separable_costs(costs))
+    else:
+        print_stages(spec, stages)
+
+
+def _list(as_json: bool) -> None:
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import percent, print_table
     from foray.records.quantities import format_count
@@ -73,7 +116,6 @@ def _top1_source(row: dict[str, Any]) -> str:
 def _costs(specs: list[ArchSpec], progress: Progress) -> list[tuple[int, int]]:
     """(parameters, MACs) of each, counted once and kept: walking all networks takes seconds."""
     from foray.data.storage import cache_directory
-    from foray.errors import ForayError
     from foray.records import write_text
 
     path = cache_directory() / "models.json"
@@ -94,7 +136,10 @@ def _costs(specs: list[ArchSpec], progress: Progress) -> list[tuple[int, int]]:
 
 def _table_key(spec: ArchSpec) -> str:
     """The same for a network and its TensorFlow variant: padding moves windows but not their number."""
-    table = (spec.resolution, spec.stem, spec.stages, spec.head, spec.activation)
+    table = (
+        spec.resolution, spec.stem, spec.stem_pool, spec.stages, spec.head, spec.hidden_features, spec.activation,
+        spec.squeeze_excitation,
+    )  # fmt: skip
     return hashlib.sha256(repr(table).encode()).hexdigest()[:16]
 
 

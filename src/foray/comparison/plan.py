@@ -63,7 +63,9 @@ class ComparisonPlan:
             rows.append((model.spec.name, f"{model.preprocessing.resolution} px, weights: {weights}"))
         seeds = ", ".join(map(str, self.seeds))
         rows.append(("runs", f"{len(self.models) * len(self.seeds)} (seeds {seeds})"))
-        rows.append(("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_dir or cache_directory()}"))
+        rows.append(
+            ("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_dir or cache_directory()}")
+        )
         rows.append(("downloads", "none: data and weights are on this machine"))
         rows.append(("time", f"about {format_seconds(self.estimated_seconds())} (from one timed batch a model)"))
         return rows

@@ -1,11 +1,13 @@
-"""The blocks of each row of a spec: what `DepthwiseSeparable`, `InvertedResidual`, `FusedInvertedResidual` build."""
+"""The inverted residuals of the MobileNet and EfficientNet families, one class a kind of row."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
-from foray.models.layers import LayerStyle, SqueezeExcitation, StochasticDepth
-from foray.specs import DepthwiseSeparable, FusedInvertedResidual, InvertedResidual, Stage
+from foray.models.layers import LayerStyle, StochasticDepth
+from foray.specs import Bneck, DepthwiseSeparable, FusedInvertedResidual, InvertedResidual
 
 
 class DepthwiseSeparableBlock(nn.Module):
@@ -22,26 +24,62 @@ class DepthwiseSeparableBlock(nn.Module):
 
 
 class InvertedResidualBlock(nn.Module):
-    """MobileNetV2 (arXiv:1801.04381, Fig. 4d) and, with squeeze-excitation, the MBConv of EfficientNet.
+    """MobileNetV2 (arXiv:1801.04381, Fig. 4d), with squeeze-excitation the MBConv of EfficientNet and MobileNetV3.
 
     The input is added to the output where stride and channels allow it.
     """
 
     def __init__(
-        self, row: InvertedResidual, in_channels: int, stride: int, style: LayerStyle, skip_probability: float
+        self,
+        in_channels: int,
+        hidden: int,
+        out_channels: int,
+        kernel: int,
+        stride: int,
+        style: LayerStyle,
+        *,
+        se_ratio: float = 0.0,
+        skip_probability: float = 0.0,
     ) -> None:
         super().__init__()
-        hidden = in_channels * row.expand_ratio
-        self.expand = style.conv(in_channels, hidden, 1) if row.expand_ratio != 1 else nn.Identity()
-        self.depthwise = style.depthwise(hidden, row.kernel, stride=stride)
-        self.squeeze_excitation = (
-            SqueezeExcitation(hidden, max(1, int(in_channels * row.se_ratio)), style.activation)
-            if row.se_ratio
-            else nn.Identity()
-        )
-        self.project = style.conv(hidden, row.out_channels, 1, activate=False)
-        self.is_residual = stride == 1 and in_channels == row.out_channels
+        self.expand = style.conv(in_channels, hidden, 1) if hidden != in_channels else nn.Identity()
+        self.depthwise = style.depthwise(hidden, kernel, stride=stride)
+        self.squeeze_excitation = style.squeeze_excitation(in_channels, hidden, se_ratio) if se_ratio else nn.Identity()
+        self.project = style.conv(hidden, out_channels, 1, activate=False)
+        self.is_residual = stride == 1 and in_channels == out_channels
         self.stochastic_depth = StochasticDepth(skip_probability if self.is_residual else 0.0)
+
+    @classmethod
+    def of_row(
+        cls, row: InvertedResidual, in_channels: int, stride: int, style: LayerStyle, skip_probability: float
+    ) -> InvertedResidualBlock:
+        """A block of a MobileNetV2 or EfficientNet stage."""
+        return cls(
+            in_channels,
+            in_channels * row.expand_ratio,
+            row.out_channels,
+            row.kernel,
+            stride,
+            style,
+            se_ratio=row.se_ratio,
+            skip_probability=skip_probability,
+        )
+
+    @classmethod
+    def of_bneck(
+        cls, row: Bneck, layer: int, in_channels: int, stride: int, style: LayerStyle, skip_probability: float
+    ) -> InvertedResidualBlock:
+        """Block `layer` of a MobileNetV3 stage, which has an activation of its own."""
+        return cls(
+            in_channels,
+            row.exp_sizes[layer],
+            row.out_channels,
+            row.kernel,
+            stride,
+            replace(style, activation=row.activation),
+            se_ratio=0.25 if row.squeeze else 0.0,
+            skip_probability=skip_probability,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.project(self.squeeze_excitation(self.depthwise(self.expand(x))))
@@ -69,14 +107,3 @@ class FusedInvertedResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.project(self.expand(x))
         return self.stochastic_depth(out) + x if self.is_residual else out
-
-
-def build_block(row: Stage, in_channels: int, stride: int, style: LayerStyle, skip_probability: float) -> nn.Module:
-    """One block of a stage. `skip_probability`: stochastic depth of this block, where it has a residual branch."""
-    match row:
-        case DepthwiseSeparable():
-            return DepthwiseSeparableBlock(row, in_channels, stride, style)
-        case InvertedResidual():
-            return InvertedResidualBlock(row, in_channels, stride, style, skip_probability)
-        case FusedInvertedResidual():
-            return FusedInvertedResidualBlock(row, in_channels, stride, style, skip_probability)

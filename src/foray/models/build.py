@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from foray.models.blocks import build_block
 from foray.models.initialization import initialize
-from foray.models.layers import LayerStyle
+from foray.models.layers import Dense, LayerStyle, max_pool
+from foray.models.stages import build_block
 from foray.specs import ArchSpec
 
 SmallImage = Literal["none", "stride1_stem", "upsampled"]
@@ -20,7 +20,8 @@ class Network(nn.Module):
 
     `num_features`: length of the pooled feature vector; `num_classes`: of the logits; `small_image`: what was done for
     small images ("stride1_stem": the stem keeps the resolution; "upsampled" leaves the graph as it is). The children
-    are `stem`, `stages` (one nn.Sequential a row of the spec), `head`, `dropout`, `classifier`, run in that order.
+    are `stem`, `pool`, `stages` (one nn.Sequential a row of the spec), `head`, `hidden`, `dropout`, `classifier`, run
+    in that order, with the mean over all pixels between `head` and `hidden`.
     """
 
     def __init__(
@@ -37,27 +38,32 @@ class Network(nn.Module):
         self.num_features = spec.num_features
         self.num_classes = num_classes
         self.small_image: SmallImage = small_image
-        style = LayerStyle(spec.activation, spec.padding, spec.bn_eps, spec.bn_momentum)
+        style = LayerStyle(spec.activation, spec.padding, spec.bn_eps, spec.bn_momentum, spec.squeeze_excitation)
         channels = spec.stem.out_channels
         stem_stride = 1 if small_image == "stride1_stem" else spec.stem.stride
-        self.stem = style.conv(3, channels, spec.stem.kernel, stride=stem_stride)
+        self.stem = style.conv(3, channels, spec.stem.kernel, stride=stem_stride, valid=spec.stem.valid)
+        self.pool = max_pool(spec.padding) if spec.stem_pool else nn.Identity()
         self.stages = nn.Sequential()
         num_blocks, built = sum(row.num_layers for row in spec.stages), 0
         for row in spec.stages:
             stage = nn.Sequential()
             for layer in range(row.num_layers):
-                stride = row.stride if layer == 0 else 1
-                stage.append(build_block(row, channels, stride, style, stochastic_depth_prob * built / num_blocks))
+                stage.append(build_block(row, layer, channels, style, stochastic_depth_prob * built / num_blocks))
                 channels, built = row.out_channels, built + 1
             self.stages.append(stage)
         self.head = style.conv(channels, spec.head.out_channels, spec.head.kernel) if spec.head else nn.Identity()
+        self.hidden: nn.Module = nn.Identity()
+        if spec.hidden_features:
+            in_features = spec.head.out_channels if spec.head else channels
+            self.hidden = Dense(in_features, spec.hidden_features, spec.activation)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.num_features, num_classes)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Normalised images (N, 3, H, W) to pooled features (N, num_features)."""
-        maps: Tensor = self.head(self.stages(self.stem(x)))
-        return maps.mean((2, 3))
+        maps: Tensor = self.head(self.stages(self.pool(self.stem(x))))
+        features: Tensor = self.hidden(maps.mean((2, 3)))
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised images (N, 3, H, W) to logits (N, num_classes)."""

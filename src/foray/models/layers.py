@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foray.specs import Activation, Padding
+from foray.specs import Activation, Padding, round_channels
+from foray.specs import SqueezeExcitation as SqueezeExcitationStyle
 
 
 class PlainConv2d(nn.Conv2d):
@@ -16,6 +18,12 @@ class PlainConv2d(nn.Conv2d):
 
     def reset_parameters(self) -> None:
         """Nothing: PyTorch's default draw would be overwritten."""
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Rows to add before and after `size` rows, as TensorFlow's SAME padding has it: see `SamePaddingConv2d`."""
+    total = kernel - stride + -size % stride
+    return total // 2, total - total // 2
 
 
 class SamePaddingConv2d(PlainConv2d):
@@ -41,10 +49,7 @@ class SamePaddingConv2d(PlainConv2d):
 
     def _padding(self, x: Tensor, axis: int) -> tuple[int, int]:
         """Rows (axis 0) or columns (axis 1) to add before and after."""
-        stride = self.stride[axis]
-        total = self.kernel_size[axis] - stride + -x.shape[2 + axis] % stride
-        before = total // 2
-        return before, total - before
+        return same_padding(x.shape[2 + axis], self.kernel_size[axis], self.stride[axis])
 
 
 def _is_tracing() -> bool:
@@ -61,16 +66,34 @@ def conv2d(
     groups: int = 1,
     bias: bool = False,
     padding: Padding = "symmetric",
+    valid: bool = False,
 ) -> nn.Conv2d:
     """A convolution that keeps the size at stride 1 and halves it (rounding up) at stride 2; odd kernels only.
+
+    `valid`: no padding, so the size shrinks by kernel - 1 before it is halved.
 
     At stride 1, and for 1 x 1 kernels, SAME padding is symmetric at every size: only strided convolutions differ.
     """
     if kernel % 2 == 0:
         raise ValueError(f"Kernels are odd, not {kernel}")
+    if valid:
+        return PlainConv2d(in_channels, out_channels, kernel, stride, padding=0, groups=groups, bias=bias)
     if padding == "same" and stride > 1 and kernel > 1:
         return SamePaddingConv2d(in_channels, out_channels, kernel, stride, groups, bias)
     return PlainConv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+
+
+class SamePaddingMaxPool2d(nn.Module):
+    """3 x 3 max pooling of stride 2 with TensorFlow's SAME padding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (same_padding(x.shape[axis], 3, 2) for axis in (2, 3))
+        return F.max_pool2d(F.pad(x, (left, right, top, bottom), value=-math.inf), 3, 2)
+
+
+def max_pool(padding: Padding) -> nn.Module:
+    """3 x 3 max pooling that halves the size, rounding up."""
+    return SamePaddingMaxPool2d() if padding == "same" else nn.MaxPool2d(3, 2, padding=1)
 
 
 class SiLU(nn.Module):
@@ -115,20 +138,35 @@ class ConvNormActivation(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel attention: global mean, 1 x 1 to `squeezed` channels, activation, 1 x 1 back, sigmoid, product.
+    """Channel attention: global mean, 1 x 1 to `squeezed` channels, activation, 1 x 1 back, gate, product.
 
     Hu et al. 2018 (arXiv:1709.01507, Fig. 3), with convolutions for the two dense layers as in EfficientNet.
+    `hard`: the gate is relu6(x + 3) / 6 (MobileNetV3), not the sigmoid.
     """
 
-    def __init__(self, channels: int, squeezed: int, activation: Activation) -> None:
+    def __init__(self, channels: int, squeezed: int, activation: Activation, *, hard: bool = False) -> None:
         super().__init__()
+        self.hard = hard
         self.reduce = conv2d(channels, squeezed, 1, bias=True)
         self.activation = activation_layer(activation)
         self.expand = conv2d(squeezed, channels, 1, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         gate: Tensor = self.expand(self.activation(self.reduce(x.mean((2, 3), keepdim=True))))
-        return x * gate.sigmoid()
+        return x * (F.hardsigmoid(gate) if self.hard else gate.sigmoid())
+
+
+class Dense(nn.Module):
+    """Dense layer with bias and activation, on features (N, F)."""
+
+    def __init__(self, in_features: int, out_features: int, activation: Activation) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_features, out_features)
+        self.activation = activation_layer(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.linear(x))
+        return out
 
 
 class StochasticDepth(nn.Module):
@@ -161,17 +199,35 @@ class LayerStyle:
     padding: Padding
     bn_eps: float
     bn_momentum: float
+    squeeze: SqueezeExcitationStyle
 
     def conv(
-        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, activate: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        activate: bool = True,
+        valid: bool = False,
     ) -> ConvNormActivation:
         """Full convolution, batch norm, and the activation unless `activate` is False (a linear bottleneck)."""
-        return self._with_norm(conv2d(in_channels, out_channels, kernel, stride=stride, padding=self.padding), activate)
+        conv = conv2d(in_channels, out_channels, kernel, stride=stride, padding=self.padding, valid=valid)
+        return self._with_norm(conv, activate)
 
-    def depthwise(self, channels: int, kernel: int, *, stride: int = 1) -> ConvNormActivation:
-        """One kernel a channel, batch norm, activation."""
-        conv = conv2d(channels, channels, kernel, stride=stride, groups=channels, padding=self.padding)
-        return self._with_norm(conv, activate=True)
+    def depthwise(
+        self, channels: int, kernel: int, *, stride: int = 1, activate: bool = True, multiplier: int = 1
+    ) -> ConvNormActivation:
+        """`multiplier` kernels a channel, batch norm, and the activation unless `activate` is False."""
+        conv = conv2d(channels, channels * multiplier, kernel, stride=stride, groups=channels, padding=self.padding)
+        return self._with_norm(conv, activate)
+
+    def squeeze_excitation(self, in_channels: int, hidden: int, ratio: float) -> SqueezeExcitation:
+        """For a block with `in_channels` whose hidden layer, the one that is gated, has `hidden`."""
+        rule = self.squeeze
+        share = ratio * (in_channels if rule.of == "input" else hidden)
+        squeezed = round_channels(share, rule.divisor) if rule.divisor > 1 else max(1, int(share))
+        return SqueezeExcitation(hidden, squeezed, rule.activation or self.activation, hard=rule.gate == "hard_sigmoid")
 
     def _with_norm(self, conv: nn.Conv2d, activate: bool) -> ConvNormActivation:
         norm = nn.BatchNorm2d(conv.out_channels, eps=self.bn_eps, momentum=self.bn_momentum)

@@ -1,4 +1,4 @@
-"""Finding published weights and loading them into a network."""
+"""Finding published weights, in timm's layout or in a file of another project, and loading them into a network."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from foray.errors import WeightsError
 from foray.models import hub
 from foray.models.build import Network
-from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS, timm_keys
-from foray.models.tensor_file import copy_strictly, file_sha256, read_tensors
+from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
+from foray.models.layouts import Layout, layout_of, names_in
+from foray.models.tensor_file import copy_strictly, file_sha256, read_weights
 from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, read_config
 from foray.progress import SILENT, Progress
 from foray.records import WeightsInfo
@@ -24,13 +25,15 @@ class PretrainedWeights:
     """Weights that were found and not read yet.
 
     `spec`: the variant they belong to; `preprocessing`: what they were trained with; `num_classes` 0: no classifier;
-    `source`: folder name or hub id; `sha256`: of model.safetensors.
+    `path`: the file with the tensors; `layout`: whose names they have. `source`: folder, file or hub id; `sha256`: of
+    the file.
     """
 
     spec: ArchSpec
     preprocessing: Preprocessing
     num_classes: int
-    folder: Path
+    path: Path
+    layout: Layout
     source: str
     sha256: str
     licence: str | None
@@ -42,15 +45,17 @@ def find_weights(
 ) -> PretrainedWeights:
     """Weights for the architecture `requested` from `source`.
 
-    `source`: a folder in timm's layout, a folder of such folders, a hub id (`timm/...`), or "hub" for the published
-    weights foray knows of. Weights of exactly `requested` are preferred; those of its TensorFlow variant do as well,
-    and the spec returned says which: the network to build is that of the returned spec. Asking for a `tf_` variant by
-    name accepts that variant only.
+    `source`: a folder in timm's layout, a folder of such folders, a hub id (`timm/...`), "hub" for the published
+    weights foray knows of, or a .pth file of torchvision, timm or lukemelas' EfficientNet-PyTorch. Weights of exactly
+    `requested` are preferred; those of its TensorFlow variant do as well, and the spec returned says which: the network
+    to build is that of the returned spec. Asking for a `tf_` variant by name accepts that variant only.
 
     Raises UnknownNameError for an unknown architecture, WeightsError when nothing fits or more than one folder does.
     """
     wanted = _accepted_names(requested)
     path = Path(source)
+    if path.is_file():
+        return _described_file(path, requested)
     hub_id = hub_id_of(source, requested)
     if hub_id is None:
         if (path / CONFIG_FILE).is_file() or (path / WEIGHTS_FILE).is_file():
@@ -67,13 +72,13 @@ def hub_id_of(source: str | Path, requested: str) -> str | None:
     """
     if str(source) == "hub":
         return hub.hub_id_for(get_spec(requested).name)
-    if Path(source).is_dir():
+    if Path(source).exists():
         return None
     if isinstance(source, str) and _HUB_ID.fullmatch(source):
         return source
     raise WeightsError(
-        f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a hub id, "
-        'or "hub".'
+        f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a .pth file, a "
+        'hub id, or "hub".'
     )
 
 
@@ -90,8 +95,11 @@ def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
         raise WeightsError(
             f"The weights in {weights.source} are of {weights.spec.name}, the network is {network.spec.name}."
         )
-    tensors, _ = read_tensors(weights.folder / WEIGHTS_FILE)
-    names = timm_keys(network.spec)
+    tensors = read_weights(weights.path)
+    names = names_in(weights.layout, network.spec)
+    dense = names.get("hidden.linear.weight")
+    if dense in tensors:  # a 1 x 1 convolution of pooled features in some layouts
+        tensors[dense] = tensors[dense].flatten(1)
     head_kept = weights.num_classes == network.num_classes
     if not head_kept:
         for key in CLASSIFIER_KEYS:
@@ -144,15 +152,38 @@ def _search(parent: Path, wanted: tuple[str, ...]) -> PretrainedWeights:
 def _described(folder: Path, source: str, config: TimmConfig, wanted: tuple[str, ...]) -> PretrainedWeights:
     if config.spec.name not in wanted:
         raise WeightsError(f"The weights in {source} are of {config.spec.name}, not of {' or '.join(wanted)}.")
-    if not (folder / WEIGHTS_FILE).is_file():
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
         raise WeightsError(f"{folder} has no {WEIGHTS_FILE} (foray reads no pickled weights).")
     return PretrainedWeights(
         spec=config.spec,
         preprocessing=config.preprocessing,
         num_classes=config.num_classes,
-        folder=folder,
+        path=path,
+        layout="timm",
         source=source,
-        sha256=file_sha256(folder / WEIGHTS_FILE),
+        sha256=file_sha256(path),
         licence=config.licence,
         origin=config.origin,
+    )
+
+
+def _described_file(path: Path, requested: str) -> PretrainedWeights:
+    """Weights in a file that does not say what it is of: it must fit the architecture that was asked for."""
+    tensors = read_weights(path)
+    layout = layout_of(tensors)
+    # lukemelas' networks are TensorFlow's, with its padding and batch norm; torchvision's and timm's files do not say.
+    name = get_spec(requested).name
+    spec = get_spec(TF_PREFIX + name) if layout == "lukemelas" and not name.startswith(TF_PREFIX) else get_spec(name)
+    classifier = tensors.get(names_in(layout, spec)[CLASSIFIER_KEYS[0]])
+    return PretrainedWeights(
+        spec=spec,
+        preprocessing=spec.preprocessing,
+        num_classes=0 if classifier is None else int(classifier.shape[0]),
+        path=path,
+        layout=layout,
+        source=path.name,
+        sha256=file_sha256(path),
+        licence=None,
+        origin=None,
     )

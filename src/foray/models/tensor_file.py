@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -27,6 +28,26 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"There is no weights file at {path}.") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is not a readable safetensors file ({error}). Fetch or write it again.") from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors or .pth file. The latter is read with `weights_only`: nothing in it is executed.
+
+    A checkpoint that holds its weights under "state_dict" or "model" is looked into. Raises WeightsError.
+    """
+    if path.suffix == ".safetensors":
+        return read_tensors(path)[0]
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be read as a file of weights ({first_line}).") from error
+    for key in ("state_dict", "model"):
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise WeightsError(f"{path} does not hold named tensors.")
+    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
 
 
 def file_sha256(path: Path) -> str:

@@ -6,8 +6,10 @@ A folder in timm's layout holds `config.json` (architecture, num_classes, model_
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,22 @@ from foray.specs import TF_PREFIX, ArchSpec, Padding, Preprocessing, get_spec, w
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 # timm's names of the families here. `efficientnetv2_b0` -> `efficientnet_v2_b0`; `mobilenetv2_050` -> width 0.5.
-_PLAIN = {f"efficientnet_b{i}": f"efficientnet_b{i}" for i in range(8)} | {"efficientnetv2_b0": "efficientnet_v2_b0"}
+_PLAIN = {
+    **{f"efficientnet_b{i}": f"efficientnet_b{i}" for i in range(8)},
+    **{f"efficientnet_lite{i}": f"efficientnet_lite{i}" for i in range(5)},
+    **{f"efficientnetv2_{size}": f"efficientnet_v2_{size}" for size in ("b0", "b1", "b2", "b3", "s", "m", "l")},
+    **{f"mobilenetv3_{size}_100": f"mobilenet_v3_{size}" for size in ("large", "small")},
+    **{f"mobilenetv3_{size}_minimal_100": f"mobilenet_v3_{size}_minimalistic" for size in ("large", "small")},
+    "mnasnet_050": "mnasnet0_5",
+    "mnasnet_075": "mnasnet0_75",
+    "mnasnet_100": "mnasnet1_0",
+    "semnasnet_100": "mnasnet_a1",
+    "ghostnet_050": "ghostnet_x0.5",
+    "ghostnet_100": "ghostnet",
+    "ghostnet_130": "ghostnet_x1.3",
+    **{f"resnet{depth}": f"resnet{depth}" for depth in (18, 34, 50, 101)},
+    "legacy_xception": "xception",
+}
 _WIDTHS = {"mobilenetv1": "mobilenet_v1", "mobilenetv2": "mobilenet_v2"}
 _WIDTH_NAME = re.compile(r"(mobilenetv[12])_(\d{3})")
 
@@ -74,13 +91,19 @@ def _variant(architecture: str, model_args: dict[str, Any]) -> ArchSpec:
     if unknown := sorted(model_args.keys() - _HARMLESS_ARGS):
         raise WeightsError(f"foray does not know the model_args {', '.join(unknown)} of {architecture}.")
     name = _our_name(architecture.removeprefix(TF_PREFIX))
-    for candidate in (name, TF_PREFIX + name) if name else ():
-        spec = get_spec(candidate)
+    for spec in _variants_of(name) if name else ():
         if spec.padding == padding and abs(spec.bn_eps - bn_eps) < 1e-9:
             return spec
     raise WeightsError(
         f"foray has no architecture for {architecture} with {padding or 'this'} padding and batch-norm eps {bn_eps:g}."
     )
+
+
+def _variants_of(name: str) -> Iterator[ArchSpec]:
+    """The symmetric variant, and TensorFlow's where there is one."""
+    yield get_spec(name)
+    with contextlib.suppress(UnknownNameError):
+        yield get_spec(TF_PREFIX + name)
 
 
 def _our_name(timm_name: str) -> str | None:

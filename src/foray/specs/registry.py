@@ -7,7 +7,18 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from foray.errors import UnknownNameError
-from foray.specs import efficientnet, efficientnet_v2, mobilenet_v1, mobilenet_v2
+from foray.specs import (
+    efficientnet,
+    efficientnet_lite,
+    efficientnet_v2,
+    ghostnet,
+    mnasnet,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    resnet,
+    xception,
+)
 from foray.specs.spec import ArchSpec
 from foray.specs.variants import TF_PREFIX
 
@@ -35,9 +46,11 @@ def _at_width(base: str, width_mult: float, *, tensorflow: bool) -> ArchSpec:
 
 @lru_cache(maxsize=1)
 def _listed() -> dict[str, ArchSpec]:
-    specs = [*efficientnet.SPECS, *efficientnet_v2.SPECS]
+    specs = [*efficientnet.SPECS, *efficientnet_lite.SPECS, *efficientnet_v2.SPECS]
     for base, (_, _, widths) in _WIDTH_FAMILIES.items():
         specs += [_at_width(base, width, tensorflow=tf) for width in widths for tf in (False, True)]
+    for family in (mobilenet_v3, mnasnet, ghostnet, resnet, xception):
+        specs += family.SPECS
     return {spec.name: spec for spec in specs}
 
 

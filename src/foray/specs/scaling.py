@@ -9,22 +9,22 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from foray.specs.spec import ArchSpec, Conv, Stage
+from foray.specs.spec import ArchSpec, Conv, ScalableStage, Stage
 
 
-def round_channels(channels: float, divisor: int = 8) -> int:
-    """The multiple of `divisor` nearest to `channels` (halves round up), but never below 90 % of it.
+def round_channels(channels: float, divisor: int = 8, *, at_least: float = 0.9) -> int:
+    """The multiple of `divisor` nearest to `channels` (halves round up), but never below `at_least` of it.
 
     At least `divisor`. Worked example: MobileNetV2 at width 0.35 has a stem of 32 * 0.35 = 11.2 channels; the nearest
     multiple of 8 is 8, which is 71 % of 11.2, so one step is added: 16. At width 0.75, 24 * 0.75 = 18 becomes 16 (89 %,
-    below 90 %) and hence 24.
+    below 90 %) and hence 24. EfficientNetV2 has no such floor (`at_least` 0): at width 1.2 its 16 channels stay 16.
 
     Raises ValueError when `channels` or `divisor` is not positive.
     """
     if channels <= 0 or divisor < 1:
         raise ValueError(f"channels and divisor must be positive, not {channels} and {divisor}")
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * channels else rounded + divisor
+    return rounded if rounded >= at_least * channels else rounded + divisor
 
 
 def round_repeats(num_layers: int, depth_mult: float) -> int:
@@ -36,20 +36,30 @@ def round_repeats(num_layers: int, depth_mult: float) -> int:
 
 
 def scale(
-    base: ArchSpec, name: str, *, width_mult: float = 1.0, depth_mult: float = 1.0, shrink_head: bool = True
+    base: ArchSpec,
+    name: str,
+    *,
+    width_mult: float = 1.0,
+    depth_mult: float = 1.0,
+    shrink_head: bool = True,
+    at_least: float = 0.9,
 ) -> ArchSpec:
     """`base` with every channel count times `width_mult` and every stage's layers times `depth_mult`, under `name`.
 
     `shrink_head=False` keeps the last convolution from getting narrower than in `base` (MobileNetV2, arXiv:1801.04381,
     section 6.1: "we apply width multiplier to all layers except the very last convolutional layer" for multipliers
-    below one). Published numbers belong to the base alone and are dropped.
+    below one). `at_least`: see `round_channels`. Published numbers belong to the base alone and are dropped.
     """
 
     def widened(conv: Conv, mult: float) -> Conv:
-        return replace(conv, out_channels=round_channels(conv.out_channels * mult))
+        return replace(conv, out_channels=round_channels(conv.out_channels * mult, at_least=at_least))
 
     def scaled(stage: Stage) -> Stage:
-        channels = round_channels(stage.out_channels * width_mult)
+        if not isinstance(stage, ScalableStage):
+            raise TypeError(
+                f"{base.name} has stages of {type(stage).__name__}, whose layers are not scaled by one number"
+            )
+        channels = round_channels(stage.out_channels * width_mult, at_least=at_least)
         return replace(stage, out_channels=channels, num_layers=round_repeats(stage.num_layers, depth_mult))
 
     head_mult = width_mult if shrink_head else max(1.0, width_mult)

@@ -18,11 +18,26 @@ Initialization = Literal["efficientnet", "mobilenet"]
 
 @dataclass(frozen=True)
 class Conv:
-    """Convolution, batch norm, activation."""
+    """Convolution, batch norm, activation. `valid`: no padding at all (Xception's stem)."""
 
     out_channels: int
     kernel: int
     stride: int = 1
+    valid: bool = False
+
+
+@dataclass(frozen=True)
+class SqueezeExcitation:
+    """How all squeeze-excitation of one network is done (Hu et al. 2018, arXiv:1709.01507).
+
+    The squeezed width is a share of the channels `of` the block's input or its hidden layer, rounded to a multiple of
+    `divisor`. `activation` None: the network's.
+    """
+
+    of: Literal["input", "hidden"] = "input"
+    divisor: int = 1
+    activation: Activation | None = None
+    gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,110 @@ class FusedInvertedResidual:
     kernel: int = 3
 
 
-Stage = DepthwiseSeparable | InvertedResidual | FusedInvertedResidual
+@dataclass(frozen=True)
+class Bneck:
+    """MobileNetV3 stage of inverted residuals (arXiv:1905.02244, Tables 1 and 2: `bneck`), one layer an `exp_sizes`.
+
+    `squeeze`: squeeze-excitation at a quarter of the expansion. No expansion layer where it would not expand.
+    """
+
+    exp_sizes: tuple[int, ...]
+    out_channels: int
+    stride: int
+    kernel: int
+    squeeze: bool
+    activation: Activation
+
+    @property
+    def num_layers(self) -> int:
+        """Blocks in the stage."""
+        return len(self.exp_sizes)
+
+
+@dataclass(frozen=True)
+class GhostBottleneck:
+    """GhostNet stage (arXiv:1911.11907, Fig. 3 and Table 1), one layer an `exp_sizes`; `squeeze`: SE, by layer."""
+
+    exp_sizes: tuple[int, ...]
+    out_channels: int
+    stride: int
+    kernel: int
+    squeeze: tuple[bool, ...]
+
+    @property
+    def num_layers(self) -> int:
+        """Blocks in the stage."""
+        return len(self.exp_sizes)
+
+
+@dataclass(frozen=True)
+class BasicResidual:
+    """ResNet stage of two 3 x 3 convolutions a block (arXiv:1512.03385, Fig. 5 left)."""
+
+    out_channels: int
+    num_layers: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class BottleneckResidual:
+    """ResNet stage of 1 x 1, 3 x 3, 1 x 1 convolutions a block, the inner two a quarter as wide (Fig. 5 right).
+
+    The stride is in the 3 x 3 convolution ("ResNet v1.5", as torchvision has it), not in the first 1 x 1.
+    """
+
+    out_channels: int
+    num_layers: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class SeparableResidual:
+    """Xception block (arXiv:1610.02357, Fig. 5): `num_convs` separable convolutions, max pooling where it strides.
+
+    `widen_last`: the last convolution changes the number of channels, not the first. `relu_first`: a ReLU before the
+    first convolution (every block but the first of the network).
+    """
+
+    out_channels: int
+    num_layers: int
+    stride: int
+    num_convs: int = 2
+    widen_last: bool = False
+    relu_first: bool = True
+
+
+@dataclass(frozen=True)
+class SeparableConv:
+    """Depthwise 3 x 3 and pointwise convolution with nothing between, batch norm, activation (arXiv:1610.02357)."""
+
+    out_channels: int
+    num_layers: int = 1
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class PlainConv:
+    """Convolutions, each with batch norm and activation, as a stage (Xception's second layer)."""
+
+    out_channels: int
+    num_layers: int = 1
+    stride: int = 1
+    kernel: int = 3
+    valid: bool = False
+
+
+ScalableStage = DepthwiseSeparable | InvertedResidual | FusedInvertedResidual
+Stage = (
+    ScalableStage
+    | Bneck
+    | GhostBottleneck
+    | BasicResidual
+    | BottleneckResidual
+    | SeparableResidual
+    | SeparableConv
+    | PlainConv
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +207,9 @@ class Published:
 class ArchSpec:
     """One network, as a table.
 
-    `head`: the last convolution before pooling (None: pooling follows the last stage, as in MobileNetV1).
+    `stem_pool`: 3 x 3 max pooling of stride 2 after the stem. `head`: the last convolution before pooling (None:
+    pooling follows the last stage, as in MobileNetV1). `hidden_features`: width of a dense layer with activation
+    between pooling and classifier (MobileNetV3, GhostNet).
     `bn_momentum` in PyTorch's convention (1 - the framework's decay). `dropout`: before the classifier.
     `stochastic_depth_prob` p: block b of N (from 0) is skipped with probability p * b / N (`drop_connect_rate` of the
     EfficientNet authors). `initialization`: whose rule for fresh weights, see foray.models.initialization.
@@ -104,6 +224,9 @@ class ArchSpec:
     activation: Activation
     initialization: Initialization
     preprocessing: Preprocessing
+    stem_pool: bool = False
+    hidden_features: int | None = None
+    squeeze_excitation: SqueezeExcitation = SqueezeExcitation()
     padding: Padding = "symmetric"
     bn_eps: float = 1e-5
     bn_momentum: float = 0.1
@@ -115,5 +238,7 @@ class ArchSpec:
 
     @property
     def num_features(self) -> int:
-        """Channels after global pooling, the classifier's input width."""
+        """The classifier's input width."""
+        if self.hidden_features:
+            return self.hidden_features
         return self.head.out_channels if self.head else self.stages[-1].out_channels
