@@ -100,3 +100,30 @@ def test_models_as_table(cli: Cli) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     row = next(line for line in done.stdout.splitlines() if line.startswith("mobilenet_v2 "))
     assert row.split()[1:7] == ["3.50", "M", "301", "M", "224", "71.9"]
+
+
+def test_one_model_stage_by_stage(cli: Cli) -> None:
+    done = cli("models", "mobilenet_v3_large")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = {line.split()[0]: line.split() for line in lines if line}
+    assert rows["stages.5"][-5:] == ["160x7x7", "2.02", "M", "54.4", "M"]
+    assert "5,483,032 (published 5,483,032)" in done.stdout
+
+
+def test_one_model_layer_by_layer_with_what_separable_layers_save(cli: Cli) -> None:
+    done = cli("models", "tf_efficientnet_b0", "--layers")
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "stages.1.0.se.reduce" in done.stdout
+    assert "times fewer MACs" in done.stdout
+    shown = json.loads(cli("models", "mobilenet_v2", "--json").stdout)
+    assert sum(layer["macs"] for layer in shown["layers"]) == sum(s["macs"] for s in shown["stages"]) == 300_774_272
+    assert len(shown["separable"]) == 17
+
+
+def test_layers_of_no_model(cli: Cli) -> None:
+    done = cli("models", "--layers")
+    assert done.returncode == 2
+    assert "name it" in done.stderr

@@ -51,10 +51,8 @@ def print_layers(spec: ArchSpec, layers: list[LayerCost], pairs: list[SeparableC
         ],
     )  # fmt: skip
     ratio, with_expansion = total_ratios(pairs)
-    print(
-        f"\nTogether {ratio:.2f} times fewer MACs; {with_expansion:.2f} times with the 1 x 1 expansions that inverted\n"
-        "residuals need. ratio = k^2 d_out / (k^2 + d_out), squeeze-excitation left out."
-    )
+    print(f"\nTogether {ratio:.2f} times fewer MACs; {with_expansion:.2f} times with the expansions counted.")
+    print("ratio = k^2 d_out / (k^2 + d_out); squeeze-excitation is left out.")
 
 
 def _short(name: str) -> str:

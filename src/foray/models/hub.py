@@ -26,10 +26,7 @@ HUB_IDS: dict[str, str] = {
     "tf_efficientnet_b6": "timm/tf_efficientnet_b6.aa_in1k",
     "tf_efficientnet_b7": "timm/tf_efficientnet_b7.aa_in1k",
     **{f"tf_efficientnet_lite{i}": f"timm/tf_efficientnet_lite{i}.in1k" for i in range(5)},
-    **{
-        f"tf_efficientnet_v2_{size}": f"timm/tf_efficientnetv2_{size}.in1k"
-        for size in ("b0", "b1", "b2", "b3", "s", "m", "l")
-    },
+    **{f"tf_efficientnet_v2_{size}": f"timm/tf_efficientnetv2_{size}.in1k" for size in ("b0", "b1", "b2", "b3", "s")},
     "mobilenet_v1": "timm/mobilenetv1_100.ra4_e3600_r224_in1k",
     "mobilenet_v1_x1.25": "timm/mobilenetv1_125.ra4_e3600_r224_in1k",
     "mobilenet_v2": "timm/mobilenetv2_100.ra_in1k",
@@ -43,7 +40,6 @@ HUB_IDS: dict[str, str] = {
     "mnasnet_a1": "timm/semnasnet_100.rmsp_in1k",
     "ghostnet": "timm/ghostnet_100.in1k",
     **{f"resnet{depth}": f"timm/resnet{depth}.tv_in1k" for depth in (18, 34, 50, 101)},
-    "xception": "timm/legacy_xception.tf_in1k",
 }
 
 

@@ -10,7 +10,7 @@ from foray.models.key_map import timm_keys
 from foray.models.torchvision_keys import TORCHVISION_FAMILIES, lukemelas_keys, torchvision_keys
 from foray.specs import ArchSpec
 
-Layout = Literal["timm", "torchvision", "lukemelas"]
+Layout = Literal["timm", "torchvision", "lukemelas", "keras"]
 
 _MARKS: dict[str, Layout] = {
     "_conv_stem.weight": "lukemelas",
@@ -37,6 +37,8 @@ def names_in(layout: Layout, spec: ArchSpec) -> dict[str, str]:
     """Every state-dict key of a Network of `spec` to its name in `layout`. Raises WeightsError where it has none."""
     if layout == "timm":
         return timm_keys(spec)
+    if layout == "keras":
+        return {key: key for key in timm_keys(spec)}  # `read_keras` has renamed them
     if layout == "torchvision" and spec.family in TORCHVISION_FAMILIES:
         return torchvision_keys(spec)
     if layout == "lukemelas" and spec.family == "efficientnet":

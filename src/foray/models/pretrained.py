@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from foray.errors import WeightsError
+from foray.errors import UnknownNameError, WeightsError
 from foray.models import hub
 from foray.models.build import Network
+from foray.models.keras_file import KERAS_SUFFIXES, read_keras
 from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
 from foray.models.layouts import Layout, layout_of, names_in
 from foray.models.tensor_file import copy_strictly, file_sha256, read_weights
@@ -46,7 +47,8 @@ def find_weights(
     """Weights for the architecture `requested` from `source`.
 
     `source`: a folder in timm's layout, a folder of such folders, a hub id (`timm/...`), "hub" for the published
-    weights foray knows of, or a .pth file of torchvision, timm or lukemelas' EfficientNet-PyTorch. Weights of exactly
+    weights foray knows of, a .pth file of torchvision, timm or lukemelas' EfficientNet-PyTorch, or an .h5 file of
+    keras.applications. Weights of exactly
     `requested` are preferred; those of its TensorFlow variant do as well, and the spec returned says which: the network
     to build is that of the returned spec. Asking for a `tf_` variant by name accepts that variant only.
 
@@ -77,8 +79,8 @@ def hub_id_of(source: str | Path, requested: str) -> str | None:
     if isinstance(source, str) and _HUB_ID.fullmatch(source):
         return source
     raise WeightsError(
-        f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a .pth file, a "
-        'hub id, or "hub".'
+        f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a .pth or .h5 "
+        'file, a hub id, or "hub".'
     )
 
 
@@ -95,7 +97,8 @@ def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
         raise WeightsError(
             f"The weights in {weights.source} are of {weights.spec.name}, the network is {network.spec.name}."
         )
-    tensors = read_weights(weights.path)
+    is_keras = weights.layout == "keras"
+    tensors = read_keras(weights.path, network.spec) if is_keras else read_weights(weights.path)
     names = names_in(weights.layout, network.spec)
     dense = names.get("hidden.linear.weight")
     if dense in tensors:  # a 1 x 1 convolution of pooled features in some layouts
@@ -170,11 +173,15 @@ def _described(folder: Path, source: str, config: TimmConfig, wanted: tuple[str,
 
 def _described_file(path: Path, requested: str) -> PretrainedWeights:
     """Weights in a file that does not say what it is of: it must fit the architecture that was asked for."""
-    tensors = read_weights(path)
-    layout = layout_of(tensors)
-    # lukemelas' networks are TensorFlow's, with its padding and batch norm; torchvision's and timm's files do not say.
-    name = get_spec(requested).name
-    spec = get_spec(TF_PREFIX + name) if layout == "lukemelas" and not name.startswith(TF_PREFIX) else get_spec(name)
+    layout: Layout
+    if path.suffix in KERAS_SUFFIXES:
+        layout, spec = "keras", _tensorflow_spec(requested)
+        tensors = read_keras(path, spec)
+    else:
+        tensors = read_weights(path)
+        layout = layout_of(tensors)
+        # lukemelas' networks are TensorFlow's, with its padding and batch norm; torchvision's and timm's do not say.
+        spec = _tensorflow_spec(requested) if layout == "lukemelas" else get_spec(requested)
     classifier = tensors.get(names_in(layout, spec)[CLASSIFIER_KEYS[0]])
     return PretrainedWeights(
         spec=spec,
@@ -187,3 +194,12 @@ def _described_file(path: Path, requested: str) -> PretrainedWeights:
         licence=None,
         origin=None,
     )
+
+
+def _tensorflow_spec(requested: str) -> ArchSpec:
+    """The TensorFlow variant of the network that was asked for. Raises WeightsError where it has none."""
+    name = get_spec(requested).name
+    try:
+        return get_spec(name if name.startswith(TF_PREFIX) else TF_PREFIX + name)
+    except UnknownNameError:
+        raise WeightsError(f"{name} has no TensorFlow variant, and these weights are TensorFlow's.") from None
