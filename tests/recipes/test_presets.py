@@ -28,6 +28,11 @@ def test_linear_is_the_studys_optimiser_without_augmentation() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["scratch", "finetune"])
+def test_short_trainings_do_not_keep_the_statistics_of_other_images(protocol: str) -> None:
+    assert preset(protocol).bn_momentum == 0.1
+
+
+@pytest.mark.parametrize("protocol", ["scratch", "finetune"])
 def test_photos_are_mirrored_and_cropped_and_small_images_are_not(protocol: str) -> None:
     photos, small = preset(protocol).augmentation, preset(protocol, small_images=True).augmentation
     assert photos.horizontal_flip == 0.5

@@ -154,6 +154,17 @@ def test_finetune_starts_from_the_weights_and_moves_all_of_them(pictures, small_
         assert not torch.equal(tensor, before), key
 
 
+def test_the_recipes_batch_norm_momentum_changes_the_statistics_and_nothing_else(pictures, tmp_path) -> None:
+    networks = []
+    for momentum in (None, 0.5):
+        recipe = small_recipe(epochs=1, bn_momentum=momentum, checkpoint="last")
+        record = train(pictures, f"tf_{MODEL}", recipe=recipe, out=tmp_path)
+        networks.append(load_run(tmp_path / record.run_id).network)
+    own, changed = networks
+    assert all(torch.equal(a, b) for a, b in zip(own.parameters(), changed.parameters(), strict=True))
+    assert not torch.equal(own.stem.norm.running_mean, changed.stem.norm.running_mean)
+
+
 def test_other_classes_are_refused(linear_run, pictures, tmp_path) -> None:
     _, folder = linear_run
     for split in ("train", "val", "test"):

@@ -12,7 +12,7 @@ from foray.models import build_model
 from foray.specs import Preprocessing, get_spec
 from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
-from foray.training.loop import fit, freeze_backbone, set_training_mode
+from foray.training.loop import fit, freeze_backbone, set_norm_momentum, set_training_mode
 from foray.training.metrics import Score
 
 from .conftest import MODEL, small_recipe
@@ -49,6 +49,18 @@ def test_training_mode_reaches_all_that_is_not_frozen() -> None:
     assert network.training
     assert network.dropout.training
     assert all(module.training for module in network.stages[1].modules())
+
+
+def test_batch_norm_remembers_as_long_as_the_recipe_says() -> None:
+    network = build_model(get_spec("tf_mobilenet_v2_x0.25"), num_classes=3, seed=0)
+    set_norm_momentum(network, None)
+    assert momenta(network) == {0.001}
+    set_norm_momentum(network, 0.1)
+    assert momenta(network) == {0.1}
+
+
+def momenta(network: nn.Module) -> set[float | None]:
+    return {module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)}
 
 
 def test_every_parameter_is_trained(squares, tmp_path) -> None:

@@ -10,6 +10,10 @@ from foray.recipes.recipe import Augmentation, Optimizer, Protocol, Recipe, Sche
 _PHOTOS = Augmentation(random_crop_scale=(0.35, 1.0), random_crop_ratio=(3 / 4, 4 / 3), horizontal_flip=0.5)
 _SMALL_IMAGES = Augmentation(translate=0.08, rotation_degrees=10.0)
 
+# PyTorch's default. With the 0.001 of TensorFlow's MobileNets, four epochs of 104 steps end at 90 % on train and 18 %
+# on val, because the running statistics are still those of ImageNet; with 0.1, at 90 % on both.
+_BN_MOMENTUM = 0.1
+
 
 def preset(protocol: Protocol, *, epochs: int | None = None, small_images: bool = False) -> Recipe:
     """The recipe of a protocol; `epochs` replaces the preset's own number.
@@ -42,6 +46,7 @@ def scratch(augmentation: Augmentation = _PHOTOS) -> Recipe:
         optimizer=Optimizer(name="adamw", learning_rate=3e-3, weight_decay=0.05),
         schedule=Schedule(name="cosine", warmup_epochs=1.0),
         augmentation=augmentation,
+        bn_momentum=_BN_MOMENTUM,
     )
 
 
@@ -74,9 +79,10 @@ def linear() -> Recipe:
 def finetune(augmentation: Augmentation = _PHOTOS) -> Recipe:
     """Every weight from the pretrained ones: AdamW with a cosine after one epoch of warm-up.
 
-    Command:  foray train plant_seedlings --model mobilenet_v2 --protocol finetune --weights DIR
-    Result:   RESULT
-    Time:     TIME
+    Command:  foray train DATA --model mobilenet_v2_x0.5 --protocol finetune --weights DIR --resolution 128 --epochs 4
+              DATA: as for `linear`
+    Result:   89.8 % test top-1 (87.3 to 91.8 %, n = 723), one seed
+    Time:     3 min, 44 s an epoch
     Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
     return Recipe(
@@ -87,4 +93,5 @@ def finetune(augmentation: Augmentation = _PHOTOS) -> Recipe:
         schedule=Schedule(name="cosine", warmup_epochs=1.0),
         augmentation=augmentation,
         label_smoothing=0.1,
+        bn_momentum=_BN_MOMENTUM,
     )

@@ -71,6 +71,9 @@ class Recipe(_Frozen):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
     stochastic_depth_prob: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
+    # Of batch norm's running statistics, in PyTorch's sense; None: the architecture's own. TensorFlow's 0.001 remembers
+    # a thousand steps: a short training would be judged with the statistics of the images before it.
+    bn_momentum: float | None = Field(default=None, gt=0, le=1)
     # linear only: features minus their mean on train, over one deviation common to all; folded into the head afterwards
     standardize_features: bool = False
     precision: Precision = "auto"

@@ -89,6 +89,13 @@ def freeze_backbone(network: nn.Module, head: nn.Module) -> None:
     head.requires_grad_(True)
 
 
+def set_norm_momentum(network: nn.Module, momentum: float | None) -> None:
+    """Gives every batch norm `momentum`; None leaves the architecture's."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and momentum is not None:
+            module.momentum = momentum
+
+
 def set_training_mode(network: nn.Module) -> None:
     """Training mode, except where every parameter is frozen: there batch norm keeps its statistics and nothing drops.
 

@@ -14,7 +14,7 @@ from foray.progress import SILENT, Progress
 from foray.specs import Preprocessing
 from foray.training.checkpoint import Checkpoint
 from foray.training.evaluate import Predictions, image_ids, predict_batches
-from foray.training.loop import fit
+from foray.training.loop import fit, set_norm_momentum
 from foray.training.metrics import Score
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
@@ -38,6 +38,7 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
             dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
         )
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    set_norm_momentum(network, recipe.bn_momentum)
     batches = Batches(training, dataset.indices("train"), batch_size=recipe.batch_size, device=device, seed=plan.seed)
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
     checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint)
