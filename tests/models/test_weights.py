@@ -65,10 +65,13 @@ def test_a_classifier_for_other_classes_keeps_its_fresh_values(
 
 
 def test_batch_counters_may_be_left_out(tmp_path: Path, write_weights) -> None:
-    write_weights(tmp_path / "w")
+    stored = write_weights(tmp_path / "w")
     path = tmp_path / "w" / "model.safetensors"
     save_file({key: tensor for key, tensor in load_file(path).items() if "num_batches" not in key}, path)
-    load_weights(build_model(get_spec(f"tf_{NAME}"), num_classes=6, seed=0), find_weights(tmp_path, NAME))
+    network = build_model(get_spec(f"tf_{NAME}"), num_classes=6, seed=0)
+    load_weights(network, find_weights(tmp_path, NAME))
+    assert torch.equal(network.stem.norm.running_var, stored["stem.norm.running_var"])
+    assert network.stem.norm.num_batches_tracked == 0
 
 
 def test_the_graph_does_not_depend_on_weights(tmp_path: Path, write_weights) -> None:
