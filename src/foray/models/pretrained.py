@@ -48,9 +48,9 @@ def find_weights(
 
     `source`: a folder in timm's layout, a folder of such folders, a hub id (`timm/...`), "hub" for the published
     weights foray knows of, a .pth file of torchvision, timm or lukemelas' EfficientNet-PyTorch, or an .h5 file of
-    keras.applications. Weights of exactly
-    `requested` are preferred; those of its TensorFlow variant do as well, and the spec returned says which: the network
-    to build is that of the returned spec. Asking for a `tf_` variant by name accepts that variant only.
+    keras.applications. Weights of exactly `requested` are preferred; those of its TensorFlow variant do as well, and
+    the spec returned says which: the network to build is that of the returned spec. Asking for a `tf_` variant by name
+    accepts that variant only.
 
     Raises UnknownNameError for an unknown architecture, WeightsError when nothing fits or more than one folder does.
     """

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from foray.specs.preprocessing import Preprocessing
 from foray.specs.scaling import scale
-from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published, SqueezeExcitation
+from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
 from foray.specs.variants import tensorflow_variant
 
 _B1 = ArchSpec(
@@ -51,7 +51,6 @@ _A1 = replace(
         InvertedResidual(6, 320, 1, 1, 3),
     ),
     preprocessing=Preprocessing(),
-    squeeze_excitation=SqueezeExcitation(),
     bn_momentum=0.1,
     published=Published(
         3_887_038, "timm's semnasnet_100 (params); torch.utils.flop_counter on it (MACs)", macs=311_579_072
