@@ -203,3 +203,21 @@ def test_an_unknown_model_suggests_the_nearest(tmp_path: Path) -> None:
         create_model("mobilnet_v2")
     with pytest.raises(UnknownNameError, match="mobilenet_v2"):
         find_weights(tmp_path, "mobilnet_v2")
+
+
+def test_a_scaled_name_takes_the_weights_of_the_network_it_is_at_another_resolution(
+    tmp_path: Path, write_weights
+) -> None:
+    state = write_weights(tmp_path / "weights", num_classes=6)  # tf_mobilenet_v1_x0.25
+    found = find_weights(tmp_path, "mobilenet_v1@w0.25,r96")
+    assert found.spec == get_spec("tf_mobilenet_v1@d1,w0.25,r96")
+    assert found.preprocessing.resolution == 96
+    network = create_model("mobilenet_v1@w0.25,r96", num_classes=6, weights=tmp_path)
+    assert all(torch.equal(state[key], tensor) for key, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("source", ["folder", "hub"])
+def test_scaled_networks_nobody_released_have_no_weights(tmp_path: Path, write_weights, source: str) -> None:
+    write_weights(tmp_path / "weights")
+    with pytest.raises(WeightsError, match=r"nobody has released .* Train it with --protocol scratch"):
+        find_weights("hub" if source == "hub" else tmp_path, "mobilenet_v1@w0.3,r96")

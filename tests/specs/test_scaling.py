@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foray.specs import get_spec, round_channels, round_repeats, scale
+from foray.specs import ScalingRule, get_spec, round_channels, round_repeats, scale
 
 
 @given(channels=st.floats(0.1, 5000), divisor=st.sampled_from([1, 4, 8, 16, 32]))
@@ -60,7 +60,7 @@ def test_mobilenet_v2_head_grows_but_never_shrinks() -> None:
 
 def test_scaling_by_one_changes_the_name_only_and_leaves_the_base() -> None:
     base = get_spec("mobilenet_v2")
-    copy = scale(base, "copy")
+    copy = scale(base, "copy", ScalingRule())
     assert (copy.stages, copy.stem, copy.head) == (base.stages, base.stem, base.head)
     assert (copy.name, copy.published) == ("copy", None)
     assert base.name == "mobilenet_v2"

@@ -80,3 +80,28 @@ def test_a_dataset_that_is_for_evaluation_only_is_not_trained_on(squares) -> Non
     only_test = replace(squares, samples=tuple(s for s in squares.samples if s.split == "test"))
     with pytest.raises(DataError, match="no train and no val images"):
         plan_run(MODEL, only_test, small_recipe())
+
+
+def test_a_scaled_name_states_its_resolution_and_keeps_its_graph() -> None:
+    small, photos = coloured_squares(per_class=5, side=8), coloured_squares(per_class=5, side=100)
+    for data, crop_pct in ((small, 1.0), (photos, 0.875)):
+        plan = plan_run("mobilenet_v2@w0.35,r48", data, small_recipe())
+        assert (plan.preprocessing.resolution, plan.preprocessing.crop_pct) == (48, crop_pct)
+        assert plan.small_image == "none"  # the solver costed the network with the stem it has
+        assert plan.spec.name == "mobilenet_v2@d1,w0.35,r48"
+
+
+def test_a_resolution_against_the_name_is_refused() -> None:
+    data = coloured_squares(per_class=5, side=100)
+    with pytest.raises(ForayError, match="is 48 px by its name, and --resolution says 64"):
+        plan_run("mobilenet_v2@w0.35,r48", data, small_recipe(), resolution=64)
+    assert plan_run("mobilenet_v2@w0.35,r48", data, small_recipe(), resolution=48).preprocessing.resolution == 48
+
+
+@pytest.mark.parametrize(("name", "given", "least"), [("mobilenet_v2", 15, 16), ("xception", 9, 16)])
+def test_resolutions_below_the_stride_are_refused(name: str, given: int, least: int) -> None:
+    """The stem does not stride at small sizes: half the stride is enough there."""
+    data = coloured_squares(per_class=5, side=8)
+    with pytest.raises(ForayError, match=f"--resolution {least} or more"):
+        plan_run(name, data, small_recipe(), resolution=given)
+    assert plan_run(name, data, small_recipe(), resolution=least).preprocessing.resolution == least

@@ -22,11 +22,11 @@ def compare(
     weights: options.WeightsFrom = None,
     epochs: options.Epochs = None,
     resolution: options.Resolution = None,
-    max_params: Annotated[str | None, typer.Option(metavar="6M", help="Budget: parameters.")] = None,
-    max_macs: Annotated[str | None, typer.Option(metavar="500M", help="Budget: multiply-accumulates an image.")] = None,
-    max_latency: Annotated[str | None, typer.Option(metavar="30ms", help="Budget: median latency at batch 1.")] = None,
-    max_memory: Annotated[str | None, typer.Option(metavar="60MB", help="Budget: peak memory of inference.")] = None,
-    max_file: Annotated[str | None, typer.Option(metavar="20MB", help="Budget: size of the weights file.")] = None,
+    max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    max_latency: options.MaxLatency = None,
+    max_memory: options.MaxMemory = None,
+    max_file: options.MaxFile = None,
     tolerance: Annotated[
         str, typer.Option(metavar="1pt", help="Accuracy, in points, you would give for a lower cost.")
     ] = "1pt",
@@ -49,18 +49,12 @@ def compare(
     cache_dir: options.CacheDir = None,
 ) -> None:
     """Train and measure models on your images; say which to ship, and how sure that is."""
-    from foray.records import Budget
-    from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms, parse_points
+    from foray.records.quantities import parse_points
+    from foray.specs import split_names
 
-    budget = Budget(
-        max_params=parse_count(max_params, "--max-params") if max_params else None,
-        max_macs=parse_count(max_macs, "--max-macs") if max_macs else None,
-        max_latency_ms=parse_duration_ms(max_latency, "--max-latency") if max_latency else None,
-        max_memory_bytes=parse_bytes(max_memory, "--max-memory") if max_memory else None,
-        max_file_bytes=parse_bytes(max_file, "--max-file") if max_file else None,
-    )
+    budget = options.budget(max_params, max_macs, max_latency, max_memory, max_file)
     points = parse_points(tolerance, "--tolerance")
-    names = [name.strip() for name in models.split(",") if name.strip()]
+    names = split_names(models)
 
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from foray.records import Budget
 
 # Repeated from foray.recipes and foray.records, whose import costs too much for --help; a test holds them together.
 Protocol = Literal["scratch", "linear", "finetune"]
@@ -59,7 +62,38 @@ Workers = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Threads for training and timing (default: cores).")
 ]
+MaxParams = Annotated[str | None, typer.Option("--max-params", metavar="6M", help="Budget: parameters.")]
+MaxMacs = Annotated[
+    str | None, typer.Option("--max-macs", metavar="500M", help="Budget: multiply-accumulates an image.")
+]
+MaxLatency = Annotated[
+    str | None, typer.Option("--max-latency", metavar="30ms", help="Budget: median latency at batch 1.")
+]
+MaxMemory = Annotated[
+    str | None, typer.Option("--max-memory", metavar="60MB", help="Budget: peak memory of inference.")
+]
+MaxFile = Annotated[str | None, typer.Option("--max-file", metavar="20MB", help="Budget: size of the weights file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def budget(
+    max_params: str | None,
+    max_macs: str | None,
+    max_latency: str | None,
+    max_memory: str | None,
+    max_file: str | None = None,
+) -> Budget:
+    """The bounds as given, with units. Raises QuantityError for a number that has none, or a wrong one."""
+    from foray.records import Budget
+    from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms
+
+    return Budget(
+        max_params=parse_count(max_params, "--max-params") if max_params is not None else None,
+        max_macs=parse_count(max_macs, "--max-macs") if max_macs is not None else None,
+        max_latency_ms=parse_duration_ms(max_latency, "--max-latency") if max_latency is not None else None,
+        max_memory_bytes=parse_bytes(max_memory, "--max-memory") if max_memory is not None else None,
+        max_file_bytes=parse_bytes(max_file, "--max-file") if max_file is not None else None,
+    )
 
 
 def prepare_threads(threads: int | None) -> None:

@@ -22,10 +22,15 @@ _SHOWN_CLASSES = 30
 _NAME_WIDTH = 24  # characters: a first column of longer names is folded where the table is too wide
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: Sequence[str] = ()) -> None:
-    """Prints a table. The first column and those named in `words` are flush left, the others, numbers, flush right."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: Sequence[str] = (), whole_names: bool = False
+) -> None:
+    """Prints a table. The first column and those named in `words` are flush left, the others, numbers, flush right.
+
+    `whole_names`: the first column is never folded; there must be words to fold instead.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    short = all(len(row[0]) <= _NAME_WIDTH for row in rows)
+    short = whole_names or all(len(row[0]) <= _NAME_WIDTH for row in rows)
     table.add_column(columns[0], overflow="fold", no_wrap=short)
     for column in columns[1:]:
         is_words = column in words

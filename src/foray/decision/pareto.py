@@ -11,12 +11,8 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     A point dominates another when it is at least as accurate and at least as cheap, and better in one of the two;
     equal points do not dominate each other.
     """
-    front = [
-        name
-        for name, (accuracy, cost) in points.items()
-        if not any(
-            other_accuracy >= accuracy and other_cost <= cost and (other_accuracy, other_cost) != (accuracy, cost)
-            for other_accuracy, other_cost in points.values()
-        )
-    ]
-    return sorted(front, key=lambda name: (points[name][1], name))
+    front: list[str] = []
+    for name in sorted(points, key=lambda name: (points[name][1], -points[name][0], name)):
+        if not front or points[name][0] > points[front[-1]][0] or points[name] == points[front[-1]]:
+            front.append(name)
+    return front

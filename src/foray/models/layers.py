@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foray.specs import Activation, Padding, round_channels
+from foray.specs import Activation, Padding, same_padding, squeezed_channels
 from foray.specs import SqueezeExcitation as SqueezeExcitationStyle
 
 
@@ -18,12 +18,6 @@ class PlainConv2d(nn.Conv2d):
 
     def reset_parameters(self) -> None:
         """Nothing: PyTorch's default draw would be overwritten."""
-
-
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Rows to add before and after `size` rows, as TensorFlow's SAME padding has it: see `SamePaddingConv2d`."""
-    total = kernel - stride + -size % stride
-    return total // 2, total - total // 2
 
 
 class SamePaddingConv2d(PlainConv2d):
@@ -225,8 +219,7 @@ class LayerStyle:
     def squeeze_excitation(self, in_channels: int, hidden: int, ratio: float) -> SqueezeExcitation:
         """For a block with `in_channels` whose hidden layer, the one that is gated, has `hidden`."""
         rule = self.squeeze
-        share = ratio * (in_channels if rule.of == "input" else hidden)
-        squeezed = round_channels(share, rule.divisor) if rule.divisor > 1 else max(1, int(share))
+        squeezed = squeezed_channels(rule, in_channels, hidden, ratio)
         return SqueezeExcitation(hidden, squeezed, rule.activation or self.activation, hard=rule.gate == "hard_sigmoid")
 
     def _with_norm(self, conv: nn.Conv2d, activate: bool) -> ConvNormActivation:

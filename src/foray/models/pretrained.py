@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foray.errors import UnknownNameError, WeightsError
@@ -16,7 +16,7 @@ from foray.models.tensor_file import copy_strictly, file_sha256, read_weights
 from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, read_config
 from foray.progress import SILENT, Progress
 from foray.records import WeightsInfo
-from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, get_spec
+from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, ScaledName, get_spec, listed_twin
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -50,10 +50,16 @@ def find_weights(
     weights foray knows of, a .pth file of torchvision, timm or lukemelas' EfficientNet-PyTorch, or an .h5 file of
     keras.applications. Weights of exactly `requested` are preferred; those of its TensorFlow variant do as well, and
     the spec returned says which: the network to build is that of the returned spec. Asking for a `tf_` variant by name
-    accepts that variant only.
+    accepts that variant only. A scaled name (`mobilenet_v2@w0.5,r160`) takes the weights of the listed network that it
+    is in all but the resolution.
 
     Raises UnknownNameError for an unknown architecture, WeightsError when nothing fits or more than one folder does.
     """
+    scaled = get_spec(requested)
+    if scaled.fixed_resolution:
+        return _at_scaled_resolution(
+            find_weights(source, _twin_of(scaled), offline=offline, progress=progress), scaled.resolution
+        )
     wanted = _accepted_names(requested)
     path = Path(source)
     if path.is_file():
@@ -72,8 +78,9 @@ def hub_id_of(source: str | Path, requested: str) -> str | None:
 
     Raises UnknownNameError, and WeightsError when there is neither a folder nor a repository of that name.
     """
+    spec = get_spec(requested)
     if str(source) == "hub":
-        return hub.hub_id_for(get_spec(requested).name)
+        return hub.hub_id_for(_twin_of(spec) if spec.fixed_resolution else spec.name)
     if Path(source).exists():
         return None
     if isinstance(source, str) and _HUB_ID.fullmatch(source):
@@ -119,6 +126,24 @@ def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
         origin=weights.origin,
         head="kept" if head_kept else "replaced" if weights.num_classes else "absent",
     )
+
+
+def _twin_of(scaled: ArchSpec) -> str:
+    """The listed network whose weights fit a scaled one. Raises WeightsError where there is none."""
+    if twin := listed_twin(scaled):
+        return twin
+    raise WeightsError(
+        f"There are no pretrained weights of {scaled.name}: nobody has released a network of these depths and widths. "
+        "Train it with --protocol scratch, or take a released network at another resolution."
+    )
+
+
+def _at_scaled_resolution(found: PretrainedWeights, resolution: int) -> PretrainedWeights:
+    """Weights of a listed network as those of the same table at `resolution` pixels, under its scaled name."""
+    listed = found.spec
+    family = (TF_PREFIX if listed.name.startswith(TF_PREFIX) else "") + listed.family
+    spec = get_spec(str(ScaledName(family, listed.depth_mult, listed.width_mult, resolution)))
+    return replace(found, spec=spec, preprocessing=replace(found.preprocessing, resolution=resolution))
 
 
 def _accepted_names(requested: str) -> tuple[str, ...]:

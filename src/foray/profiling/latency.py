@@ -54,6 +54,7 @@ class _Subject:
     network: nn.Module
     resolution: int
     device: torch.device
+    seconds: float
     milliseconds: list[float] = field(default_factory=list)
     pass_seconds: list[float] = field(default_factory=list)
 
@@ -81,7 +82,7 @@ class _Subject:
     def latency_is_measured(self) -> bool:
         least, most = _LATENCY_SAMPLES
         n, seconds = len(self.milliseconds), sum(self.milliseconds) / 1e3
-        return n >= most or (n >= least and seconds >= _LATENCY_SECONDS) or seconds >= _LATENCY_CAP_SECONDS
+        return n >= most or (n >= least and seconds >= self.seconds) or seconds >= _LATENCY_CAP_SECONDS
 
     @property
     def throughput_is_measured(self) -> bool:
@@ -93,26 +94,30 @@ def measure_latency(
     *,
     threads: int | None = None,
     device: str | torch.device = "cpu",
+    seconds: float = _LATENCY_SECONDS,
+    throughput: bool = True,
     progress: Progress = SILENT,
 ) -> dict[str, Latency]:
     """Times `networks` (name: network, resolution in pixels) against each other on `device`.
 
+    `seconds`: of timed passes at batch 1 a model, at least 20 of them. `throughput` False leaves the batches of 32 out.
     `threads`: intra-operation threads on the CPU (None: torch's present number), restored afterwards. The networks are
-    copied, not changed. About six seconds a model; a model whose batch of 32 would take more than half of the memory
-    or 15 s a pass gets no throughput, and a note.
+    copied, not changed. About six seconds a model; a model whose batch of 32 would take more than half of the memory or
+    15 s a pass gets no throughput, and a note.
     """
     device = torch.device(device)
     subjects = [
-        _Subject(name, _prepared(network, device), resolution, device)
+        _Subject(name, _prepared(network, device), resolution, device, seconds)
         for name, (network, resolution) in networks.items()
     ]
-    bars = progress.task("Measuring latency", total=3 * len(subjects))
+    bars = progress.task("Measuring latency", total=(3 if throughput else 2) * len(subjects))
     with _intra_op_threads(threads) as used, torch.inference_mode(), bars as bar:
         for subject in subjects:
             _warm_up(subject)
             bar.advance(note=subject.name)
         _measure_batch_1(subjects, bar)
-        _measure_batch_32([subject for subject in subjects if _affordable(subject, progress)], bar)
+        if throughput:
+            _measure_batch_32([subject for subject in subjects if _affordable(subject, progress)], bar)
     return {subject.name: _summary(subject, used) for subject in subjects}
 
 

@@ -1,8 +1,19 @@
 """Architectures as data: tables, scaling rules, published numbers, registry. Standard library only."""
 
+from foray.specs.compound import PUBLISHED_COEFFICIENTS, Coefficients, Multipliers
+from foray.specs.padding import same_padding
 from foray.specs.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing
-from foray.specs.registry import get_spec, spec_names, width_name
-from foray.specs.scaling import round_channels, round_repeats, scale
+from foray.specs.registry import (
+    base_spec,
+    get_spec,
+    listed_twin,
+    scalable_families,
+    scaled_spec,
+    spec_names,
+    width_name,
+)
+from foray.specs.scaled_name import ScaledName, parse_scaled_name, split_names
+from foray.specs.scaling import ScalingRule, round_channels, round_repeats, scale, squeezed_channels
 from foray.specs.spec import (
     Activation,
     ArchSpec,
@@ -18,6 +29,7 @@ from foray.specs.spec import (
     Padding,
     PlainConv,
     Published,
+    ScalableStage,
     SeparableConv,
     SeparableResidual,
     SqueezeExcitation,
@@ -29,12 +41,14 @@ __all__ = [
     "HALF",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "PUBLISHED_COEFFICIENTS",
     "TF_PREFIX",
     "Activation",
     "ArchSpec",
     "BasicResidual",
     "Bneck",
     "BottleneckResidual",
+    "Coefficients",
     "Conv",
     "DepthwiseSeparable",
     "FusedInvertedResidual",
@@ -42,18 +56,30 @@ __all__ = [
     "Initialization",
     "Interpolation",
     "InvertedResidual",
+    "Multipliers",
     "Padding",
     "PlainConv",
     "Preprocessing",
     "Published",
+    "ScalableStage",
+    "ScaledName",
+    "ScalingRule",
     "SeparableConv",
     "SeparableResidual",
     "SqueezeExcitation",
     "Stage",
+    "base_spec",
     "get_spec",
+    "listed_twin",
+    "parse_scaled_name",
     "round_channels",
     "round_repeats",
+    "same_padding",
+    "scalable_families",
     "scale",
+    "scaled_spec",
     "spec_names",
+    "split_names",
+    "squeezed_channels",
     "width_name",
 ]

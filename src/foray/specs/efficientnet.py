@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from foray.specs.preprocessing import Preprocessing
-from foray.specs.scaling import scale
+from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
 from foray.specs.variants import tensorflow_variant
+
+RULE = ScalingRule()
 
 _BASE = ArchSpec(
     name="efficientnet_b0",
@@ -106,7 +108,7 @@ def _torchvision(name: str) -> ArchSpec:
     # torchvision gives B5-B7 the batch norm of the TensorFlow weights it ported, B0-B4 PyTorch's defaults.
     bn_eps, bn_momentum = (1e-3, 0.01) if name >= "efficientnet_b5" else (1e-5, 0.1)
     return replace(
-        scale(_BASE, name, width_mult=scaling.width_mult, depth_mult=scaling.depth_mult),
+        scale(_BASE, name, RULE, width_mult=scaling.width_mult, depth_mult=scaling.depth_mult),
         resolution=figures.resolution,
         preprocessing=_preprocessing(figures),
         dropout=scaling.dropout,

@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from foray.specs.preprocessing import HALF, Preprocessing
-from foray.specs.scaling import scale
+from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
 from foray.specs.variants import tensorflow_variant
+
+RULE = ScalingRule(head="fixed", fixed_ends=True)
 
 _BASE = ArchSpec(
     name="efficientnet_lite0",
@@ -73,13 +75,8 @@ def _pair(name: str) -> tuple[ArchSpec, ArchSpec]:
     preprocessing = replace(
         _BASE.preprocessing, resolution=scaling.resolution, crop_pct=scaling.resolution / (scaling.resolution + 32)
     )
-    scaled = scale(_BASE, name, width_mult=scaling.width_mult, depth_mult=scaling.depth_mult)
-    same_depth = scale(_BASE, name, width_mult=scaling.width_mult).stages
     plain = replace(
-        scaled,
-        stem=_BASE.stem,
-        stages=(same_depth[0], *scaled.stages[1:-1], same_depth[-1]),
-        head=_BASE.head,
+        scale(_BASE, name, RULE, width_mult=scaling.width_mult, depth_mult=scaling.depth_mult),
         resolution=scaling.resolution,
         preprocessing=preprocessing,
         dropout=scaling.dropout,

@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from foray.specs.preprocessing import HALF, Preprocessing
-from foray.specs.scaling import scale
+from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, FusedInvertedResidual, InvertedResidual, Published
 from foray.specs.variants import tensorflow_variant
+
+RULE = ScalingRule(at_least=0.0)
 
 _SE = 0.25
 
@@ -148,7 +150,7 @@ def _b(name: str) -> tuple[ArchSpec, ArchSpec]:
     scaling = _SCALINGS[name]
     preprocessing = Preprocessing(resolution=scaling.resolution)
     plain = replace(
-        scale(_B0, name, width_mult=scaling.width_mult, depth_mult=scaling.depth_mult, at_least=0.0),
+        scale(_B0, name, RULE, width_mult=scaling.width_mult, depth_mult=scaling.depth_mult),
         resolution=scaling.resolution,
         preprocessing=preprocessing,
         dropout=scaling.dropout,

@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from foray.specs.preprocessing import Preprocessing
-from foray.specs.scaling import scale
+from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
 from foray.specs.variants import tensorflow_variant
+
+RULE = ScalingRule(head="fixed")  # 1280 features at every width
 
 _B1 = ArchSpec(
     name="mnasnet1_0",
@@ -81,8 +83,7 @@ _PAPER_A1 = Published(3_887_038, "arXiv:1807.11626 Table 1 (top-1, MACs rounded)
 def _at_width(name: str) -> ArchSpec:
     figures = _WIDTHS[name]
     return replace(
-        scale(_B1, name, width_mult=figures.width_mult),
-        head=_B1.head,  # 1280 at every width
+        scale(_B1, name, RULE, width_mult=figures.width_mult),
         preprocessing=replace(_B1.preprocessing, crop_pct=224 / figures.resize_side),
         published=Published(figures.params, _TORCHVISION, macs=figures.macs, top1=figures.top1),
     )

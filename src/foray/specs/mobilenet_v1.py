@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foray.specs.preprocessing import HALF, Preprocessing
-from foray.specs.scaling import scale
+from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, DepthwiseSeparable, Published
 from foray.specs.variants import tensorflow_variant
 
 NAME = "mobilenet_v1"
 LISTED_WIDTHS = (1.0, 0.75, 0.5, 0.25)  # Table 6
+
+RULE = ScalingRule()
 
 _BASE = ArchSpec(
     name=NAME,
@@ -68,7 +70,7 @@ def mobilenet_v1(name: str, width_mult: float) -> ArchSpec:
     Channels follow `round_channels`; at the paper's widths (Table 6) this equals its plain product.
     """
     published, _ = _PUBLISHED.get(width_mult, (None, None))
-    return replace(scale(_BASE, name, width_mult=width_mult), published=published)
+    return replace(scale(_BASE, name, RULE, width_mult=width_mult), published=published)
 
 
 def tf_mobilenet_v1(name: str, width_mult: float) -> ArchSpec:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foray.specs.preprocessing import HALF, Preprocessing
-from foray.specs.scaling import scale
+from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
 from foray.specs.variants import tensorflow_variant
 
 NAME = "mobilenet_v2"
 LISTED_WIDTHS = (1.4, 1.0, 0.75, 0.5, 0.35, 0.25)
+
+# Section 6.1: "we apply width multiplier to all layers except the very last convolutional layer" below one.
+RULE = ScalingRule(head="never_narrower")
 
 _BASE = ArchSpec(
     name=NAME,
@@ -82,7 +85,7 @@ _PUBLISHED: dict[float, tuple[Published, Published]] = {
 def mobilenet_v2(name: str, width_mult: float) -> ArchSpec:
     """MobileNetV2 under `name` at any width, symmetric padding; the last convolution never below 1280 channels."""
     published, _ = _PUBLISHED.get(width_mult, (None, None))
-    return replace(scale(_BASE, name, width_mult=width_mult, shrink_head=False), published=published)
+    return replace(scale(_BASE, name, RULE, width_mult=width_mult), published=published)
 
 
 def tf_mobilenet_v2(name: str, width_mult: float) -> ArchSpec:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
-from foray.errors import UnknownNameError
+from foray.errors import ForayError, UnknownNameError
 from foray.specs import (
     efficientnet,
     efficientnet_lite,
@@ -19,6 +20,8 @@ from foray.specs import (
     resnet,
     xception,
 )
+from foray.specs.scaled_name import EXAMPLE, MARK, ScaledName, parse_scaled_name
+from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec
 from foray.specs.variants import TF_PREFIX
 
@@ -30,6 +33,15 @@ _WIDTH_FAMILIES: dict[str, tuple[WidthFamily, WidthFamily, tuple[float, ...]]] =
     mobilenet_v2.NAME: (mobilenet_v2.mobilenet_v2, mobilenet_v2.tf_mobilenet_v2, mobilenet_v2.LISTED_WIDTHS),
 }
 _WIDTH_NAME = re.compile(rf"({TF_PREFIX})?({'|'.join(_WIDTH_FAMILIES)})_x(\d+(?:\.\d+)?)")
+# Families that scale in depth, width and resolution: the base network and what its authors leave alone.
+_SCALABLE: dict[str, tuple[str, ScalingRule]] = {
+    "efficientnet": ("efficientnet_b0", efficientnet.RULE),
+    "efficientnet_lite": ("efficientnet_lite0", efficientnet_lite.RULE),
+    "efficientnet_v2": ("efficientnet_v2_b0", efficientnet_v2.RULE),
+    "mnasnet": ("mnasnet1_0", mnasnet.RULE),
+    mobilenet_v1.NAME: (mobilenet_v1.NAME, mobilenet_v1.RULE),
+    mobilenet_v2.NAME: (mobilenet_v2.NAME, mobilenet_v2.RULE),
+}
 _WIDEST, _NARROWEST = 4.0, 0.05  # wide enough for every published multiplier; beyond lies a slip of the keyboard
 
 
@@ -60,15 +72,74 @@ def spec_names() -> list[str]:
 
 
 def get_spec(name: str) -> ArchSpec:
-    """The architecture called `name`: a listed one, or `mobilenet_v1_xW`, `mobilenet_v2_xW` (also `tf_`) at width W.
+    """The architecture called `name`: a listed one, a MobileNetV1 or V2 of another width, or a scaled one.
 
-    Raises UnknownNameError, naming the nearest names, for anything else.
+    `mobilenet_v2_xW` is MobileNetV2 at width W; `efficientnet@d1.2,w1.1,r240` EfficientNet-B0 scaled in depth, width
+    and resolution (see `scalable_families`). `tf_` before any of them gives the TensorFlow variant.
+
+    Raises UnknownNameError, naming the nearest names, for anything else, and ForayError for a scaled name that says
+    something impossible.
     """
     if spec := _listed().get(name):
         return spec
+    if MARK in name:
+        return scaled_spec(parse_scaled_name(name))
     if match := _WIDTH_NAME.fullmatch(name):
         prefix, base, width = match.groups()
         if _NARROWEST <= float(width) <= _WIDEST:
             spec = _at_width(base, float(width), tensorflow=bool(prefix))
             return _listed().get(spec.name, spec)
     raise UnknownNameError("model", name, spec_names(), "`foray models` lists them all.")
+
+
+def scalable_families() -> list[str]:
+    """Families that scaled names may start with, without the prefix of their TensorFlow variants."""
+    return list(_SCALABLE)
+
+
+def base_spec(family: str) -> ArchSpec:
+    """The network that `family` is scaled from: EfficientNet-B0 for "efficientnet", with "tf_" its TensorFlow variant.
+
+    Raises UnknownNameError for a family without a scaling rule.
+    """
+    known = [*_SCALABLE, *(TF_PREFIX + family for family in _SCALABLE)]
+    if family not in known:
+        see = f"Scaled are {', '.join(_SCALABLE)} (tf_ for TensorFlow's): {EXAMPLE}."
+        raise UnknownNameError("family", family, known, see)
+    bare = family.removeprefix(TF_PREFIX)
+    prefix = family.removesuffix(bare)
+    return _listed()[prefix + _SCALABLE[bare][0]]
+
+
+def scaled_spec(wanted: ScaledName) -> ArchSpec:
+    """The base of a family with its multipliers and resolution, under the canonical form of its name.
+
+    Raises UnknownNameError for a family without a scaling rule, ForayError for a resolution below the network's stride.
+    """
+    base = base_spec(wanted.family)
+    rule = _SCALABLE[wanted.family.removeprefix(TF_PREFIX)][1]
+    resolution = wanted.resolution or base.resolution
+    name = str(wanted._replace(resolution=resolution))
+    if resolution < base.stride:
+        raise ForayError(
+            f"Model {name!r}: {resolution} px is less than the network's stride of {base.stride} px, nothing would be "
+            f"left to see. Use at least r{base.stride}."
+        )
+    return replace(
+        scale(base, name, rule, width_mult=wanted.width_mult, depth_mult=wanted.depth_mult),
+        resolution=resolution,
+        preprocessing=replace(base.preprocessing, resolution=resolution),
+        fixed_resolution=True,
+    )
+
+
+def listed_twin(spec: ArchSpec) -> str | None:
+    """The listed network that a scaled `spec` is at another resolution, whose weights fit it; None if there is none."""
+    if not spec.fixed_resolution:
+        return None
+
+    def table(of: ArchSpec) -> tuple[object, ...]:
+        return of.padding, of.bn_eps, of.stem, of.stages, of.head
+
+    same = (name for name, other in _listed().items() if other.family == spec.family and table(other) == table(spec))
+    return next(same, None)

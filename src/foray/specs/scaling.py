@@ -7,9 +7,23 @@ slim/nets/mobilenet/conv_blocks.py, `round_filters` in tpu/models/official/effic
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from foray.specs.spec import ArchSpec, Conv, ScalableStage, Stage
+from foray.specs.spec import ArchSpec, Conv, ScalableStage, SqueezeExcitation, Stage
+
+
+@dataclass(frozen=True)
+class ScalingRule:
+    """What the authors of a family leave alone when they scale it.
+
+    `at_least`: see `round_channels`. `head`: the last convolution is "scaled" like all others, "never_narrower" than
+    the base's, or "fixed". `fixed_ends`: the stem keeps its channels and the first and last stages their layers.
+    """
+
+    at_least: float = 0.9
+    head: Literal["scaled", "never_narrower", "fixed"] = "scaled"
+    fixed_ends: bool = False
 
 
 def round_channels(channels: float, divisor: int = 8, *, at_least: float = 0.9) -> int:
@@ -27,6 +41,12 @@ def round_channels(channels: float, divisor: int = 8, *, at_least: float = 0.9) 
     return rounded if rounded >= at_least * channels else rounded + divisor
 
 
+def squeezed_channels(style: SqueezeExcitation, in_channels: int, hidden: int, ratio: float) -> int:
+    """Inner width of a squeeze-excitation, for a block of `in_channels` whose gated layer has `hidden` channels."""
+    share = ratio * (in_channels if style.of == "input" else hidden)
+    return round_channels(share, style.divisor) if style.divisor > 1 else max(1, int(share))
+
+
 def round_repeats(num_layers: int, depth_mult: float) -> int:
     """Layers of a stage after depth scaling: always rounded up (`round_repeats` in efficientnet_model.py).
 
@@ -36,38 +56,34 @@ def round_repeats(num_layers: int, depth_mult: float) -> int:
 
 
 def scale(
-    base: ArchSpec,
-    name: str,
-    *,
-    width_mult: float = 1.0,
-    depth_mult: float = 1.0,
-    shrink_head: bool = True,
-    at_least: float = 0.9,
+    base: ArchSpec, name: str, rule: ScalingRule, *, width_mult: float = 1.0, depth_mult: float = 1.0
 ) -> ArchSpec:
     """`base` with every channel count times `width_mult` and every stage's layers times `depth_mult`, under `name`.
 
-    `shrink_head=False` keeps the last convolution from getting narrower than in `base` (MobileNetV2, arXiv:1801.04381,
-    section 6.1: "we apply width multiplier to all layers except the very last convolutional layer" for multipliers
-    below one). `at_least`: see `round_channels`. Published numbers belong to the base alone and are dropped.
+    `rule` says what is left alone. Published numbers belong to the base alone and are dropped. Raises TypeError for a
+    table whose rows are not scaled by one number (`ScalableStage`).
     """
 
     def widened(conv: Conv, mult: float) -> Conv:
-        return replace(conv, out_channels=round_channels(conv.out_channels * mult, at_least=at_least))
+        return replace(conv, out_channels=round_channels(conv.out_channels * mult, at_least=rule.at_least))
 
-    def scaled(stage: Stage) -> Stage:
+    def scaled(stage: Stage, depth: float) -> Stage:
         if not isinstance(stage, ScalableStage):
             raise TypeError(
                 f"{base.name} has stages of {type(stage).__name__}, whose layers are not scaled by one number"
             )
-        channels = round_channels(stage.out_channels * width_mult, at_least=at_least)
-        return replace(stage, out_channels=channels, num_layers=round_repeats(stage.num_layers, depth_mult))
+        channels = round_channels(stage.out_channels * width_mult, at_least=rule.at_least)
+        return replace(stage, out_channels=channels, num_layers=round_repeats(stage.num_layers, depth))
 
-    head_mult = width_mult if shrink_head else max(1.0, width_mult)
+    depths = [depth_mult] * len(base.stages)
+    if rule.fixed_ends:
+        depths[0] = depths[-1] = 1.0
+    head_mult = {"scaled": width_mult, "never_narrower": max(1.0, width_mult), "fixed": 1.0}[rule.head]
     return replace(
         base,
         name=name,
-        stem=widened(base.stem, width_mult),
-        stages=tuple(scaled(stage) for stage in base.stages),
+        stem=base.stem if rule.fixed_ends else widened(base.stem, width_mult),
+        stages=tuple(scaled(stage, depth) for stage, depth in zip(base.stages, depths, strict=True)),
         head=widened(base.head, head_mult) if base.head else None,
         width_mult=width_mult,
         depth_mult=depth_mult,

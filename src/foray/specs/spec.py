@@ -6,6 +6,7 @@ All channel counts in a spec are final (already scaled and rounded).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -213,6 +214,7 @@ class ArchSpec:
     `bn_momentum` in PyTorch's convention (1 - the framework's decay). `dropout`: before the classifier.
     `stochastic_depth_prob` p: block b of N (from 0) is skipped with probability p * b / N (`drop_connect_rate` of the
     EfficientNet authors). `initialization`: whose rule for fresh weights, see foray.models.initialization.
+    `fixed_resolution`: the resolution is part of the name (`efficientnet@d1.2,w1.1,r240`) and not the user's to change.
     """
 
     name: str
@@ -234,6 +236,7 @@ class ArchSpec:
     stochastic_depth_prob: float = 0.0
     width_mult: float = 1.0
     depth_mult: float = 1.0
+    fixed_resolution: bool = False
     published: Published | None = None
 
     @property
@@ -242,3 +245,8 @@ class ArchSpec:
         if self.hidden_features:
             return self.hidden_features
         return self.head.out_channels if self.head else self.stages[-1].out_channels
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the image a side for each position of the last feature map; smaller images leave nothing to see."""
+        return self.stem.stride * (2 if self.stem_pool else 1) * math.prod(row.stride for row in self.stages)

@@ -73,7 +73,8 @@ def plan_run(
 
     Resolution: as given; else with weights their native one, to which smaller images are enlarged ("upsampled"); from
     scratch the architecture's, but for images of at most 64 pixels 32 or their own side, whichever is larger. Training
-    from scratch at 64 pixels or less gives the stem stride 1. Raises ForayError for what does not fit together.
+    from scratch at 64 pixels or less gives the stem stride 1. A scaled name (`efficientnet@d1.2,w1.1,r240`) states its
+    resolution and its graph is left as it was costed. Raises ForayError for what does not fit together.
     """
     _require_splits(dataset)
     _require_consistent(recipe)
@@ -91,7 +92,7 @@ def plan_run(
             )
         spec = get_spec(model)
         preprocessing = _scratch_preprocessing(spec, side, resolution)
-        if preprocessing.resolution <= SMALL_IMAGE_SIDE:
+        if preprocessing.resolution <= SMALL_IMAGE_SIDE and not spec.fixed_resolution:
             small_image = "stride1_stem"
     else:
         get_spec(model)  # an unknown name is said before missing weights are
@@ -106,6 +107,7 @@ def plan_run(
             preprocessing = replace(preprocessing, resolution=resolution)
         if side <= SMALL_IMAGE_SIDE < preprocessing.resolution:
             small_image = "upsampled"
+    _require_resolution(spec, preprocessing.resolution, small_image)
     return RunPlan(
         requested=model,
         spec=spec,
@@ -123,7 +125,22 @@ def _scratch_preprocessing(spec: ArchSpec, side: int, resolution: int | None) ->
     if side > SMALL_IMAGE_SIDE:
         return replace(spec.preprocessing, resolution=resolution or spec.resolution)
     # Of a small image every pixel counts: the whole of it is shown, not the middle seven eighths.
-    return replace(spec.preprocessing, resolution=resolution or max(32, side), crop_pct=1.0)
+    usual = spec.resolution if spec.fixed_resolution else max(32, side)
+    return replace(spec.preprocessing, resolution=resolution or usual, crop_pct=1.0)
+
+
+def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage) -> None:
+    if spec.fixed_resolution and resolution != spec.resolution:
+        raise ForayError(
+            f"{spec.name} is {spec.resolution} px by its name, and --resolution says {resolution}. Leave --resolution "
+            "out, or change the r of the name."
+        )
+    least = spec.stride // spec.stem.stride if small_image == "stride1_stem" else spec.stride
+    if resolution < least:
+        raise ForayError(
+            f"At {resolution} px nothing would be left of an image after the strides of {spec.name} ({least} px in "
+            f"all). Use --resolution {least} or more."
+        )
 
 
 def _require_splits(dataset: Dataset) -> None:

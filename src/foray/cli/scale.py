@@ -1,0 +1,195 @@
+"""`foray scale FAMILY`: the largest network within a budget; `--search DATA`: which way to scale, by training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from foray.cli import options
+from foray.errors import ForayError
+
+if TYPE_CHECKING:
+    from foray.scaling import Candidate, Family, Solution
+
+# Repeated from foray.scaling, whose import costs too much for --help; a test holds them together.
+By = Literal["phi", "multipliers", "free"]
+
+_SHOWN = 12  # rows
+_WELL_USED = 0.9  # of a bound
+
+
+def scale(
+    family: Annotated[
+        str, typer.Argument(metavar="[FAMILY]", help="efficientnet, mobilenet_v2, ..., or tf_ and one of them.")
+    ] = "efficientnet",
+    max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    max_latency: options.MaxLatency = None,
+    max_memory: options.MaxMemory = None,
+    by: Annotated[
+        By | None,
+        typer.Option(
+            show_default=False,
+            help="phi: compound scaling; multipliers: width and resolution; free: depth, width and resolution each. "
+            "Default: as the family's authors did.",
+        ),
+    ] = None,
+    alpha: Annotated[float, typer.Option(min=1.0, metavar="A", help="Depth is alpha^phi.")] = 1.2,
+    beta: Annotated[float, typer.Option(min=1.0, metavar="B", help="Width is beta^phi.")] = 1.1,
+    gamma: Annotated[float, typer.Option(min=1.0, metavar="G", help="Resolution is gamma^phi.")] = 1.15,
+    classes: Annotated[int, typer.Option(min=1, metavar="N", help="Classes of the network.")] = 1000,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Find the largest network of a family that keeps a budget, and say which bound holds it back."""
+    from foray.scaling import Family, solve
+    from foray.specs import Coefficients
+
+    if alpha == beta == gamma == 1.0:
+        raise ForayError("--alpha, --beta and --gamma are all 1: nothing would be scaled. Make one of them larger.")
+    budget = options.budget(max_params, max_macs, max_latency, max_memory)
+    wanted = Family(family, Coefficients(alpha, beta, gamma), classes)
+    if max_latency is None:
+        solution = solve(wanted, budget, by=by)
+    else:
+        solution = _solve_with_latency(wanted, budget, by, threads)
+    if as_json:
+        print(json.dumps(_plain(solution), indent=1))
+    else:
+        _print(solution)
+
+
+def _solve_with_latency(family: Family, budget: Any, by: By | None, threads: int | None) -> Solution:
+    options.prepare_threads(threads)
+    from foray.cli.progress import terminal_progress
+    from foray.scaling import solve
+    from foray.scaling.timing import timed_cost
+
+    with terminal_progress() as progress:
+
+        def measure(candidate: Candidate) -> Any:
+            return timed_cost(candidate, family.num_classes, threads=threads, progress=progress)
+
+        return solve(family, budget, by=by, measure=measure)
+
+
+def _plain(solution: Solution) -> dict[str, Any]:
+    """What --json prints: everything admissible, not the fronts alone."""
+    return {
+        "family": solution.family.name,
+        "by": solution.by,
+        "coefficients": dataclasses.asdict(solution.family.coefficients),
+        "classes": solution.family.num_classes,
+        "budget": solution.budget.model_dump(exclude_none=True),
+        "costed": solution.costed,
+        "best": solution.best.name,
+        "binding": [{"bound": one.bound, "without": one.without.name} for one in solution.binding],
+        "fronts": solution.fronts,
+        "admissible": [_plain_candidate(candidate) for candidate in solution.admissible],
+    }
+
+
+def _plain_candidate(candidate: Candidate) -> dict[str, Any]:
+    cost = candidate.cost
+    return {
+        "name": candidate.name,
+        "phi": candidate.phi,
+        "capacity": candidate.capacity,
+        "depth_mult": candidate.spec.depth_mult,
+        "width_mult": candidate.spec.width_mult,
+        "resolution": candidate.spec.resolution,
+        "params": cost.params,
+        "macs": cost.macs,
+        "peak_memory_bytes": cost.peak_memory_bytes,
+        "latency_p50_ms": cost.latency_p50_ms,
+        "latency_n": cost.latency_n,
+        "released_as": candidate.twin,
+    }
+
+
+def _print(solution: Solution) -> None:
+    from foray.cli.tables import print_table
+
+    family, coefficients = solution.family, solution.family.coefficients
+    how = {
+        "phi": f"by phi: depth {coefficients.alpha:g}^phi, width {coefficients.beta:g}^phi, "
+        f"resolution {coefficients.gamma:g}^phi",
+        "multipliers": "by width and resolution",
+        "free": "free in depth, width and resolution",
+    }[solution.by]
+    print(f"{family.name} {how}, from {family.base.name}")
+    print(
+        f"{solution.costed:,} networks costed ({family.num_classes:,} classes, float32, batch 1); "
+        f"{len(solution.admissible):,} keep the budget."
+    )
+    front = solution.front
+    shown = front[:_SHOWN]
+    by_phi, timed = solution.by == "phi", solution.budget.max_latency_ms is not None
+    fronts = [_fronts_of(solution, candidate) for candidate in shown]
+    told = len(set(fronts)) > 1
+    print_table(
+        [
+            "network", *["phi"] * by_phi, "capacity", "params", "MACs", "memory", *["latency"] * timed,
+            *["front"] * told,
+        ],
+        [
+            [*_cells(candidate, by_phi, timed), *[of] * told]
+            for candidate, of in zip(shown, fronts, strict=True)
+        ],
+        words=["front"],
+        whole_names=True,
+    )  # fmt: skip
+    if not told:
+        print(f"On the Pareto front of capacity against {fronts[0].replace(' ', ' and ')}.")
+    if len(front) > _SHOWN:
+        print(f"... and {len(front) - _SHOWN:,} smaller ones on the fronts (all of them with --json)")
+    print()
+    _print_answer(solution)
+
+
+def _fronts_of(solution: Solution, candidate: Candidate) -> str:
+    return " ".join(bound for bound, names in solution.fronts.items() if candidate.name in names)
+
+
+def _cells(candidate: Candidate, by_phi: bool, timed: bool) -> list[str]:
+    from foray.records.quantities import format_bytes, format_count, format_ms
+
+    cost = candidate.cost
+    phi = "-" if candidate.phi is None else f"{candidate.phi:.1f}"
+    return [
+        candidate.name, *[phi] * by_phi, f"{candidate.capacity:.2f}", format_count(cost.params),
+        format_count(cost.macs), format_bytes(cost.peak_memory_bytes or 0),
+        *[format_ms(cost.latency_p50_ms or 0.0)] * timed,
+    ]  # fmt: skip
+
+
+def _print_answer(solution: Solution) -> None:
+    best = solution.best
+    print(f"Largest within the budget: {best.name}")
+    binding = {one.bound: one.without for one in solution.binding}
+    for bound in solution.fronts:
+        if bound in binding:
+            without = binding[bound]
+            print(f"  --max-{bound} binds: without it, {without.name} ({without.capacity:.2f}).")
+        else:
+            print(f"  --max-{bound} does not bind: {_used(solution, bound):.0%} of it is used.")
+    if solution.by == "phi" and max(_used(solution, bound) for bound in solution.fronts) < _WELL_USED:
+        print("  Depths are rounded up, so phi moves in jumps: --by free looks between them.")
+    if released := [candidate.name for candidate in solution.admissible if candidate.twin][:2]:
+        print("Released but for the resolution, so that pretrained weights may fit:")
+        print(f"  {', '.join(released)}")
+    how = "linear --weights hub" if best.twin else "scratch"
+    print(f"\n  foray compare DATA --models {best.name} --protocol {how}")
+    print(
+        f"\nCapacity is in steps of phi; {solution.family.base.name} has 0. It ranks networks that\n"
+        "nobody trained yet: only training tells (foray compare, foray scale --search)."
+    )
+
+
+def _used(solution: Solution, bound: Any) -> float:
+    from foray.scaling.solve import limit_of
+
+    return (solution.best.cost.cost(bound) or 0.0) / (limit_of(solution.budget, bound) or 1.0)

@@ -1,0 +1,85 @@
+"""`foray scale`: the answer, what it refuses, and that its names are models like any other."""
+
+from __future__ import annotations
+
+import json
+import typing
+
+import pytest
+
+from foray.cli import scale
+from foray.scaling import By
+
+from .conftest import Cli
+
+
+def test_the_largest_network_within_a_budget(cli: Cli) -> None:
+    done = cli("scale", "efficientnet", "--max-macs", "600M", "--max-memory", "60MB", "--by", "free")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "--max-macs binds: without it, efficientnet_b2" in done.stdout
+    assert "--max-memory does not bind" in done.stdout
+    answer = next(line for line in lines if line.startswith("Largest within the budget: ")).split()[-1]
+    shown = cli("models", answer)
+    assert shown.returncode == 0
+    assert f"{answer}, one image of" in shown.stdout
+
+
+def test_json_holds_every_admissible_network(cli: Cli) -> None:
+    found = json.loads(cli("scale", "mobilenet_v2", "--max-params", "2M", "--classes", "10", "--json").stdout)
+    assert found["best"] == found["admissible"][0]["name"]
+    assert all(row["params"] <= 2_000_000 for row in found["admissible"])
+    assert set(found["fronts"]) == {"params"}
+    assert {"mobilenet_v2_x0.5", "mobilenet_v2_x0.35"} <= {row["released_as"] for row in found["admissible"]}
+
+
+def test_latency_is_measured_here(cli: Cli) -> None:
+    done = cli("scale", "mobilenet_v2", "--max-latency", "10s", "--max-macs", "20M", "--threads", "1")
+    assert done.returncode == 0
+    assert "does not bind" in done.stdout
+    assert "ms (p95" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("efficientnet",), "--max-macs 600M"),
+        (("efficientnet", "--max-macs", "600"), "did you mean 600M?"),
+        (("efficientnet", "--max-memory", "60"), "has no unit"),
+        (("efficientnet", "--max-macs", "-5M"), "must be above zero"),
+        (("efficientnet", "--max-macs", "3X"), "is no unit here"),
+        (("efficientnet", "--max-macs", ""), "is not a number with a unit"),
+        (("efficientnet", "--max-latency", "12"), "has no unit"),
+        (("efficientnet", "--max-macs", "1M"), "the cheapest there is, efficientnet@"),
+        (("resnet18", "--max-macs", "600M"), "Scaled are efficientnet"),
+        (
+            ("efficientnet", "--max-macs", "1G", "--alpha", "1", "--beta", "1", "--gamma", "1"),
+            "nothing would be scaled",
+        ),
+    ],
+)
+def test_bad_input_gets_one_message(cli: Cli, arguments: tuple[str, ...], message: str) -> None:
+    done = cli("scale", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("efficientnet@d1.2,w", "'w' is not d, w or r"),
+        ("efficientnet@r16", "stride of 32 px"),
+        ("resnet18@w2", "Scaled are"),
+    ],
+)
+def test_malformed_scaled_names_are_refused_wherever_a_model_is_named(cli: Cli, name: str, message: str) -> None:
+    done = cli("compare", "digits", "--models", f"mobilenet_v2,{name}", "--protocol", "scratch")
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_choices_are_those_of_the_solver() -> None:
+    assert typing.get_args(scale.By) == typing.get_args(By)
