@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,23 @@ def test_malformed_scaled_names_are_refused_wherever_a_model_is_named(cli: Cli, 
 
 def test_choices_are_those_of_the_solver() -> None:
     assert typing.get_args(scale.By) == typing.get_args(By)
+
+
+def test_a_search_shows_its_plan_and_refuses_what_it_cannot_use(cli: Cli) -> None:
+    planned = cli("scale", "--search", "digits", "--epochs", "1", "--dry-run")
+    assert planned.returncode == 0
+    assert "efficientnet@d0.5,w0.5,r96" in planned.stdout
+    assert "seeds 0, 1, 2" in planned.stdout
+    both = cli("scale", "--search", "digits", "--max-macs", "600M")
+    assert both.returncode == 2
+    assert "give the bounds to a second foray scale" in both.stderr
+
+
+def test_a_search_ends_with_the_grid_a_verdict_and_a_picture(cli: Cli, images: Path, tmp_path: Path) -> None:
+    options = ("--proxy", "mobilenet_v1@d0.5,w0.1,r32", "--epochs", "1", "--seeds", "2", "--workers", "1")
+    done = cli("scale", "--search", images, *options, "--out", tmp_path / "scaling")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if str(tmp_path) not in line]
+    assert max(map(len, lines)) <= 80
+    assert "Most accurate on val: mobilenet_v1@" in done.stdout
+    assert (tmp_path / "scaling" / "scaling_search.png").stat().st_size > 10_000

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -23,7 +26,7 @@ _WELL_USED = 0.9  # of a bound
 
 def scale(
     family: Annotated[
-        str, typer.Argument(metavar="[FAMILY]", help="efficientnet, mobilenet_v2, ..., or tf_ and one of them.")
+        str, typer.Argument(metavar="FAMILY", help="efficientnet, mobilenet_v2, ..., or tf_ and one of them.")
     ] = "efficientnet",
     max_params: options.MaxParams = None,
     max_macs: options.MaxMacs = None,
@@ -41,10 +44,56 @@ def scale(
     beta: Annotated[float, typer.Option(min=1.0, metavar="B", help="Width is beta^phi.")] = 1.1,
     gamma: Annotated[float, typer.Option(min=1.0, metavar="G", help="Resolution is gamma^phi.")] = 1.15,
     classes: Annotated[int, typer.Option(min=1, metavar="N", help="Classes of the network.")] = 1000,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA", help="Search alpha, beta, gamma instead: train small networks on DATA (as for compare)."
+        ),
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="--search: what is scaled (FAMILY@d0.5,w0.5,r96)."),
+    ] = None,
+    steps: Annotated[int, typer.Option(metavar="N", help="--search: steps of the grid; 3 make 11 networks.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="--search: epochs of each training.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="--search: trainings of each network.")] = 3,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="--search: where runs and picture go.")] = Path("scaling"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="--search: show the plan, train nothing.")] = False,
+    fold: options.Fold = None,
+    data_dir: options.DataDir = None,
+    offline: options.Offline = False,
+    device: options.Device = "auto",
     threads: options.Threads = None,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the largest network of a family that keeps a budget, and say which bound holds it back."""
+    """Find the largest network of a family that keeps a budget, and say which bound holds it back.
+
+    With --search, find by training on your images which way to scale, and whether scaling one dimension alone is worse.
+    """
+    if search is not None:
+        if any(bound is not None for bound in (max_params, max_macs, max_latency, max_memory)):
+            raise ForayError(
+                "--search finds alpha, beta and gamma; give the bounds to a second foray scale with those."
+            )
+        options.prepare_threads(threads)
+        _search(
+            dry_run,
+            as_json,
+            out,
+            {"device": device, "workers": workers, "cache_dir": cache_dir},
+            data=search,
+            proxy=proxy or f"{family}@d0.5,w0.5,r96",
+            steps=steps,
+            epochs=epochs,
+            seeds=seeds,
+            fold=fold,
+            data_dir=data_dir,
+            offline=offline,
+            cache_dir=cache_dir,
+        )
+        return
     from foray.scaling import Family, solve
     from foray.specs import Coefficients
 
@@ -60,6 +109,27 @@ def scale(
         print(json.dumps(_plain(solution), indent=1))
     else:
         _print(solution)
+
+
+def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **wanted: Any) -> None:
+    """`machine`: how runs are executed; `wanted`: what is searched, as plan_search takes it."""
+    from foray.cli.progress import terminal_progress
+    from foray.cli.scaling_search import print_search, print_search_plan
+    from foray.report import write_search_figure
+    from foray.scaling.search import search
+    from foray.scaling.search_plan import plan_search
+
+    with terminal_progress() as progress:
+        plan = plan_search(**wanted, progress=progress)
+        if dry_run:
+            print_search_plan(plan)
+            return
+        found = search(plan, out, **machine, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress)
+    picture = write_search_figure(found, out)
+    if as_json:
+        print(found.model_dump_json(indent=1))
+    else:
+        print_search(found, out, picture)
 
 
 def _solve_with_latency(family: Family, budget: Any, by: By | None, threads: int | None) -> Solution:

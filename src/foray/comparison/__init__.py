@@ -2,6 +2,7 @@
 
 from foray.comparison.compare import compare
 from foray.comparison.downloads import missing_downloads
+from foray.comparison.outcomes import ModelOutcome, estimate
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 
-__all__ = ["ComparisonPlan", "compare", "missing_downloads", "plan_comparison"]
+__all__ = ["ComparisonPlan", "ModelOutcome", "compare", "estimate", "missing_downloads", "plan_comparison"]

@@ -73,9 +73,9 @@ def candidate_result(
         weights=first.weights,
         cost=cost,
         run_ids=[record.run_id for record in outcome.records],
-        selection=_estimate(selection),
+        selection=estimate(selection),
         selection_sd=seed_summary(selection.mean(axis=1).tolist())[1],
-        test=_estimate(test),
+        test=estimate(test),
         test_sd=seed_summary(test.mean(axis=1).tolist())[1],
         test_top5=float(np.mean(top5)) if top5 else None,
         test_macro_f1=float(np.mean([metrics.macro_f1 for metrics in tests])),
@@ -84,7 +84,8 @@ def candidate_result(
     )
 
 
-def _estimate(correct: npt.NDArray[np.bool_]) -> Estimate:
+def estimate(correct: npt.NDArray[np.bool_]) -> Estimate:
+    """Accuracy over seeds and images, with its interval; `correct` is (seeds, images)."""
     value, low, high = mean_accuracy_interval(correct)
     seeds, n = correct.shape
     method = "Wilson" if seeds == 1 else f"over images and {seeds} seeds"

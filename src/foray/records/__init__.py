@@ -8,10 +8,11 @@ from foray.records.lock import folder_lock
 from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Metrics
 from foray.records.record import Record
 from foray.records.run import ArchitectureInfo, DatasetInfo, RunRecord, WeightsInfo
+from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSearch
 
 __all__ = [
     "ArchitectureInfo", "BrokenBound", "Budget", "CandidateResult", "ClassMetrics", "Comparison", "CostProfile",
     "DatasetInfo", "Decision", "EpochRow", "Estimate", "Hardware", "Metrics", "Mistake", "PairedLoss", "Preference",
-    "Record", "RunRecord", "WeightsInfo", "atomic_writer", "commit", "folder_lock", "hardware", "versions",
-    "write_bytes", "write_text",
+    "Record", "RunRecord", "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo", "atomic_writer",
+    "commit", "folder_lock", "hardware", "versions", "write_bytes", "write_text",
 ]  # fmt: skip

@@ -1,22 +1,19 @@
 """The still figures (matplotlib), for papers, for print, and for a page without scripts.
 
-The same comparison gives the same bytes: SVG ids are salted with a constant and no date is written.
+How they are drawn and written: foray.report.canvas.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from foray.records.quantities import format_points
+from foray.report.canvas import BAD, MUTED, drawing_style, new_figure, settle
 from foray.report.confusion import Confusion
 from foray.report.curves import Curve, LearningCurves
 from foray.report.labels import Placement, label_of, place_labels
@@ -24,22 +21,6 @@ from foray.report.marks import COLOURS, file_stem, mark
 from foray.report.pairs import Pair
 from foray.report.standing import format_cost
 from foray.report.tradeoff import Point, Tradeoff
-
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "foray",
-    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's fonts where DejaVu lacks a letter
-    "text.parse_math": False,  # a class may be called "$5 note$"
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#8A9099",
-    "axes.grid": True,
-    "grid.color": "#E3E6EA",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-}
-_MUTED, _BAD = "#7A818A", "#B3261E"
 
 
 def draw_figures(
@@ -51,7 +32,7 @@ def draw_figures(
 ) -> dict[str, Figure]:
     """Every figure of a report by its file stem; none for what there is nothing to draw of."""
     figures: dict[str, Figure] = {}
-    with _style():
+    with drawing_style():
         for tradeoff in tradeoffs:
             figures[file_stem("accuracy_vs", tradeoff.axis.cost)] = _tradeoff_figure(tradeoff)
         if len(curves) > 1:
@@ -64,38 +45,15 @@ def draw_figures(
         if pairs:
             figures[file_stem("paired")] = _pairs_figure(pairs, tolerance)
         for figure in figures.values():
-            figure.draw_without_rendering()  # settles the layout once, not again for every file format
-            figure.set_layout_engine("none")
+            settle(figure)
     return figures
 
 
-def render(figure: Figure, file_format: Literal["svg", "png"]) -> bytes:
-    """The figure as the bytes of an SVG or of a PNG at 160 dots per inch."""
-    stream = io.BytesIO()
-    metadata: Mapping[str, str | None] = {"Date": None, "Creator": None} if file_format == "svg" else {"Software": None}
-    with _style():
-        figure.savefig(stream, format=file_format, dpi=160, metadata=metadata)
-    return stream.getvalue()
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")  # a PNG shows a box instead
-        yield
-
-
-def _new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    return figure, [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
-
-
 def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
-    figure, (axes,) = _new_figure(7.2, 4.4)
+    figure, (axes,) = new_figure(7.2, 4.4)
     if len(tradeoff.front) > 1:
         x, y = [point.x for point in tradeoff.front], [100 * point.y.value for point in tradeoff.front]
-        axes.step(x, y, where="post", color=_MUTED, linestyle=":", label="Pareto front")
+        axes.step(x, y, where="post", color=MUTED, linestyle=":", label="Pareto front")
     places = place_labels(tradeoff)
     for point in tradeoff.points:
         _draw_point(axes, point, places[point.model])
@@ -107,7 +65,7 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
         axes.xaxis.set_minor_locator(ticker.NullLocator())
     if tradeoff.shown_limit is not None:
         bound = format_cost(tradeoff.axis.cost, tradeoff.shown_limit * tradeoff.axis.unit_size)
-        axes.axvline(tradeoff.shown_limit, color=_BAD, linestyle="--", linewidth=1.2, label=f"bound {bound}")
+        axes.axvline(tradeoff.shown_limit, color=BAD, linestyle="--", linewidth=1.2, label=f"bound {bound}")
     axes.set_xlim(*tradeoff.x_range)
     axes.set_ylim(*(100 * end for end in tradeoff.y_range))
     axes.set_xlabel(tradeoff.axis.title)
@@ -120,7 +78,7 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
 def _draw_point(axes: Axes, point: Point, place: Placement) -> None:
     style, y = mark(point.position), 100 * point.y.value
     inside = point.standing.is_in
-    color = style.colour if inside else _MUTED
+    color = style.colour if inside else MUTED
     axes.errorbar(
         [point.x],
         [y],
@@ -147,7 +105,7 @@ def _draw_point(axes: Axes, point: Point, place: Placement) -> None:
 
 
 def _all_curves_figure(curves: Sequence[LearningCurves]) -> Figure:
-    figure, (accuracy, loss) = _new_figure(9.0, 3.8, columns=2)
+    figure, (accuracy, loss) = new_figure(9.0, 3.8, columns=2)
     for one in curves:
         color = mark(one.position).colour
         _draw_curve(accuracy, one.val_top1, one.model, color, scale=100)
@@ -156,7 +114,7 @@ def _all_curves_figure(curves: Sequence[LearningCurves]) -> Figure:
 
 
 def _curves_figure(one: LearningCurves) -> Figure:
-    figure, (accuracy, loss) = _new_figure(9.0, 3.8, columns=2)
+    figure, (accuracy, loss) = new_figure(9.0, 3.8, columns=2)
     _draw_curve(accuracy, one.val_top1, "val", COLOURS[0], scale=100)
     _draw_curve(accuracy, one.train_top1, "train", COLOURS[1], scale=100, linestyle=":")
     _draw_curve(loss, one.val_loss, "val", COLOURS[0])
@@ -191,7 +149,7 @@ def _finish_curves(figure: Figure, accuracy: Axes, loss: Axes, where: str) -> Fi
 def _confusion_figure(confusion: Confusion) -> Figure:
     k = len(confusion.classes)
     side = min(max(4.0, 0.42 * k + 2.2), 14.0)
-    figure, (axes,) = _new_figure(side + 0.6, side)
+    figure, (axes,) = new_figure(side + 0.6, side)
     shares = [[confusion.share(i, j) or 0.0 for j in range(k)] for i in range(k)]
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class")
@@ -213,7 +171,7 @@ def _confusion_figure(confusion: Confusion) -> Figure:
 
 
 def _pairs_figure(pairs: Sequence[Pair], tolerance: float) -> Figure:
-    figure, (axes,) = _new_figure(7.2, 1.5 + 0.7 * len(pairs))
+    figure, (axes,) = new_figure(7.2, 1.5 + 0.7 * len(pairs))
     styles = {
         "selection": (-0.13, COLOURS[0], "o", "full", "selection, decided"),
         "test": (0.13, COLOURS[1], "D", "none", "test, confirms only"),
@@ -234,9 +192,9 @@ def _pairs_figure(pairs: Sequence[Pair], tolerance: float) -> Figure:
                 label=None if side in named else name,
             )
             named.add(side)
-    axes.axvline(0, color=_MUTED, linewidth=1)
+    axes.axvline(0, color=MUTED, linewidth=1)
     limit = f"tolerance {format_points(tolerance)}"
-    axes.axvline(100 * tolerance, color=_BAD, linestyle="--", linewidth=1.2, label=limit)
+    axes.axvline(100 * tolerance, color=BAD, linestyle="--", linewidth=1.2, label=limit)
     axes.set_yticks(range(len(pairs)), labels=[f"{pair.candidate}\nvs {pair.reference}" for pair in pairs])
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.set_xlabel("Accuracy the candidate loses (points), one-sided bounds")

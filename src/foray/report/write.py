@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from foray.records import write_bytes, write_text
+from foray.report.canvas import render
 from foray.report.confusion import confusions
 from foray.report.curves import learning_curves
-from foray.report.figures import draw_figures, render
+from foray.report.figures import draw_figures
 from foray.report.folder import read_folder
 from foray.report.page import render_page
 from foray.report.pairs import pairs

@@ -105,7 +105,7 @@ def refined(family: Family, around: Candidate) -> list[Candidate]:
     depths = [depth + step / 20 for step in range(-4, 5)]
     widths = [width + step / 50 for step in range(-5, 6)]
     resolutions = range(resolution - 32, resolution + 33, 4)
-    found = _evaluated(family, _products(family, _positive(depths), _positive(widths), resolutions))
+    found = _evaluated(family, products(family, _positive(depths), _positive(widths), resolutions))
     return [candidate for candidate in found if candidate.twin != candidate.name]
 
 
@@ -156,19 +156,23 @@ def _along_phi(family: Family) -> Iterator[_Found]:
 
 def _by_multipliers(family: Family) -> Iterator[_Found]:
     widths = sorted({*_WIDTHS, *(spec.width_mult for spec in family.released())})
-    return _products(family, (1.0,), widths, _RESOLUTIONS)
+    return products(family, (1.0,), widths, _RESOLUTIONS)
 
 
 def _free(family: Family) -> Iterator[_Found]:
-    return _products(family, _FREE_DEPTHS, _FREE_WIDTHS, _FREE_RESOLUTIONS)
+    return products(family, _FREE_DEPTHS, _FREE_WIDTHS, _FREE_RESOLUTIONS)
 
 
-def _products(
+def products(
     family: Family, depths: Iterable[float], widths: Iterable[float], resolutions: Iterable[int]
 ) -> Iterator[_Found]:
-    """All combinations, depths near 1 first: of equal networks the first gives its name."""
+    """All combinations, each table once; of equal ones the depth nearest to 1 gives the name."""
+    tables: set[object] = set()
     for depth, width in product(sorted(depths, key=lambda depth: abs(depth - 1)), widths):
         one = scaled_spec(ScaledName(family.name, round(depth, 4), round(width, 4), family.base.resolution))
+        if (one.stem, one.stages, one.head) in tables:
+            continue
+        tables.add((one.stem, one.stages, one.head))
         for resolution in resolutions:
             if resolution >= family.base.stride:
                 yield at_resolution(one, resolution), None

@@ -1,0 +1,65 @@
+"""`foray scale --search DATA` on stdout: the grid, the best direction, the claim about one dimension."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from foray.cli.tables import interval, percent, print_rows, print_table
+from foray.records import ScaledCandidate, ScalingSearch
+from foray.records.quantities import format_count, format_points
+from foray.scaling.search_plan import SearchPlan
+
+
+def print_search_plan(plan: SearchPlan) -> None:
+    """What would be trained, for --dry-run."""
+    info = plan.dataset.info()
+    counts = ", ".join(f"{split} {n:,}" for split, n in info.counts.items())
+    print_rows(
+        [
+            ("data", f"{info.name}: {len(info.classes)} classes, {counts} images"),
+            ("recipe", f"{plan.recipe.protocol}, {plan.recipe.epochs} epochs, batch {plan.recipe.batch_size}"),
+            ("proxy", plan.proxy.name),
+            *(("twice its work", spec.name) for spec in plan.networks),
+            ("runs", f"{len(plan.specs()) * len(plan.seeds)} (seeds {', '.join(map(str, plan.seeds))})"),
+        ]
+    )
+
+
+def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
+    """The grid from the most accurate down, the verdict, and where the picture is."""
+    rows = sorted(search.candidates, key=lambda row: -(row.val.value if row.val else -1.0))
+    first = next((row.val for row in rows if row.val), None)
+    print(f"{search.dataset.name}, val: n = {first.n if first else 0:,}, {len(search.seeds)} seeds")
+    print_table(
+        ["depth", "width", "side", "MACs", "x", "val %", "95 %", "sd", "scaled"],
+        [_row(search, row) for row in rows],
+        words=["scaled"],
+    )
+    print("\nMultipliers against the proxy, as built; x: MACs over the proxy's; sd over seeds.")
+    print("* nearest to 1.2, 1.1, 1.15, the coefficients of Tan & Le.")
+    print(f"\n{textwrap.fill(search.sentence, 80)}")
+    for loss in search.one_dimension:
+        status = "worse" if loss.status == "worse" else "not shown to be worse"
+        needed = f"; {loss.images_needed:,} would tell" if loss.images_needed else ""
+        print(
+            f"  {loss.candidate}: {status}\n"
+            f"    loses {format_points(loss.loss)} on test ({100 * loss.lower:.1f} to {100 * loss.upper:.1f}, "
+            f"n = {loss.n:,}){needed}"
+        )
+    if search.best:
+        best = search.candidate(search.best)
+        print(f"\nMost accurate on val: {best.model}")
+        if search.alike:
+            print(f"  (val cannot tell it from {len(search.alike)} of the others)")
+        print(f"  foray scale {search.family} --max-macs 600M --alpha {best.depth:.2f} \\")
+        print(f"      --beta {best.width:.2f} --gamma {best.resolution:.2f}")
+    print(f"\nPicture: {picture}\nEverything: {out / 'scaling_search.json'}")
+
+
+def _row(search: ScalingSearch, row: ScaledCandidate) -> list[str]:
+    return [
+        f"{row.depth:.2f}", f"{row.width:.2f}", f"{row.resolution:.2f}", format_count(row.macs), f"{row.work:.2f}",
+        percent(row.val.value) if row.val else "-", interval(row.val) if row.val else "-", percent(row.val_sd),
+        row.failure or row.kind + (", best" if row.model == search.best else "") + (" *" if row.published else ""),
+    ]  # fmt: skip

@@ -1,0 +1,146 @@
+"""What the trained networks of a scaling search say: the best direction, and whether one dimension alone is worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from foray.comparison import ModelOutcome, estimate
+from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearch, commit, hardware, versions
+from foray.records.quantities import format_points
+from foray.scaling.capacity import realised_multipliers
+from foray.scaling.costs import scaled_cost
+from foray.scaling.directions import WORK
+from foray.scaling.search_plan import SearchPlan
+from foray.specs import ArchSpec, Multipliers
+from foray.statistics import paired_loss, seed_summary
+
+
+def conclude(
+    plan: SearchPlan, outcomes: Mapping[str, ModelOutcome], failures: Mapping[str, str], command: str, seconds: float
+) -> ScalingSearch:
+    """val chooses the direction; test judges the single dimensions against the best of the others."""
+    macs = scaled_cost(plan.proxy, plan.family.num_classes).macs
+    rows = [_row(plan, spec, macs, outcomes, failures) for spec in plan.specs()]
+    trained = [row for row in rows if row.val is not None and row.kind != "proxy"]
+    best = _most_accurate(trained)
+    several = _most_accurate([row for row in trained if row.kind != "one dimension"])
+    single = [row.model for row in trained if row.kind == "one dimension"]
+    judged = [
+        _judged(outcomes[several.model], outcomes[name], "test", 1 - 0.05 / len(single)) for name in single if several
+    ]
+    return ScalingSearch(
+        id=plan.key,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        family=plan.family.name,
+        proxy=plan.proxy.name,
+        dataset=plan.dataset.info(),
+        recipe=plan.recipe.model_dump(mode="json"),
+        seeds=list(plan.seeds),
+        target_macs=round(WORK * macs),
+        candidates=rows,
+        best=best.model if best else None,
+        alike=_alike(best.model, trained, outcomes) if best else [],
+        several=several.model if several else None,
+        one_dimension=judged,
+        sentence=verdict(judged),
+        total_seconds=seconds,
+        hardware=hardware(),
+        versions=versions(),
+        commit=commit(),
+    )
+
+
+def _row(
+    plan: SearchPlan,
+    spec: ArchSpec,
+    proxy_macs: int,
+    outcomes: Mapping[str, ModelOutcome],
+    failures: Mapping[str, str],
+) -> ScaledCandidate:
+    cost = scaled_cost(spec, plan.family.num_classes)
+    built = realised_multipliers(spec, plan.proxy)
+    row = ScaledCandidate(
+        model=spec.name,
+        kind=_kind(built),
+        depth=built.depth,
+        width=built.width,
+        resolution=built.resolution,
+        published=spec.name == plan.published.name,
+        params=cost.params,
+        macs=cost.macs,
+        work=cost.macs / proxy_macs,
+        failure=failures.get(spec.name),
+    )
+    outcome = outcomes.get(spec.name)
+    if outcome is None:
+        return row
+    correct = outcome.correct("val")
+    epochs = [seconds for record in outcome.records for seconds in record.seconds_per_epoch]
+    return row.model_copy(
+        update={
+            "run_ids": [record.run_id for record in outcome.records],
+            "val": estimate(correct),
+            "val_sd": seed_summary(correct.mean(axis=1).tolist())[1],
+            "seconds_per_epoch": sum(epochs) / len(epochs) if epochs else None,
+        }
+    )
+
+
+def _kind(built: Multipliers) -> ScalingKind:
+    scaled = sum(multiplier > 1 for multiplier in built)
+    return "proxy" if scaled == 0 else "one dimension" if scaled == 1 else "several dimensions"
+
+
+def _most_accurate(rows: Sequence[ScaledCandidate]) -> ScaledCandidate | None:
+    """On val; the one of fewer MACs where two are equal."""
+    return max(rows, key=lambda row: (row.val.value if row.val else 0.0, -row.macs), default=None)
+
+
+def _judged(reference: ModelOutcome, candidate: ModelOutcome, split: str, confidence: float) -> PairedLoss:
+    """What `candidate` loses against `reference`; "worse" is: more than nothing."""
+    paired = paired_loss(reference.correct(split), candidate.correct(split), 0.0, confidence=confidence)
+    return PairedLoss(
+        reference=reference.model,
+        candidate=candidate.model,
+        split=split,
+        n=paired.n,
+        seeds=paired.seeds,
+        loss=paired.loss,
+        lower=paired.lower,
+        upper=paired.upper,
+        confidence=paired.confidence,
+        tolerance=0.0,
+        status=paired.status,
+        images_needed=paired.images_needed,
+        p_value=paired.p_value,
+    )
+
+
+def _alike(best: str, trained: Sequence[ScaledCandidate], outcomes: Mapping[str, ModelOutcome]) -> list[str]:
+    """Networks that val does not show to be worse than the best, with 95 % confidence each."""
+    others = [row.model for row in trained if row.model != best]
+    return [name for name in others if _judged(outcomes[best], outcomes[name], "val", 0.95).lower <= 0]
+
+
+def verdict(judged: Sequence[PairedLoss]) -> str:
+    """Whether scaling one dimension alone is worse, in a sentence that says no more than the bounds."""
+    if not judged:
+        return "No single dimension could be judged: its networks, or all others, could not be trained."
+    worse = [loss for loss in judged if loss.status == "worse"]
+    most = max(judged, key=lambda loss: loss.loss)
+    if len(worse) == len(judged):
+        return (
+            "Scaling one dimension alone is worse here, whichever it is: each loses to the best of the others at about "
+            f"equal work, by up to {format_points(most.loss)} on test."
+        )
+    if worse:
+        return (
+            f"Scaling one dimension alone is shown to be worse for {len(worse)} of {len(judged)} here, by up to "
+            f"{format_points(most.loss)} on test; for the others these images and seeds cannot tell."
+        )
+    return (
+        "These images and seeds do not show that scaling one dimension alone is worse: the largest loss on test is "
+        f"{format_points(most.loss)}, within its interval of nothing."
+    )

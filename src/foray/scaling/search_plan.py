@@ -1,0 +1,82 @@
+"""What a scaling search will train: a proxy, and networks of twice its work in every direction of a grid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from foray.data import Dataset, open_dataset
+from foray.errors import ForayError
+from foray.progress import SILENT, Progress
+from foray.recipes import Recipe
+from foray.scaling.candidates import Family
+from foray.scaling.directions import Neighbourhood, directions
+from foray.specs import PUBLISHED_COEFFICIENTS, ArchSpec, get_spec, parse_scaled_name
+from foray.training import recipe_for
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search will train: the proxy and the networks of the grid, each with every seed.
+
+    `published`: the one of `networks` that is nearest to Tan & Le's coefficients.
+    """
+
+    family: Family
+    proxy: ArchSpec
+    networks: tuple[ArchSpec, ...]
+    published: ArchSpec
+    dataset: Dataset
+    recipe: Recipe
+    seeds: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        """Identifies what a folder is about: other data, recipe or proxy is another search."""
+        about = [self.dataset.fingerprint, self.recipe.model_dump(mode="json"), self.proxy.name]
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+    def specs(self) -> list[ArchSpec]:
+        """The proxy, then the networks of the grid."""
+        return [self.proxy, *self.networks]
+
+
+def plan_search(
+    data: str | Path,
+    proxy: str,
+    *,
+    steps: int = 3,
+    epochs: int | None = None,
+    seeds: int = 3,
+    fold: int | None = None,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    cache_dir: Path | None = None,
+    progress: Progress = SILENT,
+) -> SearchPlan:
+    """Reads the data set and chooses the networks. Nothing is trained.
+
+    `proxy`: a scaled name, small enough to train a dozen times. `steps`: of the grid, see
+    `foray.scaling.directions.directions`. Raises ForayError for data, names or numbers that do not fit.
+    """
+    spec = get_spec(proxy)
+    if not spec.fixed_resolution:
+        raise ForayError(f"--proxy {proxy} is no scaled name. Write one like efficientnet@d0.5,w0.5,r96.")
+    if seeds < 1:
+        raise ForayError(f"--seeds must be at least 1, not {seeds}.")
+    grid = directions(steps)
+    dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
+    family = Family(parse_scaled_name(spec.name).family, PUBLISHED_COEFFICIENTS, len(dataset.classes))
+    neighbourhood = Neighbourhood(family, spec)
+    nearest = [neighbourhood.nearest(direction) for direction in grid]
+    return SearchPlan(
+        family=family,
+        proxy=spec,
+        networks=tuple({spec.name: spec for spec in nearest}.values()),  # some directions round to the same network
+        published=nearest[-1],
+        dataset=dataset,
+        recipe=recipe_for(dataset, "scratch", epochs=epochs),
+        seeds=tuple(range(seeds)),
+    )
