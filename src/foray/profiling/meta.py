@@ -18,8 +18,8 @@ _CHANNELS = 3
 def meta_twin(network: nn.Module) -> nn.Module:
     """The same network in inference mode on the meta device; `network` is left as it is and no weight is copied.
 
-    A network that is all that already is its own twin. Otherwise every parameter and buffer is replaced by a meta tensor
-    of its shape through deepcopy's memo, which keeps weights that modules share shared.
+    A network that is all that already is its own twin. Otherwise every parameter and buffer is replaced by a meta
+    tensor of its shape through deepcopy's memo, which keeps weights that modules share shared.
     """
     if _is_twin(network):
         return network
