@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,24 +70,22 @@ def _list(as_json: bool) -> None:
         print(json.dumps(rows, indent=1))
         return
     print_table(
-        ["model", "params", "MACs", "px", "top-1 %", "top-1 from"],
+        ["model", "params", "MACs", "px", "top1", "hub", "top1 from"],
         [
             [
                 row["name"], format_count(row["params"]), format_count(row["macs"]), str(row["resolution"]),
-                percent(row["top1"]), _top1_source(row),
+                percent(row["top1"]), "yes" if row["hub"] else "-", _top1_source(row),
             ]
             for row in rows
         ],
-        words=["top-1 from"],
+        words=["hub", "top1 from"],
     )  # fmt: skip
     print("\nMobileNets of other widths have a name too, for example mobilenet_v2_x0.6.")
-    print("Weights for --weights hub:")
-    names = ", ".join(row["name"] for row in rows if row["hub"])
-    print(textwrap.fill(names, 80, initial_indent="  ", subsequent_indent="  "))
+    print("top1 in per cent. hub: weights for --weights hub are known; foray models NAME\nsays which.")
 
 
 def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
-    from foray.models import HUB_IDS
+    from foray.models import HUB_IDS, HUB_LICENCES
 
     published = spec.published
     return {
@@ -97,9 +94,12 @@ def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
         "resolution": spec.resolution,
         "params": params,
         "macs": macs,
+        "published_params": published.params if published else None,
+        "published_macs": published.macs if published else None,
         "top1": published.top1 if published else None,
         "source": published.source if published else None,
         "hub": HUB_IDS.get(spec.name),
+        "hub_licence": HUB_LICENCES.get(spec.name),
     }
 
 
