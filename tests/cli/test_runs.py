@@ -90,7 +90,12 @@ def test_models_as_json_hold_the_published_counts(cli: Cli) -> None:
     assert rows["mobilenet_v2"]["params"] == 3_504_872
     assert rows["mobilenet_v2"]["macs"] == 300_774_272
     assert rows["tf_efficientnet_v2_b0"]["hub"] == "timm/tf_efficientnetv2_b0.in1k"
-    assert rows["mobilenet_v1_x0.25"]["hub"] is None
+    assert rows["tf_efficientnet_v2_b0"]["hub_licence"] == "apache-2.0"
+    assert rows["resnet18"]["hub_licence"] == "bsd-3-clause"
+    assert rows["mobilenet_v1_x0.25"]["hub"] is rows["mobilenet_v1_x0.25"]["hub_licence"] is None
+    published = get_spec("tf_efficientnet_b2").published
+    assert rows["tf_efficientnet_b2"]["published_macs"] == published.macs
+    assert rows["tf_efficientnet_b2"]["published_params"] == published.params
     assert rows["mobilenet_v2"]["top1"] == get_spec("mobilenet_v2").published.top1
 
 
@@ -99,7 +104,8 @@ def test_models_as_table(cli: Cli) -> None:
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     row = next(line for line in done.stdout.splitlines() if line.startswith("mobilenet_v2 "))
-    assert row.split()[1:7] == ["3.50", "M", "301", "M", "224", "71.9"]
+    assert row.split()[1:8] == ["3.50", "M", "301", "M", "224", "71.9", "yes"]
+    assert next(line for line in done.stdout.splitlines() if line.startswith("mnasnet1_3 ")).split()[7] == "-"
 
 
 def test_one_model_stage_by_stage(cli: Cli) -> None:
@@ -110,6 +116,7 @@ def test_one_model_stage_by_stage(cli: Cli) -> None:
     rows = {line.split()[0]: line.split() for line in lines if line}
     assert rows["stages.5"][-5:] == ["160x7x7", "2.02", "M", "54.4", "M"]
     assert "5,483,032 (published 5,483,032)" in done.stdout
+    assert "timm/resnet18.tv_in1k on the hub, licence bsd-3-clause" in cli("models", "resnet18").stdout
 
 
 def test_one_model_layer_by_layer_with_what_separable_layers_save(cli: Cli) -> None:

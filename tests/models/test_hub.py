@@ -8,7 +8,7 @@ import huggingface_hub.constants
 import pytest
 
 from foray.errors import WeightsError
-from foray.models import find_weights
+from foray.models import HUB_IDS, HUB_LICENCES, find_weights
 
 HUB_ID = "timm/mobilenetv1_025.test"
 
@@ -53,3 +53,8 @@ def test_hub_names_what_it_has_when_nothing_is_published() -> None:
 def test_the_tensorflow_variant_answers_where_no_symmetric_weights_are_published(cache: Path) -> None:
     with pytest.raises(WeightsError, match=r"timm/tf_efficientnetv2_b0\.in1k"):
         find_weights("hub", "efficientnet_v2_b0", offline=True)
+
+
+def test_licences_are_those_timm_states(timm) -> None:
+    stated = {name: timm.get_pretrained_cfg(hub_id.removeprefix("timm/")).license for name, hub_id in HUB_IDS.items()}
+    assert stated == HUB_LICENCES

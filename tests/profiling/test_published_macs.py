@@ -45,7 +45,7 @@ TORCHVISION = [
 
 def shapes_only(name: str) -> torch.nn.Module:
     with torch.device("meta"):
-        return build_model(get_spec(name))
+        return build_model(get_spec(name)).eval()
 
 
 @pytest.mark.parametrize(("name", "resolution", "macs"), EXACT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foray.cli.tables import print_rows, print_table
+from foray.models import HUB_IDS, HUB_LICENCES
 from foray.profiling import LayerCost, SeparableCost, StageCost, total_ratios
 from foray.records.quantities import format_count
 from foray.specs import ArchSpec, Stage
@@ -70,6 +71,8 @@ def _facts(spec: ArchSpec, params: int, macs: int) -> list[tuple[str, str]]:
         if published.top1:
             facts.append(("top-1", f"{100 * published.top1:.1f} % on ImageNet, as published"))
         facts.append(("source", published.source))
+    if spec.name in HUB_IDS:
+        facts.append(("weights", f"{HUB_IDS[spec.name]} on the hub, licence {HUB_LICENCES[spec.name]}"))
     return facts
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import json
-import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,7 +45,7 @@ def _show(name: str, layers: bool, as_json: bool) -> None:
 
     spec = get_spec(name)
     with torch.device("meta"):
-        network = build_model(spec)
+        network = build_model(spec).eval()
     costs, stages = layer_costs(network, spec.resolution), stage_costs(network, spec.resolution)
     if as_json:
         shown = {"name": spec.name, "stages": stages, "layers": costs, "separable": separable_costs(costs)}
@@ -73,24 +70,22 @@ def _list(as_json: bool) -> None:
         print(json.dumps(rows, indent=1))
         return
     print_table(
-        ["model", "params", "MACs", "px", "top-1 %", "top-1 from"],
+        ["model", "params", "MACs", "px", "top1", "hub", "top1 from"],
         [
             [
                 row["name"], format_count(row["params"]), format_count(row["macs"]), str(row["resolution"]),
-                percent(row["top1"]), _top1_source(row),
+                percent(row["top1"]), "yes" if row["hub"] else "-", _top1_source(row),
             ]
             for row in rows
         ],
-        words=["top-1 from"],
+        words=["hub", "top1 from"],
     )  # fmt: skip
     print("\nMobileNets of other widths have a name too, for example mobilenet_v2_x0.6.")
-    print("Weights for --weights hub:")
-    names = ", ".join(row["name"] for row in rows if row["hub"])
-    print(textwrap.fill(names, 80, initial_indent="  ", subsequent_indent="  "))
+    print("top1 in per cent. hub: weights for --weights hub are known; foray models NAME\nsays which.")
 
 
 def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
-    from foray.models import HUB_IDS
+    from foray.models import HUB_IDS, HUB_LICENCES
 
     published = spec.published
     return {
@@ -99,9 +94,12 @@ def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
         "resolution": spec.resolution,
         "params": params,
         "macs": macs,
+        "published_params": published.params if published else None,
+        "published_macs": published.macs if published else None,
         "top1": published.top1 if published else None,
         "source": published.source if published else None,
         "hub": HUB_IDS.get(spec.name),
+        "hub_licence": HUB_LICENCES.get(spec.name),
     }
 
 
@@ -114,33 +112,22 @@ def _top1_source(row: dict[str, Any]) -> str:
 
 
 def _costs(specs: list[ArchSpec], progress: Progress) -> list[tuple[int, int]]:
-    """(parameters, MACs) of each, counted once and kept: walking all networks takes seconds."""
-    from foray.data.storage import cache_directory
-    from foray.records import write_text
-
-    path = cache_directory() / "models.json"
-    try:
-        known = {key: (int(params), int(macs)) for key, (params, macs) in json.loads(path.read_bytes()).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        known = {}
-    missing = {_table_key(spec): spec for spec in specs if _table_key(spec) not in known}
-    if missing:
-        with progress.task("Counting parameters and MACs", len(missing)) as task:
-            for key, spec in missing.items():
-                known[key] = _count(spec)
-                task.advance(note=spec.name)
-        with contextlib.suppress(ForayError):  # a cache that cannot be written costs seconds next time, nothing else
-            write_text(path, json.dumps(known))
-    return [known[_table_key(spec)] for spec in specs]
+    """(parameters, MACs) of each, counted once for networks of one table."""
+    counted: dict[tuple[object, ...], tuple[int, int]] = {}
+    with progress.task("Counting parameters and MACs", len(specs)) as task:
+        for spec in specs:
+            if _table(spec) not in counted:
+                counted[_table(spec)] = _count(spec)
+            task.advance(note=spec.name)
+    return [counted[_table(spec)] for spec in specs]
 
 
-def _table_key(spec: ArchSpec) -> str:
+def _table(spec: ArchSpec) -> tuple[object, ...]:
     """The same for a network and its TensorFlow variant: padding moves windows but not their number."""
-    table = (
+    return (
         spec.resolution, spec.stem, spec.stem_pool, spec.stages, spec.head, spec.hidden_features, spec.activation,
         spec.squeeze_excitation,
     )  # fmt: skip
-    return hashlib.sha256(repr(table).encode()).hexdigest()[:16]
 
 
 def _count(spec: ArchSpec) -> tuple[int, int]:
@@ -150,5 +137,5 @@ def _count(spec: ArchSpec) -> tuple[int, int]:
     from foray.profiling import count_macs, count_params
 
     with torch.device("meta"):
-        network = build_model(spec)
+        network = build_model(spec).eval()
     return count_params(network), count_macs(network, spec.resolution)

@@ -4,11 +4,12 @@ from foray.models.build import Network, SmallImage, build_model
 from foray.models.checkpoint import load_network_weights, save_network
 from foray.models.create import create_model
 from foray.models.fold import fold_batch_norm
-from foray.models.hub import HUB_IDS, is_in_hub_cache
+from foray.models.hub import HUB_IDS, HUB_LICENCES, is_in_hub_cache
 from foray.models.pretrained import PretrainedWeights, find_weights, hub_id_of, load_weights
 
 __all__ = [
     "HUB_IDS",
+    "HUB_LICENCES",
     "Network",
     "PretrainedWeights",
     "SmallImage",

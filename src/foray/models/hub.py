@@ -42,6 +42,11 @@ HUB_IDS: dict[str, str] = {
     **{f"resnet{depth}": f"timm/resnet{depth}.tv_in1k" for depth in (18, 34, 50, 101)},
 }
 
+# As timm 1.0.31's registry states them (`pretrained_cfg.license`); the model card has the last word.
+HUB_LICENCES: dict[str, str] = {
+    name: "bsd-3-clause" if hub_id.endswith(".tv_in1k") else "apache-2.0" for name, hub_id in HUB_IDS.items()
+}
+
 
 def hub_id_for(name: str) -> str:
     """The repository with weights for architecture `name`: of exactly that variant, else of its TensorFlow variant.

@@ -27,7 +27,7 @@ def initialize(network: nn.Module, rule: Initialization, generator: torch.Genera
         elif isinstance(module, nn.Linear):
             initialize_classifier(module, rule, generator)
         elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
+            _initialize_norm(module)
 
 
 def initialize_classifier(linear: nn.Linear, rule: Initialization, generator: torch.Generator | None) -> None:
@@ -48,3 +48,9 @@ def _initialize_conv(conv: nn.Conv2d, rule: Initialization, generator: torch.Gen
     nn.init.normal_(conv.weight, 0.0, math.sqrt(2.0 / fan_out), generator=generator)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
+
+
+def _initialize_norm(norm: nn.BatchNorm2d) -> None:
+    norm.reset_running_stats()
+    nn.init.ones_(norm.weight)
+    nn.init.zeros_(norm.bias)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from foray.profiling.meta import meta_image, meta_twin
+from foray.profiling.meta import Observer, execute, meta_image, meta_twin
 
 Kind = Literal["standard", "grouped", "depthwise", "pointwise", "dense"]
 
@@ -86,8 +86,7 @@ def layer_costs(network: nn.Module, resolution: int) -> list[LayerCost]:
         for name, module in twin.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     ]
-    with torch.no_grad():
-        twin(meta_image(resolution))
+    execute(twin, meta_image(resolution), Observer())
     for handle in hooks:
         handle.remove()
     return found

@@ -7,16 +7,15 @@ papers and in torchvision's and timm's tables. Positions that fall on padding co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from foray.errors import ForayError
-from foray.profiling.meta import execute, meta_image, meta_twin
+from foray.profiling.meta import Observer, execute, meta_image, meta_twin
 
 _aten = torch.ops.aten
 _Arguments = Sequence[Any]
@@ -79,15 +78,12 @@ def _may_multiply_accumulate(func: torch._ops.OpOverload, arguments: object) -> 
     return len(factors) > 1
 
 
-class _MacCounter(TorchDispatchMode):
+class _MacCounter(Observer):
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.macs = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        output = func(*args, **(kwargs or {}))
+    def see(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> None:
         operation = func.overloadpacket
         if formula := _FORMULAS.get(operation):
             self.macs += formula(args, output)
@@ -96,4 +92,3 @@ class _MacCounter(TorchDispatchMode):
                 f"The MACs of this network cannot be counted: it executes {operation}, for which foray has no formula. "
                 "Compare networks of convolutions and linear layers."
             )
-        return output

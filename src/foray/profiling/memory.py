@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from safetensors.torch import save
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from foray.profiling.meta import execute, meta_image, meta_twin
+from foray.profiling.meta import Observer, execute, meta_image, meta_twin
 
 
 def peak_inference_memory(network: nn.Module, resolution: int) -> int:
@@ -49,11 +49,11 @@ def _peak_activations(twin: nn.Module, resolution: int) -> int:
     return liveness.peak_bytes
 
 
-class _Liveness(TorchDispatchMode):
+class _Liveness(Observer):
     """Adds every new storage when an operation returns it and subtracts it when its last reference dies."""
 
     def __init__(self, weights: list[torch.UntypedStorage]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet(weights)
         self._live_bytes = 0
         self.peak_bytes = 0
@@ -69,13 +69,7 @@ class _Liveness(TorchDispatchMode):
     def _free(self, nbytes: int) -> None:
         self._live_bytes -= nbytes
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        output = func(*args, **(kwargs or {}))
-        # In inference batch norm saves no batch statistics; only its meta kernel pretends to.
-        made = output[:1] if func.overloadpacket is torch.ops.aten.native_batch_norm else output
-        for tensor in tree_leaves(made):
+    def see(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> None:
+        for tensor in tree_leaves(output):
             if isinstance(tensor, torch.Tensor):
                 self.allocate(tensor.untyped_storage())
-        return output

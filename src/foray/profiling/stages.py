@@ -10,7 +10,7 @@ from torch import nn
 
 from foray.models import Network
 from foray.profiling.layer_costs import layer_costs
-from foray.profiling.meta import meta_image, meta_twin
+from foray.profiling.meta import Observer, execute, meta_image, meta_twin
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def stage_costs(network: Network, resolution: int) -> list[StageCost]:
         return hook
 
     present = {name: part for name, part in parts.items() if not isinstance(part, nn.Identity)}
-    for name, part in present.items():
-        part.register_forward_hook(observe(name))
-    with torch.no_grad():
-        twin(meta_image(resolution))
+    hooks = [part.register_forward_hook(observe(name)) for name, part in present.items()]
+    execute(twin, meta_image(resolution), Observer())
+    for handle in hooks:
+        handle.remove()
     costs = layer_costs(network, resolution)
     return [
         StageCost(
