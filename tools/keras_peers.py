@@ -52,7 +52,7 @@ def uniform_pixels(batch: int, side: int) -> Images:
     return np.random.default_rng(3).random((batch, side, side, 3), dtype=np.float32)
 
 
-def keras_peer(keras: ModuleType, name: str, images: Images) -> Any:
+def keras_peer(keras: ModuleType, name: str, images: Images, num_classes: int = NUM_CLASSES) -> Any:
     """Keras's network, which takes what `keras_input` gives, with the batch-norm statistics of `images`.
 
     `name`: ours without `tf_`.
@@ -62,7 +62,7 @@ def keras_peer(keras: ModuleType, name: str, images: Images) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer = getattr(keras.applications, theirs)(
-            weights=None, classes=NUM_CLASSES, classifier_activation=None, input_shape=images.shape[1:], **options
+            weights=None, classes=num_classes, classifier_activation=None, input_shape=images.shape[1:], **options
         )
     random = np.random.default_rng(2)
     norms = [layer for layer in peer.layers if type(layer).__name__ == "BatchNormalization"]

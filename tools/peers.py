@@ -176,8 +176,14 @@ def timm_peer(name: str, num_classes: int = NUM_CLASSES) -> Peer:
     theirs, options = _timm_arguments(name)
     make = partial(create_model, theirs) if isinstance(theirs, str) else theirs
     network = _on_meta(lambda: make(num_classes=num_classes, **options))
-    shown = theirs if isinstance(theirs, str) else options["variant"]
-    return Peer(f"timm {shown}", network, timm_keys(get_spec(name)), timm_ends(get_spec(name)))
+    return Peer(_timm_name(theirs, options), network, timm_keys(get_spec(name)), timm_ends(get_spec(name)))
+
+
+def _timm_name(theirs: str | Callable[..., nn.Module], options: dict[str, Any]) -> str:
+    """`timm mobilenetv1_100 (channel_multiplier 0.5)`: all that makes it another network than the registered one."""
+    variant = theirs if isinstance(theirs, str) else options["variant"]
+    changed = [f"{key} {value or 'symmetric'}" for key, value in options.items() if key != "variant" and value != 1.0]
+    return f"timm {variant} ({', '.join(changed)})" if changed else f"timm {variant}"
 
 
 def _timm_arguments(name: str) -> tuple[str | Callable[..., nn.Module], dict[str, Any]]:
@@ -193,9 +199,8 @@ def _timm_arguments(name: str) -> tuple[str | Callable[..., nn.Module], dict[str
         case "mobilenet_v2":
             return _gen_mobilenet_v2, {"variant": "mobilenetv2_100", **wide, **tensorflow}
         case "efficientnet_v2" if name.startswith("efficientnet_v2_b"):  # registered with SAME padding only
-            depth = {"depth_multiplier": spec.depth_mult}
-            variant = f"tf_{name.replace('_v2_', 'v2_')}"
-            return _gen_efficientnetv2_base, {"variant": variant, "bn_eps": 1e-3, **wide, **depth}
+            options = {"depth_multiplier": spec.depth_mult, "pad_type": "", "bn_eps": 1e-3}
+            return _gen_efficientnetv2_base, {"variant": f"tf_{name.replace('_v2_', 'v2_')}", **wide, **options}
         case "mobilenet_v3":  # the release's batch norm in the symmetric variant too
             size = name.removeprefix("tf_").removeprefix("mobilenet_v3_").replace("_minimalistic", "_minimal")
             return f"tf_mobilenetv3_{size}_100", {"pad_type": "same" if spec.padding == "same" else ""}
