@@ -1,6 +1,6 @@
 """Every architecture against its peer, as a Markdown table on standard output.
 
-    python -m tools.parity_table            # all of `foray models`; about ten minutes on two cores
+    python -m tools.parity_table            # all of `foray models`; about a quarter of an hour on two cores
     python -m tools.parity_table NAME ...
 
 A row has parameters (ours, published), multiply-accumulates an image of native resolution (ours; the peer's, counted by

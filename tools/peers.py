@@ -141,7 +141,7 @@ def noise(batch: int, height: int, width: int) -> Tensor:
 class Peer:
     """Another's network, in evaluation mode. `name`: whose, and what it is called there.
 
-    `keys`: our tensors to its, every one of both; `ends`: see foray's parts in `tools.stage_ends`.
+    `keys`: our tensors to its, every one of both; `ends`: where our parts end in it, see `tools.stage_ends`.
     """
 
     name: str
@@ -166,7 +166,8 @@ def torchvision_peer(name: str, num_classes: int = NUM_CLASSES) -> Peer:
     spec, theirs = get_spec(name), name.split("_x")[0]
     width = {"width_mult": spec.width_mult} if name.startswith("mobilenet") else {}
     network = _on_meta(lambda: getattr(torchvision.models, theirs)(num_classes=num_classes, **width))
-    return Peer(f"torchvision {theirs}", network, torchvision_keys(spec), torchvision_ends(spec))
+    shown = f" (width_mult {spec.width_mult})" if "_x" in name else ""
+    return Peer(f"torchvision {theirs}{shown}", network, torchvision_keys(spec), torchvision_ends(spec))
 
 
 def timm_peer(name: str, num_classes: int = NUM_CLASSES) -> Peer:
