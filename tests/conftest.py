@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import warnings
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
+
+from tools.peers import import_peer
 
 ROOT = Path(__file__).resolve().parents[1]
-
-_DECLARED: list[torch.library.Library] = []  # a declaration lasts as long as its Library object
 
 
 @pytest.fixture(scope="session")
@@ -32,41 +28,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("FORAY_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-def _import_quietly(name: str) -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module(name)
-
-
 @pytest.fixture(scope="session")
 def torchvision() -> ModuleType:
-    """The peer, or a skip. Its compiled operators are built for one torch each: where they do not load (a CPU-only
-    torch), two of them are declared, never to be called, so that the Python side imports.
-    """
-    found = importlib.util.find_spec("torchvision")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("torchvision is not installed (extra: peers)")
-    if not _DECLARED and not _operators_load(Path(found.submodule_search_locations[0])):
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-        library.define("qnms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-        _DECLARED.append(library)
-    return _import_quietly("torchvision")
+    """The peer, or a skip."""
+    return _peer("torchvision")
 
 
 @pytest.fixture(scope="session")
-def timm(torchvision: ModuleType) -> ModuleType:
+def timm() -> ModuleType:
     """The peer, or a skip."""
-    if importlib.util.find_spec("timm") is None:
-        pytest.skip("timm is not installed (extra: peers)")
-    return _import_quietly("timm")
+    return _peer("timm")
 
 
-def _operators_load(folder: Path) -> bool:
-    libraries = list(folder.glob("_C*.so"))
-    try:
-        for library in libraries:
-            torch.ops.load_library(library)
-    except OSError:
-        return False
-    return bool(libraries)
+def _peer(name: str) -> ModuleType:
+    module = import_peer(name)
+    if module is None:
+        pytest.skip(f"{name} is not installed (extra: peers)")
+    return module

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +19,37 @@ from torch import Tensor
 
 from foray.errors import WeightsError
 from foray.models.key_map import BlockName, named_blocks
-from foray.specs import ArchSpec, DepthwiseSeparable, FusedInvertedResidual
+from foray.specs import (
+    ArchSpec,
+    DepthwiseSeparable,
+    FusedInvertedResidual,
+    PlainConv,
+    SeparableConv,
+    SeparableResidual,
+)
 
-Kind = Literal["conv2d", "depthwise_conv2d", "batch_normalization", "dense"]
+Kind = Literal["conv2d", "depthwise_conv2d", "separable_conv2d", "batch_normalization", "dense"]
 Arrays = list[npt.NDArray[np.float32]]
 Layers = dict[Kind, list[Arrays]]  # the layers of each kind, in the model's order, each with its arrays
 
-KERAS_FAMILIES = ("efficientnet", "efficientnet_v2", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3")
+KERAS_FAMILIES = ("efficientnet", "efficientnet_v2", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "xception")
 
 KERAS_SUFFIXES = (".h5", ".hdf5")
 
-_NUMBERED = re.compile(r"(conv2d|depthwise_conv2d|batch_normalization|dense)(?:_(\d+))?")
+_NUMBERED = re.compile(r"(conv2d|depthwise_conv2d|separable_conv2d|batch_normalization|dense)(?:_(\d+))?")
 _NORM = ("weight", "bias", "running_mean", "running_var")  # Keras: gamma, beta, moving_mean, moving_variance
+
+
+def check_keras_has(spec: ArchSpec) -> None:
+    """Raises WeightsError, with the reason and the way out, where Keras's files hold no network of this family."""
+    if spec.family == "resnet":
+        raise WeightsError(
+            f"{spec.name} is torchvision's network, and Keras' ResNet another one: its convolutions have biases, and a "
+            "block strides in its first 1 x 1 convolution instead of the 3 x 3. Take a .pth file of torchvision, or "
+            "the weights on the hub (`hub`)."
+        )
+    if spec.family not in KERAS_FAMILIES:
+        raise WeightsError(f"foray does not read {spec.name} from Keras' files. It reads {', '.join(KERAS_FAMILIES)}.")
 
 
 def read_keras(path: Path, spec: ArchSpec) -> dict[str, Tensor]:
@@ -38,8 +57,6 @@ def read_keras(path: Path, spec: ArchSpec) -> dict[str, Tensor]:
 
     Raises WeightsError when the file is no such file, or its layers are not those of `spec`.
     """
-    if spec.family not in KERAS_FAMILIES:
-        raise WeightsError(f"foray does not read {spec.name} from Keras' files. It reads {', '.join(KERAS_FAMILIES)}.")
     layers = _read_layers(path)
     tensors: dict[str, Tensor] = {}
     taken: dict[Kind, int] = dict.fromkeys(layers, 0)
@@ -77,6 +94,16 @@ def _block(block: BlockName) -> Iterator[tuple[str, Kind]]:
         case FusedInvertedResidual():
             for part in ("expand", "project") if block.expands else ("expand",):
                 yield from _conv_norm(f"{block.ours}.{part}", "conv2d")
+        case PlainConv():
+            yield from _conv_norm(block.ours, "conv2d")
+        case SeparableConv():
+            yield from _separable(block.ours)
+        case SeparableResidual():
+            for i in range(block.row.num_convs):
+                at = 2 * i + block.row.relu_first  # in our `convs`, where rectifiers stand between
+                yield from _separable(f"{block.ours}.convs.{at}")
+            if block.reshapes:  # Keras sorts layers by depth, which puts the shortcut's after the branch's
+                yield from _conv_norm(f"{block.ours}.shortcut", "conv2d")
         case _:
             if block.expands:
                 yield from _conv_norm(f"{block.ours}.expand", "conv2d")
@@ -91,9 +118,17 @@ def _conv_norm(name: str, kind: Kind) -> Iterator[tuple[str, Kind]]:
     yield f"{name}.norm", "batch_normalization"
 
 
+def _separable(name: str) -> Iterator[tuple[str, Kind]]:
+    yield name, "separable_conv2d"
+    yield f"{name}.pointwise.norm", "batch_normalization"
+
+
 def _tensors(name: str, kind: Kind, arrays: Arrays) -> dict[str, Tensor]:
     if kind == "batch_normalization":
         return {f"{name}.{part}": torch.from_numpy(array) for part, array in zip(_NORM, arrays, strict=True)}
+    if kind == "separable_conv2d":
+        tensors = _tensors(f"{name}.depthwise", "depthwise_conv2d", arrays[:1])
+        return tensors | _tensors(f"{name}.pointwise.conv", "conv2d", arrays[1:])
     kernel = arrays[0]
     match kind:
         case "conv2d":  # (H, W, I, O) -> (O, I, H, W)
@@ -124,7 +159,7 @@ def _read_layers(path: Path) -> Layers:
 
 
 def _none() -> Layers:
-    return {"conv2d": [], "depthwise_conv2d": [], "batch_normalization": [], "dense": []}
+    return {kind: [] for kind in get_args(Kind)}
 
 
 def _of_keras_3(group: Any) -> Layers:
@@ -155,6 +190,8 @@ def _kind_of(names: list[str], arrays: Arrays) -> Kind | None:
     parts = [name.rpartition("/")[2].partition(":")[0] for name in names]
     if "gamma" in parts:
         return "batch_normalization"
+    if "pointwise_kernel" in parts:
+        return "separable_conv2d"
     if "depthwise_kernel" in parts:
         return "depthwise_conv2d"
     if "kernel" in parts:

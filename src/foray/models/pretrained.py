@@ -9,7 +9,7 @@ from pathlib import Path
 from foray.errors import UnknownNameError, WeightsError
 from foray.models import hub
 from foray.models.build import Network
-from foray.models.keras_file import KERAS_SUFFIXES, read_keras
+from foray.models.keras_file import KERAS_SUFFIXES, check_keras_has, read_keras
 from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
 from foray.models.layouts import Layout, layout_of, names_in
 from foray.models.tensor_file import copy_strictly, file_sha256, read_weights
@@ -200,6 +200,7 @@ def _described_file(path: Path, requested: str) -> PretrainedWeights:
     """Weights in a file that does not say what it is of: it must fit the architecture that was asked for."""
     layout: Layout
     if path.suffix in KERAS_SUFFIXES:
+        check_keras_has(get_spec(requested))
         layout, spec = "keras", _tensorflow_spec(requested)
         tensors = read_keras(path, spec)
     else:
