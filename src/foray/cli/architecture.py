@@ -5,12 +5,12 @@ from __future__ import annotations
 from foray.cli.tables import print_rows, print_table
 from foray.models import HUB_IDS, HUB_LICENCES
 from foray.profiling import LayerCost, SeparableCost, StageCost, total_ratios
-from foray.records.quantities import format_count
-from foray.specs import ArchSpec, Stage
+from foray.records.quantities import format_bytes, format_count
+from foray.specs import ArchSpec, Stage, paper_macs
 
 
-def print_stages(spec: ArchSpec, stages: list[StageCost]) -> None:
-    """The stage table with totals, and the published figures beside ours."""
+def print_stages(spec: ArchSpec, stages: list[StageCost], peak_memory_bytes: int) -> None:
+    """The stage table with totals, peak memory, and the published figures beside ours."""
     params, macs = sum(stage.params for stage in stages), sum(stage.macs for stage in stages)
     rows = [
         [stage.name, _operator(spec, stage.name), str(stage.layers), _shape(stage.out_shape), *_costs(stage)]
@@ -20,7 +20,7 @@ def print_stages(spec: ArchSpec, stages: list[StageCost]) -> None:
     print(f"{spec.name}, one image of {spec.resolution} x {spec.resolution} pixels")
     print_table(["stage", "operator", "n", "output", "params", "MACs"], rows, words=["operator"])
     print()
-    print_rows(_facts(spec, params, macs))
+    print_rows(_facts(spec, params, macs, peak_memory_bytes))
 
 
 def print_layers(spec: ArchSpec, layers: list[LayerCost], pairs: list[SeparableCost]) -> None:
@@ -60,16 +60,22 @@ def _short(name: str) -> str:
     return name.removesuffix(".conv").replace("squeeze_excitation", "se")
 
 
-def _facts(spec: ArchSpec, params: int, macs: int) -> list[tuple[str, str]]:
-    facts = [("family", spec.family), ("padding", spec.padding), ("parameters", f"{params:,}")]
-    if published := spec.published:
-        facts[-1] = ("parameters", f"{params:,} (published {published.params:,})")
-        if published.macs:
-            facts.append(
-                ("MACs", f"{macs:,} (published {format_count(published.macs)}, {macs / published.macs - 1:+.1%})")
-            )
-        if published.top1:
-            facts.append(("top-1", f"{100 * published.top1:.1f} % on ImageNet, as published"))
+def _facts(spec: ArchSpec, params: int, macs: int, peak_memory_bytes: int) -> list[tuple[str, str]]:
+    published = spec.published
+    facts = [
+        ("family", spec.family),
+        ("padding", spec.padding),
+        ("parameters", f"{params:,}" + (f" (published {published.params:,})" if published else "")),
+        ("MACs", f"{macs:,}"),
+    ]
+    if published and published.macs and published.macs_are_counted:
+        facts.append(("  of the peer", f"{published.macs:,} ({macs / published.macs - 1:+.1%})"))
+    if printed := paper_macs(spec):
+        facts.append(("  as printed", f"{format_count(printed)} ({macs / printed - 1:+.1%})"))
+    facts.append(("peak memory", f"{format_bytes(peak_memory_bytes)} (weights and live activations, float32, batch 1)"))
+    if published and published.top1:
+        facts.append(("top-1", f"{100 * published.top1:.1f} % on ImageNet, as published"))
+    if published:
         facts.append(("source", published.source))
     if spec.name in HUB_IDS:
         facts.append(("weights", f"{HUB_IDS[spec.name]} on the hub, licence {HUB_LICENCES[spec.name]}"))

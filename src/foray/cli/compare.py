@@ -65,7 +65,8 @@ def compare(
 
     with terminal_progress() as progress:
         if dry_run:
-            missing = missing_downloads(data, names, weights=weights, data_dir=data_dir, cache_dir=cache_dir)
+            wanted = None if protocol == "scratch" else weights  # the plan refuses weights there
+            missing = missing_downloads(data, names, weights=wanted, data_dir=data_dir, cache_dir=cache_dir)
             if missing and not offline:
                 print_rows([*missing, ("time and disk", "are known once these are here; nothing was downloaded")])
                 return

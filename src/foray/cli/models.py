@@ -40,20 +40,24 @@ def _show(name: str, layers: bool, as_json: bool) -> None:
 
     from foray.cli.architecture import print_layers, print_stages
     from foray.models import build_model
-    from foray.profiling import layer_costs, separable_costs, stage_costs
+    from foray.profiling import layer_costs, peak_inference_memory, separable_costs, stage_costs
     from foray.specs import get_spec
 
     spec = get_spec(name)
     with torch.device("meta"):
         network = build_model(spec).eval()
     costs, stages = layer_costs(network, spec.resolution), stage_costs(network, spec.resolution)
+    memory = peak_inference_memory(network, spec.resolution)
     if as_json:
-        shown = {"name": spec.name, "stages": stages, "layers": costs, "separable": separable_costs(costs)}
+        shown = {
+            "name": spec.name, "peak_memory_bytes": memory, "stages": stages, "layers": costs,
+            "separable": separable_costs(costs),
+        }  # fmt: skip
         print(json.dumps(shown, default=dataclasses.asdict, indent=1))
     elif layers:
         print_layers(spec, costs, separable_costs(costs))
     else:
-        print_stages(spec, stages)
+        print_stages(spec, stages, memory)
 
 
 def _list(as_json: bool) -> None:
@@ -86,6 +90,7 @@ def _list(as_json: bool) -> None:
 
 def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
     from foray.models import HUB_IDS, HUB_LICENCES
+    from foray.specs import paper_macs
 
     published = spec.published
     return {
@@ -96,6 +101,7 @@ def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
         "macs": macs,
         "published_params": published.params if published else None,
         "published_macs": published.macs if published else None,
+        "paper_macs": paper_macs(spec),
         "top1": published.top1 if published else None,
         "source": published.source if published else None,
         "hub": HUB_IDS.get(spec.name),

@@ -36,7 +36,7 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
         [_row(search, row) for row in rows],
         words=["scaled"],
     )
-    print("\nMultipliers against the proxy, as built; x: MACs over the proxy's; sd over seeds.")
+    print("\nMultipliers against the proxy, as built. x: of MACs. sd: over seeds.")
     print("* nearest to 1.2, 1.1, 1.15, the coefficients of Tan & Le.")
     print(f"\n{textwrap.fill(search.sentence, 80)}")
     for loss in search.one_dimension:

@@ -54,7 +54,7 @@ class _Subject:
     network: nn.Module
     resolution: int
     device: torch.device
-    seconds: float
+    seconds: float | None = None  # of timed passes; None: _LATENCY_SECONDS
     milliseconds: list[float] = field(default_factory=list)
     pass_seconds: list[float] = field(default_factory=list)
 
@@ -82,7 +82,8 @@ class _Subject:
     def latency_is_measured(self) -> bool:
         least, most = _LATENCY_SAMPLES
         n, seconds = len(self.milliseconds), sum(self.milliseconds) / 1e3
-        return n >= most or (n >= least and seconds >= self.seconds) or seconds >= _LATENCY_CAP_SECONDS
+        wanted = _LATENCY_SECONDS if self.seconds is None else self.seconds
+        return n >= most or (n >= least and seconds >= wanted) or seconds >= _LATENCY_CAP_SECONDS
 
     @property
     def throughput_is_measured(self) -> bool:
@@ -94,16 +95,16 @@ def measure_latency(
     *,
     threads: int | None = None,
     device: str | torch.device = "cpu",
-    seconds: float = _LATENCY_SECONDS,
+    seconds: float | None = None,
     throughput: bool = True,
     progress: Progress = SILENT,
 ) -> dict[str, Latency]:
     """Times `networks` (name: network, resolution in pixels) against each other on `device`.
 
-    `seconds`: of timed passes at batch 1 a model, at least 20 of them. `throughput` False leaves the batches of 32 out.
-    `threads`: intra-operation threads on the CPU (None: torch's present number), restored afterwards. The networks are
-    copied, not changed. About six seconds a model; a model whose batch of 32 would take more than half of the memory or
-    15 s a pass gets no throughput, and a note.
+    `seconds`: of timed passes at batch 1 a model (None: 2), at least 20 of them. `throughput` False leaves the batches
+    of 32 out. `threads`: intra-operation threads on the CPU (None: torch's present number), restored afterwards. The
+    networks are copied, not changed. About six seconds a model; a model whose batch of 32 would take more than half of
+    the memory or 15 s a pass gets no throughput, and a note.
     """
     device = torch.device(device)
     subjects = [

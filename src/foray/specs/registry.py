@@ -92,6 +92,19 @@ def get_spec(name: str) -> ArchSpec:
     raise UnknownNameError("model", name, spec_names(), "`foray models` lists them all.")
 
 
+def paper_macs(spec: ArchSpec) -> int | None:
+    """Multiply-accumulates as the paper or its release prints them, for this table and resolution; None if nowhere."""
+    published = spec.published
+    if published is None:
+        return None
+    if published.macs is not None and not published.macs_are_counted:
+        return published.macs
+    release = _listed().get(TF_PREFIX + spec.name)
+    if release and release.published and release.resolution == spec.resolution:
+        return release.published.macs
+    return published.paper_macs
+
+
 def scalable_families() -> list[str]:
     """Families that scaled names may start with, without the prefix of their TensorFlow variants."""
     return list(_SCALABLE)

@@ -196,12 +196,19 @@ class Published:
     """Numbers others printed, with where they stand. `params` and `macs` are for 1000 classes at native resolution.
 
     `params` is exact (trainable ones). `macs` is as exact as its source: papers print two or three figures.
+    `paper_macs`: the paper's figure, where `macs` is counted on a peer and no TensorFlow variant states it.
     """
 
     params: int
     source: str
     macs: int | None = None
     top1: float | None = None  # in [0, 1]
+    paper_macs: int | None = None
+
+    @property
+    def macs_are_counted(self) -> bool:
+        """Whether `macs` was counted on a named peer, operation by operation, and is exact."""
+        return self.macs is not None and "flop_counter" in self.source
 
 
 @dataclass(frozen=True)
