@@ -28,7 +28,6 @@ THROUGHPUT_BATCH = 32
 
 _BURST = 5
 _WARM_TOLERANCE = 0.05
-_WARM_UP_SECONDS = 2.0
 _LATENCY_SECONDS = 2.0
 _LATENCY_SAMPLES = (20, 200)  # at least, at most
 _LATENCY_CAP_SECONDS = 6.0  # ends it below the least number of samples: a large network on a slow machine
@@ -79,11 +78,14 @@ class _Subject:
         return (time.perf_counter_ns() - began) / 1e6
 
     @property
+    def wanted_seconds(self) -> float:
+        return _LATENCY_SECONDS if self.seconds is None else self.seconds
+
+    @property
     def latency_is_measured(self) -> bool:
         least, most = _LATENCY_SAMPLES
         n, seconds = len(self.milliseconds), sum(self.milliseconds) / 1e3
-        wanted = _LATENCY_SECONDS if self.seconds is None else self.seconds
-        return n >= most or (n >= least and seconds >= wanted) or seconds >= _LATENCY_CAP_SECONDS
+        return n >= most or (n >= least and seconds >= self.wanted_seconds) or seconds >= _LATENCY_CAP_SECONDS
 
     @property
     def throughput_is_measured(self) -> bool:
@@ -128,11 +130,11 @@ def _prepared(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _warm_up(subject: _Subject) -> None:
-    """Runs until the median of a burst is within 5 % of the burst before, or for two seconds."""
+    """Runs until the median of a burst is within 5 % of the burst before, or as long as it is to be timed."""
     images = subject.images(1)
     subject.time_ms(images)  # builds what is built once
     before, spent_ms = float("inf"), 0.0
-    while spent_ms < _WARM_UP_SECONDS * 1e3:
+    while spent_ms < subject.wanted_seconds * 1e3:
         burst = [subject.time_ms(images) for _ in range(_BURST)]
         now, spent_ms = statistics.median(burst), spent_ms + sum(burst)
         if abs(now - before) <= _WARM_TOLERANCE * now:
