@@ -60,10 +60,9 @@ def directions(steps: int) -> list[Direction]:
 
 def _published_direction() -> Direction:
     """The shares of 1.2, 1.1, 1.15, stretched from a work of 1.92 to 2."""
-    shares = PUBLISHED_COEFFICIENTS
-    whole = shares.phi_of(Coefficients(WORK, WORK**0.5, WORK**0.5).at(1.0))  # phi that would double by each alone
-    total = sum(1 / phi for phi in whole)
-    depth, width, resolution = (1 / phi / total for phi in whole)
+    alpha, beta, gamma = PUBLISHED_COEFFICIENTS.at(1.0)
+    logs = math.log(alpha), 2 * math.log(beta), 2 * math.log(gamma)
+    depth, width, resolution = (log / sum(logs) for log in logs)
     return Direction(depth, width, resolution, published=True)
 
 
@@ -77,13 +76,13 @@ class Neighbourhood:
 
     def __init__(self, family: Family, proxy: ArchSpec) -> None:
         self.proxy = proxy
-        self._macs = scaled_cost(proxy, family.num_classes).macs
+        macs = scaled_cost(proxy, family.num_classes).macs
         depths = [proxy.depth_mult, *(round(proxy.depth_mult * step / 40, 2) for step in range(41, 121))]
         widths = [proxy.width_mult, *(round(proxy.width_mult * step / 40, 2) for step in range(41, 73))]
-        sides = [side for side in range(proxy.resolution, 3 * proxy.resolution // 2 + 1) if side % 4 == 0]
+        sides = [side for side in range(proxy.resolution + 1, 3 * proxy.resolution // 2 + 1) if side % 4 == 0]
         self._networks = []
         for spec, _ in products(family, depths, widths, [proxy.resolution, *sides]):
-            work = scaled_cost(spec, family.num_classes).macs / self._macs
+            work = scaled_cost(spec, family.num_classes).macs / macs
             if _LEAST_WORK < work < _MOST_WORK:
                 self._networks.append((spec, work, realised_multipliers(spec, proxy)))
 
