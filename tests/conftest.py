@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 
 from tools.peers import import_peer
+
+# Examples have no time limit: how fast a shared machine happens to be is no fact about the code.
+hypothesis.settings.register_profile("foray", deadline=None)
+hypothesis.settings.load_profile("foray")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,9 +13,16 @@ from foray.errors import ForayError
 from foray.recipes import Augmentation, Optimizer, Protocol, Recipe, Schedule, preset, read_recipe, recipe_toml
 
 unit = st.floats(0, 1)
+
+
+def recipe_of(protocol: Protocol, unfreeze: str, **values: object) -> Recipe:
+    return Recipe(protocol=protocol, unfreeze=unfreeze if protocol == "partial" else None, **values)
+
+
 recipes = st.builds(
-    Recipe,
+    recipe_of,
     protocol=st.sampled_from(get_args(Protocol)),
+    unfreeze=st.sampled_from(["last:34", "stages.6,head"]),
     epochs=st.integers(1, 10_000),
     batch_size=st.integers(1, 4096),
     optimizer=st.builds(
@@ -72,3 +79,10 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ForayError, match=r"Cannot read the recipe .*nowhere\.toml: No such file"):
         read_recipe(tmp_path / "nowhere.toml")
+
+
+def test_keys_that_do_not_go_together_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_toml(preset("partial")).replace('"partial"', '"finetune"'))
+    with pytest.raises(ForayError, match=r"recipe\.toml: `unfreeze` is for the protocol partial, not for finetune\.$"):
+        read_recipe(path)

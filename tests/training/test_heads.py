@@ -14,8 +14,9 @@ from foray.recipes import Augmentation, Optimizer, Schedule, preset
 from foray.specs import Preprocessing
 from foray.training import TrainingFailedError, extract_features
 from foray.training.checkpoint import Checkpoint
+from foray.training.freezing import freeze_backbone
 from foray.training.heads import Head, train_heads
-from foray.training.loop import fit, freeze_backbone
+from foray.training.loop import fit
 from foray.training.metrics import Score
 
 from .conftest import lively

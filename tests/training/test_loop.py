@@ -12,7 +12,8 @@ from foray.models import build_model
 from foray.specs import Preprocessing, get_spec
 from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
-from foray.training.loop import fit, freeze_backbone, set_norm_momentum, set_training_mode
+from foray.training.freezing import freeze_backbone, set_training_mode
+from foray.training.loop import fit, set_norm_momentum
 from foray.training.metrics import Score
 
 from .conftest import MODEL, small_recipe

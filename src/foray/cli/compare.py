@@ -21,6 +21,9 @@ def compare(
     protocol: Annotated[options.Protocol, typer.Option(help="How the models are trained.")] = "linear",
     weights: options.WeightsFrom = None,
     epochs: options.Epochs = None,
+    unfreeze: options.Unfreeze = None,
+    recipe: options.RecipeFile = None,
+    changes: options.Changes = None,
     resolution: options.Resolution = None,
     max_params: options.MaxParams = None,
     max_macs: options.MaxMacs = None,
@@ -55,6 +58,7 @@ def compare(
     budget = options.budget(max_params, max_macs, max_latency, max_memory, max_file)
     points = parse_points(tolerance, "--tolerance")
     names = split_names(models)
+    own_recipe = options.read_recipe_file(recipe, epochs, unfreeze)
 
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
@@ -71,17 +75,19 @@ def compare(
                 print_rows([*missing, ("time and disk", "are known once these are here; nothing was downloaded")])
                 return
             plan = plan_comparison(
-                data, names, protocol, weights=weights, epochs=epochs, resolution=resolution, budget=budget,
-                tolerance=points, prefer=prefer, seeds=seeds, fold=fold, data_dir=data_dir, offline=offline,
-                cache_dir=cache_dir, profiles=profiles, progress=progress,
+                data, names, protocol, recipe=own_recipe, weights=weights, epochs=epochs, unfreeze=unfreeze,
+                changes=changes or (), resolution=resolution, budget=budget, tolerance=points, prefer=prefer,
+                seeds=seeds, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir,
+                profiles=profiles, progress=progress,
             )  # fmt: skip
             print_rows(plan.describe(cache_dir))
             return
         comparison = run_comparison(
-            data, names, protocol, weights=weights, epochs=epochs, resolution=resolution, budget=budget,
-            tolerance=points, prefer=prefer, seeds=seeds, out=out, fold=fold, data_dir=data_dir, offline=offline,
-            cache_dir=cache_dir, profiles=profiles, skip_unreadable=skip_unreadable, device=device, workers=workers,
-            threads=threads, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
+            data, names, protocol, recipe=own_recipe, weights=weights, epochs=epochs, unfreeze=unfreeze,
+            changes=changes or (), resolution=resolution, budget=budget, tolerance=points, prefer=prefer, seeds=seeds,
+            out=out, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, profiles=profiles,
+            skip_unreadable=skip_unreadable, device=device, workers=workers, threads=threads,
+            command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
         )  # fmt: skip
     print_comparison(comparison)
     print(f"\nReport: {out / 'report.html'}")

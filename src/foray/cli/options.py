@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from foray.recipes import Recipe
     from foray.records import Budget
 
 # Repeated from foray.recipes and foray.records, whose import costs too much for --help; a test holds them together.
-Protocol = Literal["scratch", "linear", "finetune"]
+Protocol = Literal["scratch", "linear", "partial", "finetune"]
 Preference = Literal["latency", "macs", "params", "memory", "file"]
 
 Data = Annotated[
@@ -37,6 +38,20 @@ WeightsFrom = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Epochs instead of the protocol's.")]
+Unfreeze = Annotated[
+    str | None,
+    typer.Option(
+        metavar="last:N|PARTS", help="partial: the last N layers, counted as Keras does, or parts: stages.6,head."
+    ),
+]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option("--recipe", metavar="FILE", help="A recipe.toml instead of the protocol's preset (foray recipes)."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one number of the recipe: optimizer.learning_rate=0.01."),
+]
 Resolution = Annotated[
     int | None,
     typer.Option("--resolution", min=8, metavar="PX", help="Input side for scratch; pretrained weights bring theirs."),
@@ -94,6 +109,20 @@ def budget(
         max_memory_bytes=parse_bytes(max_memory, "--max-memory") if max_memory is not None else None,
         max_file_bytes=parse_bytes(max_file, "--max-file") if max_file is not None else None,
     )
+
+
+def read_recipe_file(path: Path | None, epochs: int | None, unfreeze: str | None) -> Recipe | None:
+    """The recipe of --recipe, if given. Raises ForayError for a damaged one, and for options that it already states."""
+    if path is None:
+        return None
+    from foray.errors import ForayError
+    from foray.recipes import read_recipe
+
+    if epochs is not None or unfreeze is not None:
+        raise ForayError(
+            f"{path} states epochs and what is unfrozen; change them with --set epochs=N and --set unfreeze=last:N."
+        )
+    return read_recipe(path)
 
 
 def prepare_threads(threads: int | None) -> None:

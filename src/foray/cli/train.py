@@ -16,6 +16,9 @@ def train(
     protocol: Annotated[options.Protocol, typer.Option(help="How it is trained.")] = "finetune",
     weights: options.WeightsFrom = None,
     epochs: options.Epochs = None,
+    unfreeze: options.Unfreeze = None,
+    recipe: options.RecipeFile = None,
+    changes: options.Changes = None,
     resolution: options.Resolution = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of initialisation, order, augmentation.")] = 0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the run's folder goes.")] = Path("runs"),
@@ -36,8 +39,9 @@ def train(
 
     with terminal_progress() as progress:
         record = train_model(
-            data, model, protocol, weights=weights, epochs=epochs, resolution=resolution, seed=seed, out=out, fold=fold,
-            data_dir=data_dir, offline=offline, skip_unreadable=skip_unreadable, device=device, workers=workers,
-            cache_dir=cache_dir, progress=progress,
+            data, model, protocol, recipe=options.read_recipe_file(recipe, epochs, unfreeze), weights=weights,
+            epochs=epochs, unfreeze=unfreeze, changes=changes or (), resolution=resolution, seed=seed, out=out,
+            fold=fold, data_dir=data_dir, offline=offline, skip_unreadable=skip_unreadable, device=device,
+            workers=workers, cache_dir=cache_dir, progress=progress,
         )  # fmt: skip
     print_run(record, out / record.run_id, data)

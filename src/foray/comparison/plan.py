@@ -104,6 +104,8 @@ def plan_comparison(
     recipe: Recipe | None = None,
     weights: str | Path | None = None,
     epochs: int | None = None,
+    unfreeze: str | None = None,
+    changes: Sequence[str] = (),
     resolution: int | None = None,
     budget: Budget | None = None,
     tolerance: float = 0.01,
@@ -125,7 +127,7 @@ def plan_comparison(
     if seeds < 1:
         raise ForayError(f"--seeds must be at least 1, not {seeds}.")
     dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
-    recipe = recipe or recipe_for(dataset, protocol, epochs=epochs)
+    recipe = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
     plans = [
         plan_run(
             name,

@@ -15,19 +15,28 @@ _SMALL_IMAGES = Augmentation(translate=0.08, rotation_degrees=10.0)
 _BN_MOMENTUM = 0.1
 
 
-def preset(protocol: Protocol, *, epochs: int | None = None, small_images: bool = False) -> Recipe:
-    """The recipe of a protocol; `epochs` replaces the preset's own number.
+def preset(
+    protocol: Protocol, *, epochs: int | None = None, small_images: bool = False, unfreeze: str | None = None
+) -> Recipe:
+    """The recipe of a protocol; `epochs` and `unfreeze` (for `partial`) replace the preset's own.
 
     `small_images`: the images are at most 64 pixels wide, so nothing is mirrored or cropped.
-    Raises ForayError when `epochs` is below 1.
+    Raises ForayError when `epochs` is below 1, and for `unfreeze` with another protocol than `partial`.
     """
+    if unfreeze is not None and protocol != "partial":
+        raise ForayError(f"--unfreeze is for --protocol partial; {protocol} has settled what is trained.")
     if epochs is not None and epochs < 1:
         raise ForayError(f"--epochs must be at least 1, not {epochs}.")
     augmentation = _SMALL_IMAGES if small_images else _PHOTOS
-    if protocol == "linear":
-        recipe = linear()
-    else:
-        recipe = scratch(augmentation) if protocol == "scratch" else finetune(augmentation)
+    match protocol:
+        case "linear":
+            recipe = linear()
+        case "partial":
+            recipe = partial(augmentation, unfreeze or "last:34")
+        case "scratch":
+            recipe = scratch(augmentation)
+        case "finetune":
+            recipe = finetune(augmentation)
     return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
 
 
@@ -95,3 +104,18 @@ def finetune(augmentation: Augmentation = _PHOTOS) -> Recipe:
         label_smoothing=0.1,
         bn_momentum=_BN_MOMENTUM,
     )
+
+
+def partial(augmentation: Augmentation = _PHOTOS, unfreeze: str = "last:34") -> Recipe:
+    """A new head and the last 34 layers (the study's number, counted as Keras does), as `finetune` trains all of them.
+
+    The study does not print the rate nor the epochs of this stage; ours are those of `finetune`, so that the two
+    protocols differ in what is trained alone.
+
+    Command:  foray train DATA --model mobilenet_v2_x0.5 --protocol partial --weights DIR --resolution 128 --epochs 4
+              DATA: as for `linear`
+    Result:   86.4 % test top-1 (83.8 to 88.7 %, n = 723), one seed, where `finetune` has 89.8 %
+    Time:     3 min, 39 s an epoch
+    Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
+    """
+    return finetune(augmentation).model_copy(update={"protocol": "partial", "unfreeze": unfreeze})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Protocol = Literal["scratch", "linear", "finetune"]
+Protocol = Literal["scratch", "linear", "partial", "finetune"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -58,14 +58,17 @@ class Recipe(_Frozen):
     """One training protocol with all its numbers.
 
     `scratch`: every weight from its initialisation. `linear`: a new head on a frozen backbone in inference mode.
-    `finetune`: every weight from the pretrained ones. `checkpoint`: which epoch's weights are kept, `best` on val
-    (the study's way) or the `last`.
+    `partial`: a new head and the layers that `unfreeze` names, from the pretrained weights; all others stay, their
+    batch norms in inference mode. `finetune`: every weight from the pretrained ones. `checkpoint`: which epoch's
+    weights are kept, `best` on val (the study's way) or the `last`.
     """
 
     protocol: Protocol
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     optimizer: Optimizer
+    # partial only: "last:34", layers counted as Keras does, or parts of the network ("stages.6,head")
+    unfreeze: str | None = None
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -78,3 +81,13 @@ class Recipe(_Frozen):
     standardize_features: bool = False
     precision: Precision = "auto"
     checkpoint: Literal["best", "last"] = "best"
+
+    @model_validator(mode="after")
+    def _unfreezes_for_partial_alone(self) -> Self:
+        if (self.unfreeze is None) == (self.protocol == "partial"):
+            raise ValueError(
+                "the protocol partial needs `unfreeze`, for example last:34"
+                if self.unfreeze is None
+                else f"`unfreeze` is for the protocol partial, not for {self.protocol}"
+            )
+        return self

@@ -32,10 +32,15 @@ def read_recipe(path: Path) -> Recipe:
         raise ForayError(f"Cannot read the recipe {path}: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ForayError(f"{path} is not a recipe: {error}.") from error
+    return validated(tables, str(path))
+
+
+def validated(tables: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe of these keys. Raises ForayError naming the first that is unknown, missing or out of range."""
     try:
         return Recipe.model_validate(tables)
     except ValidationError as error:
-        raise ForayError(f"{path}: {_first_problem(error)}") from error
+        raise ForayError(f"{where}: {_first_problem(error)}") from error
 
 
 def _lines(table: Mapping[str, Any]) -> list[str]:
@@ -48,6 +53,8 @@ def _first_problem(error: ValidationError) -> str:
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key!r}. Known here: {', '.join(_known_keys(problem['loc'][:-1]))}."
+    if problem["type"] == "value_error":  # of keys that do not go together
+        return f"{problem['msg'].removeprefix('Value error, ')}."
     if problem["type"] == "missing":
         return f"the key {key!r} is missing."
     return f"{key} = {problem['input']!r} does not fit: {problem['msg']}."

@@ -70,6 +70,7 @@ class RunRecord(Record):
     seconds_per_epoch: list[float] = Field(default_factory=list)
     total_seconds: float | None = None
     notes: list[str] = Field(default_factory=list)
+    unfrozen: list[str] = Field(default_factory=list)  # partial only: the layers that are trained
     hardware: Hardware
     versions: dict[str, str]
     commit: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -36,6 +37,8 @@ def train(
     recipe: Recipe | None = None,
     weights: str | Path | None = None,
     epochs: int | None = None,
+    unfreeze: str | None = None,
+    changes: Sequence[str] = (),
     resolution: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
@@ -51,16 +54,17 @@ def train(
 ) -> RunRecord:
     """Trains `model` on `data` and scores it on the test split; the run's folder is `out`/<run_id of the record>.
 
-    `data`: a folder of class folders, an archive of one, a CSV, or a name (`digits`). `protocol`: `scratch`, `linear`
-    or `finetune`; its preset (`foray.recipes.presets`) is used, unless `recipe` is given, whose own protocol counts
-    then. `weights`: needed but for `scratch`. The same call again returns the same run, or goes on with it.
+    `data`: a folder of class folders, an archive of one, a CSV, or a name (`digits`). `protocol`: `scratch`, `linear`,
+    `partial` (`unfreeze` says what is trained) or `finetune`; its preset (`foray.recipes.presets`) is used, unless
+    `recipe` is given, whose own protocol counts then. `changes`: `key=value` of the recipe (`foray.recipes.changed`).
+    `weights`: needed but for `scratch`. The same call again returns the same run, or goes on with it.
     Raises ForayError for data, models, weights or numbers that do not fit.
     """
     dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
     plan = plan_run(
         model,
         dataset,
-        recipe or recipe_for(dataset, protocol, epochs=epochs),
+        recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes),
         weights=weights,
         resolution=resolution,
         seed=seed,

@@ -16,6 +16,7 @@ from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import EpochRow
 from foray.training.checkpoint import Checkpoint, TrainingState
+from foray.training.freezing import set_training_mode
 from foray.training.metrics import Score
 from foray.training.optimizers import create_optimizer
 from foray.training.precision import ComputeFormat, compute_in
@@ -83,31 +84,11 @@ def reseed(seed: int, epoch: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]))
 
 
-def freeze_backbone(network: nn.Module, head: nn.Module) -> None:
-    """Leaves only the parameters of `head` trainable."""
-    network.requires_grad_(False)
-    head.requires_grad_(True)
-
-
 def set_norm_momentum(network: nn.Module, momentum: float | None) -> None:
     """Gives every batch norm `momentum`; None leaves the architecture's."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and momentum is not None:
             module.momentum = momentum
-
-
-def set_training_mode(network: nn.Module) -> None:
-    """Training mode, except where every parameter is frozen: there batch norm keeps its statistics and nothing drops.
-
-    A frozen batch norm left in training mode would still move its running mean and variance.
-    """
-    parameters = list(network.parameters())
-    if parameters and not any(parameter.requires_grad for parameter in parameters):
-        network.eval()
-        return
-    network.training = True
-    for child in network.children():
-        set_training_mode(child)
 
 
 WAY_OUT = "Lower the learning rate, or train with precision float32."

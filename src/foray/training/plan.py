@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from foray.data import Dataset, typical_side
 from foray.errors import DataError, ForayError
 from foray.models import PretrainedWeights, SmallImage, find_weights
 from foray.progress import SILENT, Progress
-from foray.recipes import Protocol, Recipe, preset
+from foray.recipes import Protocol, Recipe, changed, preset
 from foray.specs import ArchSpec, Preprocessing, get_spec
 
 SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
@@ -52,9 +53,24 @@ class RunPlan:
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def recipe_for(dataset: Dataset, protocol: Protocol, *, epochs: int | None = None) -> Recipe:
-    """The protocol's preset for these images: small ones (of at most 64 pixels) are neither mirrored nor cropped."""
-    return preset(protocol, epochs=epochs, small_images=typical_side(dataset) <= SMALL_IMAGE_SIDE)
+def recipe_for(
+    dataset: Dataset,
+    protocol: Protocol,
+    *,
+    recipe: Recipe | None = None,
+    epochs: int | None = None,
+    unfreeze: str | None = None,
+    changes: Sequence[str] = (),
+) -> Recipe:
+    """The protocol's preset for these images: small ones (of at most 64 pixels) are neither mirrored nor cropped.
+
+    `recipe`, if given, takes the preset's place, its protocol included. `changes`: `key=value`, see
+    `foray.recipes.changed`.
+    """
+    if recipe is None:
+        small = typical_side(dataset) <= SMALL_IMAGE_SIDE
+        recipe = preset(protocol, epochs=epochs, small_images=small, unfreeze=unfreeze)
+    return changed(recipe, changes)
 
 
 def plan_run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from foray.records import (
     versions,
     write_text,
 )
+from foray.training.freezing import unfreeze_part
 from foray.training.linear import train_linear
 from foray.training.metrics import compute_metrics
 from foray.training.outcome import Outcome, Workplace
@@ -56,7 +57,8 @@ def train_run(
     at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress)
     with folder_lock(folder, what="run"), _generator_kept(), _algorithms(plan.deterministic):
         network, weights = _initial_network(plan)
-        record = _planned_record(plan, dataset, network, weights, at)
+        unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
+        record = _planned_record(plan, dataset, network, weights, at, unfrozen)
         if earlier := run.earlier(record):
             if earlier.status == "done":
                 progress.note(f"{folder.name} is done already.")
@@ -64,6 +66,9 @@ def train_run(
             record = record.model_copy(update={"created": earlier.created})
         write_text(run.recipe, recipe_toml(plan.recipe))
         record.save(run.record)
+        if unfrozen:
+            trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+            progress.note(f"Unfrozen: {trained:,} weights in {len(unfrozen)} layers: {', '.join(unfrozen)}")
         try:
             train = train_linear if plan.recipe.protocol == "linear" else train_whole_network
             outcome = train(plan, dataset, network, at)
@@ -88,7 +93,12 @@ def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
 
 
 def _planned_record(
-    plan: RunPlan, dataset: Dataset, network: Network, weights: WeightsInfo | None, at: Workplace
+    plan: RunPlan,
+    dataset: Dataset,
+    network: Network,
+    weights: WeightsInfo | None,
+    at: Workplace,
+    unfrozen: Sequence[str],
 ) -> RunRecord:
     accelerator = torch.cuda.get_device_name(at.device) if at.device.type == "cuda" else None
     return RunRecord(
@@ -112,6 +122,7 @@ def _planned_record(
         threads=torch.get_num_threads(),
         train_precision=training_format(plan.recipe.precision, at.device, deterministic=plan.deterministic),
         notes=[*dataset.notes, *(["deterministic algorithms in float32"] if plan.deterministic else [])],
+        unfrozen=list(unfrozen),
         hardware=hardware(accelerator),
         versions=versions(),
         commit=commit(),

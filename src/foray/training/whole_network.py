@@ -1,4 +1,4 @@
-"""`scratch` and `finetune`: every weight is trained, images go through the network every epoch."""
+"""`scratch`, `partial` and `finetune`: images go through the network every epoch, and what is not frozen is trained."""
 
 from __future__ import annotations
 

@@ -1,0 +1,77 @@
+"""What is trained and what stays as it is: the protocol `partial`, and batch norms of frozen layers.
+
+`last:34` unfreezes the last 34 layers as Keras counts them (foray.models.counted_layers), `stages.6,head` parts of the
+network by name. The classifier, which is new, is always trained.
+"""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+
+from foray.errors import ForayError
+from foray.models import Network, counted_layers
+
+_LAST = re.compile(r"last:(\d+)")
+
+
+def unfreeze_part(network: Network, unfreeze: str) -> list[str]:
+    """Leaves only what `unfreeze` names, and the classifier, trainable; returns the names of the unfrozen layers.
+
+    Names are those of convolutions, batch norms and dense layers, in the order they run. Raises ForayError for a count
+    that is not positive or beyond the network, and for parts it does not have.
+    """
+    modules = _last_layers(network, unfreeze) if _LAST.fullmatch(unfreeze) else _named_parts(network, unfreeze)
+    network.requires_grad_(False)
+    for name in modules:
+        network.get_submodule(name).requires_grad_(True)
+    network.classifier.requires_grad_(True)
+    return [*modules, "classifier"]
+
+
+def freeze_backbone(network: nn.Module, head: nn.Module) -> None:
+    """Leaves only the parameters of `head` trainable."""
+    network.requires_grad_(False)
+    head.requires_grad_(True)
+
+
+def set_training_mode(network: nn.Module) -> None:
+    """Training mode, except where every parameter is frozen: there batch norm keeps its statistics and nothing drops.
+
+    A frozen batch norm left in training mode would still move its running mean and variance.
+    """
+    parameters = list(network.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        network.eval()
+        return
+    network.training = True
+    for child in network.children():
+        set_training_mode(child)
+
+
+def _last_layers(network: Network, unfreeze: str) -> list[str]:
+    layers, wanted = counted_layers(network), int(unfreeze.removeprefix("last:"))
+    if not 1 <= wanted <= len(layers):
+        raise ForayError(
+            f"--unfreeze {unfreeze}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
+            f"{len(layers)}, or use --protocol finetune for all."
+        )
+    dense = ["hidden.linear"] if network.spec.hidden_features else []  # above the pooling, as the classifier
+    return [*(name for layer in layers[-wanted:] for name in layer.modules), *dense]
+
+
+def _named_parts(network: Network, unfreeze: str) -> list[str]:
+    known = ["stem", *(f"stages.{i}" for i in range(len(network.stages)))]
+    known += ["head"] if network.spec.head else []
+    known += ["hidden"] if network.spec.hidden_features else []
+    wanted = [part.strip() for part in unfreeze.split(",")]
+    if unknown := [part for part in wanted if part not in known]:
+        raise ForayError(
+            f"--unfreeze {unfreeze}: {network.spec.name} has no part {unknown[0]!r}. Write last:34 (layers, counted as "
+            f"Keras does) or parts: {', '.join(known)}."
+        )
+    layers = [
+        name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
+    ]
+    return [name for name in layers if any(name.startswith(f"{part}.") for part in wanted)]
