@@ -4,8 +4,9 @@
     python -m tools.parity_table NAME ...
 
 A row has parameters (ours, published), multiply-accumulates an image of native resolution (ours; the peer's, counted by
-torch.utils.flop_counter; published, with how far ours are from that), and the largest absolute difference of the logits
-of one image, on the same random weights and batch-norm statistics, at the native resolution and one pixel above it.
+torch.utils.flop_counter; as the paper prints them, with how far ours are from that), and the largest absolute
+difference of the logits of one image, on the same random weights and batch-norm statistics, at the native resolution
+and one pixel above it.
 Where an image takes more than 5 G multiply-accumulates, the outputs are compared at the smaller resolution the row
 names; parameters and multiply-accumulates are those of the native one. Needs the extras peers and dev.
 """
@@ -24,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foray.models import build_model, create_model
 from foray.profiling import count_macs, count_params
-from foray.specs import get_spec, spec_names
+from foray.specs import get_spec, paper_macs, spec_names
 from tools.keras_peers import import_keras, keras_input, keras_peer, uniform_pixels
 from tools.peers import TORCHVISION, Peer, import_peer, lively, noise, settle, timm_peer, torchvision_peer
 
@@ -37,7 +38,7 @@ COLUMNS = (
     "published",
     "MACs",
     "of the peer",
-    "published (ours against it)",
+    "as printed (ours against it)",
     "logits differ by, native",
     "one pixel more",
     "peer",
@@ -74,18 +75,16 @@ def _row(name: str) -> list[str]:
         f"{spec.published.params:,}" if spec.published else "",
         f"{macs:,}",
         f"{peer_macs:,}",
-        _published_macs(name, macs),
+        _paper_macs(name, macs),
         native if side == spec.resolution else f"{native} (at {side} px)",
         above,
         peer_name,
     ]
 
 
-def _published_macs(name: str, macs: int) -> str:
-    published = get_spec(name).published
-    if not published or not published.macs:
-        return "none"
-    return f"{published.macs:,} ({100 * (macs / published.macs - 1):+.2f} %)"
+def _paper_macs(name: str, macs: int) -> str:
+    printed = paper_macs(get_spec(name))
+    return f"{printed:,} ({100 * (macs / printed - 1):+.2f} %)" if printed else "none"
 
 
 def _compared_side(macs: int, resolution: int) -> int:
