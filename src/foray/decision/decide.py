@@ -110,7 +110,7 @@ def confirm(decision: Decision, test_candidates: Sequence[Candidate], tolerance:
     if decision.best in results and decision.best != decision.pick:
         pairs.insert(0, (decision.best, decision.pick))
     return [
-        _pair(reference, results[reference], candidate, results[candidate], tolerance, 1 - ERROR, "test")
+        paired_record(reference, results[reference], candidate, results[candidate], tolerance, 1 - ERROR, "test")
         for reference, candidate in pairs
     ]
 
@@ -141,7 +141,7 @@ def _against_cheaper(best: _Scored, scored: Sequence[_Scored], tolerance: float,
         still_open = [one for one in cheaper if one.model not in settled]
         confidence = 1 - ERROR / len(still_open)
         results = {
-            one.model: _pair(best.model, best.correct, one.model, one.correct, tolerance, confidence, split)
+            one.model: paired_record(best.model, best.correct, one.model, one.correct, tolerance, confidence, split)
             for one in still_open
         }
         not_worse = {model: result for model, result in results.items() if result.status == "not_worse"}
@@ -167,7 +167,7 @@ def _verdict(
     return best, "best_stands", sentence
 
 
-def _pair(
+def paired_record(
     reference: str,
     reference_correct: npt.NDArray[np.bool_],
     candidate: str,
@@ -176,6 +176,7 @@ def _pair(
     confidence: float,
     split: str,
 ) -> PairedLoss:
+    """What `candidate` loses against `reference` on `split`, from their correctness (seeds, images)."""
     result = paired_loss(reference_correct, candidate_correct, tolerance, confidence=confidence)
     return PairedLoss(
         reference=reference,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from foray.comparison import ModelOutcome, estimate
+from foray.decision import paired_record
 from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearch, commit, hardware, versions
 from foray.records.quantities import format_points
 from foray.scaling.capacity import realised_multipliers
@@ -13,7 +14,7 @@ from foray.scaling.costs import scaled_cost
 from foray.scaling.directions import WORK
 from foray.scaling.search_plan import SearchPlan
 from foray.specs import ArchSpec, Multipliers
-from foray.statistics import paired_loss, seed_summary
+from foray.statistics import seed_summary
 
 
 def conclude(
@@ -100,21 +101,8 @@ def _most_accurate(rows: Sequence[ScaledCandidate]) -> ScaledCandidate | None:
 
 def _judged(reference: ModelOutcome, candidate: ModelOutcome, split: str, confidence: float) -> PairedLoss:
     """What `candidate` loses against `reference`; "worse" is: more than nothing."""
-    paired = paired_loss(reference.correct(split), candidate.correct(split), 0.0, confidence=confidence)
-    return PairedLoss(
-        reference=reference.model,
-        candidate=candidate.model,
-        split=split,
-        n=paired.n,
-        seeds=paired.seeds,
-        loss=paired.loss,
-        lower=paired.lower,
-        upper=paired.upper,
-        confidence=paired.confidence,
-        tolerance=0.0,
-        status=paired.status,
-        images_needed=paired.images_needed,
-        p_value=paired.p_value,
+    return paired_record(
+        reference.model, reference.correct(split), candidate.model, candidate.correct(split), 0.0, confidence, split
     )
 
 
