@@ -105,3 +105,8 @@ def test_resolutions_below_the_stride_are_refused(name: str, given: int, least: 
     with pytest.raises(ForayError, match=f"--resolution {least} or more"):
         plan_run(name, data, small_recipe(), resolution=given)
     assert plan_run(name, data, small_recipe(), resolution=least).preprocessing.resolution == least
+
+
+def test_what_cannot_be_unfrozen_is_said_before_anything_runs(squares, small_weights) -> None:
+    with pytest.raises(ForayError, match="as Keras counts them"):
+        plan_run(MODEL, squares, preset("partial", unfreeze="last:999"), weights=small_weights)

@@ -105,8 +105,7 @@ def refined(family: Family, around: Candidate) -> list[Candidate]:
     depths = [depth + step / 20 for step in range(-4, 5)]
     widths = [width + step / 50 for step in range(-5, 6)]
     resolutions = range(resolution - 32, resolution + 33, 4)
-    found = _evaluated(family, products(family, _positive(depths), _positive(widths), resolutions))
-    return [candidate for candidate in found if candidate.twin != candidate.name]
+    return _evaluated(family, products(family, _positive(depths), _positive(widths), resolutions))
 
 
 def network_at(family: Family, multipliers: Multipliers) -> ArchSpec:

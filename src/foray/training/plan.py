@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from foray.data import Dataset, typical_side
 from foray.errors import DataError, ForayError
-from foray.models import PretrainedWeights, SmallImage, find_weights
+from foray.models import PretrainedWeights, SmallImage, build_model, find_weights
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe, changed, preset
 from foray.specs import ArchSpec, Preprocessing, get_spec
+from foray.training.freezing import unfreeze_part
 
 SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
 
@@ -124,6 +127,8 @@ def plan_run(
         if side <= SMALL_IMAGE_SIDE < preprocessing.resolution:
             small_image = "upsampled"
     _require_resolution(spec, preprocessing.resolution, small_image)
+    if recipe.unfreeze:
+        _require_unfreezable(spec, recipe.unfreeze)
     return RunPlan(
         requested=model,
         spec=spec,
@@ -157,6 +162,12 @@ def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage
             f"At {resolution} px nothing would be left of an image after the strides of {spec.name} ({least} px in "
             f"all). Use --resolution {least} or more."
         )
+
+
+def _require_unfreezable(spec: ArchSpec, unfreeze: str) -> None:
+    """What cannot be unfrozen is said before anything is measured or decoded."""
+    with torch.device("meta"):
+        unfreeze_part(build_model(spec), unfreeze)
 
 
 def _require_splits(dataset: Dataset) -> None:
