@@ -15,15 +15,27 @@ class _Frozen(BaseModel):
 
 
 class Optimizer(_Frozen):
-    """`rmsprop` is in the Keras convention: rho 0.9 and epsilon 1e-7 (Keras documentation, RMSprop defaults)."""
+    """How weights follow their gradients.
+
+    `rmsprop` divides by sqrt(v + epsilon), v the running mean of the squared gradient, in the `keras` convention (rho
+    0.9, epsilon 1e-7; keras.optimizers.RMSprop) and by sqrt(v) + epsilon in the `pytorch` one (rho, there called alpha,
+    0.99, epsilon 1e-8; torch.optim.RMSprop). A gradient of 1e-4 hence moves a weight three times less in Keras.
+    `layer_decay`: each part of the network learns that many times slower than the next one towards the classifier
+    (discriminative rates, Howard & Ruder 2018, arXiv:1801.06146, section 3.2).
+    """
 
     name: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     learning_rate: float = Field(gt=0)
     momentum: float = Field(default=0.0, ge=0, lt=1)
     nesterov: bool = False
-    rho: float = Field(default=0.9, gt=0, lt=1)
-    epsilon: float = Field(default=1e-7, gt=0)
+    convention: Literal["keras", "pytorch"] = "keras"
+    rho: float | None = Field(default=None, gt=0, lt=1)  # None: the convention's
+    epsilon: float | None = Field(default=None, gt=0)  # None: the convention's; adamw: 1e-8
     weight_decay: float = Field(default=0.0, ge=0)
+    # sgd only: weight decay as part of the gradient and of every weight, norms and biases included (torch.optim.SGD's
+    # argument, as the study used it); else decoupled or on kernels alone (see training/optimizers.py)
+    decay_all: bool = False
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
 
 
 class Schedule(_Frozen):
@@ -36,7 +48,13 @@ class Schedule(_Frozen):
 
 
 class Augmentation(_Frozen):
-    """Per-sample augmentation of a batch on the training device; the defaults change nothing."""
+    """Per-sample augmentation of a batch on the training device; the defaults change nothing.
+
+    `policy`: `trivialaugment` draws one operation and its strength for each image (Mueller & Hutter 2021,
+    arXiv:2103.10158), `randaugment` `num_ops` of them at `magnitude` of 30 (Cubuk et al. 2020, arXiv:1909.13719).
+    `mixup_alpha` (Zhang et al. 2018, arXiv:1710.09412) and `cutmix_alpha` (Yun et al. 2019, arXiv:1905.04899) mix an
+    image, and its label, with another of the batch; with both set, each batch draws one of the two.
+    """
 
     random_crop_scale: tuple[float, float] = (1.0, 1.0)  # area of the crop relative to the image
     random_crop_ratio: tuple[float, float] = (1.0, 1.0)  # width / height of the crop
@@ -47,6 +65,13 @@ class Augmentation(_Frozen):
     brightness: float = Field(default=0.0, ge=0, le=1)
     contrast: float = Field(default=0.0, ge=0, le=1)
     saturation: float = Field(default=0.0, ge=0, le=1)
+    policy: Literal["none", "trivialaugment", "randaugment"] = "none"
+    num_ops: int = Field(default=2, ge=1)  # randaugment only
+    magnitude: float = Field(default=9.0, ge=0, le=30)  # randaugment only
+    random_erasing: float = Field(default=0.0, ge=0, le=1)  # probability (Zhong et al. 2017, arXiv:1708.04896)
+    mixup_alpha: float = Field(default=0.0, ge=0)  # 0: off
+    cutmix_alpha: float = Field(default=0.0, ge=0)  # 0: off
+    mix_probability: float = Field(default=1.0, ge=0, le=1)  # share of batches that are mixed at all
 
     @property
     def is_identity(self) -> bool:
@@ -72,6 +97,24 @@ class Recipe(_Frozen):
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    # What a class counts in the loss: `inverse` to its number of train images, or to its `effective` number
+    # (1 - beta^n) / (1 - beta) (Cui et al. 2019, arXiv:1901.05555, eq. 2); the mean over train images is 1.
+    class_weights: Literal["none", "inverse", "effective"] = "none"
+    effective_beta: float = Field(default=0.999, gt=0, lt=1)
+    # `balanced`: an epoch draws as many images as train has, every class equally often
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    # Images that go through the network at once; their gradients are accumulated to those of `batch_size` images. Batch
+    # norm then sees the smaller number. None: the whole batch.
+    micro_batch_size: int | None = Field(default=None, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0)  # largest norm of the gradient of all weights together
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)  # the average of weights is what is evaluated and kept
+    early_stopping_epochs: int | None = Field(default=None, ge=1)  # epochs without a better val before a run ends
+    # One more part of the network, from the classifier down, is trained every so many epochs (Howard & Ruder 2018,
+    # arXiv:1801.06146, section 3.3); None: all at once.
+    gradual_unfreezing_epochs: float | None = Field(default=None, gt=0)
+    # Training starts at this share of the resolution and grows to all of it by the last epochs (Tan & Le 2021,
+    # arXiv:2104.00298, section 4.2); evaluation is always at the full one.
+    progressive_resolution: float | None = Field(default=None, gt=0, le=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
     stochastic_depth_prob: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
     # Of batch norm's running statistics, in PyTorch's sense; None: the architecture's own. TensorFlow's 0.001 remembers
@@ -79,6 +122,9 @@ class Recipe(_Frozen):
     bn_momentum: float | None = Field(default=None, gt=0, le=1)
     # linear only: features minus their mean on train, over one deviation common to all; folded into the head afterwards
     standardize_features: bool = False
+    # linear only: `lbfgs` solves logistic regression exactly, its L2 penalty chosen on val
+    solver: Literal["gradient", "lbfgs"] = "gradient"
+    feature_views: int = Field(default=1, ge=1)  # linear only: cached augmented views of each train image
     precision: Precision = "auto"
     checkpoint: Literal["best", "last"] = "best"
 
