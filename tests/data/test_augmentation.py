@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -61,7 +59,7 @@ def test_identity_on_a_store_of_the_resolution_is_normalize() -> None:
     images = noise(5, 32)
     preprocessing = Preprocessing(32, 1.0, "bilinear", IMAGENET_MEAN, IMAGENET_STD)
     result = Augment(Augmentation(), preprocessing, seed=0)(images, 3, 4)
-    assert torch.equal(result, normalize(images, preprocessing))
+    torch.testing.assert_close(result, normalize(images, preprocessing), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("stored", [32, 33, 35, 36, 37])
@@ -190,9 +188,9 @@ def test_random_crops_keep_to_the_image_their_area_and_their_ratio() -> None:
 
 
 def test_a_crop_of_the_whole_image_is_a_bilinear_resize() -> None:
-    images = ramp(1, 64)
+    images = ramp(1, 40)  # shrunk to not less than 0.75, hence by the warp alone
     columns, rows = read_positions(augmented(images, random_crop_scale=(0.999999, 1.0)))
-    expected = (torch.arange(32) + 0.5) * 2 - 0.5
+    expected = (torch.arange(32) + 0.5) * 1.25 - 0.5
     torch.testing.assert_close(columns[0], expected.expand(32, 32), rtol=0, atol=1e-2)
     torch.testing.assert_close(rows[0], expected[:, None].expand(32, 32), rtol=0, atol=1e-2)
 
@@ -261,15 +259,3 @@ def test_colour_is_pillows_with_a_factor_uniform_around_one(option: str, peer: t
     for i in range(0, n, 20):
         expected = np.asarray(peer(picture).enhance(factors[i].item())).astype(np.float32)
         assert np.abs(result[i].permute(1, 2, 0).numpy() - expected).max() <= 1.5  # Pillow rounds twice
-
-
-def test_kornia_is_imported_for_colour_only() -> None:
-    code = """
-import sys, torch
-from foray.data.augmentation import Augment
-from foray.recipes.recipe import Augmentation
-from foray.specs.preprocessing import Preprocessing
-Augment(Augmentation(rotation_degrees=5), Preprocessing(8), seed=0)(torch.zeros(1, 3, 9, 9, dtype=torch.uint8), 0, 0)
-sys.exit("kornia" in sys.modules)
-"""
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
