@@ -52,9 +52,9 @@ OPERATIONS = (
     Operation("equalize",      0.0,   0.0,       False),
 )  # fmt: skip
 
-_SHEARS_X, _SHEARS_Y, _SHIFTS_X, _SHIFTS_Y, _ROTATES = (
+_SHEARS_X, _SHEARS_Y, _SHIFTS_X, _SHIFTS_Y, _ROTATES, _POSTERIZES = (
     next(i for i, operation in enumerate(OPERATIONS) if operation.name == name)
-    for name in ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
+    for name in ("shear_x", "shear_y", "translate_x", "translate_y", "rotate", "posterize")
 )
 # operation -> (images, strengths (N, 1, 1, 1)) -> images
 _COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -62,7 +62,7 @@ _COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "color": lambda images, strengths: colour.adjust_saturation(images, 1.0 + strengths),
     "contrast": lambda images, strengths: colour.adjust_contrast(images, 1.0 + strengths),
     "sharpness": lambda images, strengths: colour.adjust_sharpness(images, 1.0 + strengths),
-    "posterize": lambda images, strengths: colour.posterize(images, strengths.round()),
+    "posterize": lambda images, strengths: colour.posterize(images, strengths),
     "solarize": lambda images, strengths: colour.solarize(images, 255.0 - strengths),
     "autocontrast": lambda images, _: colour.autocontrast(images),
     "equalize": lambda images, _: colour.equalize(images),
@@ -119,6 +119,7 @@ def draw_policy(augmentation: Augmentation, resolution: int, rows: Rows, entropy
     strengths = highest[operations] * levels / _HIGHEST_LEVEL
     shifts = np.isin(operations, (_SHIFTS_X, _SHIFTS_Y))  # by whole pixels, which leaves the others' sharpness
     strengths = np.where(shifts, np.floor(strengths * resolution + 1e-9) / resolution, strengths)
+    strengths = np.where(operations == _POSTERIZES, np.rint(strengths), strengths)
     signed = np.array([operation.signed for operation in OPERATIONS])[operations]
     return PolicyDraws(operations, np.where(signed & negative, -strengths, strengths))
 
