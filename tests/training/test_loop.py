@@ -35,7 +35,7 @@ def test_frozen_parts_keep_their_weights_and_their_batch_norm_statistics(squares
     freeze_backbone(network, network.classifier)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     fit(
-        network, small_recipe(epochs=1), batches(squares), augment(),
+        network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
         validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     changed = {key for key, tensor in network.state_dict().items() if not torch.equal(tensor, before[key])}
@@ -68,7 +68,7 @@ def test_every_parameter_is_trained(squares, tmp_path) -> None:
     network = build_model(get_spec(MODEL), num_classes=3, seed=0)
     before = {key: parameter.clone() for key, parameter in network.named_parameters()}
     fit(
-        network, small_recipe(epochs=1), batches(squares), augment(),
+        network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
         validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     assert not [key for key, parameter in network.named_parameters() if torch.equal(parameter, before[key])]
@@ -88,7 +88,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(squares, tmp
 
     with pytest.raises(TrainingFailedError, match=r"epoch 2, batch 3\b"):  # 36 images: 5 batches an epoch
         fit(
-            Poisoned(), small_recipe(epochs=3), batches(squares), augment(),
+            Poisoned(), small_recipe(epochs=3), batches(squares), augment(), resolution=24,
             validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
         )  # fmt: skip
 
@@ -97,6 +97,6 @@ def test_a_validation_loss_that_is_no_number_stops_the_run_too(squares, tmp_path
     network = build_model(get_spec(MODEL), num_classes=3, seed=0)
     with pytest.raises(TrainingFailedError, match="val is nan after epoch 1"):
         fit(
-            network, small_recipe(), batches(squares), augment(),
+            network, small_recipe(), batches(squares), augment(), resolution=24,
             validate=lambda _: Score(0.1, float("nan")), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
         )  # fmt: skip

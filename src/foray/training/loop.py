@@ -101,13 +101,14 @@ def fit(
                 if learner.average:
                     learner.average.update(now)
                 log.tally.add(step, loss, logits, targets, positions)
-                saves = stop.is_made or checkpoint.is_due
+                stops = stop.is_made  # read once: a request that comes later waits for the next step
+                saves = stops or checkpoint.is_due
                 if saves or log.tally.is_due or step + 1 == len(batches):
                     _require_finite(log.tally, epoch, image_ids)
                 task.advance(note=f"epoch {epoch + 1}/{recipe.epochs}  loss {log.tally.loss:.3f}")
                 if saves:
                     checkpoint.save(log.state_after(step + 1, gradients), learner)
-                if stop.is_made:
+                if stops:
                     raise Interrupted(f"in epoch {epoch + 1} after batch {step + 1} of {len(batches)}")
             try:
                 with stop.at_once():
