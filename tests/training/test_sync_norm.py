@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,6 +27,9 @@ class Played(Processes):
     def gather(self, values: Tensor) -> Tensor:
         self.others.append(values)
         return torch.stack(self.others)
+
+    def sum_(self, tensors: Iterable[Tensor]) -> None:
+        """The others have no gradients."""
 
 
 @given(
@@ -98,6 +102,18 @@ def test_it_takes_the_place_of_every_batch_norm_and_leaves_the_state_as_it_is() 
     assert modes == {name: module.training for name, module in network.named_modules()}
     kinds = {type(module) for module in network.modules() if isinstance(module, nn.BatchNorm2d)}
     assert kinds == {SyncBatchNorm2d}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_share_without_images_takes_part_with_gradients_of_zero(training: bool) -> None:
+    norm, _ = norms()
+    synchronised = SyncBatchNorm2d(norm, Played(count=2, others=[torch.full((9,), 4.0, dtype=torch.float64)])).train(
+        training
+    )
+    none = torch.empty(0, 4, 3, 3, requires_grad=True)
+    (synchronised(none.to(memory_format=torch.channels_last)) * 2).sum().backward()
+    assert none.grad.shape == none.shape
+    assert norm.weight.grad.tolist() == norm.bias.grad.tolist() == [0.0] * 4
 
 
 def test_in_inference_mode_it_is_batch_norm_to_the_bit_and_says_nothing() -> None:

@@ -37,11 +37,14 @@ class ProcessLostError(RunError):
 
 @dataclass(frozen=True)
 class Processes:
-    """`rank` of `count` processes that train together, on `device`. Alone, every method does nothing at no cost."""
+    """`rank` of `count` processes that train together. Alone, every method does nothing at no cost.
+
+    `device`: this one's own; None: alone, any.
+    """
 
     rank: int = 0
     count: int = 1
-    device: str = "auto"
+    device: str | None = None
 
     @property
     def is_writer(self) -> bool:
@@ -66,21 +69,24 @@ class Processes:
             for tensor, total in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
                 tensor.copy_(total.view(tensor.shape))
 
+    def device_of(self, device: str) -> str:
+        """`device`, or this process's own where there are several."""
+        return self.device or device
+
+    @property
+    def own_entropy(self) -> tuple[int, ...]:
+        """What makes random numbers this process's own, beside a seed; the writer draws as a single process does."""
+        return () if self.is_writer else (self.rank,)
+
     def total(self, value: float) -> float:
         """The sum of a number over the processes."""
         number = torch.tensor([value], dtype=torch.float64)
         self.sum_([number])
         return number.item()
 
-    def broadcast_(self, tensors: Iterable[Tensor]) -> None:
-        """Gives every process the writer's `tensors`, in place."""
-        if self.count == 1:
-            return
-        for tensor in tensors:
-            values = tensor.detach().contiguous()
-            with _all_there():
-                dist.broadcast(values, src=0)
-            tensor.detach().copy_(values)
+    def any(self, value: bool) -> bool:
+        """Whether it is so in any process."""
+        return value if self.count == 1 else self.total(float(value)) > 0
 
     def gather(self, values: Tensor) -> Tensor:
         """`values` (...) of all processes, the same shape on each, as (count, ...) in order of rank."""
@@ -134,7 +140,7 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
     """
     place = _place(os.environ)
     if place is None:
-        yield Processes(device=device)
+        yield ALONE
         return
     rank, count, local_rank, local_count = place
     own_device = _own_device(device, local_rank, local_count)
@@ -142,7 +148,7 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
     try:
         yield Processes(rank, count, own_device)
     except (Exception, KeyboardInterrupt) as error:
-        if store.add("failed processes", 1) > 1:
+        if _is_told_already(store):
             raise OtherProcessFailedError("Another process of this run failed.") from error
         raise
     dist.destroy_process_group()
@@ -195,6 +201,14 @@ def _start(device: str) -> Store:
     except (RuntimeError, ValueError) as error:
         raise ForayError(f"The processes cannot reach one another: {error}") from error
     return PrefixStore("foray", store)
+
+
+def _is_told_already(store: Store) -> bool:
+    """Whether another process has failed before this one. Without torchrun the store ends with the first process."""
+    try:
+        return store.add("failed processes", 1) > 1
+    except RuntimeError:
+        return False
 
 
 @contextmanager

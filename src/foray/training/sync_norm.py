@@ -31,7 +31,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(x)
+            return super().forward(x) if x.numel() else _of_no_images(x, self.weight, self.bias)
         mean, var, n = batch_statistics(x, self.processes)
         if x.numel() <= self.num_features and int(n) == 1:  # reading n makes a CUDA device wait: only where it can be
             raise ValueError(f"Batch norm needs more than one value a channel while training, not one of {x.shape}")
@@ -101,10 +101,7 @@ class _Normalize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, var, n = ctx.saved_tensors
-        # In inference mode the statistics are constants: weight * g / sqrt(var + eps), sum(g y) and sum(g).
-        grad_x, sum_gy, sum_g = torch.ops.aten.native_batch_norm_backward(
-            grad, x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
-        )
+        grad_x, sum_gy, sum_g = _backward_of_constants(grad, x, weight, mean, var, ctx.eps)
         if not ctx.needs_input_grad[0]:
             return None, sum_gy, sum_g, None, None, None, None, None
         sums = torch.stack([sum_gy, sum_g]).double()
@@ -114,3 +111,20 @@ class _Normalize(torch.autograd.Function):
         # -gain * (y * mean_gy + mean_g): an affine map of y is batch norm in inference mode, and one pass over memory
         through_statistics = F.batch_norm(x, mean, var, -gain * mean_gy, -gain * mean_g, training=False, eps=ctx.eps)
         return grad_x.add_(through_statistics), sum_gy, sum_g, None, None, None, None, None
+
+
+def _backward_of_constants(
+    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, var: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """weight * g / sqrt(var + eps), sum(g y) and sum(g), as if the statistics did not depend on x."""
+    if not x.numel():  # a share without images, on which PyTorch's kernel divides by zero
+        return torch.zeros_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
+    results: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward(
+        grad, x, weight, mean, var, None, None, False, eps, [True, True, True]
+    )
+    return results
+
+
+def _of_no_images(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(0, C, H, W) as it is, in reach of gradients: PyTorch's backward kernel divides by the number of images."""
+    return x * weight.to(x.dtype).view(1, -1, 1, 1) + bias.to(x.dtype).view(1, -1, 1, 1)
