@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -30,20 +31,32 @@ class Pair:
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """The results in order of rank. Raises what a process raised."""
-        for connection in self._connections:
-            connection.send((function, arguments))
-        answers = [connection.recv() for connection in self._connections]
+        answers = self.answers(function, *arguments)
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
         return answers
 
+    def answers(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """The results, or what was raised in their place; EOFError for a process that died."""
+        for connection in self._connections:
+            connection.send((function, arguments))
+        return [_received(connection) for connection in self._connections]
+
     def close(self) -> None:
         """Lets both leave, and waits for them."""
         for connection in self._connections:
-            connection.send(None)
+            with contextlib.suppress(BrokenPipeError):  # it died
+                connection.send(None)
         for worker in self._workers:
             worker.join()
+
+
+def _received(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except EOFError as error:
+        return error
 
 
 def torchrun_environment(rank: int, port: int, count: int = 2) -> dict[str, str]:

@@ -84,7 +84,7 @@ def test_its_gradient_is_that_of_finite_differences() -> None:
 
 def test_one_value_a_channel_is_refused_as_by_batch_norm() -> None:
     for norm in norms():
-        with pytest.raises(ValueError, match="more than (one|1) value"):
+        with pytest.raises(ValueError, match=r"more than (one|1) value"):
             norm(torch.ones(1, 4, 1, 1))
 
 
@@ -107,9 +107,8 @@ def test_it_takes_the_place_of_every_batch_norm_and_leaves_the_state_as_it_is() 
 @pytest.mark.parametrize("training", [True, False])
 def test_a_share_without_images_takes_part_with_gradients_of_zero(training: bool) -> None:
     norm, _ = norms()
-    synchronised = SyncBatchNorm2d(norm, Played(count=2, others=[torch.full((9,), 4.0, dtype=torch.float64)])).train(
-        training
-    )
+    other = torch.full((9,), 4.0, dtype=torch.float64)  # means, variances and number of its values
+    synchronised = SyncBatchNorm2d(norm, Played(count=2, others=[other])).train(training)
     none = torch.empty(0, 4, 3, 3, requires_grad=True)
     (synchronised(none.to(memory_format=torch.channels_last)) * 2).sum().backward()
     assert none.grad.shape == none.shape

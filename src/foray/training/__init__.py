@@ -13,6 +13,6 @@ from foray.training.trained import TrainedRun, load_run
 
 __all__ = [
     "SMALL_IMAGE_SIDE", "Interrupted", "Prediction", "RunPlan", "TrainedRun", "TrainingFailedError", "compute_metrics",
-    "evaluate", "extract_features", "joined_processes", "load_run", "plan_run", "predict", "recipe_for", "resume", "run_id",
-    "train", "train_run",
+    "evaluate", "extract_features", "joined_processes", "load_run", "plan_run", "predict", "recipe_for", "resume",
+    "run_id", "train", "train_run",
 ]  # fmt: skip

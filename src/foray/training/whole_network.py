@@ -120,9 +120,8 @@ def predict_split(
 ) -> Predictions:
     """Predictions for one split of the evaluation store, in dataset order, each image by one of the `processes`."""
     positions = dataset.indices(split)
-    batches = Batches(
-        store, positions[processes.share(len(positions))], batch_size=EVALUATION_BATCH_SIZE, device=device
-    )
+    share = positions[processes.share(len(positions))]
+    batches = Batches(store, share, batch_size=EVALUATION_BATCH_SIZE, device=device)
     normalize = functools.partial(normalize_images, preprocessing=preprocessing)
     own = predict_batches(network, batches, normalize, len(dataset.classes), progress=progress)
     probabilities = processes.gather_rows(own, len(positions))
