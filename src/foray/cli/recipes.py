@@ -66,4 +66,4 @@ def _numbers(recipe: Recipe) -> list[str]:
 def _trained(recipe: Recipe) -> str:
     if recipe.unfreeze:
         return recipe.unfreeze
-    return {"scratch": "from scratch", "linear": "classifier"}.get(recipe.protocol, "all weights")
+    return {"scratch": "all, fresh", "linear": "classifier"}.get(recipe.protocol, "all weights")
