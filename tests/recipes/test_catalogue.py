@@ -87,3 +87,17 @@ def test_cifar10s_rate_is_wide_resnets_scaled_to_the_batch() -> None:
     assert recipe.optimizer.learning_rate == pytest.approx(0.1 * recipe.batch_size / 128)
     assert (recipe.optimizer.momentum, recipe.optimizer.nesterov, recipe.optimizer.weight_decay) == (0.9, True, 5e-4)
     assert recipe.augmentation.translate * 32 == 4  # pixels
+
+
+def test_the_documentation_lists_every_recipe_with_its_numbers() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    listed = {row[0].strip("`"): row[1:7] for row in rows if len(row) == 8}
+    assert set(listed) == set(EVERYTHING)
+    for name, entry in EVERYTHING.items():
+        recipe, optimizer = entry.recipe, entry.recipe.optimizer
+        numbers = [str(recipe.epochs), str(recipe.batch_size), optimizer.name, f"{optimizer.learning_rate:g}"]
+        numbers.append(recipe.schedule.name)
+        if recipe.solver == "lbfgs":
+            numbers = ["-", "-", "lbfgs", "-", "-"]
+        assert listed[name] == [recipe.protocol, *numbers]
