@@ -1,8 +1,9 @@
 """Batch norm and the activation after it as one operation, in training on a CPU.
 
-The two are bound by memory, not arithmetic: a MobileNetV2 spends half of its training step in them. Fused, the normalised
-map is neither written nor kept but computed again from the convolution's output in the backward pass (as in in-place
-activated batch norm, Rota Bulo et al. 2018, arXiv:1712.02616, without its restriction to invertible activations).
+The two are bound by memory, not arithmetic: a MobileNetV2 spends half of its training step in them. Fused, the
+normalised map is neither written nor kept but computed again from the convolution's output in the backward pass (as in
+in-place activated batch norm, Rota Bulo et al. 2018, arXiv:1712.02616, without its restriction to activations that can
+be inverted).
 Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
 """
 
@@ -26,23 +27,33 @@ _FORMATS = {torch.float32: 0, torch.bfloat16: 1}
 def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor:
     """`activation(norm(x))` for x (N, C, H, W), fused where it can be."""
     if not _is_fusible(x, norm, activation):
-        return _in_place_relu6(norm(x)) if isinstance(activation, nn.ReLU6) else activation(norm(x))
+        normalized: Tensor = norm(x)
+        activated: Tensor = _clip(normalized) if isinstance(activation, nn.ReLU6) else activation(normalized)
+        return activated
     assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
-    y, mean, variance = _NormActivation.apply(
+    y, mean, variance = _NormActivation.apply(  # type: ignore[no-untyped-call]
         x, norm.weight, norm.bias, norm.eps, _ACTIVATIONS[type(activation).__name__]
     )
-    norm.num_batches_tracked.add_(1)
+    _keep_statistics(norm, mean, variance, x.numel() // x.shape[1])
+    fused: Tensor = y
+    return fused
+
+
+def _keep_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, n: int) -> None:
+    """Moves the running statistics as PyTorch does, with the unbiased variance of the `n` values of a channel."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
     assert norm.momentum is not None
-    n = x.numel() // x.shape[1]
+    norm.num_batches_tracked.add_(1)
     norm.running_mean.lerp_(mean, norm.momentum)
-    norm.running_var.lerp_(variance * (n / max(n - 1, 1)), norm.momentum)  # unbiased, as PyTorch keeps it
-    return y
+    norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
 
 
 def _is_fusible(x: Tensor, norm: nn.Module, activation: nn.Module) -> bool:
     return (
-        norm.training
+        isinstance(norm, nn.BatchNorm2d)
+        and norm.training
         and x.device.type == "cpu"
         and x.dtype in _FORMATS
         and x.dim() == 4
@@ -62,7 +73,7 @@ class _NormActivation(torch.autograd.Function):
     """y, batch mean and (biased) variance; the statistics carry no gradient."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float, activation: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         channels = x.shape[1]
@@ -80,7 +91,7 @@ class _NormActivation(torch.autograd.Function):
         return y, mean, variance
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, mean, variance = ctx.saved_tensors
         channels = x.shape[1]
@@ -116,15 +127,15 @@ class _ReLU6(torch.autograd.Function):
         return x
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         gradient: Tensor = torch.ops.aten.hardtanh_backward(dy, y, 0.0, 6.0)
         return gradient
 
 
-def _in_place_relu6(x: Tensor) -> Tensor:
+def _clip(x: Tensor) -> Tensor:
     if x.requires_grad and not torch.compiler.is_compiling():
-        clipped: Tensor = _ReLU6.apply(x)
+        clipped: Tensor = _ReLU6.apply(x)  # type: ignore[no-untyped-call]
         return clipped
     return F.relu6(x, inplace=True)
