@@ -11,7 +11,7 @@ from foray.training.tally import Tally, TallySums
 def add(tally: Tally, step: int, loss: float) -> None:
     n = step + 1
     logits = torch.eye(3)[torch.arange(n) % 3]  # right for labels 0, 1, 2, 0, ...
-    tally.add(step, torch.tensor(loss), logits, torch.zeros(n, dtype=torch.int64), torch.arange(n) + 100 * step)
+    tally.add(step, torch.tensor(loss), logits, torch.zeros(n, dtype=torch.int64), torch.arange(n) + 100 * step, n)
 
 
 def test_images_count_and_not_batches() -> None:
@@ -51,6 +51,6 @@ def test_the_first_bad_batch_is_named_although_nobody_looked_at_once(value: floa
 def test_shares_count_by_their_largest() -> None:
     tally = Tally(torch.device("cpu"), TallySums())
     shares = torch.tensor([[0.6, 0.4, 0.0], [0.3, 0.0, 0.7]])
-    tally.add(0, torch.tensor(1.0), torch.eye(3)[:2], shares, torch.arange(2))
+    tally.add(0, torch.tensor(1.0), torch.eye(3)[:2], shares, torch.arange(2), 2)
     tally.look()
     assert tally.top1 == 0.5
