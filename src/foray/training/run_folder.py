@@ -71,6 +71,7 @@ def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
         "weights": (_weights_sha256(there), _weights_sha256(planned)),
         "data": (_data(there), _data(planned)),
         "seed": (there.seed, planned.seed),
+        "processes": (there.processes, planned.processes),
         "deterministic": (there.deterministic, planned.deterministic),
     }
     # What an older recipe does not say had the default's value.
