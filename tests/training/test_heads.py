@@ -67,6 +67,7 @@ def test_cached_features_train_the_head_that_the_backbone_would(squares, tmp_pat
         recipe,
         Batches(store, train, batch_size=recipe.batch_size, device="cpu", seed=11),
         Augment(Augmentation(), PREPROCESSING, seed=11),
+        resolution=PREPROCESSING.resolution,
         validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=11,
     )  # fmt: skip
 

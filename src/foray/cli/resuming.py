@@ -38,7 +38,7 @@ def begin_again(folder: Path, given: Mapping[str, Any]) -> None:
 def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]) -> None:
     """Raises ForayError for the first given argument whose value is not the run's own."""
     from foray.errors import ForayError
-    from foray.recipes import changed, read_recipe
+    from foray.recipes import changed
     from foray.recipes.toml import validated
     from foray.records import RunInputs
 
@@ -60,7 +60,7 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
     for name, value in given.items():
         match name:
             case "recipe":
-                value = read_recipe(value)
+                value = options.read_recipe_file(value, None, None)
             case "changes":
                 value = changed(recipe, value)
             case "out":

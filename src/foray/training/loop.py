@@ -113,9 +113,11 @@ def fit(
                 log.tally.add(step, loss, logits, targets, positions, total)
                 stops = processes.any(stop.is_made)  # read once: a request that comes later waits for the next step
                 saves = stops or checkpoint.is_due
+                note = ""  # the latest stays
                 if saves or log.tally.is_due or step + 1 == len(batches):
                     _require_finite(log.tally, epoch, image_ids)
-                task.advance(note=f"epoch {epoch + 1}/{recipe.epochs}  loss {log.tally.loss:.3f}")
+                    note = f"epoch {epoch + 1}/{recipe.epochs}  loss {log.tally.loss:.3f}"
+                task.advance(note=note)
                 if saves:
                     checkpoint.save(log.state_after(step + 1, gradients), learner)
                 if stops:

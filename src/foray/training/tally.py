@@ -16,7 +16,7 @@ from torch import Tensor
 from foray.records.record import Record
 from foray.training.distributed import ALONE, Processes
 
-_GPU_CHECK_STEPS = 25
+LOOK_EVERY_STEPS = {"cpu": 1, "cuda": 25}
 
 
 class TallySums(Record):
@@ -40,7 +40,7 @@ class Tally:
     """`loss` and `top1` are those of the last look. Targets: labels (N,), or shares (N, C), whose largest counts."""
 
     def __init__(self, device: torch.device, sums: TallySums, processes: Processes = ALONE) -> None:
-        self._every_steps = 1 if device.type == "cpu" else _GPU_CHECK_STEPS
+        self._every_steps = LOOK_EVERY_STEPS[device.type]
         self._loss = torch.tensor(sums.loss, dtype=torch.float64, device=device)
         self._hits = torch.tensor(sums.hits, dtype=torch.int64, device=device)
         self._n = sums.n

@@ -11,9 +11,11 @@ from torch import nn
 from foray.data import Augment, Batches, Dataset, ImageStore, Mix, Split, decode_for_evaluation, decode_for_training
 from foray.data import normalize as normalize_images
 from foray.models import Network
+from foray.models.kernels import prepare_kernels
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.specs import Preprocessing
+from foray.training.allocator import keep_freed_memory
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
 from foray.training.distributed import ALONE, Processes
@@ -37,6 +39,7 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
     with at.processes.writer_first():
         training, evaluation = _stores(plan, dataset, at)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    accelerated = prepare_processor(at.progress) if device.type == "cpu" else False
     set_norm_momentum(network, recipe.bn_momentum)
     synchronise_norms(network, at.processes)
     positions = dataset.indices("train")
@@ -80,7 +83,7 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         seconds_per_epoch=[row.seconds for row in checkpoint.history.rows],
         train_precision=compute_format,
         earlier_seconds=earlier.elapsed_seconds + earlier.epoch_seconds,
-        notes=_notes(state, recipe),
+        notes=_notes(state, recipe, accelerated),
     )
 
 
@@ -97,14 +100,21 @@ def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore,
     return training, evaluation
 
 
-def _notes(state: TrainingState, recipe: Recipe) -> tuple[str, ...]:
-    if state.micro_batch_size is None:
-        return ()
-    at_once = recipe.micro_batch_size or recipe.batch_size
-    return (
-        f"memory did not hold {at_once} images at once: gradients were accumulated, and batch norm sees batches of "
-        f"{state.micro_batch_size} images",
-    )
+def prepare_processor(progress: Progress) -> bool:
+    """Keeps memory between steps and builds the kernels, where that can be done; whether the kernels are there."""
+    keep_freed_memory()
+    return prepare_kernels(progress)
+
+
+def _notes(state: TrainingState, recipe: Recipe, accelerated: bool) -> tuple[str, ...]:
+    notes = ["batch norm and activations were computed by foray's compiled kernels"] if accelerated else []
+    if state.micro_batch_size is not None:
+        at_once = recipe.micro_batch_size or recipe.batch_size
+        notes.append(
+            f"memory did not hold {at_once} images at once: gradients were accumulated, and batch norm sees batches of "
+            f"{state.micro_batch_size} images"
+        )
+    return tuple(notes)
 
 
 def predict_split(
