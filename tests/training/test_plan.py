@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from foray.errors import DataError, ForayError, UnknownNameError, WeightsError
-from foray.recipes import Augmentation, preset
+from foray.recipes import preset
 from foray.training import plan_run, recipe_for
 
 from .conftest import MODEL, coloured_squares, small_recipe
@@ -65,11 +65,6 @@ def test_what_does_not_fit_together_is_refused(squares, small_weights) -> None:
         plan_run("mobilenet_v22", squares, LINEAR)
     with pytest.raises(WeightsError, match="mobilenet_v2"):
         plan_run("mobilenet_v2", squares, LINEAR, weights=small_weights)
-    augmented = LINEAR.model_copy(update={"augmentation": Augmentation(horizontal_flip=0.5)})
-    with pytest.raises(ForayError, match="takes no augmentation"):
-        plan_run(MODEL, squares, augmented, weights=small_weights)
-    with pytest.raises(ForayError, match="standardize_features is for the protocol linear"):
-        plan_run(MODEL, squares, small_recipe(standardize_features=True))
     with pytest.raises(ForayError, match="--resolution must be at least 1 pixel, not 0"):
         plan_run(MODEL, squares, small_recipe(), resolution=0)
     with pytest.raises(ForayError, match="--seed must not be negative"):

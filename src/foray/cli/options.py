@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 Protocol = Literal["scratch", "linear", "partial", "finetune"]
 Preference = Literal["latency", "macs", "params", "memory", "file"]
 
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        show_default=False,
-        help="Folder of class folders (with or without train/val/test), a .zip or .tar of one, a .csv of "
-        "path,label[,split][,group], or a name: digits, cifar10, cifar100, rock_paper_scissors, plant_seedlings, "
-        "deepweeds, imagenet.",
-    ),
-]
+_DATA: Any = typer.Argument(
+    metavar="DATA",
+    show_default=False,
+    help="Folder of class folders (with or without train/val/test), a .zip or .tar of one, a .csv of "
+    "path,label[,split][,group], or a name: digits, cifar10, cifar100, rock_paper_scissors, plant_seedlings, "
+    "deepweeds, imagenet.",
+)
+Data = Annotated[str, _DATA]
+OptionalData = Annotated[str | None, _DATA]
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", show_default=False, help="Folder of a finished run, as train and compare name.")
 ]

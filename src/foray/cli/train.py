@@ -1,4 +1,4 @@
-"""`foray train`: one model on one data set."""
+"""`foray train`: one model on one data set, and `--resume`, which goes on with it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Annotated
 import typer
 
 from foray.cli import options
+from foray.cli.resuming import begin_again, said_how_to_go_on
+from foray.errors import ForayError
 
 
 def train(
-    data: options.Data,
-    model: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="A model of `foray models`.")],
+    ctx: typer.Context,
+    data: options.OptionalData = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="A model of `foray models`.")
+    ] = None,
     protocol: Annotated[options.Protocol, typer.Option(help="How it is trained.")] = "finetune",
     weights: options.WeightsFrom = None,
     epochs: options.Epochs = None,
@@ -21,7 +26,14 @@ def train(
     changes: options.Changes = None,
     resolution: options.Resolution = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of initialisation, order, augmentation.")] = 0,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Float32 and deterministic algorithms: the same bits again.")
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the run's folder goes.")] = Path("runs"),
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on with the run in DIR, given to --out before; nothing else is needed."),
+    ] = None,
     fold: options.Fold = None,
     data_dir: options.DataDir = None,
     offline: options.Offline = False,
@@ -32,16 +44,29 @@ def train(
     cache_dir: options.CacheDir = None,
 ) -> None:
     """Train one model on your images and score it on the test split."""
+    if resume is not None:
+        given = {name: value for name, value in ctx.params.items() if name != "resume" and _is_given(ctx, name)}
+        begin_again(resume, given)
+        return
+    if data is None or model is None:
+        raise ForayError(
+            "Name the images and the model: foray train DATA --model NAME. Or a run to go on with: --resume DIR."
+        )
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_run
     from foray.training import train as train_model
 
-    with terminal_progress() as progress:
+    with said_how_to_go_on(), terminal_progress() as progress:
         record = train_model(
             data, model, protocol, recipe=options.read_recipe_file(recipe, epochs, unfreeze), weights=weights,
-            epochs=epochs, unfreeze=unfreeze, changes=changes or (), resolution=resolution, seed=seed, out=out,
-            fold=fold, data_dir=data_dir, offline=offline, skip_unreadable=skip_unreadable, device=device,
-            workers=workers, cache_dir=cache_dir, progress=progress,
+            epochs=epochs, unfreeze=unfreeze, changes=changes or (), resolution=resolution, seed=seed,
+            deterministic=deterministic, out=out, fold=fold, data_dir=data_dir, offline=offline,
+            skip_unreadable=skip_unreadable, device=device, workers=workers, cache_dir=cache_dir, progress=progress,
         )  # fmt: skip
     print_run(record, out / record.run_id, data)
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

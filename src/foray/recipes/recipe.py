@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,8 +11,48 @@ Protocol = Literal["scratch", "linear", "partial", "finetune"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
+# Keys that mean something to some protocols or optimisers alone. Elsewhere any value but the default is an error: a
+# recipe that states what is not done would mislead its reader. RMSProp and momentum: both frameworks have an argument
+# for it, which is not implemented here.
+_PROTOCOLS_OF: dict[str, tuple[Protocol, ...]] = {
+    "gradual_unfreezing_epochs": ("finetune",),
+    "standardize_features": ("linear",),
+    "solver": ("linear",),
+    "feature_views": ("linear",),
+    "micro_batch_size": ("scratch", "partial", "finetune"),
+    "progressive_resolution": ("scratch", "partial", "finetune"),
+    "stochastic_depth_prob": ("scratch", "partial", "finetune"),
+    "bn_momentum": ("scratch", "partial", "finetune"),
+}
+_OPTIMIZERS_OF: dict[str, tuple[str, ...]] = {
+    "momentum": ("sgd",),
+    "nesterov": ("sgd",),
+    "decay_all": ("sgd",),
+    "convention": ("rmsprop",),
+    "rho": ("rmsprop",),
+    "epsilon": ("rmsprop", "adamw"),
+}
+# What goes batch by batch or epoch by epoch, neither of which an exact solution has.
+_NOT_SOLVED = ("sampling", "ema_decay", "clip_norm", "early_stopping_epochs")
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _states(model: BaseModel, key: str) -> bool:
+    """Whether `key` has another value than its default."""
+    return bool(getattr(model, key) != type(model).model_fields[key].default)
+
+
+def _require_place(model: BaseModel, places: Mapping[str, tuple[str, ...]], kind: str, chosen: str) -> None:
+    """Raises ValueError for a stated key that has no meaning with the `chosen` protocol or optimizer."""
+    for key, allowed in places.items():
+        if chosen not in allowed and _states(model, key):
+            raise ValueError(
+                f"`{key}` is for the {kind} {', '.join(allowed)}, not for {chosen}: remove it (it is "
+                f"{getattr(model, key)!r} here), or choose another {kind}"
+            )
 
 
 class Optimizer(_Frozen):
@@ -36,6 +77,13 @@ class Optimizer(_Frozen):
     # argument, as the study used it); else decoupled or on kernels alone (see training/optimizers.py)
     decay_all: bool = False
     layer_decay: float = Field(default=1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        _require_place(self, _OPTIMIZERS_OF, "optimizer", self.name)
+        if self.nesterov and not self.momentum:
+            raise ValueError("`nesterov` looks ahead along the momentum, which is 0: set momentum, for example to 0.9")
+        return self
 
 
 class Schedule(_Frozen):
@@ -77,6 +125,23 @@ class Augmentation(_Frozen):
     def is_identity(self) -> bool:
         """True when every image passes unchanged."""
         return self == Augmentation()
+
+    @property
+    def mixes(self) -> bool:
+        """True when images, and their labels, are mixed with others of the batch."""
+        return self.mix_probability > 0 and (self.mixup_alpha > 0 or self.cutmix_alpha > 0)
+
+    @model_validator(mode="after")
+    def _has_ranges(self) -> Self:
+        for key, low, high in (
+            ("random_crop_scale", *self.random_crop_scale),
+            ("random_crop_ratio", *self.random_crop_ratio),
+        ):
+            if not 0 < low <= high:
+                raise ValueError(f"`{key}` = [{low:g}, {high:g}] is no range: write the lower bound, above 0, first")
+        if self.random_crop_scale[1] > 1:
+            raise ValueError("`random_crop_scale` is a share of the image's area: its upper bound is at most 1")
+        return self
 
 
 class Recipe(_Frozen):
@@ -137,3 +202,54 @@ class Recipe(_Frozen):
                 else f"`unfreeze` is for the protocol partial, not for {self.protocol}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        _require_place(self, _PROTOCOLS_OF, "protocol", self.protocol)
+        if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
+            raise ValueError(
+                f"`micro_batch_size` = {self.micro_batch_size} is a part of the batch, and `batch_size` is "
+                f"{self.batch_size}: lower the one or raise the other"
+            )
+        if self.protocol == "linear":
+            self._require_cacheable()
+        if self.solver == "lbfgs":
+            self._require_solvable()
+        return self
+
+    def _require_cacheable(self) -> None:
+        """The frozen backbone runs once over each view of an image, before there are batches."""
+        if self.augmentation.mixes:
+            raise ValueError(
+                "`augmentation.mixup_alpha` and `augmentation.cutmix_alpha` mix the images of a batch, and the "
+                "protocol linear caches the features of each by itself: set both to 0, or use the protocol finetune"
+            )
+        if self.feature_views == 1 and not self.augmentation.is_identity:
+            raise ValueError(
+                "the protocol linear runs the frozen backbone once over every image, so its recipe takes no "
+                "`augmentation`: remove it, set feature_views to the number of augmented views of each image, or use "
+                "the protocol finetune"
+            )
+        if self.feature_views > 1 and self.augmentation.is_identity:
+            raise ValueError(
+                f"`feature_views` = {self.feature_views} would be as many equal views: say under `augmentation` how "
+                "they differ, for example augmentation.horizontal_flip=0.5, or set feature_views to 1"
+            )
+        for key in ("layer_decay", "decay_all"):
+            if _states(self.optimizer, key):
+                raise ValueError(
+                    f"`optimizer.{key}` is about the layers below the classifier, which the protocol linear does not "
+                    "train: remove it, or use the protocol finetune"
+                )
+
+    def _require_solvable(self) -> None:
+        for key in _NOT_SOLVED:
+            if _states(self, key):
+                raise ValueError(
+                    f"`solver` = lbfgs solves for the head at once, so `{key}` has no meaning: remove it, or set "
+                    "solver to gradient"
+                )
+        if self.dropout:
+            raise ValueError(
+                "`solver` = lbfgs is exact, which `dropout` is not: set dropout to 0, or solver to gradient"
+            )

@@ -3,16 +3,18 @@
 from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
 from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
 from foray.records.environment import Hardware, commit, hardware, versions
-from foray.records.files import atomic_writer, write_bytes, write_text
+from foray.records.files import atomic_writer, remove_unfinished_files, write_bytes, write_text
 from foray.records.lock import folder_lock
 from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Metrics
 from foray.records.record import Record
-from foray.records.run import ArchitectureInfo, DatasetInfo, RunRecord, WeightsInfo
+from foray.records.resumable import find_run, unfinished_runs
+from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecord, WeightsInfo
 from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSearch
 
 __all__ = [
     "ArchitectureInfo", "BrokenBound", "Budget", "CandidateResult", "ClassMetrics", "Comparison", "CostProfile",
     "DatasetInfo", "Decision", "EpochRow", "Estimate", "Hardware", "Metrics", "Mistake", "PairedLoss", "Preference",
-    "Record", "RunRecord", "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo", "atomic_writer",
-    "commit", "folder_lock", "hardware", "versions", "write_bytes", "write_text",
+    "Record", "RunInputs", "RunRecord", "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo",
+    "atomic_writer", "commit", "find_run", "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs",
+    "versions", "write_bytes", "write_text",
 ]  # fmt: skip

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from foray.errors import DiskFullError, RunError
 
+_UNFINISHED = ".unfinished"
+
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
@@ -21,7 +23,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
     except OSError as error:
         raise _explained(path, error) from error
     try:
@@ -47,6 +49,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Writes `content` to `path` as UTF-8, atomically."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def remove_unfinished_files(folder: Path) -> None:
+    """Removes, below `folder`, what killed processes were writing. Only for who holds the folder's lock."""
+    for path in folder.rglob(f".*{_UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def _explained(path: Path, error: OSError) -> Exception:

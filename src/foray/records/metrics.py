@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from foray.records.record import Record
 
 
@@ -40,7 +42,10 @@ class Metrics(Record):
 
 
 class EpochRow(Record):
-    """One line of history.jsonl. `train_top1` is measured on the augmented batches as they pass."""
+    """One line of history.jsonl. `train_top1` is measured on the augmented batches as they pass.
+
+    `val_weights`: whose accuracy val's is, that of the model or of the running average of its weights.
+    """
 
     epoch: int
     learning_rate: float
@@ -49,3 +54,4 @@ class EpochRow(Record):
     val_loss: float | None
     val_top1: float | None
     seconds: float
+    val_weights: Literal["model", "average"] = "model"

@@ -47,6 +47,23 @@ class ArchitectureInfo(Record):
     small_image: Literal["none", "stride1_stem", "upsampled"] = "none"
 
 
+class RunInputs(Record):
+    """What `foray.train` was given and the rest of the record does not say, so that a run is taken up again from it.
+
+    Paths are absolute: the run may be taken up from another folder.
+    """
+
+    data: str
+    weights: str | None = None
+    resolution: int | None = None
+    fold: int | None = None
+    data_dir: str | None = None
+    offline: bool = False
+    skip_unreadable: bool = False
+    workers: int | None = None
+    cache_dir: str | None = None
+
+
 class RunRecord(Record):
     """record.json. Durations in seconds; accuracies in [0, 1]."""
 
@@ -61,6 +78,9 @@ class RunRecord(Record):
     dataset: DatasetInfo
     recipe: dict[str, Any]
     seed: int
+    inputs: RunInputs | None = None  # None: begun by a comparison or a search, which knows them itself
+    deterministic: bool = False  # asked for: float32 and deterministic algorithms
+    nondeterministic_operations: list[str] = Field(default_factory=list)  # of a GPU, met although asked for
     device: str
     threads: int
     train_precision: str  # "float32" or "bfloat16"; for linear: of the features

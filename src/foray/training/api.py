@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from foray.data import (
+    NAMED_DATASETS,
     Dataset,
     Split,
     UnreadableImagesError,
@@ -16,10 +17,11 @@ from foray.data import (
     decode_for_evaluation,
     open_dataset,
 )
-from foray.errors import DataError
+from foray.errors import DataError, RunError
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
-from foray.records import Metrics, RunRecord
+from foray.recipes.toml import validated
+from foray.records import Metrics, RunInputs, RunRecord, find_run
 from foray.specs import Preprocessing
 from foray.training.metrics import compute_metrics
 from foray.training.plan import RunPlan, plan_run, recipe_for
@@ -60,29 +62,53 @@ def train(
     `weights`: needed but for `scratch`. The same call again returns the same run, or goes on with it.
     Raises ForayError for data, models, weights or numbers that do not fit.
     """
-    dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
-    plan = plan_run(
-        model,
-        dataset,
-        recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes),
-        weights=weights,
+    inputs = RunInputs(
+        data=_source(data),
+        weights=_source(weights) if weights is not None else None,
         resolution=resolution,
-        seed=seed,
-        deterministic=deterministic,
+        fold=fold,
+        data_dir=_absolute(data_dir),
         offline=offline,
-        progress=progress,
+        skip_unreadable=skip_unreadable,
+        workers=workers,
+        cache_dir=_absolute(cache_dir),
     )
-    if skip_unreadable:
-        dataset = without_unreadable(
-            dataset, plan.preprocessing, cache_dir=cache_dir, workers=workers, progress=progress
-        )
+    dataset = _open(data, inputs, progress)
+    chosen = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
+    plan, dataset = _planned(inputs, weights, dataset, model, chosen, seed, deterministic, progress)
+    folder = Path(out) / run_id(plan, dataset)
+    return train_run(
+        plan, dataset, folder, device=device, cache_dir=cache_dir, workers=workers, inputs=inputs, progress=progress
+    )
+
+
+def resume(run: str | Path, *, progress: Progress = SILENT) -> RunRecord:
+    """Goes on with a run that `train` began, from its last saved step; `run`: its folder, or the `out` it was given.
+
+    Images, model, recipe, weights, seed and options are those that its record states. Returns at once when the run is
+    done. Raises RunError when there is no such run, or several, when images or weights are no longer the same, and
+    what `train` raises.
+    """
+    folder = find_run(Path(run))
+    record = RunRecord.load(folder / "record.json")
+    inputs = record.inputs
+    if inputs is None:
+        raise RunError(f"{folder} was not begun by foray train. Run the command that began it again: it goes on.")
+    dataset = _open(inputs.data, inputs, progress)
+    recipe = validated(record.recipe, str(folder / "record.json"))
+    model = record.architecture.requested
+    plan, dataset = _planned(
+        inputs, inputs.weights, dataset, model, recipe, record.seed, record.deterministic, progress
+    )
+    _require_unchanged(folder, record, plan, dataset)
     return train_run(
         plan,
         dataset,
-        Path(out) / run_id(plan, dataset),
-        device=device,
-        cache_dir=cache_dir,
-        workers=workers,
+        folder,
+        device=record.device,
+        cache_dir=Path(inputs.cache_dir) if inputs.cache_dir else None,
+        workers=inputs.workers,
+        inputs=inputs,
         progress=progress,
     )
 
@@ -153,6 +179,68 @@ def without_unreadable(
         progress.note(f"Left out {len(error.ids)} unreadable images.")
         return dataset.without(error.ids, why="unreadable")
     return dataset
+
+
+def _open(data: str | Path, inputs: RunInputs, progress: Progress) -> Dataset:
+    return open_dataset(
+        data,
+        fold=inputs.fold,
+        data_dir=Path(inputs.data_dir) if inputs.data_dir else None,
+        offline=inputs.offline,
+        cache_dir=Path(inputs.cache_dir) if inputs.cache_dir else None,
+        progress=progress,
+    )
+
+
+def _planned(
+    inputs: RunInputs,
+    weights: str | Path | None,
+    dataset: Dataset,
+    model: str,
+    recipe: Recipe,
+    seed: int,
+    deterministic: bool,
+    progress: Progress,
+) -> tuple[RunPlan, Dataset]:
+    """The plan, and the dataset less what is unreadable if that is to be left out."""
+    plan = plan_run(
+        model, dataset, recipe, weights=weights, resolution=inputs.resolution, seed=seed,
+        deterministic=deterministic, offline=inputs.offline, progress=progress,
+    )  # fmt: skip
+    if inputs.skip_unreadable:
+        cache_dir = Path(inputs.cache_dir) if inputs.cache_dir else None
+        dataset = without_unreadable(
+            dataset, plan.preprocessing, cache_dir=cache_dir, workers=inputs.workers, progress=progress
+        )
+    return plan, dataset
+
+
+def _require_unchanged(folder: Path, record: RunRecord, plan: RunPlan, dataset: Dataset) -> None:
+    pairs = {
+        "images": (record.dataset.source, record.dataset.fingerprint, dataset.fingerprint),
+        "weights": (
+            record.weights.source if record.weights else "",
+            record.weights.sha256 if record.weights else "",
+            plan.weights.sha256 if plan.weights else "",
+        ),
+    }
+    for what, (source, there, here) in pairs.items():
+        if there != here:
+            raise RunError(
+                f"{folder} cannot go on: the {what} of {source} have changed since it began (SHA-256 {there[:12]} "
+                f"then, {here[:12]} now). Put them back, or begin a new run without --resume."
+            )
+
+
+def _source(name: str | Path) -> str:
+    """What still names the same thing in another folder: paths become absolute, names of data sets and hubs stay."""
+    if isinstance(name, str) and (name in NAMED_DATASETS or not Path(name).expanduser().exists()):
+        return name
+    return str(Path(name).expanduser().absolute())
+
+
+def _absolute(path: Path | None) -> str | None:
+    return str(path.expanduser().absolute()) if path is not None else None
 
 
 def _require_same_classes(record: RunRecord, dataset: Dataset) -> None:

@@ -1,16 +1,20 @@
-"""What a killed run resumes from: weights, optimiser state and history of the last finished epoch.
+"""What a stopped run goes on from: weights, optimiser state, average and history, of the last epoch or of a step in it.
 
-    checkpoint/epoch-0007.safetensors    weights and optimiser state after epoch 7
-    checkpoint/state.json                which epoch is last, which is best; written last, so that it is never ahead
-    history.jsonl                        one line an epoch
+    checkpoint/epoch-0007.safetensors               weights and optimiser state after epoch 7
+    checkpoint/epoch-0007-step-000123.safetensors   after 123 more steps, saved every few minutes and on Ctrl-C
+    checkpoint/state.json                           which of them is last, which is best; written last, so that it is
+                                                    never ahead
+    history.jsonl                                   one line an epoch
 
-The files of the last and of the best epoch are kept. A process killed at any moment leaves a state.json whose files
-are complete; an epoch that was not finished is trained again.
+The files of the last and of the best epoch are kept, others removed once state.json names newer ones. A process killed
+at any moment leaves a state.json whose files are complete; steps after it are made again, bit for bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,17 +27,39 @@ from torch import Tensor, nn
 from foray.errors import RunError
 from foray.records import EpochRow, write_bytes, write_text
 from foray.records.record import Record
+from foray.training.average import WeightAverage
+from foray.training.tally import TallySums
 
+SAVE_SECONDS = 180.0  # between two checkpoints within an epoch
 _NETWORK = "network."
+_AVERAGE = "average."
 _OPTIMIZER = "optimizer."
 
 
 class TrainingState(Record):
-    """How far a run has come. Epochs count from 1; 0: none is finished."""
+    """How far a run has come: `epoch` epochs (0: none is finished) and `step` steps of the next one."""
 
     epoch: int = 0
-    best_epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0  # counted from 1
     elapsed_seconds: float = 0.0  # in finished epochs
+    epoch_seconds: float = 0.0  # in the unfinished epoch
+    tally: TallySums = TallySums()  # of the unfinished epoch
+    micro_batch_size: int | None = None  # images at once, once memory ended; None: as the recipe says
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """Everything a training step changes."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None = None
+
+    @property
+    def judged(self) -> nn.Module:
+        """What is evaluated and kept: the average of the weights where there is one."""
+        return self.average.network if self.average else self.network
 
 
 class History:
@@ -69,60 +95,84 @@ def best_epoch(rows: Sequence[EpochRow]) -> int:
 class Checkpoint:
     """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result."""
 
-    def __init__(self, run: Path, *, keep: Literal["best", "last"]) -> None:
+    def __init__(
+        self, run: Path, *, keep: Literal["best", "last"], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.folder = run / "checkpoint"
         self.history = History(run / "history.jsonl")
         self.keep = keep
+        self._clock = clock
+        self._saved_at = clock()
 
     def state(self) -> TrainingState:
         """How far the run has come."""
         path = self.folder / "state.json"
         return TrainingState.load(path) if path.exists() else TrainingState()
 
-    def save(self, row: EpochRow, network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
-        """Records a finished epoch."""
+    @property
+    def is_due(self) -> bool:
+        """Whether the last one is so old that the present step should be saved."""
+        return self._clock() - self._saved_at >= SAVE_SECONDS
+
+    def save_epoch(self, state: TrainingState, row: EpochRow, learner: Learner) -> TrainingState:
+        """Records the epoch that `row` is about, which follows `state`'s last one."""
         self.history.replace([*self.history.rows, row])
-        state = TrainingState(
+        finished = TrainingState(
             epoch=row.epoch,
             best_epoch=best_epoch(self.history.rows),
             elapsed_seconds=sum(row.seconds for row in self.history.rows),
+            micro_batch_size=state.micro_batch_size,
         )
-        tensors = {_NETWORK + name: tensor for name, tensor in network.state_dict().items()}
-        tensors |= {_OPTIMIZER + name: tensor for name, tensor in _flat_state(optimizer).items()}
-        packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_bytes(self._path(row.epoch), save(packed))
+        return self.save(finished, learner)
+
+    def save(self, state: TrainingState, learner: Learner) -> TrainingState:
+        """Writes what `learner` has come to, says so in state.json, and only then removes what is no longer needed."""
+        write_bytes(self._path(state.epoch, state.step), save(_tensors(learner)))
         state.save(self.folder / "state.json")
+        needed = (self._path(state.epoch, state.step), self._path(state.best_epoch))
         for path in self.folder.glob("epoch-*.safetensors"):
-            if path not in (self._path(state.epoch), self._path(state.best_epoch)):
+            if path not in needed:
                 path.unlink()
+        self._saved_at = self._clock()
         return state
 
-    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
-        """Puts the last finished epoch back; a fresh run gets epoch 0. Raises RunError when the files are damaged."""
+    def restore(self, learner: Learner) -> TrainingState:
+        """Puts the last checkpoint back; a fresh run gets epoch 0. Raises RunError when the files are damaged."""
         state = self.state()
-        if state.epoch == 0:
+        if state.epoch == state.step == 0:
             return state
         self.history.load(state.epoch)
-        tensors = self._read(state.epoch)
-        _load_network(network, tensors)
-        _load_optimizer(optimizer, tensors)
+        tensors = self._read(self._path(state.epoch, state.step))
+        _load_network(learner.network, tensors, _NETWORK)
+        if learner.average:
+            _load_network(learner.average.network, tensors, _AVERAGE)
+        _load_optimizer(learner.optimizer, tensors)
         return state
 
     def load_kept(self, network: nn.Module, state: TrainingState) -> int:
-        """Puts the weights to keep into `network`; returns their epoch."""
+        """Puts the weights to keep, the average where there is one, into `network`; returns their epoch."""
         epoch = state.best_epoch if self.keep == "best" else state.epoch
-        _load_network(network, self._read(epoch))
+        tensors = self._read(self._path(epoch))
+        averaged = any(name.startswith(_AVERAGE) for name in tensors)
+        _load_network(network, tensors, _AVERAGE if averaged else _NETWORK)
         return epoch
 
-    def _path(self, epoch: int) -> Path:
-        return self.folder / f"epoch-{epoch:04d}.safetensors"
+    def _path(self, epoch: int, step: int = 0) -> Path:
+        return self.folder / (f"epoch-{epoch:04d}" + (f"-step-{step:06d}" if step else "") + ".safetensors")
 
-    def _read(self, epoch: int) -> dict[str, Tensor]:
-        path = self._path(epoch)
+    def _read(self, path: Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
             raise RunError(f"Cannot read {path}: {error}. Delete the run's folder to start anew.") from error
+
+
+def _tensors(learner: Learner) -> dict[str, Tensor]:
+    tensors = {_NETWORK + name: tensor for name, tensor in learner.network.state_dict().items()}
+    if learner.average:
+        tensors |= {_AVERAGE + name: tensor for name, tensor in learner.average.network.state_dict().items()}
+    tensors |= {_OPTIMIZER + name: tensor for name, tensor in _flat_state(learner.optimizer).items()}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -136,8 +186,8 @@ def _flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
+def _load_network(network: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
+    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     network.load_state_dict(weights, strict=True)
 
 

@@ -1,4 +1,4 @@
-"""What is trained and what stays as it is: the protocol `partial`, and batch norms of frozen layers.
+"""What is trained and what stays as it is: the protocol `partial`, gradual unfreezing, batch norms of frozen layers.
 
 `last:34` unfreezes the last 34 layers as Keras counts them (foray.models.counted_layers), `stages.6,head` parts of the
 network by name. The classifier, which is new, is always trained.
@@ -48,6 +48,27 @@ def set_training_mode(network: nn.Module) -> None:
     network.training = True
     for child in network.children():
         set_training_mode(child)
+
+
+class GradualUnfreezing:
+    """Trains a network from the classifier down, one more part at a time; what is frozen at the start stays frozen.
+
+    Parts: classifier, hidden, head, the stages from the last to the first, stem; those without anything to train are
+    no parts. An optimiser made before holds all that is ever trained, and leaves alone what has no gradient.
+    """
+
+    def __init__(self, network: Network) -> None:
+        stages = [f"stages.{i}" for i in reversed(range(len(network.stages)))]
+        names = ["classifier", "hidden", "head", *stages, "stem"]
+        trainable = {name: [p for p in network.get_submodule(name).parameters() if p.requires_grad] for name in names}
+        self._parts = {name: parameters for name, parameters in trainable.items() if parameters}
+
+    def train(self, count: int) -> list[str]:
+        """Leaves only the first `count` parts trainable; returns their names."""
+        for at, parameters in enumerate(self._parts.values()):
+            for parameter in parameters:
+                parameter.requires_grad_(at < count)
+        return list(self._parts)[:count]
 
 
 def _last_layers(network: Network, unfreeze: str) -> list[str]:

@@ -5,83 +5,149 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from foray.data import Batches
 from foray.errors import ForayError
+from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import EpochRow
-from foray.training.checkpoint import Checkpoint, TrainingState
-from foray.training.freezing import set_training_mode
+from foray.training.average import WeightAverage
+from foray.training.checkpoint import Checkpoint, Learner, TrainingState
+from foray.training.freezing import GradualUnfreezing, set_training_mode
+from foray.training.interruption import Interrupted, between_steps
 from foray.training.metrics import Score
+from foray.training.micro_batches import MicroBatches
 from foray.training.optimizers import create_optimizer
-from foray.training.precision import ComputeFormat, compute_in
-from foray.training.schedules import learning_rate
+from foray.training.precision import ComputeFormat
+from foray.training.schedules import learning_rate, trained_parts, training_side
+from foray.training.tally import Tally
+
+Augmenter = Callable[[Tensor, int, int, int], Tensor]
+Mixer = Callable[[Tensor, Tensor, int, int], tuple[Tensor, Tensor]]
+
+WAY_OUT = "Lower the learning rate, or train with precision float32."
+_NAMED_IMAGES = 4  # of a batch whose loss is no number
 
 
 class TrainingFailedError(ForayError):
     """Training cannot go on: the loss is not a finite number."""
 
 
+def unmixed(images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+    """The batch as it is."""
+    return images, labels
+
+
 def fit(
     network: nn.Module,
     recipe: Recipe,
     batches: Batches,
-    augment: Callable[[Tensor, int, int], Tensor],
+    augment: Augmenter,
     *,
+    resolution: int,
     validate: Callable[[nn.Module], Score],
     checkpoint: Checkpoint,
     seed: int,
+    mix: Mixer = unmixed,
+    class_weights: Tensor | None = None,
+    image_ids: npt.NDArray[np.str_] | None = None,
     compute_format: ComputeFormat = "float32",
     progress: Progress = SILENT,
 ) -> TrainingState:
-    """Trains `network` in place from the checkpoint's epoch to the recipe's last one.
+    """Trains `network` in place from the checkpoint's step to the recipe's last epoch, or until val gets no better.
 
-    `augment(images uint8 (N, 3, H, W), epoch, step)` gives the normalised batch. Everything random in an epoch follows
-    from (`seed`, epoch), so a run that was killed and resumed ends with the same weights as one that was not.
-    Raises TrainingFailedError naming the epoch and batch whose loss is not finite.
+    `augment(images uint8 (N, 3, H, W), epoch, step, side)` gives the normalised batch (N, 3, side, side), and
+    `mix(images, labels, epoch, step)` what is made of it before it is shown, with labels (N,) or shares of classes
+    (N, C). `class_weights`: (C,), what an image of a class counts in the loss. `image_ids`: of the dataset's samples,
+    to name those of a batch. Everything random in a step follows from (`seed`, epoch, step), so a run that was stopped
+    and resumed ends with the same weights as one that was not.
+
+    Raises TrainingFailedError naming the epoch and batch whose loss is not finite, and Interrupted, the step under way
+    saved, on Ctrl-C or SIGTERM.
     """
-    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    # Over all that is ever trained: gradual unfreezing freezes what comes later only afterwards.
     optimizer = create_optimizer(recipe.optimizer, network)
-    state = checkpoint.restore(network, optimizer)
-    with progress.task("training", total=recipe.epochs * len(batches)) as task:
-        task.advance(state.epoch * len(batches))
-        for epoch in range(state.epoch, recipe.epochs):
-            started = time.perf_counter()
-            reseed(seed, epoch)
-            set_training_mode(network)
-            tally = _Tally()
-            for step, (images, labels, _) in enumerate(batches.epoch(epoch)):
-                rate = learning_rate(recipe, epoch * len(batches) + step, len(batches))
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                with compute_in(compute_format, images.device):
-                    logits = network(augment(images, epoch, step))
-                loss = criterion(logits.float(), labels)
-                tally.add(loss, logits, labels, epoch, step)
-                loss.backward()
+    learner = Learner(network, optimizer, WeightAverage(network, recipe.ema_decay) if recipe.ema_decay else None)
+    state = checkpoint.restore(learner)
+    gradients = MicroBatches(
+        network, summed_loss(recipe, class_weights, batches.device),
+        size=recipe.micro_batch_size, halved_size=state.micro_batch_size, compute_format=compute_format,
+    )  # fmt: skip
+    parts = _TrainedParts(learner, gradients, recipe, len(batches), progress)
+    with progress.task("training", total=recipe.epochs * len(batches)) as task, between_steps() as stop:
+        task.advance(state.epoch * len(batches) + state.step)
+        while not is_over(recipe, state):
+            epoch, side = state.epoch, training_side(recipe, state.epoch, resolution)
+            log = _EpochLog(state, batches.device)
+            parts.begin_epoch()
+            for step, (images, labels, positions) in islice(enumerate(batches.epoch(epoch)), state.step, None):
+                now = epoch * len(batches) + step
+                parts.begin_step(now)
+                set_learning_rate(optimizer, learning_rate(recipe, now, len(batches)))
+                images, targets = mix(augment(images, epoch, step, side), labels, epoch, step)
+                loss, logits = gradients.backward(images, targets, reseed=partial(reseed, seed, epoch, step))
+                if recipe.clip_norm:
+                    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-                task.advance(note=f"epoch {epoch + 1}/{recipe.epochs}  loss {tally.loss:.3f}")
-            val = validate(network)
+                if learner.average:
+                    learner.average.update(now)
+                log.tally.add(step, loss, logits, targets, positions)
+                saves = stop.is_made or checkpoint.is_due
+                if saves or log.tally.is_due or step + 1 == len(batches):
+                    _require_finite(log.tally, epoch, image_ids)
+                task.advance(note=f"epoch {epoch + 1}/{recipe.epochs}  loss {log.tally.loss:.3f}")
+                if saves:
+                    checkpoint.save(log.state_after(step + 1, gradients), learner)
+                if stop.is_made:
+                    raise Interrupted(f"in epoch {epoch + 1} after batch {step + 1} of {len(batches)}")
+            try:
+                with stop.at_once():
+                    val = validate(learner.judged)
+            except KeyboardInterrupt:
+                checkpoint.save(log.state_after(len(batches), gradients), learner)
+                raise Interrupted(f"in the validation of epoch {epoch + 1}") from None
             if not math.isfinite(val.loss):
                 raise TrainingFailedError(f"The loss on val is {val.loss} after epoch {epoch + 1}. {WAY_OUT}")
-            seconds = time.perf_counter() - started
-            row = EpochRow(
-                epoch=epoch + 1, learning_rate=rate, train_loss=tally.loss, train_top1=tally.top1,
-                val_loss=val.loss, val_top1=val.top1, seconds=seconds,
-            )  # fmt: skip
-            state = checkpoint.save(row, network, optimizer)
+            rate = learning_rate(recipe, (epoch + 1) * len(batches) - 1, len(batches))
+            state = checkpoint.save_epoch(log.state_after(0, gradients), log.row(rate, val, learner), learner)
     return state
 
 
-def reseed(seed: int, epoch: int) -> None:
-    """Dropout and stochastic depth of an epoch draw from torch's generator, which starts anew from (seed, epoch)."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]))
+def is_over(recipe: Recipe, state: TrainingState) -> bool:
+    """Whether the last epoch is done, or val has not got better for `early_stopping_epochs`."""
+    stale_epochs = state.epoch - state.best_epoch
+    has_stopped = recipe.early_stopping_epochs is not None and stale_epochs >= recipe.early_stopping_epochs
+    return state.epoch >= recipe.epochs or has_stopped
+
+
+def summed_loss(recipe: Recipe, class_weights: Tensor | None, device: torch.device) -> nn.CrossEntropyLoss:
+    """Cross-entropy summed over the images of a batch, of labels (N,) or shares of classes (N, C).
+
+    Summed and not averaged: the mean that PyTorch computes with class weights divides by the weights of the labels at
+    hand, so an image would count more or less depending on its neighbours, and not at all the same with shares.
+    """
+    weight = class_weights.to(device) if class_weights is not None else None
+    return nn.CrossEntropyLoss(weight, label_smoothing=recipe.label_smoothing, reduction="sum")
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Gives every group the rate, times the group's own `rate_factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("rate_factor", 1.0)
+
+
+def reseed(*entropy: int) -> None:
+    """Dropout and stochastic depth draw from torch's generator, which starts anew from (seed, epoch, step)."""
+    torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]))
 
 
 def set_norm_momentum(network: nn.Module, momentum: float | None) -> None:
@@ -91,29 +157,80 @@ def set_norm_momentum(network: nn.Module, momentum: float | None) -> None:
             module.momentum = momentum
 
 
-WAY_OUT = "Lower the learning rate, or train with precision float32."
+class _EpochLog:
+    """What is noted during an epoch, which may have begun before this process did."""
 
+    def __init__(self, begun: TrainingState, device: torch.device) -> None:
+        self._begun = begun
+        self._started = time.perf_counter()
+        self.tally = Tally(device, begun.tally)
 
-class _Tally:
-    """Mean loss and accuracy of the batches of an epoch, as they pass (augmented, with the weights of that moment)."""
+    def state_after(self, step: int, gradients: MicroBatches) -> TrainingState:
+        """How far the run has come, `step` steps of this epoch being made."""
+        return self._begun.model_copy(
+            update={
+                "step": step,
+                "epoch_seconds": self._seconds,
+                "tally": self.tally.sums,
+                "micro_batch_size": gradients.halved_size,
+            }
+        )
 
-    def __init__(self) -> None:
-        self._loss = 0.0
-        self._hits = 0
-        self._n = 0
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, epoch: int, step: int) -> None:
-        value = float(loss.item())
-        if not math.isfinite(value):
-            raise TrainingFailedError(f"The loss is {value} at epoch {epoch + 1}, batch {step + 1}. {WAY_OUT}")
-        self._loss += value * len(labels)
-        self._hits += int((logits.argmax(dim=1) == labels).sum())
-        self._n += len(labels)
+    def row(self, rate: float, val: Score, learner: Learner) -> EpochRow:
+        """The line of the history."""
+        return EpochRow(
+            epoch=self._begun.epoch + 1, learning_rate=rate, train_loss=self.tally.loss, train_top1=self.tally.top1,
+            val_loss=val.loss, val_top1=val.top1, seconds=self._seconds,
+            val_weights="average" if learner.average else "model",
+        )  # fmt: skip
 
     @property
-    def loss(self) -> float:
-        return self._loss / self._n
+    def _seconds(self) -> float:
+        return self._begun.epoch_seconds + time.perf_counter() - self._started
 
-    @property
-    def top1(self) -> float:
-        return self._hits / self._n
+
+class _TrainedParts:
+    """What is trained at a step, and is hence in training mode, averaged and minded by `gradients`."""
+
+    def __init__(
+        self, learner: Learner, gradients: MicroBatches, recipe: Recipe, steps_per_epoch: int, progress: Progress
+    ) -> None:
+        self._learner, self._gradients, self._recipe = learner, gradients, recipe
+        self._steps_per_epoch, self._progress = steps_per_epoch, progress
+        self._unfreezing: GradualUnfreezing | None = None
+        if recipe.gradual_unfreezing_epochs is not None:
+            assert isinstance(learner.network, Network)  # whose parts have an order
+            self._unfreezing = GradualUnfreezing(learner.network)
+        self._names: list[str] = []
+
+    def begin_epoch(self) -> None:
+        """Validation has left the network in inference mode."""
+        set_training_mode(self._learner.network)
+        self._gradients.choose()
+        if self._learner.average:
+            self._learner.average.choose()
+
+    def begin_step(self, step: int) -> None:
+        """Unfreezes what optimiser step `step` (counted over the whole run) is the first to train."""
+        count = trained_parts(self._recipe, step, self._steps_per_epoch)
+        if self._unfreezing is None or count is None:
+            return
+        names = self._unfreezing.train(count)
+        if names != self._names:
+            self._names = names
+            self._progress.note(f"Trained from here on: {', '.join(names)}")
+            self.begin_epoch()
+
+
+def _require_finite(tally: Tally, epoch: int, image_ids: npt.NDArray[np.str_] | None) -> None:
+    found = tally.look()
+    if found is None:
+        return
+    images = ""
+    if image_ids is not None:
+        named = [str(image_ids[i]) for i in found.positions[:_NAMED_IMAGES].tolist()]
+        more = len(found.positions) - len(named)
+        images = f" ({', '.join(named)}{f' and {more} more images' if more else ''})"
+    raise TrainingFailedError(
+        f"The loss is {found.loss} at epoch {epoch + 1}, batch {found.step + 1}{images}. {WAY_OUT}"
+    )

@@ -33,4 +33,5 @@ class Outcome:
     seconds_per_epoch: list[float]
     train_precision: str
     feature_engine: str | None = None
-    earlier_seconds: float = 0.0  # in epochs finished by sessions before this one
+    earlier_seconds: float = 0.0  # in epochs and steps that were made before this session
+    notes: tuple[str, ...] = ()  # what a reader of the record should know

@@ -96,7 +96,6 @@ def plan_run(
     resolution and its graph is left as it was costed. Raises ForayError for what does not fit together.
     """
     _require_splits(dataset)
-    _require_consistent(recipe)
     if resolution is not None and resolution < 1:
         raise ForayError(f"--resolution must be at least 1 pixel, not {resolution}.")
     if seed < 0:
@@ -174,13 +173,3 @@ def _require_splits(dataset: Dataset) -> None:
     missing = [split for split in ("train", "val", "test") if not len(dataset.indices(split))]
     if missing:
         raise DataError(f"{dataset.name} has no {' and no '.join(missing)} images, so nothing can be trained on it.")
-
-
-def _require_consistent(recipe: Recipe) -> None:
-    if recipe.protocol == "linear" and not recipe.augmentation.is_identity:
-        raise ForayError(
-            "The protocol linear runs the frozen backbone once over every image, so its recipe takes no augmentation. "
-            "Remove it, or use --protocol finetune."
-        )
-    if recipe.protocol != "linear" and recipe.standardize_features:
-        raise ForayError(f"standardize_features is for the protocol linear, not for {recipe.protocol}.")

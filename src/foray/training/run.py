@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,15 +16,19 @@ from foray.progress import SILENT, Progress
 from foray.recipes import recipe_toml
 from foray.records import (
     ArchitectureInfo,
+    RunInputs,
     RunRecord,
     WeightsInfo,
     commit,
     folder_lock,
     hardware,
+    remove_unfinished_files,
     versions,
     write_text,
 )
+from foray.training.determinism import deterministic_algorithms
 from foray.training.freezing import unfreeze_part
+from foray.training.interruption import Interrupted, sigterm_as_ctrl_c
 from foray.training.linear import train_linear
 from foray.training.metrics import compute_metrics
 from foray.training.outcome import Outcome, Workplace
@@ -43,22 +46,25 @@ def train_run(
     device: str = "auto",
     cache_dir: Path | None = None,
     workers: int | None = None,
+    inputs: RunInputs | None = None,
     progress: Progress = SILENT,
 ) -> RunRecord:
     """Trains, scores and records one run in `folder`, whose name is the run's id.
 
-    Returns at once when the folder holds the same run, done; goes on after its last finished epoch when it was
-    interrupted or failed. The test split is read once, after training. Whatever ends a run early stands in its record
-    (status "failed"). Raises RunError when the folder holds a different run or another process uses it,
-    TrainingFailedError when the loss is not finite, and what data and weights raise.
+    Returns at once when the folder holds the same run, done; goes on after its last saved step when it was interrupted
+    or failed. The test split is read once, after training. Whatever ends a run early stands in its record (status
+    "failed"). `inputs`: what `foray train --resume` needs to find images and weights again. Raises RunError when the
+    folder holds a different run or another process uses it, TrainingFailedError when the loss is not finite,
+    Interrupted (a KeyboardInterrupt) on Ctrl-C and SIGTERM, and what data and weights raise.
     """
     started = time.perf_counter()
     run = RunFolder(folder)
     at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress)
-    with folder_lock(folder, what="run"), _generator_kept(), _algorithms(plan.deterministic):
+    with folder_lock(folder, what="run"), sigterm_as_ctrl_c(), _generator_kept(at.device):
+        remove_unfinished_files(folder)
         network, weights = _initial_network(plan)
         unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
-        record = _planned_record(plan, dataset, network, weights, at, unfrozen)
+        record = _planned_record(plan, dataset, network, weights, at, unfrozen, inputs)
         if earlier := run.earlier(record):
             if earlier.status == "done":
                 progress.note(f"{folder.name} is done already.")
@@ -71,10 +77,14 @@ def train_run(
             progress.note(f"Unfrozen: {trained:,} weights in {len(unfrozen)} layers: {', '.join(unfrozen)}")
         try:
             train = train_linear if plan.recipe.protocol == "linear" else train_whole_network
-            outcome = train(plan, dataset, network, at)
+            with _algorithms(plan.deterministic, at.device) as nondeterministic:
+                outcome = train(plan, dataset, network, at)
+            record = record.model_copy(update={"nondeterministic_operations": sorted(nondeterministic)})
             record = _finished(record, run, outcome, dataset, time.perf_counter() - started)
         except BaseException as error:
             record.model_copy(update={"status": "failed", "failure": _reason(error)}).save(run.record)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(str(error), folder) from error
             raise
         record.save(run.record)
     return record
@@ -99,6 +109,7 @@ def _planned_record(
     weights: WeightsInfo | None,
     at: Workplace,
     unfrozen: Sequence[str],
+    inputs: RunInputs | None,
 ) -> RunRecord:
     accelerator = torch.cuda.get_device_name(at.device) if at.device.type == "cuda" else None
     return RunRecord(
@@ -118,6 +129,8 @@ def _planned_record(
         dataset=dataset.info(),
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seed,
+        inputs=inputs,
+        deterministic=plan.deterministic,
         device=str(at.device),
         threads=torch.get_num_threads(),
         train_precision=training_format(plan.recipe.precision, at.device, deterministic=plan.deterministic),
@@ -146,33 +159,30 @@ def _finished(record: RunRecord, run: RunFolder, outcome: Outcome, dataset: Data
             "total_seconds": seconds + outcome.earlier_seconds,
             "train_precision": outcome.train_precision,
             "feature_engine": outcome.feature_engine,
+            "notes": [*record.notes, *outcome.notes],
         }
     )
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; the same command goes on after the last finished epoch"
+        where = f" {error}" if str(error) else ""
+        return f"interrupted{where}; the same command, or foray train --resume, goes on from there"
     return str(error) or type(error).__name__
 
 
 @contextmanager
-def _generator_kept() -> Iterator[None]:
-    """Training seeds torch's generator; the caller's random numbers are not touched by it."""
-    with torch.random.fork_rng():
+def _generator_kept(device: torch.device) -> Iterator[None]:
+    """Training seeds torch's generators; the caller's random numbers are not touched by it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
 
 
 @contextmanager
-def _algorithms(deterministic: bool) -> Iterator[None]:
-    """Deterministic algorithms inside the block, if asked for."""
+def _algorithms(deterministic: bool, device: torch.device) -> Iterator[set[str]]:
+    """Deterministic algorithms inside the block, if asked for; gives the operations for which there are none."""
     if not deterministic:
-        yield
+        yield set()
         return
-    before = torch.are_deterministic_algorithms_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
+    with deterministic_algorithms(device) as operations:
+        yield operations

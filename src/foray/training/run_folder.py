@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from foray.errors import RunError
+from foray.recipes.toml import validated
 from foray.records import RunRecord, atomic_writer
 from foray.training.evaluate import Predictions
 
@@ -70,8 +71,11 @@ def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
         "weights": (_weights_sha256(there), _weights_sha256(planned)),
         "data": (_data(there), _data(planned)),
         "seed": (there.seed, planned.seed),
+        "deterministic": (there.deterministic, planned.deterministic),
     }
-    pairs |= {key: (there.recipe.get(key), value) for key, value in planned.recipe.items()}
+    # what an older recipe does not say had the default's value
+    recipe = validated(there.recipe, "the recipe of the record").model_dump(mode="json")
+    pairs |= {key: (recipe[key], value) for key, value in planned.recipe.items()}
     return [f"{name}: {old} there, {new} here" for name, (old, new) in pairs.items() if old != new]
 
 

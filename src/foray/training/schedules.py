@@ -1,4 +1,4 @@
-"""The learning rate as a function of time alone, so that a resumed run needs no schedule state."""
+"""Learning rate, image side and trained parts as functions of time alone: a resumed run needs no schedule state."""
 
 from __future__ import annotations
 
@@ -25,3 +25,28 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     total_steps = recipe.epochs * steps_per_epoch
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return base * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def training_side(recipe: Recipe, epoch: int, resolution: int) -> int:
+    """Side of the images an epoch (counted from 0) trains on, in pixels; evaluation is always at `resolution`.
+
+    With `progressive_resolution` s the side rises linearly from s x resolution over the first three quarters of the
+    epochs, rounded to a multiple of 16 (at least 16, at most `resolution`); the remaining epochs, and always the last
+    one, are at `resolution` (in the manner of Tan & Le 2021, arXiv:2104.00298, section 4.2, in steps of an epoch).
+    """
+    start = recipe.progressive_resolution
+    rising_epochs = min(math.ceil(0.75 * recipe.epochs), recipe.epochs - 1)
+    if start is None or epoch >= rising_epochs:
+        return resolution
+    share = start + (1.0 - start) * epoch / rising_epochs
+    return min(resolution, max(16, 16 * round(share * resolution / 16)))
+
+
+def trained_parts(recipe: Recipe, step: int, steps_per_epoch: int) -> int | None:
+    """How many parts of the network, from the classifier down, optimiser step `step` trains; None: all of them.
+
+    One at the start, one more every `gradual_unfreezing_epochs` (Howard & Ruder 2018, arXiv:1801.06146, section 3.3).
+    """
+    if recipe.gradual_unfreezing_epochs is None:
+        return None
+    return 1 + int(step / (recipe.gradual_unfreezing_epochs * steps_per_epoch))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
 import torch
 from torch import nn
 
-from foray.data import Augment, Batches, Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
+from foray.data import Augment, Batches, Dataset, ImageStore, Mix, Split, decode_for_evaluation, decode_for_training
 from foray.data import normalize as normalize_images
 from foray.models import Network
 from foray.progress import SILENT, Progress
+from foray.recipes import Recipe
 from foray.specs import Preprocessing
-from foray.training.checkpoint import Checkpoint
+from foray.training.checkpoint import Checkpoint, TrainingState
+from foray.training.class_weights import class_weights
 from foray.training.evaluate import Predictions, image_ids, predict_batches
 from foray.training.loop import fit, set_norm_momentum
 from foray.training.metrics import Score
@@ -26,7 +29,7 @@ EVALUATION_BATCH_SIZE = 32
 def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
     """Trains `network` from its present weights, keeps the epoch the recipe names, and only then reads test.
 
-    Resumes after the last epoch that was finished in the run's folder.
+    Resumes after the last step that was saved in the run's folder.
     """
     recipe, device = plan.recipe, at.device
     evaluation = decode_for_evaluation(
@@ -39,10 +42,13 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         )
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     set_norm_momentum(network, recipe.bn_momentum)
-    batches = Batches(training, dataset.indices("train"), batch_size=recipe.batch_size, device=device, seed=plan.seed)
+    positions = dataset.indices("train")
+    batches = Batches(
+        training, positions, batch_size=recipe.batch_size, device=device, seed=plan.seed, sampling=recipe.sampling
+    )
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
     checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint)
-    earlier_seconds = checkpoint.state().elapsed_seconds
+    earlier = checkpoint.state()
     score = functools.partial(
         predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device
     )
@@ -55,6 +61,10 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         recipe,
         batches,
         Augment(recipe.augmentation, plan.preprocessing, seed=plan.seed),
+        resolution=plan.preprocessing.resolution,
+        mix=Mix(recipe.augmentation, plan.num_classes, seed=plan.seed),
+        class_weights=class_weights(recipe, dataset.labels[positions], plan.num_classes),
+        image_ids=image_ids(dataset, np.arange(len(dataset.samples))),
         validate=validate,
         checkpoint=checkpoint,
         seed=plan.seed,
@@ -68,7 +78,18 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         best_epoch=kept_epoch,
         seconds_per_epoch=[row.seconds for row in checkpoint.history.rows],
         train_precision=compute_format,
-        earlier_seconds=earlier_seconds,
+        earlier_seconds=earlier.elapsed_seconds + earlier.epoch_seconds,
+        notes=_notes(state, recipe),
+    )
+
+
+def _notes(state: TrainingState, recipe: Recipe) -> tuple[str, ...]:
+    if state.micro_batch_size is None:
+        return ()
+    at_once = recipe.micro_batch_size or recipe.batch_size
+    return (
+        f"memory did not hold {at_once} images at once: gradients were accumulated, and batch norm sees batches of "
+        f"{state.micro_batch_size} images",
     )
 
 

@@ -1,0 +1,98 @@
+"""`foray train --resume DIR`: what is read back, what may not contradict it, and how an interrupted run goes on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foray.cli import options
+
+if TYPE_CHECKING:
+    from foray.records import RunRecord
+
+
+def begin_again(folder: Path, given: Mapping[str, Any]) -> None:
+    """Goes on with the run in `folder`. `given`: arguments beside --resume. Raises ForayError for those that differ."""
+    from foray.records import RunRecord, find_run
+
+    run = find_run(folder)
+    recorded = RunRecord.load(run / "record.json")
+    refuse_contradictions(run, recorded, given)
+    options.prepare_threads(recorded.threads)
+    from foray.cli.progress import terminal_progress
+    from foray.cli.tables import print_run
+    from foray.training import resume
+
+    with said_how_to_go_on(), terminal_progress() as progress:
+        record = resume(run, progress=progress)
+    print_run(record, run, recorded.inputs.data if recorded.inputs else "DATA")
+
+
+def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]) -> None:
+    """Raises ForayError for the first given argument whose value is not the run's own."""
+    from foray.errors import ForayError
+    from foray.recipes import changed, read_recipe
+    from foray.recipes.toml import validated
+    from foray.records import RunInputs
+
+    recipe = validated(record.recipe, str(run / "record.json"))
+    inputs = record.inputs or RunInputs(data=record.dataset.source)
+    own: dict[str, Any] = inputs.model_dump() | {
+        "model": record.architecture.requested,
+        "protocol": recipe.protocol,
+        "epochs": recipe.epochs,
+        "unfreeze": recipe.unfreeze,
+        "seed": record.seed,
+        "deterministic": record.deterministic,
+        "device": record.device,
+        "threads": record.threads,
+        "recipe": recipe,
+        "changes": recipe,
+        "out": run.parent.absolute(),
+    }
+    for name, value in given.items():
+        match name:
+            case "recipe":
+                value = read_recipe(value)
+            case "changes":
+                value = changed(recipe, value)
+            case "out":
+                value = value.absolute()
+            case "data" | "weights" | "data_dir" | "cache_dir" if Path(value).expanduser().exists():
+                value = own[name] if value == own[name] else str(Path(value).expanduser().absolute())
+        if value != own[name]:
+            argument = {"data": "DATA", "changes": "--set"}.get(name, "--" + name.replace("_", "-"))
+            there = "" if name in ("recipe", "changes") else f", which has {own[name]}"
+            raise ForayError(
+                f"{argument} contradicts the run in {run}{there}. --resume reads everything from the run's folder: "
+                f"leave {argument} out, or begin a new run without --resume."
+            )
+
+
+@contextmanager
+def said_how_to_go_on() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end with the command that goes on and exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        folder: Path | None = getattr(interrupt, "folder", None)  # of foray.training.Interrupted
+        if folder is None:
+            raise
+        where = f" {interrupt}" if str(interrupt) else ""
+        print(
+            f"\nInterrupted{where}. Everything up to there is saved; go on with:\n  foray train --resume "
+            f"{shlex.quote(str(_shortest(folder)))}",
+            file=sys.stderr,
+        )
+        raise SystemExit(130) from None
+
+
+def _shortest(folder: Path) -> Path:
+    """The folder given to --out where that names this run alone."""
+    from foray.records import unfinished_runs
+
+    return folder.parent if unfinished_runs(folder.parent) == [folder] else folder

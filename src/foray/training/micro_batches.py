@@ -1,0 +1,106 @@
+"""The gradient of one optimiser step, from its batch in one piece or in several.
+
+Each micro-batch adds the gradient of its loss, summed over its images and divided by the images of the whole batch, so
+that together they give the gradient of the whole batch's mean loss. Batch norm sees one micro-batch at a time.
+
+Where the memory of the device ends, micro-batches are halved and the step is begun again. The failed attempt leaves no
+trace: batch norm's running statistics are put back and the random numbers start anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from foray.errors import ForayError
+from foray.training.precision import ComputeFormat, compute_in
+
+
+class MicroBatches:
+    """`size`: images that go through the network at once, None for the whole batch; halved when memory ends.
+
+    `criterion` sums over images. `halved_size`: what memory left of it; None: it sufficed so far.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        criterion: Callable[[Tensor, Tensor], Tensor],
+        *,
+        size: int | None,
+        halved_size: int | None = None,
+        compute_format: ComputeFormat,
+    ) -> None:
+        self.size, self.halved_size = halved_size or size, halved_size
+        self._network, self._criterion, self._compute_format = network, criterion, compute_format
+        self._statistics = _Statistics(network)
+
+    def choose(self) -> None:
+        """Minds the batch norms that are trained now; to be called when something was unfrozen."""
+        self._statistics = _Statistics(self._network)
+
+    def backward(self, images: Tensor, targets: Tensor, *, reseed: Callable[[], None]) -> tuple[Tensor, Tensor]:
+        """Fills the gradients; returns the batch's mean loss () and logits (N, C), both detached.
+
+        `images`: (N, 3, H, W) normalised; `targets`: (N,) labels or (N, C) shares. `reseed` starts the random numbers
+        of the step. Raises ForayError when the memory does not hold a single image.
+        """
+        while True:
+            reseed()
+            self._statistics.keep()
+            try:
+                return self._accumulate(images, targets)
+            except torch.OutOfMemoryError as error:
+                reason = str(error).partition("\n")[0]
+            # Outside of the handler: until here the error's frames hold the tensors of the failed attempt.
+            self._network.zero_grad(set_to_none=True)
+            self._statistics.put_back()
+            self._halve(len(images), images.shape[-1], reason)
+
+    def _accumulate(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Micro-batches of sizes that differ by one at most: a single image left over would starve batch norm."""
+        n = len(images)
+        parts = -(-n // min(self.size or n, n))
+        loss, logits = torch.zeros((), device=images.device), []
+        for some, theirs in zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True):
+            with compute_in(self._compute_format, images.device):
+                answers = self._network(some)
+            share = self._criterion(answers.float(), theirs) / n
+            share.backward()
+            loss += share.detach()
+            logits.append(answers.detach())
+        return loss, torch.cat(logits)
+
+    def _halve(self, n: int, side: int, reason: str) -> None:
+        at_once = min(self.size or n, n)
+        if at_once == 1:
+            raise ForayError(
+                f"One image of {side} px is more than the device's memory holds in training ({reason}). Use a lower "
+                "--resolution, a smaller model, or --device cpu."
+            )
+        self.size = self.halved_size = -(-at_once // 2)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+class _Statistics:
+    """The running statistics of the batch norms that are in training mode."""
+
+    def __init__(self, network: nn.Module) -> None:
+        norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.training]
+        buffers = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
+        by_dtype = [[buffer for buffer in buffers if buffer.dtype == dtype] for dtype in {b.dtype for b in buffers}]
+        self._kept = [(same, [buffer.clone() for buffer in same]) for same in by_dtype]
+
+    def keep(self) -> None:
+        """Copies them: one kernel a type, where a loop would launch hundreds."""
+        for buffers, copies in self._kept:
+            torch._foreach_copy_(copies, buffers)
+
+    def put_back(self) -> None:
+        """Makes them what they were when they were kept."""
+        for buffers, copies in self._kept:
+            torch._foreach_copy_(buffers, copies)
