@@ -136,7 +136,7 @@ def test_light_packages_import_with_torch_absent() -> None:
 
 @pytest.mark.parametrize("statement", ["import foray", "from foray.cli.main import app"])
 def test_nothing_heavy_is_imported_early(statement: str) -> None:
-    heavy = {"torch", "numpy", "pydantic", "scipy", "sklearn", "PIL", "rich", "kornia", "huggingface_hub"}
+    heavy = {"torch", "numpy", "pydantic", "scipy", "sklearn", "PIL", "rich", "huggingface_hub"}
     assert run_python(f"{statement}\nimport sys; print(sorted({heavy!r} & set(sys.modules)))") == "[]"
 
 

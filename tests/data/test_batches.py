@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foray.data.batches import Batches
+from foray.data.batches import Batches, balanced_order
 from foray.data.cache import ImageStore
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -74,6 +74,49 @@ def test_the_order_depends_on_seed_and_epoch_only() -> None:
     others = [positions(one, epoch) for epoch in (0, 1, 3)]
     others.append(positions(Batches(store, indices, batch_size=7, device="cpu", seed=4), 2))
     assert len({tuple(order) for order in [epoch_two, *others, list(range(50))]}) == 6
+
+
+@given(
+    labels=st.lists(st.integers(0, 5), min_size=1, max_size=60),
+    seed=st.integers(0, 2**32),
+    epoch=st.integers(0, 1000),
+)
+@settings(max_examples=80)
+def test_balanced_sampling_draws_classes_and_the_images_of_a_class_equally_often(
+    labels: list[int], seed: int, epoch: int
+) -> None:
+    of_each = np.array(labels, dtype=np.int64)
+    order = balanced_order(of_each, seed, epoch)
+    assert len(order) == len(labels)
+    assert np.array_equal(order, balanced_order(of_each, seed, epoch))
+    images = np.bincount(order, minlength=len(labels))
+    quotas = [int(images[of_each == label].sum()) for label in set(labels)]
+    assert max(quotas) - min(quotas) <= 1
+    for label in set(labels):
+        of_class = images[of_each == label]
+        assert of_class.max() - of_class.min() <= 1
+
+
+def test_balanced_epochs_differ_in_images_classes_and_order() -> None:
+    labels = np.array([0] * 30 + [1] * 5 + [2] * 4)
+    epochs = [balanced_order(labels, 3, epoch) for epoch in range(60)]
+    assert len({tuple(order) for order in epochs}) == 60
+    assert set(np.concatenate(epochs).tolist()) == set(range(39))  # nothing is left out for good
+    first = np.concatenate([labels[order][:10] for order in epochs])
+    assert abs((first == 1).mean() - 1 / 3) < 5 * np.sqrt(2 / 9 / 600)  # classes are spread over the epoch
+
+
+def test_balanced_batches_are_of_the_given_indices_with_their_labels() -> None:
+    store, indices = numbered(12), np.array([2, 3, 5, 7, 11])  # as many classes as images
+    batches = Batches(store, indices, batch_size=2, device="cpu", seed=1, sampling="balanced")
+    assert sorted(positions(batches, 4)) == indices.tolist()
+    for images, labels, chosen in batches.epoch(4):
+        assert (images == chosen.view(-1, 1, 1, 1)).all()
+        assert torch.equal(labels, 10 * chosen)
+    empty = Batches(store, indices[:0], batch_size=2, device="cpu", seed=1, sampling="balanced")
+    assert list(empty.epoch(0)) == []
+    with pytest.raises(ValueError, match="needs a seed"):
+        Batches(store, indices, batch_size=2, device="cpu", sampling="balanced")
 
 
 def test_a_batch_may_be_written_to_without_reaching_the_store() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from foray.data.cache import ImageStore, decode_for_evaluation, decode_for_training, store_bytes
     from foray.data.dataset import SPLITS, Dataset, ImageArray, ImageFile, Sample, Split
     from foray.data.images import UnreadableImagesError, load_image
+    from foray.data.mixing import Mix
     from foray.data.named import NAMED_DATASETS
     from foray.data.open import open_dataset
     from foray.data.preprocessing import normalize, prepare
@@ -28,6 +29,7 @@ _HOME = {
     "SPLITS": "dataset", "Dataset": "dataset", "ImageArray": "dataset", "ImageFile": "dataset", "Sample": "dataset",
     "Split": "dataset",
     "UnreadableImagesError": "images", "load_image": "images",
+    "Mix": "mixing",
     "NAMED_DATASETS": "named",
     "open_dataset": "open",
     "normalize": "preprocessing", "prepare": "preprocessing",
@@ -43,7 +45,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "NAMED_DATASETS", "SPLITS", "Audit", "Augment", "Batches", "Dataset", "ImageArray", "ImageFile", "ImageStore",
-    "Sample", "Split", "UnreadableImagesError", "cache_directory", "decode_for_evaluation", "decode_for_training",
-    "inspect_dataset", "load_image", "normalize", "open_dataset", "prepare", "require_free_space", "store_bytes",
-    "typical_side",
+    "Mix", "Sample", "Split", "UnreadableImagesError", "cache_directory", "decode_for_evaluation",
+    "decode_for_training", "inspect_dataset", "load_image", "normalize", "open_dataset", "prepare",
+    "require_free_space", "store_bytes", "typical_side",
 ]  # fmt: skip

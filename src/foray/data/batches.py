@@ -1,8 +1,9 @@
-"""Batches of a store, in order or in an order that depends on (seed, epoch) only."""
+"""Batches of a store, in order or in an order that depends on (seed, epoch) only, classes balanced where asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import torch
 from foray.data.cache import ImageStore
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Sampling = Literal["shuffled", "balanced"]
 
 _RESIDENT_SHARE = 0.5  # of the free device memory; the rest is for the network
 _UPLOAD_IMAGES = 512
@@ -21,12 +23,32 @@ def epoch_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
+def balanced_order(labels: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """As many positions as there are labels, (N,), every class equally often: their numbers differ by at most one.
+
+    Of a class of n images that is due q times each comes q // n or q // n + 1 times. Which come once more, which
+    classes get one more, and the order depend on (seed, epoch) only.
+    """
+    random = np.random.default_rng([seed, epoch])
+    if not len(labels):
+        return np.empty(0, dtype=np.int64)
+    classes = random.permutation(np.unique(labels))
+    every, one_more = divmod(len(labels), len(classes))
+    drawn = []
+    for rank, label in enumerate(classes):
+        members = np.flatnonzero(labels == label)
+        rounds, rest = divmod(every + (rank < one_more), len(members))
+        drawn += [np.tile(members, rounds), random.permutation(members)[:rest]]
+    return random.permutation(np.concatenate(drawn))
+
+
 class Batches:
     """The images at `indices` of a store, `batch_size` at a time; the last batch may be smaller, none is dropped.
 
-    `seed` None: in the order of `indices` every epoch; else shuffled by (seed, epoch). On a CPU each batch is read from
-    the memory map. On a CUDA device the images are uploaded once if they take less than half of the free memory,
-    else batch by batch through pinned memory.
+    `seed` None: in the order of `indices` every epoch; else an order by (seed, epoch): `shuffled`, or `balanced`, where
+    an epoch draws as many images as there are, but every class equally often: some come twice, some not at all.
+    On a CPU each batch is read from the memory map. On a CUDA device the images are uploaded once if they take less
+    than half of the free memory, else batch by batch through pinned memory.
     """
 
     def __init__(
@@ -37,13 +59,17 @@ class Batches:
         batch_size: int,
         device: torch.device | str,
         seed: int | None = None,
+        sampling: Sampling = "shuffled",
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if sampling == "balanced" and seed is None:
+            raise ValueError("balanced sampling needs a seed")
         self.indices = np.asarray(indices, dtype=np.int64)
         self.batch_size = batch_size
         self.device = torch.device(device)
         self.seed = seed
+        self.sampling = sampling
         self._store = store
         self._labels = torch.from_numpy(store.labels[self.indices]).to(self.device)
         self._resident = self._upload() if self._fits_on_device() else None
@@ -68,6 +94,8 @@ class Batches:
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         if self.seed is None:
             return np.arange(len(self.indices))
+        if self.sampling == "balanced":
+            return balanced_order(self._store.labels[self.indices], self.seed, epoch)
         return epoch_order(len(self.indices), self.seed, epoch)
 
     def _images(self, chosen: npt.NDArray[np.int64]) -> torch.Tensor:

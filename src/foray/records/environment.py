@@ -11,7 +11,7 @@ from pathlib import Path
 
 from foray.records.record import Record
 
-_PACKAGES = ("foray", "torch", "numpy", "pillow", "kornia", "scikit-learn", "scipy", "safetensors", "openvino")
+_PACKAGES = ("foray", "torch", "numpy", "pillow", "scikit-learn", "scipy", "safetensors", "openvino")
 
 
 class Hardware(Record):
