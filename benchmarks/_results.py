@@ -19,6 +19,11 @@ def shared_data() -> Path:
     return Path(os.environ.get("FORAY_TEST_DATA", ROOT.parent / "shared"))
 
 
+def keras_python() -> Path:
+    """A Python that has tensorflow-cpu: `FORAY_KERAS_PYTHON`, default .venv-keras in the repository."""
+    return Path(os.environ.get("FORAY_KERAS_PYTHON", ROOT / ".venv-keras/bin/python"))
+
+
 def machine() -> dict[str, Any]:
     """What the figures belong to."""
     here = hardware()

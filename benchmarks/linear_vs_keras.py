@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._results import ROOT, machine, print_table, shared_data, write_json
+from benchmarks._results import keras_python, machine, print_table, shared_data, write_json
 
 TARGET_RATIO = 10.0
 TARGET_LOSS = 0.005  # test top-1
@@ -68,8 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=shared_data() / "data/plant_seedlings/plant_seedlings.zip")
     parser.add_argument("--weights", type=Path, default=weights, help="for foray: timm layout")
     parser.add_argument("--keras-weights", type=Path, default=weights / "mobilenet_v2.keras_applications.weights.h5")
-    keras_python = Path(os.environ.get("FORAY_KERAS_PYTHON", ROOT / ".venv-keras/bin/python"))
-    parser.add_argument("--keras-python", type=Path, default=keras_python, help="a Python that has tensorflow-cpu")
+    parser.add_argument("--keras-python", type=Path, default=keras_python(), help="a Python that has tensorflow-cpu")
     parser.add_argument("--peers", nargs="*", choices=["images", "features"], default=["images", "features"])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=1, help="runs of foray, each with empty caches (median counts)")

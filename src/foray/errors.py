@@ -43,3 +43,7 @@ class RunError(ForayError):
 
 class DiskFullError(ForayError):
     """There is no room for what has to be written."""
+
+
+class OtherProcessFailedError(ForayError):
+    """Another process of the same run failed first and says why; the command line ends this one without a word."""

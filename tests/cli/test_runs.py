@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from foray.records import RunRecord
 from foray.specs import get_spec, spec_names
 
-from .conftest import CLASSES, Cli, Finished
+from .conftest import CLASSES, Cli, Finished, environment
 
 
 def test_train_says_how_good_how_sure_and_what_next(images: Path, cli: Cli, tmp_path: Path) -> None:
@@ -134,3 +139,75 @@ def test_layers_of_no_model(cli: Cli) -> None:
     done = cli("models", "--layers")
     assert done.returncode == 2
     assert "name it" in done.stderr
+
+
+INTERRUPTED = """
+    import contextlib, os, signal, sys
+    import foray.cli.progress
+
+    class Interrupts:
+        '''Progress that sends its own process Ctrl-C after the fourth training step.'''
+        left = 4
+        def note(self, message): pass
+        @contextlib.contextmanager
+        def task(self, description, total):
+            self.is_training = description == "training"
+            yield self
+        def advance(self, n=1, note=""):
+            if self.is_training and note:
+                self.left -= 1
+                if self.left == 0:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+    foray.cli.progress.terminal_progress = lambda: contextlib.nullcontext(Interrupts())
+    from foray.cli.main import main
+    main()
+"""
+
+
+def test_ctrl_c_saves_and_names_the_command_that_goes_on(images: Path, cli: Cli, cli_cache: Path, tmp_path) -> None:
+    arguments = (
+        "train", images, "--model", "mobilenet_v1_x0.25", "--protocol", "scratch", "--epochs", "2", "--seed", "3",
+        "--set", "batch_size=8", "--resolution", "32", "--workers", "1", "--threads", "1", "--deterministic",
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), *map(str, arguments), "--out", "my runs"],
+        capture_output=True, text=True, cwd=tmp_path, env=environment(cli_cache),
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "Interrupted in epoch 1 after batch 5 of" in done.stderr
+    assert "foray train --resume 'my runs'" in done.stderr
+    (run,) = (tmp_path / "my runs").iterdir()
+    assert RunRecord.load(run / "record.json").status == "failed"
+
+    for contradiction, message in (
+        (("--seed", "4"), "--seed contradicts the run in my runs/"),
+        (("--epochs", "3"), "--epochs contradicts the run in"),
+        (("--set", "label_smoothing=0.2"), "--set contradicts the run in"),
+        (("digits",), "DATA contradicts the run in"),
+    ):
+        refused = cli("train", *contradiction, "--resume", "my runs")
+        assert refused.returncode == 2
+        assert message in refused.stderr
+    gone_on = cli("train", images, "--seed", "3", "--set", "batch_size=8", "--resume", "my runs")
+    assert gone_on.returncode == 0, gone_on.stderr
+    whole = cli(*arguments, "--out", "whole")
+    assert whole.returncode == 0, whole.stderr
+    kept = [next((tmp_path / out).iterdir()) / "best.safetensors" for out in ("my runs", "whole")]
+    ours, theirs = map(load_file, kept)
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+    record = RunRecord.load(kept[0].parent / "record.json")
+    assert (record.deterministic, record.threads, record.architecture.resolution) == (True, 1, 32)
+    again = cli("train", "--resume", "my runs")
+    assert again.returncode == 0
+    assert "is done already" in again.stderr
+
+
+def test_train_without_what_it_needs(cli: Cli) -> None:
+    done = cli("train", "--model", "mobilenet_v2")
+    assert done.returncode == 2
+    assert "foray train DATA --model NAME" in done.stderr
+    done = cli("train", "--resume", "nowhere")
+    assert done.returncode == 2
+    assert "There is no run in nowhere" in done.stderr

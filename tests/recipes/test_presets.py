@@ -22,7 +22,7 @@ def test_linear_is_the_studys_optimiser_without_augmentation() -> None:
     recipe = preset("linear")
     optimizer = recipe.optimizer
     assert (optimizer.name, optimizer.learning_rate, recipe.batch_size) == ("rmsprop", 1e-3, 32)
-    assert (optimizer.rho, optimizer.epsilon) == (0.9, 1e-7)  # Keras' defaults
+    assert (optimizer.convention, optimizer.rho, optimizer.epsilon) == ("keras", None, None)  # its defaults
     assert recipe.augmentation.is_identity
     assert recipe.checkpoint == "last"  # val does not choose an epoch, so it stays an estimate
 

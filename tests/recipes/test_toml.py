@@ -13,10 +13,26 @@ from foray.errors import ForayError
 from foray.recipes import Augmentation, Optimizer, Protocol, Recipe, Schedule, preset, read_recipe, recipe_toml
 
 unit = st.floats(0, 1)
+shares = st.floats(0.01, 1)
+ranges = st.tuples(shares, shares).map(lambda bounds: (min(bounds), max(bounds)))
 
 
-def recipe_of(protocol: Protocol, unfreeze: str, **values: object) -> Recipe:
-    return Recipe(protocol=protocol, unfreeze=unfreeze if protocol == "partial" else None, **values)
+def optimizer_of(name: str, momentum: float, nesterov: bool, epsilon: float, **values: object) -> Optimizer:
+    if name == "sgd":
+        return Optimizer(name=name, momentum=momentum, nesterov=nesterov and momentum > 0, **values)
+    return Optimizer(name=name, epsilon=epsilon, **values)
+
+
+def recipe_of(protocol: Protocol, unfreeze: str, augmentation: Augmentation, **values: object) -> Recipe:
+    """`linear` augments cached views, at least two of them, and has no batch to mix."""
+    views = 1 if protocol != "linear" or augmentation.is_identity else 3
+    return Recipe(
+        protocol=protocol,
+        unfreeze=unfreeze if protocol == "partial" else None,
+        augmentation=augmentation,
+        feature_views=views,
+        **values,
+    )
 
 
 recipes = st.builds(
@@ -26,7 +42,7 @@ recipes = st.builds(
     epochs=st.integers(1, 10_000),
     batch_size=st.integers(1, 4096),
     optimizer=st.builds(
-        Optimizer,
+        optimizer_of,
         name=st.sampled_from(["sgd", "rmsprop", "adamw"]),
         learning_rate=st.floats(1e-12, 10),
         momentum=st.floats(0, 0.999),
@@ -34,7 +50,7 @@ recipes = st.builds(
         epsilon=st.floats(1e-12, 1),
     ),
     schedule=st.builds(Schedule, name=st.sampled_from(["constant", "step", "cosine"]), warmup_epochs=st.floats(0, 9)),
-    augmentation=st.builds(Augmentation, random_crop_scale=st.tuples(unit, unit), horizontal_flip=unit),
+    augmentation=st.builds(Augmentation, random_crop_scale=ranges, random_crop_ratio=ranges, horizontal_flip=unit),
     dropout=st.none() | st.floats(0, 0.99),
     checkpoint=st.sampled_from(["best", "last"]),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from foray.models import Network, build_model
 from foray.models.key_map import timm_keys
 from foray.recipes import Optimizer, Recipe
 from foray.specs import get_spec
+
+from .pair import Pair
 
 MODEL = "mobilenet_v1_x0.25"
 COLOURS = {"red": (190, 70, 70), "green": (80, 180, 80), "blue": (70, 80, 190)}
@@ -80,6 +83,14 @@ def small_recipe(**changes: object) -> Recipe:
         optimizer=Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=1e-4),
         precision="float32",
     ).model_copy(update=changes)
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[Pair]:
+    """Two processes that have joined through gloo."""
+    two = Pair()
+    yield two
+    two.close()
 
 
 @pytest.fixture(autouse=True, scope="session")

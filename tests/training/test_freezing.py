@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from foray.data import Augment, Batches, Dataset, decode_for_training
 from foray.errors import ForayError
 from foray.models import Network, build_model, load_weights
-from foray.recipes import Recipe, preset
-from foray.specs import get_spec
-from foray.training import train_run
-from foray.training.freezing import freeze_backbone, set_training_mode, unfreeze_part
+from foray.progress import SILENT
+from foray.recipes import Augmentation, Optimizer, Recipe, preset
+from foray.specs import Preprocessing, get_spec
+from foray.training import Interrupted, train_run
+from foray.training.checkpoint import Checkpoint
+from foray.training.freezing import GradualUnfreezing, freeze_backbone, set_training_mode, unfreeze_part
+from foray.training.loop import fit
+from foray.training.metrics import Score
+from foray.training.parts import network_parts
 from foray.training.plan import plan_run
 from foray.training.trained import load_run
 
-from .conftest import MODEL
+from .conftest import MODEL, small_recipe
+from .same_run import SignalsAt
 
 EVERY_FAMILY = [
     "mobilenet_v1_x0.25", "mobilenet_v2_x0.35", "tf_efficientnet_b0", "tf_efficientnet_v2_b0", "efficientnet_lite0",
@@ -148,3 +157,65 @@ def test_a_partial_run_keeps_the_rest_of_the_pretrained_weights_also_when_resume
     changed = moved(trained, hashes(fresh))
     assert record.unfrozen == unfreeze_part(fresh, "last:7")
     assert changed == {key for key in fresh.state_dict() if any(key.startswith(f"{n}.") for n in record.unfrozen)}
+
+
+def loop_recipe(**changes: object) -> Recipe:
+    return small_recipe(
+        dropout=0.2, stochastic_depth_prob=0.1, ema_decay=0.9, augmentation=Augmentation(horizontal_flip=0.5),
+        optimizer=Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.1, decay_all=True), **changes,
+    )  # fmt: skip
+
+
+def through_the_loop(network: Network, recipe: Recipe, squares: Dataset, folder: Path, stops_after: int | None) -> None:
+    """Trains `network` in a run folder; `stops_after`: Ctrl-C after so many steps."""
+    preprocessing = Preprocessing(resolution=32, crop_pct=1.0)
+    store = decode_for_training(squares, preprocessing)
+    batches = Batches(store, squares.indices("train")[::3], batch_size=4, device="cpu", seed=0)
+    progress = SignalsAt(signal.SIGINT, stops_after) if stops_after else SILENT
+    expected = pytest.raises(Interrupted) if stops_after else nullcontext()
+    with expected:
+        fit(
+            network, recipe, batches, Augment(recipe.augmentation, preprocessing, seed=0), resolution=32,
+            validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(folder, keep="last"), seed=0, progress=progress,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVERY_FAMILY)
+@pytest.mark.parametrize("protocol", ["partial", "gradual"])
+def test_the_loop_keeps_what_is_frozen_bit_for_bit_also_after_it_was_resumed(
+    name: str, protocol: str, squares, tmp_path
+) -> None:
+    """12 images in batches of 4: three steps an epoch, the run is stopped in the second of two epochs."""
+    if protocol == "partial":
+        recipe = loop_recipe(protocol="partial", unfreeze="last:20")
+    else:
+        recipe = loop_recipe(protocol="finetune", gradual_unfreezing_epochs=1.0)
+
+    def fresh() -> tuple[Network, list[str]]:
+        network = build_model(get_spec(name), num_classes=3, stochastic_depth_prob=0.1, seed=0)
+        if protocol == "partial":
+            return network, unfreeze_part(network, "last:20")
+        parts = list(reversed(network_parts(network)))
+        return network, parts[:2]
+
+    network, unfrozen = fresh()
+    before = hashes(network)
+    through_the_loop(network, recipe, squares, tmp_path, stops_after=4)
+    network, _ = fresh()
+    through_the_loop(network, recipe, squares, tmp_path, stops_after=None)
+    allowed = {key for key in before if any(key.startswith(f"{layer}.") for layer in unfrozen)}
+    assert moved(network, before) == allowed
+    Checkpoint(tmp_path, keep="last").load_kept(network, Checkpoint(tmp_path, keep="last").state())
+    assert moved(network, before) == allowed  # the average too
+
+
+def test_gradual_unfreezing_starts_with_the_classifier_and_leaves_alone_what_was_frozen() -> None:
+    with torch.device("meta"):
+        network = build_model(get_spec("mobilenet_v3_small"))
+    network.stages[-1].requires_grad_(False)
+    unfreezing = GradualUnfreezing(network)
+    assert unfreezing.train(1) == ["classifier"]
+    assert unfreezing.train(4) == ["classifier", "hidden", "head", f"stages.{len(network.stages) - 2}"]
+    assert len(unfreezing.train(99)) == len(network_parts(network)) - 1
+    assert not any(parameter.requires_grad for parameter in network.stages[-1].parameters())
+    assert all(parameter.requires_grad for parameter in network.stem.parameters())

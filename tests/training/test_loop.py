@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +11,15 @@ from torch import nn
 
 from foray.data import Augment, Batches, decode_for_evaluation
 from foray.models import build_model
+from foray.recipes import Optimizer
+from foray.records import EpochRow
 from foray.specs import Preprocessing, get_spec
 from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import freeze_backbone, set_training_mode
-from foray.training.loop import fit, set_norm_momentum
+from foray.training.loop import fit, set_learning_rate, set_norm_momentum
 from foray.training.metrics import Score
+from foray.training.tally import LOOK_EVERY_STEPS
 
 from .conftest import MODEL, small_recipe
 
@@ -35,7 +40,7 @@ def test_frozen_parts_keep_their_weights_and_their_batch_norm_statistics(squares
     freeze_backbone(network, network.classifier)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     fit(
-        network, small_recipe(epochs=1), batches(squares), augment(),
+        network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
         validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     changed = {key for key, tensor in network.state_dict().items() if not torch.equal(tensor, before[key])}
@@ -68,7 +73,7 @@ def test_every_parameter_is_trained(squares, tmp_path) -> None:
     network = build_model(get_spec(MODEL), num_classes=3, seed=0)
     before = {key: parameter.clone() for key, parameter in network.named_parameters()}
     fit(
-        network, small_recipe(epochs=1), batches(squares), augment(),
+        network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
         validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     assert not [key for key, parameter in network.named_parameters() if torch.equal(parameter, before[key])]
@@ -88,15 +93,62 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(squares, tmp
 
     with pytest.raises(TrainingFailedError, match=r"epoch 2, batch 3\b"):  # 36 images: 5 batches an epoch
         fit(
-            Poisoned(), small_recipe(epochs=3), batches(squares), augment(),
+            Poisoned(), small_recipe(epochs=3), batches(squares), augment(), resolution=24,
             validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("every_steps", [1, 3, 25])
+def test_losses_may_be_looked_at_now_and_then_and_the_bad_batch_is_named_with_its_images(
+    squares, tmp_path, monkeypatch, every_steps: int
+) -> None:
+    """As on a GPU, where looking costs."""
+    monkeypatch.setitem(LOOK_EVERY_STEPS, "cpu", every_steps)
+    network = build_model(get_spec(MODEL), num_classes=3, seed=0)
+    ids = np.array([sample.id for sample in squares.samples])
+    fit(
+        network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
+        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+    )  # fmt: skip
+    (row,) = [EpochRow.model_validate_json(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert 0 < row.train_loss < 3
+    bad = list(batches(squares).epoch(1))[3][2]
+
+    def poisoned(images: torch.Tensor, epoch: int, step: int, side: int) -> torch.Tensor:
+        return augment()(images, epoch, step, side) * (np.inf if (epoch, step) == (1, 3) else 1.0)
+
+    first = re.escape(", ".join(ids[bad][:4]))
+    with pytest.raises(TrainingFailedError, match=rf"nan at epoch 2, batch 4 \({first} and 4 more images\)"):
+        fit(
+            network, small_recipe(epochs=2), batches(squares), poisoned, resolution=24, image_ids=ids,
+            validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+        )  # fmt: skip
+
+
+def test_rates_differ_by_group() -> None:
+    network = build_model(get_spec(MODEL), num_classes=3, seed=0)
+    optimizer = torch.optim.SGD([{"params": [p], "rate_factor": 0.5**i} for i, p in enumerate(network.parameters())])
+    set_learning_rate(optimizer, 0.3)
+    assert [group["lr"] for group in optimizer.param_groups[:3]] == [0.3, 0.15, 0.075]
+
+
+def test_clipping_bounds_the_step(squares, tmp_path) -> None:
+    """Plain SGD moves by rate x gradient, whose norm over all weights is the bound: 0.05 x 0.01 in the only step."""
+    network = build_model(get_spec(MODEL), num_classes=3, seed=0)
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    recipe = small_recipe(epochs=1, clip_norm=0.01, optimizer=Optimizer(name="sgd", learning_rate=0.05))
+    fit(
+        network, recipe, batches(squares, batch_size=36), augment(), resolution=24,
+        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+    )  # fmt: skip
+    moves = [(p.detach() - b).flatten() for p, b in zip(network.parameters(), before, strict=True)]
+    assert float(torch.cat(moves).double().norm()) == pytest.approx(0.05 * 0.01, rel=1e-2)
 
 
 def test_a_validation_loss_that_is_no_number_stops_the_run_too(squares, tmp_path) -> None:
     network = build_model(get_spec(MODEL), num_classes=3, seed=0)
     with pytest.raises(TrainingFailedError, match="val is nan after epoch 1"):
         fit(
-            network, small_recipe(), batches(squares), augment(),
+            network, small_recipe(), batches(squares), augment(), resolution=24,
             validate=lambda _: Score(0.1, float("nan")), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
         )  # fmt: skip

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -95,65 +89,6 @@ def test_another_run_is_not_overwritten(finished, squares) -> None:
 def test_two_runs_do_not_share_a_folder(squares, tmp_path) -> None:
     with folder_lock(tmp_path / "run"), pytest.raises(RunError, match="Another run is using"):
         train_run(scratch_plan(squares), squares, tmp_path / "run")
-
-
-SCRIPT = """
-    import os, signal, sys
-    sys.path.insert(0, {root!r})
-    from pathlib import Path
-    import torch
-    torch.set_num_threads(1)
-    from foray.training import train_run
-    from foray.training.checkpoint import Checkpoint
-    from tests.training.conftest import coloured_squares
-    from tests.training.test_run import scratch_plan
-
-    class Murderer:
-        '''Progress that kills its process in the middle of the second epoch.'''
-        steps = 0
-        def note(self, message): pass
-        def task(self, description, total):
-            import contextlib
-            training = description == "training"
-            class Task:
-                def advance(self, n=1, note=""):
-                    if training:
-                        Murderer.steps += n
-                        if Murderer.steps == {steps}:
-                            os.kill(os.getpid(), signal.SIGKILL)
-            return contextlib.nullcontext(Task())
-
-    data = coloured_squares()
-    train_run(scratch_plan(data), data, Path(sys.argv[1]), progress=Murderer())
-"""
-
-
-@pytest.mark.parametrize("steps", [3, 8], ids=["in the first epoch", "in the second epoch"])
-def test_a_killed_run_ends_bit_for_bit_as_one_that_was_not(finished, squares, tmp_path, steps: int) -> None:
-    folder = tmp_path / "killed"
-    script = textwrap.dedent(SCRIPT.format(root=str(ROOT), steps=steps))
-    died = subprocess.run([sys.executable, "-c", script, folder], env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=ROOT)
-    assert died.returncode == -signal.SIGKILL
-    assert RunRecord.load(folder / "record.json").status == "running"
-    assert not (folder / "best.safetensors").exists()
-    finished_epochs = steps // 5  # 36 images at batch 8
-    rows = (folder / "history.jsonl").read_text().splitlines() if finished_epochs else []
-    assert len(rows) == finished_epochs
-
-    resumed = train_run(scratch_plan(squares), squares, folder)
-    record, whole = finished
-    assert resumed.status == "done"
-    assert resumed.metrics == record.metrics
-    ours, theirs = load_file(folder / "best.safetensors"), load_file(whole / "best.safetensors")
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    for split in ("val", "test"):
-        ours, theirs = (np.load(at / "predictions" / f"{split}.npz") for at in (folder, whole))
-        assert np.array_equal(ours["probabilities"], theirs["probabilities"])
-    strip = {"seconds": 0.0}
-    assert [json.loads(line) | strip for line in (folder / "history.jsonl").read_text().splitlines()] == [
-        json.loads(line) | strip for line in (whole / "history.jsonl").read_text().splitlines()
-    ]
 
 
 def test_what_ends_a_run_early_stands_in_its_record(squares, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Learning rates against closed formulas."""
+"""Learning rates, sides and trained parts against closed formulas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foray.recipes import Optimizer, Recipe, Schedule
-from foray.training.schedules import learning_rate
+from foray.training.schedules import learning_rate, trained_parts, training_side
 
 
 def recipe(schedule: Schedule, epochs: int = 10) -> Recipe:
@@ -53,3 +53,26 @@ def test_rates_are_positive_and_never_above_the_recipes(name: str, warmup: float
     schedule = recipe(Schedule(name=name, warmup_epochs=warmup), epochs)
     rates = [learning_rate(schedule, step, steps) for step in range(epochs * steps)]
     assert all(0 < rate <= 0.4 * (1 + 1e-12) for rate in rates)
+
+
+def test_sides_rise_linearly_over_three_quarters_of_the_epochs_and_end_at_the_resolution() -> None:
+    growing = recipe(Schedule(), 8).model_copy(update={"progressive_resolution": 0.5})
+    # six epochs from 112 on, in steps of 18.67, to the nearest multiple of 16 (168, in the middle, to the even one)
+    assert [training_side(growing, epoch, 224) for epoch in range(8)] == [112, 128, 144, 160, 192, 208, 224, 224]
+    assert {training_side(recipe(Schedule(), 8), epoch, 224) for epoch in range(8)} == {224}
+
+
+@given(share=st.floats(0.01, 1.0), epochs=st.integers(1, 40), resolution=st.integers(16, 600))
+def test_sides_never_shrink_and_the_last_epoch_is_at_the_resolution(share: float, epochs: int, resolution: int) -> None:
+    growing = recipe(Schedule(), epochs).model_copy(update={"progressive_resolution": share})
+    sides = [training_side(growing, epoch, resolution) for epoch in range(epochs)]
+    assert sides == sorted(sides)
+    assert sides[-1] == resolution
+    assert all(side % 16 == 0 or side == resolution for side in sides)
+    assert min(sides) >= 16
+
+
+def test_one_more_part_is_trained_every_so_many_epochs() -> None:
+    gradual = recipe(Schedule(), 4).model_copy(update={"gradual_unfreezing_epochs": 1.5})
+    assert [trained_parts(gradual, step, 4) for step in range(16)] == [1] * 6 + [2] * 6 + [3] * 4
+    assert trained_parts(recipe(Schedule(), 4), 3, 4) is None

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from foray import __version__
 from foray.cli import compare, data, evaluate, models, predict, recipes, report, scale, train
-from foray.errors import ForayError
+from foray.errors import ForayError, OtherProcessFailedError
 
 
 class Verbs(TyperGroup):
@@ -26,7 +26,8 @@ class Verbs(TyperGroup):
         except ForayError as error:
             if os.environ.get("FORAY_DEBUG"):
                 raise
-            print(f"foray: {error}", file=sys.stderr)
+            if not isinstance(error, OtherProcessFailedError):
+                print(f"foray: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("\nInterrupted. What is finished is kept: run the same command again to go on.", file=sys.stderr)

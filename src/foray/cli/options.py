@@ -44,8 +44,12 @@ Unfreeze = Annotated[
     ),
 ]
 RecipeFile = Annotated[
-    Path | None,
-    typer.Option("--recipe", metavar="FILE", help="A recipe.toml instead of the protocol's preset (foray recipes)."),
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="A recipe of `foray recipes`, or a file, instead of the protocol's preset.",
+    ),
 ]
 Changes = Annotated[
     list[str] | None,
@@ -110,18 +114,24 @@ def budget(
     )
 
 
-def read_recipe_file(path: Path | None, epochs: int | None, unfreeze: str | None) -> Recipe | None:
-    """The recipe of --recipe, if given. Raises ForayError for a damaged one, and for options that it already states."""
-    if path is None:
+def read_recipe_file(recipe: str | None, epochs: int | None, unfreeze: str | None) -> Recipe | None:
+    """The recipe of --recipe, if given: the name of one, or else a file.
+
+    What ends in .toml, has a folder before it, or is a file that has no recipe's name, is taken for a file. Raises
+    ForayError for an unknown name, a damaged file, and options that the recipe already states.
+    """
+    if recipe is None:
         return None
     from foray.errors import ForayError
-    from foray.recipes import read_recipe
+    from foray.recipes import read_recipe, recipe_named, recipes_by_name
 
     if epochs is not None or unfreeze is not None:
         raise ForayError(
-            f"{path} states epochs and what is unfrozen; change them with --set epochs=N and --set unfreeze=last:N."
+            f"{recipe} states epochs and what is unfrozen; change them with --set epochs=N and --set unfreeze=last:N."
         )
-    return read_recipe(path)
+    path = Path(recipe)
+    is_path = path.suffix == ".toml" or path.name != recipe or path.is_file()
+    return read_recipe(path) if is_path and recipe not in recipes_by_name() else recipe_named(recipe)
 
 
 def prepare_threads(threads: int | None) -> None:

@@ -6,14 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from rich import progress as bars
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column
 
-from foray.progress import Progress, Task
+from foray.progress import SILENT, Progress, Task
 from foray.records.quantities import format_seconds
+
+if TYPE_CHECKING:
+    from foray.training.distributed import Processes
 
 
 class _Bar:
@@ -107,6 +111,11 @@ class PlainProgress:
 
 def _finished(description: str, seconds: float, note: str) -> str:
     return f"{description}: {format_seconds(seconds)}{f', {note}' if note else ''}"
+
+
+def progress_of(processes: Processes) -> AbstractContextManager[Progress]:
+    """The terminal's, and silence in all processes but the one that writes."""
+    return terminal_progress() if processes.is_writer else nullcontext(SILENT)
 
 
 def terminal_progress() -> AbstractContextManager[Progress]:

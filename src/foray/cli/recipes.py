@@ -1,47 +1,69 @@
-"""`foray recipes [PROTOCOL]`: the presets, and one of them as a file to edit."""
+"""`foray recipes [NAME]`: all recipes, and one of them as a file to edit."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foray.cli import options
 
+if TYPE_CHECKING:
+    from foray.recipes import Recipe
+
 
 def recipes(
-    protocol: Annotated[
-        options.Protocol | None, typer.Argument(metavar="PROTOCOL", show_default=False, help="One recipe, as TOML.")
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", show_default=False, help="One recipe, as TOML with its story.")
     ] = None,
     changes: options.Changes = None,
 ) -> None:
     """List how networks are trained, or print one recipe as a file for --recipe."""
-    from typing import get_args
-
     from foray.cli.tables import print_table
-    from foray.recipes import Protocol, changed, preset, recipe_toml
+    from foray.errors import ForayError
+    from foray.recipes import recipe_file, recipes_by_name
 
-    if protocol is not None:
-        print(recipe_toml(changed(preset(protocol), changes or [])), end="")
+    if name is not None:
+        print(recipe_file(name, changes or ()), end="")
         return
-    found = [preset(name) for name in get_args(Protocol)]
-    print_table(
-        ["protocol", "epochs", "batch", "optimiser", "rate", "schedule", "trained"],
-        [
+    if changes:
+        raise ForayError("--set changes one recipe: name it, for example foray recipes finetune --set epochs=3.")
+    everything = recipes_by_name()
+    width = max(map(len, everything))
+    for group, title in _TITLES.items():
+        print(title)
+        print_table(
+            ["recipe", "epochs", "batch", "optimiser", "rate", "schedule", "trained"],
             [
-                recipe.protocol, str(recipe.epochs), str(recipe.batch_size), recipe.optimizer.name,
-                f"{recipe.optimizer.learning_rate:g}", recipe.schedule.name, _TRAINED[recipe.protocol],
-            ]
-            for recipe in found
-        ],
-        words=["optimiser", "schedule", "trained"],
-    )  # fmt: skip
-    print("\nforay recipes PROTOCOL prints one as a file; --recipe FILE uses an edited one.")
+                [entry.name.ljust(width), *_numbers(entry.recipe), _trained(entry.recipe)]
+                for entry in everything.values()
+                if entry.group == group
+            ],
+            words=["optimiser", "schedule", "trained"],
+        )
+        print()
+    print("foray recipes NAME prints one as a file, with what it is and what to expect;")
+    print("--recipe NAME trains by it, --recipe FILE by an edited one.")
 
 
-_TRAINED = {
-    "scratch": "every weight, from its initialisation",
-    "linear": "a new classifier on frozen features",
-    "partial": "a new classifier and the last 34 layers",
-    "finetune": "every weight, from the pretrained ones",
+_TITLES = {
+    "protocol": "Presets of the protocols (--protocol NAME)",
+    "modern": "Longer and stronger, or for one purpose (--recipe NAME)",
+    "study": "Experiments of the study (--recipe NAME)",
 }
+
+
+def _numbers(recipe: Recipe) -> list[str]:
+    """Epochs, batch size, optimiser, rate and schedule; an exact solution has none but its solver."""
+    if recipe.solver == "lbfgs":
+        return ["-", "-", "lbfgs", "-", "-"]
+    optimizer = recipe.optimizer
+    return [
+        str(recipe.epochs), str(recipe.batch_size), optimizer.name, f"{optimizer.learning_rate:g}", recipe.schedule.name
+    ]  # fmt: skip
+
+
+def _trained(recipe: Recipe) -> str:
+    if recipe.unfreeze:
+        return recipe.unfreeze
+    return {"scratch": "all, fresh", "linear": "classifier"}.get(recipe.protocol, "all weights")

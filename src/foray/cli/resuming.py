@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,19 +24,21 @@ def begin_again(folder: Path, given: Mapping[str, Any]) -> None:
     recorded = RunRecord.load(run / "record.json")
     refuse_contradictions(run, recorded, given)
     options.prepare_threads(recorded.threads)
-    from foray.cli.progress import terminal_progress
+    from foray.cli.progress import progress_of
     from foray.cli.tables import print_run
-    from foray.training import resume
+    from foray.training import joined_processes, resume
 
-    with said_how_to_go_on(), terminal_progress() as progress:
-        record = resume(run, progress=progress)
-    print_run(record, run, recorded.inputs.data if recorded.inputs else "DATA")
+    kind = recorded.device.partition(":")[0]
+    with said_how_to_go_on(), joined_processes(kind) as processes, progress_of(processes) as progress:
+        record = resume(run, processes=processes, progress=progress)
+    if processes.is_writer:
+        print_run(record, run, recorded.inputs.data if recorded.inputs else "DATA")
 
 
 def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]) -> None:
     """Raises ForayError for the first given argument whose value is not the run's own."""
     from foray.errors import ForayError
-    from foray.recipes import changed, read_recipe
+    from foray.recipes import changed
     from foray.recipes.toml import validated
     from foray.records import RunInputs
 
@@ -57,7 +60,7 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
     for name, value in given.items():
         match name:
             case "recipe":
-                value = read_recipe(value)
+                value = options.read_recipe_file(value, None, None)
             case "changes":
                 value = changed(recipe, value)
             case "out":
@@ -84,11 +87,17 @@ def said_how_to_go_on() -> Iterator[None]:
             raise
         where = f" {interrupt}" if str(interrupt) else ""
         print(
-            f"\nInterrupted{where}. Everything up to there is saved; go on with:\n  foray train --resume "
+            f"\nInterrupted{where}. Everything up to there is saved; go on with:\n  {_launcher()} train --resume "
             f"{shlex.quote(str(_shortest(folder)))}",
             file=sys.stderr,
         )
         raise SystemExit(130) from None
+
+
+def _launcher() -> str:
+    """How foray was started: alone, or as so many processes of one machine."""
+    count = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return "foray" if count == "1" else f"torchrun --nproc-per-node {count} -m foray"
 
 
 def _shortest(folder: Path) -> Path:

@@ -53,18 +53,21 @@ def train(
             "Name the images and the model: foray train DATA --model NAME. Or a run to go on with: --resume DIR."
         )
     options.prepare_threads(threads)
-    from foray.cli.progress import terminal_progress
+    from foray.cli.progress import progress_of
     from foray.cli.tables import print_run
+    from foray.training import joined_processes
     from foray.training import train as train_model
 
-    with said_how_to_go_on(), terminal_progress() as progress:
+    with said_how_to_go_on(), joined_processes(device) as processes, progress_of(processes) as progress:
         record = train_model(
             data, model, protocol, recipe=options.read_recipe_file(recipe, epochs, unfreeze), weights=weights,
             epochs=epochs, unfreeze=unfreeze, changes=changes or (), resolution=resolution, seed=seed,
             deterministic=deterministic, out=out, fold=fold, data_dir=data_dir, offline=offline,
-            skip_unreadable=skip_unreadable, device=device, workers=workers, cache_dir=cache_dir, progress=progress,
+            skip_unreadable=skip_unreadable, device=device, workers=workers, cache_dir=cache_dir, processes=processes,
+            progress=progress,
         )  # fmt: skip
-    print_run(record, out / record.run_id, data)
+    if processes.is_writer:
+        print_run(record, out / record.run_id, data)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

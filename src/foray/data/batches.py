@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,8 @@ class Batches:
     `seed` None: in the order of `indices` every epoch; else an order by (seed, epoch): `shuffled`, or `balanced`, where
     an epoch draws as many images as there are, but every class equally often: some come twice, some not at all.
     On a CPU each batch is read from the memory map. On a CUDA device the images are uploaded once if they take less
-    than half of the free memory, else batch by batch through pinned memory.
+    than half of the free memory, else batch by batch through pinned memory. `share`: which of the n images of a batch
+    are read, where several processes take some each (`foray.training.distributed.Processes.share`).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Batches:
         device: torch.device | str,
         seed: int | None = None,
         sampling: Sampling = "shuffled",
+        share: Callable[[int], slice] = lambda n: slice(0, n),
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
@@ -70,6 +72,7 @@ class Batches:
         self.device = torch.device(device)
         self.seed = seed
         self.sampling = sampling
+        self.share = share
         self._store = store
         self._labels = torch.from_numpy(store.labels[self.indices]).to(self.device)
         self._resident = self._upload() if self._fits_on_device() else None
@@ -78,15 +81,20 @@ class Batches:
         """Number of batches in an epoch."""
         return -(-len(self.indices) // self.batch_size)
 
+    def size(self, step: int) -> int:
+        """Images of batch `step` (from 0) of an epoch, in all shares together."""
+        return min(self.batch_size, len(self.indices) - step * self.batch_size)
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yields (images, labels, positions) of one epoch.
+        """Yields (images, labels, positions) of this process's share of each batch of one epoch.
 
         Images: uint8 (N, 3, H, W) on the device, in channels-last memory order (a view of NHWC). Labels: int64 (N,) on
         the device. Positions: int64 (N,) on the CPU, where the images stand in the dataset's samples.
         """
         order = self._order(epoch)
         for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+            batch = order[start : start + self.batch_size]
+            chosen = batch[self.share(len(batch))]
             rows = torch.from_numpy(chosen)
             labels = self._labels[rows.to(self.device)]
             yield self._images(chosen).permute(0, 3, 1, 2), labels, torch.from_numpy(self.indices[chosen])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foray.models.norm_activation import norm_activation
 from foray.specs import Activation, Padding, same_padding, squeezed_channels
 from foray.specs import SqueezeExcitation as SqueezeExcitationStyle
 
@@ -134,8 +135,7 @@ class ConvNormActivation(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.activation(self.norm(self.conv(x)))
-        return out
+        return norm_activation(self.conv(x), self.norm, self.activation)
 
 
 class SqueezeExcitation(nn.Module):

@@ -7,12 +7,12 @@ from foray.recipes.recipe import Augmentation, Optimizer, Protocol, Recipe, Sche
 
 # Natural photographs may be mirrored and cropped. Images of 64 pixels or less (`small_images`) often are glyphs, where
 # a mirrored "2" is no "2" and a crop may cut the stroke that tells 8 from 3: they are only shifted and turned a little.
-_PHOTOS = Augmentation(random_crop_scale=(0.35, 1.0), random_crop_ratio=(3 / 4, 4 / 3), horizontal_flip=0.5)
-_SMALL_IMAGES = Augmentation(translate=0.08, rotation_degrees=10.0)
+PHOTOS = Augmentation(random_crop_scale=(0.35, 1.0), random_crop_ratio=(3 / 4, 4 / 3), horizontal_flip=0.5)
+SMALL_IMAGES = Augmentation(translate=0.08, rotation_degrees=10.0)
 
 # PyTorch's default. With the 0.001 of TensorFlow's MobileNets, four epochs of 104 steps end at 90 % on train and 18 %
 # on val, because the running statistics are still those of ImageNet; with 0.1, at 90 % on both.
-_BN_MOMENTUM = 0.1
+BN_MOMENTUM = 0.1
 
 
 def preset(
@@ -27,7 +27,7 @@ def preset(
         raise ForayError(f"--unfreeze is for --protocol partial; {protocol} has settled what is trained.")
     if epochs is not None and epochs < 1:
         raise ForayError(f"--epochs must be at least 1, not {epochs}.")
-    augmentation = _SMALL_IMAGES if small_images else _PHOTOS
+    augmentation = SMALL_IMAGES if small_images else PHOTOS
     match protocol:
         case "linear":
             recipe = linear()
@@ -40,7 +40,7 @@ def preset(
     return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
 
 
-def scratch(augmentation: Augmentation = _PHOTOS) -> Recipe:
+def scratch(augmentation: Augmentation = PHOTOS) -> Recipe:
     """Every weight from its initialisation: AdamW with a cosine after one epoch of warm-up.
 
     Command:  foray train digits --model mobilenet_v2_x0.5 --protocol scratch --epochs 15 --seed 0 (to 4)
@@ -55,7 +55,7 @@ def scratch(augmentation: Augmentation = _PHOTOS) -> Recipe:
         optimizer=Optimizer(name="adamw", learning_rate=3e-3, weight_decay=0.05),
         schedule=Schedule(name="cosine", warmup_epochs=1.0),
         augmentation=augmentation,
-        bn_momentum=_BN_MOMENTUM,
+        bn_momentum=BN_MOMENTUM,
     )
 
 
@@ -85,7 +85,7 @@ def linear() -> Recipe:
     )
 
 
-def finetune(augmentation: Augmentation = _PHOTOS) -> Recipe:
+def finetune(augmentation: Augmentation = PHOTOS) -> Recipe:
     """Every weight from the pretrained ones: AdamW with a cosine after one epoch of warm-up.
 
     Command:  foray train DATA --model mobilenet_v2_x0.5 --protocol finetune --weights DIR --resolution 128 --epochs 4
@@ -102,11 +102,11 @@ def finetune(augmentation: Augmentation = _PHOTOS) -> Recipe:
         schedule=Schedule(name="cosine", warmup_epochs=1.0),
         augmentation=augmentation,
         label_smoothing=0.1,
-        bn_momentum=_BN_MOMENTUM,
+        bn_momentum=BN_MOMENTUM,
     )
 
 
-def partial(augmentation: Augmentation = _PHOTOS, unfreeze: str = "last:34") -> Recipe:
+def partial(augmentation: Augmentation = PHOTOS, unfreeze: str = "last:34") -> Recipe:
     """A new head and the last 34 layers (the study's number, counted as Keras does), as `finetune` trains all of them.
 
     The study does not print the rate nor the epochs of this stage; ours are those of `finetune`, so that the two

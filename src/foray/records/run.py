@@ -82,6 +82,7 @@ class RunRecord(Record):
     deterministic: bool = False  # asked for: float32 and deterministic algorithms
     nondeterministic_operations: list[str] = Field(default_factory=list)  # of a GPU, met although asked for
     device: str
+    processes: int = 1  # that shared each batch; where there are several, `device` is the writer's
     threads: int
     train_precision: str  # "float32" or "bfloat16"; for linear: of the features
     feature_engine: str | None = None  # linear only: what ran the frozen backbone

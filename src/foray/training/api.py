@@ -23,6 +23,7 @@ from foray.recipes import Protocol, Recipe
 from foray.recipes.toml import validated
 from foray.records import Metrics, RunInputs, RunRecord, find_run
 from foray.specs import Preprocessing
+from foray.training.distributed import ALONE, Processes
 from foray.training.metrics import compute_metrics
 from foray.training.plan import RunPlan, plan_run, recipe_for
 from foray.training.precision import resolve_device
@@ -52,6 +53,7 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     cache_dir: Path | None = None,
+    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> RunRecord:
     """Trains `model` on `data` and scores it on the test split; the run's folder is `out`/<run_id of the record>.
@@ -60,6 +62,7 @@ def train(
     `partial` (`unfreeze` says what is trained) or `finetune`; its preset (`foray.recipes.presets`) is used, unless
     `recipe` is given, whose own protocol counts then. `changes`: `key=value` of the recipe (`foray.recipes.changed`).
     `weights`: needed but for `scratch`. The same call again returns the same run, or goes on with it.
+    `processes`: those that train it together, each of which makes this call (`foray.training.joined_processes`).
     Raises ForayError for data, models, weights or numbers that do not fit.
     """
     inputs = RunInputs(
@@ -73,19 +76,22 @@ def train(
         workers=workers,
         cache_dir=_absolute(cache_dir),
     )
-    dataset = _open(data, inputs, progress)
-    chosen = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
-    plan, dataset = _planned(inputs, weights, dataset, model, chosen, seed, deterministic, progress)
+    with processes.writer_first():  # what has to be downloaded, it downloads
+        dataset = _open(data, inputs, progress)
+        chosen = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
+        plan, dataset = _planned(inputs, weights, dataset, model, chosen, seed, deterministic, progress)
     folder = Path(out) / run_id(plan, dataset)
     return train_run(
-        plan, dataset, folder, device=device, cache_dir=cache_dir, workers=workers, inputs=inputs, progress=progress
-    )
+        plan, dataset, folder, device=processes.device_of(device), cache_dir=cache_dir, workers=workers, inputs=inputs,
+        processes=processes, progress=progress,
+    )  # fmt: skip
 
 
-def resume(run: str | Path, *, progress: Progress = SILENT) -> RunRecord:
+def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress = SILENT) -> RunRecord:
     """Goes on with a run that `train` began, from its last saved step; `run`: its folder, or the `out` it was given.
 
-    Images, model, recipe, weights, seed and options are those that its record states. Returns at once when the run is
+    Images, model, recipe, weights, seed and options are those that its record states; `processes` have to be as many
+    as then. Returns at once when the run is
     done. Raises RunError when there is no such run, or several, when images or weights are no longer the same, and
     what `train` raises.
     """
@@ -94,21 +100,23 @@ def resume(run: str | Path, *, progress: Progress = SILENT) -> RunRecord:
     inputs = record.inputs
     if inputs is None:
         raise RunError(f"{folder} was not begun by foray train. Run the command that began it again: it goes on.")
-    dataset = _open(inputs.data, inputs, progress)
     recipe = validated(record.recipe, str(folder / "record.json"))
     model = record.architecture.requested
-    plan, dataset = _planned(
-        inputs, inputs.weights, dataset, model, recipe, record.seed, record.deterministic, progress
-    )
+    with processes.writer_first():
+        dataset = _open(inputs.data, inputs, progress)
+        plan, dataset = _planned(
+            inputs, inputs.weights, dataset, model, recipe, record.seed, record.deterministic, progress
+        )
     _require_unchanged(folder, record, plan, dataset)
     return train_run(
         plan,
         dataset,
         folder,
-        device=record.device,
+        device=processes.device_of(record.device),
         cache_dir=Path(inputs.cache_dir) if inputs.cache_dir else None,
         workers=inputs.workers,
         inputs=inputs,
+        processes=processes,
         progress=progress,
     )
 

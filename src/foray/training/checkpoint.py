@@ -63,10 +63,11 @@ class Learner:
 
 
 class History:
-    """history.jsonl: rows of finished epochs, rewritten atomically after each."""
+    """history.jsonl: rows of finished epochs, rewritten atomically after each if this process `writes`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.path = path
+        self._writes = writes
         self.rows: list[EpochRow] = []
 
     def load(self, epochs: int) -> None:
@@ -84,7 +85,8 @@ class History:
     def replace(self, rows: list[EpochRow]) -> None:
         """Writes the file with these rows."""
         self.rows = rows
-        write_text(self.path, "".join(row.model_dump_json() + "\n" for row in rows))
+        if self._writes:
+            write_text(self.path, "".join(row.model_dump_json() + "\n" for row in rows))
 
 
 def best_epoch(rows: Sequence[EpochRow]) -> int:
@@ -93,13 +95,20 @@ def best_epoch(rows: Sequence[EpochRow]) -> int:
 
 
 class Checkpoint:
-    """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result."""
+    """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result; `writes`:
+    False in a process that reads what another one writes."""
 
     def __init__(
-        self, run: Path, *, keep: Literal["best", "last"], clock: Callable[[], float] = time.monotonic
+        self,
+        run: Path,
+        *,
+        keep: Literal["best", "last"],
+        writes: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = run / "checkpoint"
-        self.history = History(run / "history.jsonl")
+        self.history = History(run / "history.jsonl", writes=writes)
+        self._writes = writes
         self.keep = keep
         self._clock = clock
         self._saved_at = clock()
@@ -112,7 +121,7 @@ class Checkpoint:
     @property
     def is_due(self) -> bool:
         """Whether the last one is so old that the present step should be saved."""
-        return self._clock() - self._saved_at >= SAVE_SECONDS
+        return self._writes and self._clock() - self._saved_at >= SAVE_SECONDS
 
     def save_epoch(self, state: TrainingState, row: EpochRow, learner: Learner) -> TrainingState:
         """Records the epoch that `row` is about, which follows `state`'s last one."""
@@ -127,6 +136,8 @@ class Checkpoint:
 
     def save(self, state: TrainingState, learner: Learner) -> TrainingState:
         """Writes what `learner` has come to, says so in state.json, and only then removes what is no longer needed."""
+        if not self._writes:
+            return state
         write_bytes(self._path(state.epoch, state.step), save(_tensors(learner)))
         state.save(self.folder / "state.json")
         needed = (self._path(state.epoch, state.step), self._path(state.best_epoch))

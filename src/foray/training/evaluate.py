@@ -40,20 +40,19 @@ def predict_batches(
     network: nn.Module,
     batches: Batches,
     normalize: Callable[[Tensor], Tensor],
-    image_ids: npt.NDArray[np.str_],
+    num_classes: int,
     *,
     progress: Progress = SILENT,
-) -> Predictions:
-    """Runs `network` over `batches` in order. `normalize`: uint8 (N, 3, R, R) -> float32. `image_ids` in that order.
+) -> Tensor:
+    """Class probabilities (N, C), on the CPU, of the images of `batches`, which may be none, in order.
 
-    The network is left in inference mode. The last batch may be smaller and counts only its own images.
+    `normalize`: uint8 (N, 3, R, R) -> float32. The network is left in inference mode. The last batch may be smaller and
+    counts only its own images.
     """
     network.eval()
-    labels: list[Tensor] = []
-    probabilities: list[Tensor] = []
-    with torch.inference_mode(), float32_exactly(), progress.task("evaluating", total=len(image_ids)) as task:
-        for images, batch_labels, _ in batches.epoch(0):
+    probabilities = [torch.empty(0, num_classes)]
+    with torch.inference_mode(), float32_exactly(), progress.task("evaluating", total=len(batches.indices)) as task:
+        for images, labels, _ in batches.epoch(0):
             probabilities.append(network(normalize(images)).softmax(dim=1).cpu())
-            labels.append(batch_labels.cpu())
-            task.advance(len(batch_labels))
-    return Predictions(image_ids, torch.cat(labels).numpy(), torch.cat(probabilities).numpy())
+            task.advance(len(labels))
+    return torch.cat(probabilities)

@@ -12,6 +12,7 @@ from torch import nn
 
 from foray.errors import ForayError
 from foray.models import Network, counted_layers
+from foray.training.parts import network_parts
 
 _LAST = re.compile(r"last:(\d+)")
 
@@ -58,9 +59,8 @@ class GradualUnfreezing:
     """
 
     def __init__(self, network: Network) -> None:
-        stages = [f"stages.{i}" for i in reversed(range(len(network.stages)))]
-        names = ["classifier", "hidden", "head", *stages, "stem"]
-        trainable = {name: [p for p in network.get_submodule(name).parameters() if p.requires_grad] for name in names}
+        from_the_top = reversed(network_parts(network).items())
+        trainable = {name: [p for p in part.parameters() if p.requires_grad] for name, part in from_the_top}
         self._parts = {name: parameters for name, parameters in trainable.items() if parameters}
 
     def train(self, count: int) -> list[str]:

@@ -21,15 +21,17 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether somebody has asked for the end. A second signal does not wait for the step, but raises at once."""
+    """Whether somebody has asked for the end. A second signal does not wait for the step, but raises at once, unless
+    `is_patient`: torchrun passes on the Ctrl-C that its processes have had already."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_patient: bool = False) -> None:
         self.is_made = False
+        self._is_patient = is_patient
         self._waits = True
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if self.is_made or not self._waits:
+        if not self._waits or (self.is_made and not self._is_patient):
             raise KeyboardInterrupt
         self.is_made = True
 
@@ -46,9 +48,9 @@ class StopRequest:
 
 
 @contextmanager
-def between_steps() -> Iterator[StopRequest]:
+def between_steps(is_patient: bool = False) -> Iterator[StopRequest]:
     """Inside the block Ctrl-C and SIGTERM only make a request, which the loop reads after each step."""
-    request = StopRequest()
+    request = StopRequest(is_patient=is_patient)
     with _handled_by(request):
         yield request
 

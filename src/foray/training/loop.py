@@ -21,6 +21,7 @@ from foray.recipes import Recipe
 from foray.records import EpochRow
 from foray.training.average import WeightAverage
 from foray.training.checkpoint import Checkpoint, Learner, TrainingState
+from foray.training.distributed import ALONE, Processes
 from foray.training.freezing import GradualUnfreezing, set_training_mode
 from foray.training.interruption import Interrupted, between_steps
 from foray.training.metrics import Score
@@ -30,7 +31,7 @@ from foray.training.precision import ComputeFormat
 from foray.training.schedules import learning_rate, trained_parts, training_side
 from foray.training.tally import Tally
 
-Augmenter = Callable[[Tensor, int, int, int], Tensor]
+Augmenter = Callable[[Tensor, int, int, int, tuple[int, int]], Tensor]
 Mixer = Callable[[Tensor, Tensor, int, int], tuple[Tensor, Tensor]]
 
 WAY_OUT = "Lower the learning rate, or train with precision float32."
@@ -60,15 +61,20 @@ def fit(
     class_weights: Tensor | None = None,
     image_ids: npt.NDArray[np.str_] | None = None,
     compute_format: ComputeFormat = "float32",
+    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> TrainingState:
     """Trains `network` in place from the checkpoint's step to the recipe's last epoch, or until val gets no better.
 
-    `augment(images uint8 (N, 3, H, W), epoch, step, side)` gives the normalised batch (N, 3, side, side), and
-    `mix(images, labels, epoch, step)` what is made of it before it is shown, with labels (N,) or shares of classes
-    (N, C). `class_weights`: (C,), what an image of a class counts in the loss. `image_ids`: of the dataset's samples,
-    to name those of a batch. Everything random in a step follows from (`seed`, epoch, step), so a run that was stopped
-    and resumed ends with the same weights as one that was not.
+    `augment(images uint8 (N, 3, H, W), epoch, step, side, (start, total))` gives the normalised images (N, 3, side,
+    side), rows start, start + 1, ... of a batch of `total`, and `mix(images, labels, epoch, step)` what is made of them
+    before they are shown, with labels (N,) or shares of classes (N, C). `class_weights`: (C,), what an image of a class
+    counts in the loss. `image_ids`: of the dataset's samples, to name those of a batch. Everything random in a step
+    follows from (`seed`, epoch, step), so a run that was stopped and resumed ends with the same weights as one that was
+    not.
+
+    Each of several `processes` calls this with `batches` of its share. Together they see the images and follow the
+    gradient that one process would; dropout and stochastic depth draw other numbers, and images mix within a share.
 
     Raises TrainingFailedError naming the epoch and batch whose loss is not finite, and Interrupted, the step under way
     saved, on Ctrl-C or SIGTERM.
@@ -80,34 +86,42 @@ def fit(
     gradients = MicroBatches(
         network, summed_loss(recipe, class_weights, batches.device),
         size=recipe.micro_batch_size, halved_size=state.micro_batch_size, compute_format=compute_format,
+        processes=processes,
     )  # fmt: skip
     parts = _TrainedParts(learner, gradients, recipe, len(batches), progress)
-    with progress.task("training", total=recipe.epochs * len(batches)) as task, between_steps() as stop:
+    noise = partial(reseed, seed, *processes.own_entropy)
+    is_patient = processes.count > 1
+    with progress.task("training", total=recipe.epochs * len(batches)) as task, between_steps(is_patient) as stop:
         task.advance(state.epoch * len(batches) + state.step)
         while not is_over(recipe, state):
             epoch, side = state.epoch, training_side(recipe, state.epoch, resolution)
-            log = _EpochLog(state, batches.device)
+            log = _EpochLog(state, batches.device, processes)
             parts.begin_epoch()
             for step, (images, labels, positions) in islice(enumerate(batches.epoch(epoch)), state.step, None):
-                now = epoch * len(batches) + step
+                now, total = epoch * len(batches) + step, batches.size(step)
                 parts.begin_step(now)
                 set_learning_rate(optimizer, learning_rate(recipe, now, len(batches)))
-                images, targets = mix(augment(images, epoch, step, side), labels, epoch, step)
-                loss, logits = gradients.backward(images, targets, reseed=partial(reseed, seed, epoch, step))
+                part = (batches.share(total).start, total)
+                images, targets = mix(augment(images, epoch, step, side, part), labels, epoch, step)
+                loss, logits = gradients.backward(images, targets, total=total, reseed=partial(noise, epoch, step))
                 if recipe.clip_norm:
                     nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 if learner.average:
                     learner.average.update(now)
-                log.tally.add(step, loss, logits, targets, positions)
-                saves = stop.is_made or checkpoint.is_due
+                log.tally.add(step, loss, logits, targets, positions, total)
+                stops = processes.any(stop.is_made)  # read once: a request that comes later waits for the next step
+                saves = stops or checkpoint.is_due
+                note = ""  # the latest stays
                 if saves or log.tally.is_due or step + 1 == len(batches):
                     _require_finite(log.tally, epoch, image_ids)
-                task.advance(note=f"epoch {epoch + 1}/{recipe.epochs}  loss {log.tally.loss:.3f}")
+                    note = f"epoch {epoch + 1}/{recipe.epochs}  loss {log.tally.loss:.3f}"
+                task.advance(note=note)
                 if saves:
                     checkpoint.save(log.state_after(step + 1, gradients), learner)
-                if stop.is_made:
+                if stops:
+                    processes.barrier()  # none ends before that is written
                     raise Interrupted(f"in epoch {epoch + 1} after batch {step + 1} of {len(batches)}")
             try:
                 with stop.at_once():
@@ -160,10 +174,10 @@ def set_norm_momentum(network: nn.Module, momentum: float | None) -> None:
 class _EpochLog:
     """What is noted during an epoch, which may have begun before this process did."""
 
-    def __init__(self, begun: TrainingState, device: torch.device) -> None:
+    def __init__(self, begun: TrainingState, device: torch.device, processes: Processes) -> None:
         self._begun = begun
         self._started = time.perf_counter()
-        self.tally = Tally(device, begun.tally)
+        self.tally = Tally(device, begun.tally, processes)
 
     def state_after(self, step: int, gradients: MicroBatches) -> TrainingState:
         """How far the run has come, `step` steps of this epoch being made."""

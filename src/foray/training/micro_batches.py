@@ -3,6 +3,9 @@
 Each micro-batch adds the gradient of its loss, summed over its images and divided by the images of the whole batch, so
 that together they give the gradient of the whole batch's mean loss. Batch norm sees one micro-batch at a time.
 
+Of several processes each cuts its share of the batch into as many micro-batches as the whole batch has, and batch norm
+sees the i-th of all processes together; gradients are summed over the processes at the end.
+
 Where the memory of the device ends, micro-batches are halved and the step is begun again. The failed attempt leaves no
 trace: batch norm's running statistics are put back and the random numbers start anew.
 """
@@ -16,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from foray.errors import ForayError
+from foray.training.distributed import ALONE, Processes
 from foray.training.precision import ComputeFormat, compute_in
 
 
@@ -33,26 +37,34 @@ class MicroBatches:
         size: int | None,
         halved_size: int | None = None,
         compute_format: ComputeFormat,
+        processes: Processes = ALONE,
     ) -> None:
         self.size, self.halved_size = halved_size or size, halved_size
         self._network, self._criterion, self._compute_format = network, criterion, compute_format
+        self._processes = processes
         self._statistics = _Statistics(network)
 
     def choose(self) -> None:
         """Minds the batch norms that are trained now; to be called when something was unfrozen."""
         self._statistics = _Statistics(self._network)
 
-    def backward(self, images: Tensor, targets: Tensor, *, reseed: Callable[[], None]) -> tuple[Tensor, Tensor]:
-        """Fills the gradients; returns the batch's mean loss () and logits (N, C), both detached.
+    def backward(
+        self, images: Tensor, targets: Tensor, *, total: int | None = None, reseed: Callable[[], None]
+    ) -> tuple[Tensor, Tensor]:
+        """Fills the gradients; returns the whole batch's mean loss () and the logits (N, C), both detached.
 
-        `images`: (N, 3, H, W) normalised; `targets`: (N,) labels or (N, C) shares. `reseed` starts the random numbers
-        of the step. Raises ForayError when the memory does not hold a single image.
+        `images`: (N, 3, H, W) normalised; `targets`: (N,) labels or (N, C) shares; `total`: images of the batch in all
+        processes, None for N. `reseed` starts the random numbers of the step. Raises ForayError when the memory does
+        not hold a single image, or not those of one of several processes.
         """
+        total = len(images) if total is None else total
         while True:
             reseed()
             self._statistics.keep()
             try:
-                return self._accumulate(images, targets)
+                loss, logits = self._accumulate(images, targets, total)
+                self._sum_over_processes(loss)
+                return loss, logits
             except torch.OutOfMemoryError as error:
                 reason = str(error).partition("\n")[0]
             # Outside of the handler: until here the error's frames hold the tensors of the failed attempt.
@@ -60,21 +72,29 @@ class MicroBatches:
             self._statistics.put_back()
             self._halve(len(images), images.shape[-1], reason)
 
-    def _accumulate(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _accumulate(self, images: Tensor, targets: Tensor, total: int) -> tuple[Tensor, Tensor]:
         """Micro-batches of sizes that differ by one at most: a single image left over would starve batch norm."""
-        n = len(images)
-        parts = -(-n // min(self.size or n, n))
+        parts = -(-total // min(self.size or total, total))
         loss, logits = torch.zeros((), device=images.device), []
         for some, theirs in zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True):
             with compute_in(self._compute_format, images.device):
                 answers = self._network(some)
-            share = self._criterion(answers.float(), theirs) / n
+            share = self._criterion(answers.float(), theirs) / total
             share.backward()
             loss += share.detach()
             logits.append(answers.detach())
         return loss, torch.cat(logits)
 
+    def _sum_over_processes(self, loss: Tensor) -> None:
+        gradients = (parameter.grad for parameter in self._network.parameters() if parameter.requires_grad)
+        self._processes.sum_([loss, *(gradient for gradient in gradients if gradient is not None)])
+
     def _halve(self, n: int, side: int, reason: str) -> None:
+        if self._processes.count > 1:  # the others are in the midst of the step, and cannot begin it again
+            raise ForayError(
+                f"{n} images of {side} px a process are more than the device's memory holds in training ({reason}). "
+                "Accumulate gradients with --set micro_batch_size=N: images at once, in all processes together."
+            )
         at_once = min(self.size or n, n)
         if at_once == 1:
             raise ForayError(

@@ -118,7 +118,7 @@ def rate_factors(network: Network, layer_decay: float) -> dict[str, float]:
     """What the rate of each part is multiplied by: discriminative rates (Howard & Ruder 2018, arXiv:1801.06146, 3.2).
 
     `classifier`, and `hidden` which is dense as well, learn at the full rate; each part below them at `layer_decay`
-    times the rate of the one above. Howard & Ruder divide by 2.6 from layer to layer, of which their network has four.
+    times the rate of the one above. Howard & Ruder divide by 2.6 from layer to layer of theirs.
     """
     parts = list(network_parts(network))
     full_rate = ("hidden", "classifier")

@@ -9,18 +9,20 @@ import torch
 
 from foray.models import Network
 from foray.progress import SILENT, Progress
+from foray.training.distributed import ALONE, Processes
 from foray.training.evaluate import Predictions
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run computes and caches; none of it changes what is computed."""
+    """Where a run computes and caches; none of it changes what is computed, but for rounding."""
 
     folder: Path
     device: torch.device
     cache_dir: Path
     workers: int | None = None
     progress: Progress = SILENT
+    processes: Processes = ALONE
 
 
 @dataclass(frozen=True, eq=False)

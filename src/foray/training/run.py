@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from foray.data import Dataset, cache_directory
+from foray.errors import ForayError, RunError
 from foray.models import Network, build_model, load_weights, save_network
 from foray.progress import SILENT, Progress
 from foray.recipes import recipe_toml
@@ -27,6 +28,7 @@ from foray.records import (
     write_text,
 )
 from foray.training.determinism import deterministic_algorithms
+from foray.training.distributed import ALONE, Processes
 from foray.training.freezing import unfreeze_part
 from foray.training.interruption import Interrupted, sigterm_as_ctrl_c
 from foray.training.linear import train_linear
@@ -47,31 +49,31 @@ def train_run(
     cache_dir: Path | None = None,
     workers: int | None = None,
     inputs: RunInputs | None = None,
+    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> RunRecord:
     """Trains, scores and records one run in `folder`, whose name is the run's id.
 
     Returns at once when the folder holds the same run, done; goes on after its last saved step when it was interrupted
     or failed. The test split is read once, after training. Whatever ends a run early stands in its record (status
-    "failed"). `inputs`: what `foray train --resume` needs to find images and weights again. Raises RunError when the
-    folder holds a different run or another process uses it, TrainingFailedError when the loss is not finite,
-    Interrupted (a KeyboardInterrupt) on Ctrl-C and SIGTERM, and what data and weights raise.
+    "failed"). `inputs`: what `foray train --resume` needs to find images and weights again. `processes`: those that
+    train the run together, each of which makes the same call; one of them writes. Raises RunError when the folder holds
+    a different run or another run uses it, TrainingFailedError when the loss is not finite, Interrupted (a
+    KeyboardInterrupt) on Ctrl-C and SIGTERM, and what data and weights raise.
     """
     started = time.perf_counter()
     run = RunFolder(folder)
-    at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress)
-    with folder_lock(folder, what="run"), sigterm_as_ctrl_c(), _generator_kept(at.device):
-        remove_unfinished_files(folder)
+    at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress, processes)
+    _require_one_process_for_linear(plan, processes)
+    with _claimed(folder, processes), sigterm_as_ctrl_c(), _generator_kept(at.device):
         network, weights = _initial_network(plan)
         unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
         record = _planned_record(plan, dataset, network, weights, at, unfrozen, inputs)
-        if earlier := run.earlier(record):
-            if earlier.status == "done":
-                progress.note(f"{folder.name} is done already.")
-                return earlier
-            record = record.model_copy(update={"created": earlier.created})
-        write_text(run.recipe, recipe_toml(plan.recipe))
-        record.save(run.record)
+        with processes.writer_first():
+            record = _begun(record, run, plan, processes)
+        if record.status == "done":
+            progress.note(f"{folder.name} is done already.")
+            return record
         if unfrozen:
             trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
             progress.note(f"Unfrozen: {trained:,} weights in {len(unfrozen)} layers: {', '.join(unfrozen)}")
@@ -80,14 +82,50 @@ def train_run(
             with _algorithms(plan.deterministic, at.device) as nondeterministic:
                 outcome = train(plan, dataset, network, at)
             record = record.model_copy(update={"nondeterministic_operations": sorted(nondeterministic)})
-            record = _finished(record, run, outcome, dataset, time.perf_counter() - started)
+            record = _finished(record, outcome, dataset, time.perf_counter() - started)
+            if processes.is_writer:
+                _write_results(run, outcome)
+                record.save(run.record)  # last: it says that the others are there
         except BaseException as error:
-            record.model_copy(update={"status": "failed", "failure": _reason(error)}).save(run.record)
+            if processes.is_writer:
+                record.model_copy(update={"status": "failed", "failure": _reason(error)}).save(run.record)
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted(str(error), folder) from error
             raise
+    return record
+
+
+@contextmanager
+def _claimed(folder: Path, processes: Processes) -> Iterator[None]:
+    """Holds the folder for this run, for all of its processes, and clears what an earlier one left half written."""
+    if not processes.is_writer:
+        yield
+        return
+    with folder_lock(folder, what="run"):
+        remove_unfinished_files(folder)
+        yield
+
+
+def _begun(planned: RunRecord, run: RunFolder, plan: RunPlan, processes: Processes) -> RunRecord:
+    """The record of the run in its folder, written there by the writer; that of an earlier session if it is done."""
+    earlier = run.earlier(planned)
+    if earlier is None and not processes.is_writer:
+        raise RunError(f"{run.path} is not the same folder for all processes. Put it where every machine sees it.")
+    if earlier and earlier.status == "done":
+        return earlier
+    record = planned.model_copy(update={"created": earlier.created}) if earlier else planned
+    if processes.is_writer:
+        write_text(run.recipe, recipe_toml(plan.recipe))
         record.save(run.record)
     return record
+
+
+def _require_one_process_for_linear(plan: RunPlan, processes: Processes) -> None:
+    if plan.recipe.protocol == "linear" and processes.count > 1:
+        raise ForayError(
+            "The protocol linear runs the backbone once and trains a head on what it gave, in one process. Start it "
+            "without torchrun."
+        )
 
 
 def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
@@ -132,6 +170,7 @@ def _planned_record(
         inputs=inputs,
         deterministic=plan.deterministic,
         device=str(at.device),
+        processes=at.processes.count,
         threads=torch.get_num_threads(),
         train_precision=training_format(plan.recipe.precision, at.device, deterministic=plan.deterministic),
         notes=[*dataset.notes, *(["deterministic algorithms in float32"] if plan.deterministic else [])],
@@ -142,11 +181,13 @@ def _planned_record(
     )
 
 
-def _finished(record: RunRecord, run: RunFolder, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:
-    """Writes weights and predictions; the returned record says so and is written last."""
+def _write_results(run: RunFolder, outcome: Outcome) -> None:
     save_network(outcome.network.cpu(), run.weights)
     for split, predictions in outcome.predictions.items():
         run.write_predictions(split, predictions)
+
+
+def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:
     return record.model_copy(
         update={
             "status": "done",

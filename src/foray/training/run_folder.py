@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from foray.errors import RunError
-from foray.recipes.toml import validated
+from foray.recipes import Recipe
 from foray.records import RunRecord, atomic_writer
 from foray.training.evaluate import Predictions
 
@@ -71,11 +71,12 @@ def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
         "weights": (_weights_sha256(there), _weights_sha256(planned)),
         "data": (_data(there), _data(planned)),
         "seed": (there.seed, planned.seed),
+        "processes": (there.processes, planned.processes),
         "deterministic": (there.deterministic, planned.deterministic),
     }
-    # what an older recipe does not say had the default's value
-    recipe = validated(there.recipe, "the recipe of the record").model_dump(mode="json")
-    pairs |= {key: (recipe[key], value) for key, value in planned.recipe.items()}
+    # What an older recipe does not say had the default's value.
+    defaults = {key: field.default for key, field in Recipe.model_fields.items()}
+    pairs |= {key: (there.recipe.get(key, defaults[key]), value) for key, value in planned.recipe.items()}
     return [f"{name}: {old} there, {new} here" for name, (old, new) in pairs.items() if old != new]
 
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from foray.records.record import Record
+from foray.training.distributed import ALONE, Processes
 
-_GPU_CHECK_STEPS = 25
+LOOK_EVERY_STEPS = {"cpu": 1, "cuda": 25}
 
 
 class TallySums(Record):
@@ -38,20 +39,24 @@ class NotFinite:
 class Tally:
     """`loss` and `top1` are those of the last look. Targets: labels (N,), or shares (N, C), whose largest counts."""
 
-    def __init__(self, device: torch.device, sums: TallySums) -> None:
-        self._every_steps = 1 if device.type == "cpu" else _GPU_CHECK_STEPS
+    def __init__(self, device: torch.device, sums: TallySums, processes: Processes = ALONE) -> None:
+        self._every_steps = LOOK_EVERY_STEPS[device.type]
         self._loss = torch.tensor(sums.loss, dtype=torch.float64, device=device)
         self._hits = torch.tensor(sums.hits, dtype=torch.int64, device=device)
         self._n = sums.n
+        self._processes = processes
         self._unseen: deque[tuple[int, Tensor, Tensor]] = deque()  # (step, loss, positions) since the last look
         self.sums = sums
 
-    def add(self, step: int, loss: Tensor, logits: Tensor, targets: Tensor, positions: Tensor) -> None:
-        """Counts a batch: its mean loss (), logits (N, C), and where its images stand in the dataset (N,)."""
+    def add(self, step: int, loss: Tensor, logits: Tensor, targets: Tensor, positions: Tensor, total: int) -> None:
+        """Counts a batch of `total` images in all processes: its mean loss (), this process's logits (N, C) and
+        targets, and where its own images stand in the dataset (N,)."""
         labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        self._loss += loss.double() * len(logits)
-        self._hits += (logits.argmax(dim=1) == labels).sum()
-        self._n += len(logits)
+        hits = (logits.argmax(dim=1) == labels).sum()
+        self._processes.sum_([hits])
+        self._loss += loss.double() * total
+        self._hits += hits
+        self._n += total
         self._unseen.append((step, loss, positions))
 
     @property

@@ -11,17 +11,21 @@ from torch import nn
 from foray.data import Augment, Batches, Dataset, ImageStore, Mix, Split, decode_for_evaluation, decode_for_training
 from foray.data import normalize as normalize_images
 from foray.models import Network
+from foray.models.kernels import prepare_kernels
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.specs import Preprocessing
+from foray.training.allocator import keep_freed_memory
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
+from foray.training.distributed import ALONE, Processes
 from foray.training.evaluate import Predictions, image_ids, predict_batches
 from foray.training.loop import fit, set_norm_momentum
 from foray.training.metrics import Score
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
 from foray.training.precision import training_format
+from foray.training.sync_norm import synchronise_norms
 
 EVALUATION_BATCH_SIZE = 32
 
@@ -32,26 +36,24 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
     Resumes after the last step that was saved in the run's folder.
     """
     recipe, device = plan.recipe, at.device
-    evaluation = decode_for_evaluation(
-        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
-    )
-    training = evaluation
-    if not recipe.augmentation.is_identity:
-        training = decode_for_training(
-            dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
-        )
+    with at.processes.writer_first():
+        training, evaluation = _stores(plan, dataset, at)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    accelerated = prepare_processor(at.progress) if device.type == "cpu" else False
     set_norm_momentum(network, recipe.bn_momentum)
+    synchronise_norms(network, at.processes)
     positions = dataset.indices("train")
     batches = Batches(
-        training, positions, batch_size=recipe.batch_size, device=device, seed=plan.seed, sampling=recipe.sampling
-    )
+        training, positions, batch_size=recipe.batch_size, device=device, seed=plan.seed, sampling=recipe.sampling,
+        share=at.processes.share,
+    )  # fmt: skip
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
-    checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint)
+    checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint, writes=at.processes.is_writer)
     earlier = checkpoint.state()
     score = functools.partial(
-        predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device
-    )
+        predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device,
+        processes=at.processes,
+    )  # fmt: skip
 
     def validate(model: nn.Module) -> Score:
         return score(model, split="val").score
@@ -69,8 +71,10 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         checkpoint=checkpoint,
         seed=plan.seed,
         compute_format=compute_format,
+        processes=at.processes,
         progress=at.progress,
     )
+    at.processes.barrier()  # the writer has written the last epoch
     kept_epoch = checkpoint.load_kept(network, state)
     return Outcome(
         network=network,
@@ -79,18 +83,38 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         seconds_per_epoch=[row.seconds for row in checkpoint.history.rows],
         train_precision=compute_format,
         earlier_seconds=earlier.elapsed_seconds + earlier.epoch_seconds,
-        notes=_notes(state, recipe),
+        notes=_notes(state, recipe, accelerated),
     )
 
 
-def _notes(state: TrainingState, recipe: Recipe) -> tuple[str, ...]:
-    if state.micro_batch_size is None:
-        return ()
-    at_once = recipe.micro_batch_size or recipe.batch_size
-    return (
-        f"memory did not hold {at_once} images at once: gradients were accumulated, and batch norm sees batches of "
-        f"{state.micro_batch_size} images",
+def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore, ImageStore]:
+    """Decoded images to train on and to evaluate on."""
+    evaluation = decode_for_evaluation(
+        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
     )
+    if plan.recipe.augmentation.is_identity:
+        return evaluation, evaluation
+    training = decode_for_training(
+        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+    )
+    return training, evaluation
+
+
+def prepare_processor(progress: Progress) -> bool:
+    """Keeps memory between steps and builds the kernels, where that can be done; whether the kernels are there."""
+    keep_freed_memory()
+    return prepare_kernels(progress)
+
+
+def _notes(state: TrainingState, recipe: Recipe, accelerated: bool) -> tuple[str, ...]:
+    notes = ["batch norm and activations were computed by foray's compiled kernels"] if accelerated else []
+    if state.micro_batch_size is not None:
+        at_once = recipe.micro_batch_size or recipe.batch_size
+        notes.append(
+            f"memory did not hold {at_once} images at once: gradients were accumulated, and batch norm sees batches of "
+            f"{state.micro_batch_size} images"
+        )
+    return tuple(notes)
 
 
 def predict_split(
@@ -101,10 +125,14 @@ def predict_split(
     store: ImageStore,
     preprocessing: Preprocessing,
     device: torch.device,
+    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> Predictions:
-    """Predictions for one split of the evaluation store, in dataset order."""
+    """Predictions for one split of the evaluation store, in dataset order, each image by one of the `processes`."""
     positions = dataset.indices(split)
-    batches = Batches(store, positions, batch_size=EVALUATION_BATCH_SIZE, device=device)
+    share = positions[processes.share(len(positions))]
+    batches = Batches(store, share, batch_size=EVALUATION_BATCH_SIZE, device=device)
     normalize = functools.partial(normalize_images, preprocessing=preprocessing)
-    return predict_batches(network, batches, normalize, image_ids(dataset, positions), progress=progress)
+    own = predict_batches(network, batches, normalize, len(dataset.classes), progress=progress)
+    probabilities = processes.gather_rows(own, len(positions))
+    return Predictions(image_ids(dataset, positions), dataset.labels[positions], probabilities.numpy())

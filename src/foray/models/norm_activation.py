@@ -1,0 +1,141 @@
+"""Batch norm and the activation after it as one operation, in training on a CPU.
+
+The two are bound by memory, not arithmetic: a MobileNetV2 spends half of its training step in them. Fused, the
+normalised map is neither written nor kept but computed again from the convolution's output in the backward pass (as in
+in-place activated batch norm, Rota Bulo et al. 2018, arXiv:1712.02616, without its restriction to activations that can
+be inverted).
+Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from foray.models.kernels import compiled_kernels
+
+# As in kernels/norm_activation.cpp. Names instead of types: foray.models.layers imports this module.
+_ACTIVATIONS = {"Identity": 0, "ReLU": 1, "ReLU6": 2, "SiLU": 3, "HardSwish": 4}
+_FORMATS = {torch.float32: 0, torch.bfloat16: 1}
+
+
+def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor:
+    """`activation(norm(x))` for x (N, C, H, W), fused where it can be."""
+    if not _is_fusible(x, norm, activation):
+        normalized: Tensor = norm(x)
+        activated: Tensor = _clip(normalized) if isinstance(activation, nn.ReLU6) else activation(normalized)
+        return activated
+    assert isinstance(norm, nn.BatchNorm2d)
+    y, mean, variance = _NormActivation.apply(  # type: ignore[no-untyped-call]
+        x, norm.weight, norm.bias, norm.eps, _ACTIVATIONS[type(activation).__name__]
+    )
+    _keep_statistics(norm, mean, variance, x.numel() // x.shape[1])
+    fused: Tensor = y
+    return fused
+
+
+def _keep_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, n: int) -> None:
+    """Moves the running statistics as PyTorch does, with the unbiased variance of the `n` values of a channel."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked.add_(1)
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
+
+
+def _is_fusible(x: Tensor, norm: nn.Module, activation: nn.Module) -> bool:
+    return (
+        isinstance(norm, nn.BatchNorm2d)
+        and norm.training
+        and x.device.type == "cpu"
+        and x.dtype in _FORMATS
+        and x.dim() == 4
+        and x.shape[0] * x.shape[2] * x.shape[3] > 1
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and type(norm).__name__ == "PlainBatchNorm2d"
+        and type(activation).__name__ in _ACTIVATIONS
+        and norm.momentum is not None
+        and not (norm._forward_hooks or norm._forward_pre_hooks or activation._forward_hooks)
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and not torch.compiler.is_compiling()
+        and compiled_kernels() is not None
+    )
+
+
+class _NormActivation(torch.autograd.Function):
+    """y, batch mean and (biased) variance; the statistics carry no gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float, activation: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        channels = x.shape[1]
+        y = torch.empty_like(x, memory_format=torch.channels_last)
+        mean, variance = torch.empty(2, channels).unbind()
+        kernels = compiled_kernels()
+        assert kernels is not None
+        kernels.norm_activation_forward(
+            _FORMATS[x.dtype], activation, _at(x), _int64(x.numel() // channels), _int64(channels),
+            torch.get_num_threads(), _at(weight), _at(bias), ctypes.c_float(epsilon), _at(mean), _at(variance), _at(y),
+        )  # fmt: skip
+        ctx.save_for_backward(x, weight, bias, mean, variance)
+        ctx.epsilon, ctx.activation = epsilon, activation
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, mean, variance = ctx.saved_tensors
+        channels = x.shape[1]
+        dy = dy.to(x.dtype).contiguous(memory_format=torch.channels_last)
+        dx = torch.empty_like(x, memory_format=torch.channels_last)
+        dweight, dbias = torch.empty(2, channels).unbind()
+        kernels = compiled_kernels()
+        assert kernels is not None
+        kernels.norm_activation_backward(
+            _FORMATS[x.dtype], ctx.activation, _at(x), _at(dy), _int64(x.numel() // channels), _int64(channels),
+            torch.get_num_threads(), _at(weight), _at(bias), ctypes.c_float(ctx.epsilon), _at(mean), _at(variance),
+            _at(dx), _at(dweight), _at(dbias),
+        )  # fmt: skip
+        return dx, dweight, dbias, None, None
+
+
+def _at(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _int64(value: int) -> ctypes.c_int64:
+    return ctypes.c_int64(value)
+
+
+class _ReLU6(torch.autograd.Function):
+    """Clips in place and keeps the result alone. PyTorch's `hardtanh_` copies its input for the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x)
+        x.clamp_(0.0, 6.0)
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        gradient: Tensor = torch.ops.aten.hardtanh_backward(dy, y, 0.0, 6.0)
+        return gradient
+
+
+def _clip(x: Tensor) -> Tensor:
+    if x.requires_grad and not torch.compiler.is_compiling():
+        clipped: Tensor = _ReLU6.apply(x)  # type: ignore[no-untyped-call]
+        return clipped
+    return F.relu6(x, inplace=True)
