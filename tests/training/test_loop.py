@@ -114,8 +114,8 @@ def test_losses_may_be_looked_at_now_and_then_and_the_bad_batch_is_named_with_it
     assert 0 < row.train_loss < 3
     bad = list(batches(squares).epoch(1))[3][2]
 
-    def poisoned(images: torch.Tensor, epoch: int, step: int, side: int) -> torch.Tensor:
-        return augment()(images, epoch, step, side) * (np.inf if (epoch, step) == (1, 3) else 1.0)
+    def poisoned(images: torch.Tensor, epoch: int, step: int, side: int, part: tuple[int, int]) -> torch.Tensor:
+        return augment()(images, epoch, step, side, part) * (np.inf if (epoch, step) == (1, 3) else 1.0)
 
     first = re.escape(", ".join(ids[bad][:4]))
     with pytest.raises(TrainingFailedError, match=rf"nan at epoch 2, batch 4 \({first} and 4 more images\)"):
