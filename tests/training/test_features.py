@@ -13,7 +13,7 @@ from foray.data import ImageStore, decode_for_evaluation, load_image, normalize,
 from foray.models import create_model, find_weights
 from foray.specs import Preprocessing
 from foray.training import extract_features, features
-from foray.training.features import cached_features
+from foray.training.features import DecodedImages, cached_features
 
 from .conftest import MODEL, lively
 
@@ -29,7 +29,7 @@ def store(squares):
 
 def test_features_are_the_networks_in_the_order_of_the_store(store) -> None:
     network = lively().train()  # extraction itself has to use the running statistics
-    found, engine = extract_features(network, store, PREPROCESSING, device=CPU, engine="torch")
+    found, engine = extract_features(network, DecodedImages(store), PREPROCESSING, device=CPU, engine="torch")
     assert engine == "torch"
     assert found.shape == (len(store), network.num_features)
     network.eval()
@@ -43,8 +43,8 @@ def test_features_are_the_networks_in_the_order_of_the_store(store) -> None:
 @pytest.mark.parametrize("name", [MODEL, "tf_mobilenet_v2_x0.25"])
 def test_openvino_computes_them_in_float32(store, name: str) -> None:
     network = lively(name)
-    ours, engine = extract_features(network, store, PREPROCESSING, device=CPU, engine="openvino")
-    peer, _ = extract_features(network, store, PREPROCESSING, device=CPU, engine="torch")
+    ours, engine = extract_features(network, DecodedImages(store), PREPROCESSING, device=CPU, engine="openvino")
+    peer, _ = extract_features(network, DecodedImages(store), PREPROCESSING, device=CPU, engine="torch")
     assert engine == "openvino"
     # bfloat16 would be 1e-2 off; float32 summed in another order is 1e-4 off where batch norm divides by little
     np.testing.assert_allclose(ours, peer, rtol=0, atol=1e-3 * np.abs(peer).max())
@@ -64,10 +64,10 @@ def test_an_engine_that_differs_is_not_believed(store, monkeypatch) -> None:
     other = lively(seed=1)
     convert = features._convert
     monkeypatch.setattr(
-        features, "_convert", lambda ov, _, at: convert(ov, features._UInt8Backbone(other, PREPROCESSING).eval(), at)
+        features, "_convert", lambda ov, _, at: convert(ov, features._Backbone(other, PREPROCESSING).eval(), at)
     )
-    found, engine = extract_features(network, store, PREPROCESSING, device=CPU, progress=notes)
-    expected, _ = extract_features(network, store, PREPROCESSING, device=CPU, engine="torch")
+    found, engine = extract_features(network, DecodedImages(store), PREPROCESSING, device=CPU, progress=notes)
+    expected, _ = extract_features(network, DecodedImages(store), PREPROCESSING, device=CPU, engine="torch")
     assert engine == "torch"
     assert np.array_equal(found, expected)
     assert "differ" in notes.said[0]
@@ -78,18 +78,18 @@ def test_kept_features_are_found_again_and_belong_to_their_weights_and_images(
 ) -> None:
     monkeypatch.setattr(features, "_openvino_fits", lambda device: False)  # it takes seconds to compile each network
     arguments = {"device": CPU, "cache_dir": tmp_path}
-    first, engine = cached_features(lively(), "aa", store, PREPROCESSING, **arguments)
+    first, engine = cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, **arguments)
     (kept,) = (tmp_path / "features").rglob("*.npy")
     np.save(kept, first + 1)  # shows where the next ones come from
-    again, engine_again = cached_features(lively(), "aa", store, PREPROCESSING, **arguments)
+    again, engine_again = cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, **arguments)
     assert engine_again == engine
     assert np.array_equal(again, first + 1)
-    other_weights, _ = cached_features(lively(seed=1), "bb", store, PREPROCESSING, **arguments)
+    other_weights, _ = cached_features(lively(seed=1), "bb", DecodedImages(store), PREPROCESSING, **arguments)
     assert not np.allclose(other_weights, first)
     other_mean = Preprocessing(resolution=32, crop_pct=1.0, mean=(0.1, 0.1, 0.1))
-    cached_features(lively(), "aa", store, other_mean, **arguments)
-    cached_features(lively(), "aa", decode_for_evaluation(squares.without(["red/000"]), PREPROCESSING), PREPROCESSING,
-                    **arguments)  # fmt: skip
+    cached_features(lively(), "aa", DecodedImages(store), other_mean, **arguments)
+    fewer = DecodedImages(decode_for_evaluation(squares.without(["red/000"]), PREPROCESSING))
+    cached_features(lively(), "aa", fewer, PREPROCESSING, **arguments)
     assert len(list((tmp_path / "features").rglob("*.npy"))) == 4
 
 
@@ -101,7 +101,7 @@ def test_on_real_weights_the_engines_agree(shared_data, tmp_path) -> None:
         names = sorted(name for name in images.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))[:12]
         pixels = np.stack([prepare(load_image(images.read(name)), weights.preprocessing) for name in names])
     store = ImageStore(pixels, np.zeros(len(pixels), np.int64), tmp_path)
-    ours, engine = extract_features(network, store, weights.preprocessing, device=CPU)
-    peer, _ = extract_features(network, store, weights.preprocessing, device=CPU, engine="torch")
+    ours, engine = extract_features(network, DecodedImages(store), weights.preprocessing, device=CPU)
+    peer, _ = extract_features(network, DecodedImages(store), weights.preprocessing, device=CPU, engine="torch")
     assert engine == "openvino"
     np.testing.assert_allclose(ours, peer, rtol=0, atol=1e-4 * np.abs(peer).max())

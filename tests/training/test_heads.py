@@ -15,6 +15,7 @@ from foray.specs import Preprocessing
 from foray.training import TrainingFailedError, extract_features
 from foray.training.checkpoint import Checkpoint
 from foray.training.class_weights import class_weights
+from foray.training.features import DecodedImages
 from foray.training.freezing import freeze_backbone
 from foray.training.heads import Head, train_heads
 from foray.training.loop import fit
@@ -80,7 +81,8 @@ def test_cached_features_train_the_head_that_the_backbone_would(squares, tmp_pat
     checkpoint.load_kept(every_epoch, state)
 
     network = FRESH()
-    features, _ = extract_features(network, store, PREPROCESSING, device=torch.device("cpu"), engine="torch")
+    images = DecodedImages(store)
+    features, _ = extract_features(network, images, PREPROCESSING, device=torch.device("cpu"), engine="torch")
     initial = Head(network.classifier.weight.detach().clone(), network.classifier.bias.detach().clone())
     (head,) = train_heads(
         torch.from_numpy(features)[None], torch.from_numpy(store.labels), [train], initial, recipe, seed=11

@@ -72,6 +72,13 @@ def test_sides_never_shrink_and_the_last_epoch_is_at_the_resolution(share: float
     assert min(sides) >= 16
 
 
+def test_training_may_stay_below_the_resolution_of_evaluation() -> None:
+    smaller = recipe(Schedule(), 8).model_copy(update={"training_resolution": 0.8})
+    assert {training_side(smaller, epoch, 160) for epoch in range(8)} == {128}
+    growing = smaller.model_copy(update={"progressive_resolution": 0.75})
+    assert [training_side(growing, epoch, 160) for epoch in range(8)] == [96, 96, 112, 112, 112, 128, 128, 128]
+
+
 def test_one_more_part_is_trained_every_so_many_epochs() -> None:
     gradual = recipe(Schedule(), 4).model_copy(update={"gradual_unfreezing_epochs": 1.5})
     assert [trained_parts(gradual, step, 4) for step in range(16)] == [1] * 6 + [2] * 6 + [3] * 4

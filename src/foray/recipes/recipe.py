@@ -20,6 +20,7 @@ _PROTOCOLS_OF: dict[str, tuple[Protocol, ...]] = {
     "solver": ("linear",),
     "feature_views": ("linear",),
     "micro_batch_size": ("scratch", "partial", "finetune"),
+    "training_resolution": ("scratch", "partial", "finetune"),
     "progressive_resolution": ("scratch", "partial", "finetune"),
     "stochastic_depth_prob": ("scratch", "partial", "finetune"),
     "bn_momentum": ("scratch", "partial", "finetune"),
@@ -177,8 +178,12 @@ class Recipe(_Frozen):
     # One more part of the network, from the classifier down, is trained every so many epochs (Howard & Ruder 2018,
     # arXiv:1801.06146, section 3.3); None: all at once.
     gradual_unfreezing_epochs: float | None = Field(default=None, gt=0)
-    # Training starts at this share of the resolution and grows to all of it by the last epochs (Tan & Le 2021,
-    # arXiv:2104.00298, section 4.2); evaluation is always at the full one.
+    # Training is at this share of the resolution, evaluation at all of it: random crops enlarge what they show, so that
+    # a smaller image in training shows things as large as the whole image does later, and costs less (Touvron et al.
+    # 2019, arXiv:1906.06423).
+    training_resolution: float = Field(default=1.0, gt=0, le=1)
+    # Training starts at this share of its resolution and grows to all of it by the last epochs (Tan & Le 2021,
+    # arXiv:2104.00298, section 4.2).
     progressive_resolution: float | None = Field(default=None, gt=0, le=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own
     stochastic_depth_prob: float | None = Field(default=None, ge=0, lt=1)  # None: the architecture's own

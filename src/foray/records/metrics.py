@@ -44,14 +44,16 @@ class Metrics(Record):
 class EpochRow(Record):
     """One line of history.jsonl. `train_top1` is measured on the augmented batches as they pass.
 
-    `val_weights`: whose accuracy val's is, that of the model or of the running average of its weights.
+    `val_weights`: whose accuracy val's is, that of the model or of the running average of its weights. Of a head that
+    was solved for (`solver` lbfgs) a line is one L2 penalty, counted as an epoch is, from strong to weak.
     """
 
     epoch: int
-    learning_rate: float
+    learning_rate: float | None  # None: solved for, without steps
     train_loss: float
     train_top1: float | None
     val_loss: float | None
     val_top1: float | None
     seconds: float
     val_weights: Literal["model", "average"] = "model"
+    l2_penalty: float | None = None  # lbfgs only: see training/logistic.py

@@ -13,7 +13,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,43 +30,80 @@ from foray.training.precision import float32_exactly
 
 Features = npt.NDArray[np.float32]
 Engine = Literal["auto", "torch", "openvino"]
-_BATCH_SIZE = 16
+BATCH_SIZE = 16
 _CHECKED_IMAGES = 4
 _LARGEST_RELATIVE_ERROR = 1e-3
 _FORMAT_VERSION = 1
 
 
+class Images(Protocol):
+    """What the backbone runs over, always in the same order. `identity`: what decides the pixels, as JSON."""
+
+    @property
+    def identity(self) -> dict[str, Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def batches(self) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+        """Which images, and these: (N, R, R, 3), uint8 pixels, or float32 and normalised."""
+        ...
+
+
+class DecodedImages:
+    """Every image of `store` as it is in evaluation: uint8."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self._store = store
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"images": self._store.path.parent.name}
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def batches(self) -> Iterator[tuple[slice, npt.NDArray[np.uint8]]]:
+        """In dataset order."""
+        for where in batch_slices(len(self)):
+            yield where, np.array(self._store.pixels[where])
+
+
+def batch_slices(n: int) -> Iterator[slice]:
+    """Slices of `BATCH_SIZE` images, the last one of what is left."""
+    return (slice(start, min(start + BATCH_SIZE, n)) for start in range(0, n, BATCH_SIZE))
+
+
 def extract_features(
     network: Network,
-    store: ImageStore,
+    images: Images,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
     engine: Engine = "auto",
     progress: Progress = SILENT,
 ) -> tuple[Features, str]:
-    """Features (N, F) of every image of `store`, in its order, and the engine that computed them.
+    """Features (N, F) of `images`, in their order, and the engine that computed them.
 
     The network is used in inference mode and left so. `auto` takes OpenVINO on the CPU where it is installed and
     agrees with torch to a relative error of 1e-3 on the first images, else torch.
     """
-    network.eval()
+    backbone = _Backbone(network.eval(), preprocessing).eval()
     if engine == "torch" or (engine == "auto" and not _openvino_fits(device)):
-        return _with_torch(network, store, preprocessing, device, progress), "torch"
-    features = _with_openvino(network, store, preprocessing, progress)
-    error = _relative_error(features, network, store, preprocessing, device)
+        return _with_torch(backbone, images, device, progress), "torch"
+    features = _with_openvino(backbone, images, progress)
+    error = _relative_error(features, backbone, images, device)
     if error > _LARGEST_RELATIVE_ERROR:
         progress.note(
             f"OpenVINO's features differ from torch's by {error:.1e} (relative): torch computes them instead."
         )
-        return _with_torch(network, store, preprocessing, device, progress), "torch"
+        return _with_torch(backbone, images, device, progress), "torch"
     return features, "openvino"
 
 
 def cached_features(
     network: Network,
     weights_sha256: str,
-    store: ImageStore,
+    images: Images,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
@@ -75,11 +112,12 @@ def cached_features(
 ) -> tuple[Features, str]:
     """`extract_features`, kept under `cache_dir`/features: the seeds of a model and repeated runs pay once.
 
-    The key is the decoded images, the weights, the architecture, the normalisation and the engine with its version.
+    The key is the identity of the images, the weights, the architecture, the normalisation and the engine with its
+    version.
     """
     engine = "openvino" if _openvino_fits(device) else "torch"
     about = {
-        "format": _FORMAT_VERSION, "images": store.path.parent.name, "weights": weights_sha256,
+        "format": _FORMAT_VERSION, **images.identity, "weights": weights_sha256,
         "architecture": network.spec.name, "mean": preprocessing.mean, "std": preprocessing.std,
         "engine": engine, "version": versions().get(engine), "device": device.type,
     }  # fmt: skip
@@ -89,15 +127,15 @@ def cached_features(
         for name in ("openvino", "torch"):
             if (path := folder / f"{name}.npy").exists():
                 return np.load(path), name
-        require_free_space(folder, len(store) * network.num_features * 4, "Keeping features")
-        features, used = extract_features(network, store, preprocessing, device=device, progress=progress)
+        require_free_space(folder, len(images) * network.num_features * 4, "Keeping features")
+        features, used = extract_features(network, images, preprocessing, device=device, progress=progress)
         with atomic_writer(folder / f"{used}.npy") as stream:
             np.save(stream, features)
     return features, used
 
 
-class _UInt8Backbone(nn.Module):
-    """uint8 (N, H, W, 3) -> features (N, F): the normalisation is part of the graph, so bytes are all that is fed."""
+class _Backbone(nn.Module):
+    """(N, H, W, 3) -> features (N, F). Of uint8 the normalisation is part of the graph: bytes are all that is fed."""
 
     def __init__(self, network: Network, preprocessing: Preprocessing) -> None:
         super().__init__()
@@ -105,70 +143,62 @@ class _UInt8Backbone(nn.Module):
         self.preprocessing = preprocessing
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network.forward_features(normalize(images.permute(0, 3, 1, 2), self.preprocessing))
+        channels_first = images.permute(0, 3, 1, 2)  # of a contiguous array: channels-last, nothing is copied
+        if images.dtype == torch.uint8:
+            channels_first = normalize(channels_first, self.preprocessing)
+        return self.network.forward_features(channels_first)
 
 
 def _openvino_fits(device: torch.device) -> bool:
     return device.type == "cpu" and importlib.util.find_spec("openvino") is not None
 
 
-def _with_torch(
-    network: Network, store: ImageStore, preprocessing: Preprocessing, device: torch.device, progress: Progress
-) -> Features:
-    backbone = _UInt8Backbone(network, preprocessing).to(device)
-    features = np.empty((len(store), network.num_features), dtype=np.float32)
-    with torch.inference_mode(), float32_exactly(), progress.task("extracting features", total=len(store)) as task:
-        for where, images in _batches(store):
-            # A permuted NHWC array is channels-last already: nothing is copied.
-            features[where] = backbone(torch.from_numpy(images).to(device)).cpu().numpy()
-            task.advance(len(images))
+def _with_torch(backbone: _Backbone, images: Images, device: torch.device, progress: Progress) -> Features:
+    backbone = backbone.to(device)
+    features = np.empty((len(images), backbone.network.num_features), dtype=np.float32)
+    with torch.inference_mode(), float32_exactly(), progress.task("extracting features", total=len(images)) as task:
+        for where, batch in images.batches():
+            features[where] = backbone(torch.from_numpy(batch).to(device)).cpu().numpy()
+            task.advance(len(batch))
     return features
 
 
-def _with_openvino(network: Network, store: ImageStore, preprocessing: Preprocessing, progress: Progress) -> Features:
+def _with_openvino(backbone: _Backbone, images: Images, progress: Progress) -> Features:
     import openvino  # an extra, and half a second to import
 
-    model = _convert(openvino, _UInt8Backbone(network, preprocessing).eval(), store)
+    _, first = next(images.batches())
+    model = _convert(openvino, backbone, first)
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
     compiled = openvino.Core().compile_model(model, "CPU", settings)
-    features = np.empty((len(store), network.num_features), dtype=np.float32)
+    features = np.empty((len(images), backbone.network.num_features), dtype=np.float32)
     queue = openvino.AsyncInferQueue(compiled)  # as many requests as the device wants for throughput
-    with progress.task("extracting features", total=len(store)) as task:
+    with progress.task("extracting features", total=len(images)) as task:
 
         def keep(request: Any, where: slice) -> None:
             features[where] = request.get_output_tensor(0).data
             task.advance(where.stop - where.start)
 
         queue.set_callback(keep)
-        for where, images in _batches(store):
-            queue.start_async({0: images}, where)
+        for where, batch in images.batches():
+            queue.start_async({0: batch}, where)
         queue.wait_all()
     return features
 
 
-def _convert(openvino: Any, backbone: nn.Module, store: ImageStore) -> Any:
-    """The backbone as an OpenVINO model with a free batch size."""
-    example = torch.from_numpy(np.array(store.pixels[:2]))
+def _convert(openvino: Any, backbone: nn.Module, first: npt.NDArray[Any]) -> Any:
+    """The backbone as an OpenVINO model with a free batch size. `first`: a batch like those to come."""
     with warnings.catch_warnings(), torch.inference_mode():
         # Tracing warns that padding computed from the resolution becomes constant; the resolution is fixed here.
         warnings.simplefilter("ignore")
-        model = openvino.convert_model(backbone, example_input=example)
-    model.reshape([-1, *store.pixels.shape[1:]])
+        model = openvino.convert_model(backbone, example_input=torch.from_numpy(first[:2]))
+    model.reshape([-1, *first.shape[1:]])
     return model
 
 
-def _relative_error(
-    features: Features, network: Network, store: ImageStore, preprocessing: Preprocessing, device: torch.device
-) -> float:
+def _relative_error(features: Features, backbone: _Backbone, images: Images, device: torch.device) -> float:
     """Largest difference from torch on the first images, relative to the largest feature; NaN counts as infinite."""
+    _, first = next(images.batches())
     with torch.inference_mode():
-        first = torch.from_numpy(np.array(store.pixels[:_CHECKED_IMAGES])).to(device)
-        expected = _UInt8Backbone(network, preprocessing).to(device)(first).cpu().numpy()
-    difference = np.abs(features[:_CHECKED_IMAGES] - expected).max()
+        expected = backbone.to(device)(torch.from_numpy(first[:_CHECKED_IMAGES]).to(device)).cpu().numpy()
+    difference = np.abs(features[: len(expected)] - expected).max()
     return float(np.nan_to_num(difference / np.abs(expected).max(), nan=np.inf))
-
-
-def _batches(store: ImageStore) -> Iterator[tuple[slice, npt.NDArray[np.uint8]]]:
-    for start in range(0, len(store), _BATCH_SIZE):
-        where = slice(start, min(start + _BATCH_SIZE, len(store)))
-        yield where, np.array(store.pixels[where])

@@ -225,6 +225,7 @@ class _Heads:
         for at, members in enumerate(self.members):
             n = len(members)
             positions[at, :n] = self._order(members, epoch)
+            positions[at, n:] = members[0]
             shares[at, :n] = 1 / size
             shares[at, (steps - 1) * size : n] = 1 / (n - (steps - 1) * size)
         shape = (len(self.members), steps, size)

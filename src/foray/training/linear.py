@@ -1,113 +1,201 @@
-"""`linear`: the frozen backbone runs once over the decoded images, and heads are trained on its features.
+"""`linear`: the frozen backbone runs once over the decoded images, and heads are fitted to its features.
 
-Beside the head trained on train, five more are trained on four fifths of train and val each. Every train and val image
-is then predicted by a head that has not seen it: `out_of_fold`, a selection split several times the size of val.
-Nothing is resumed: a run that was killed finds the features on disk and trains its heads anew, in seconds.
+Beside the head fitted to train, five more are fitted to four fifths of train and val each. Every train and val image
+is then predicted by a head that has not seen it, in any of its views: `out_of_fold`, a selection split several times
+the size of val. How long the five train, or which L2 penalty they have, was settled on val with the first head: to that
+extent, one number out of few, val's own labels had a part in its out-of-fold predictions.
+
+With `feature_views` K above 1, heads are fitted to K views of each of their images, the plain one among them (see
+`views`). Train and val are augmented, since the five heads are fitted to both; test is not.
+Nothing is resumed: a run that was killed finds the features on disk and fits its heads anew, in seconds.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from foray.data import Dataset, ImageStore, Split, decode_for_evaluation
+from foray.data import Augment, Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
 from foray.models import Network
 from foray.records import EpochRow
-from foray.training.checkpoint import History, best_epoch
+from foray.training.checkpoint import History, TrainingState, best_epoch
 from foray.training.evaluate import Predictions, image_ids
-from foray.training.features import cached_features
+from foray.training.features import DecodedImages, cached_features
 from foray.training.folds import out_of_fold_positions
 from foray.training.heads import Head, HeadEpoch, train_heads
+from foray.training.logistic import PENALTIES, LogisticProblem, Solution
+from foray.training.loop import is_over
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
+from foray.training.views import cached_views
 
 
 def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
-    """Trains a classifier for the pretrained backbone of `network` and puts it into the network."""
-    assert plan.weights is not None  # plan_run has seen to it
+    """Fits a classifier to the pretrained backbone of `network` and puts it into the network."""
     store = decode_for_evaluation(
         dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
     )
     network.to(device=at.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    extracted, engine = cached_features(
-        network, plan.weights.sha256, store, plan.preprocessing,
-        device=at.device, cache_dir=at.cache_dir, progress=at.progress,
-    )  # fmt: skip
-    study = _Study(plan, dataset, store, network, torch.from_numpy(extracted).to(at.device), at)
-    head, kept_epoch = study.train()
-    out_of_fold = study.out_of_fold(kept_epoch)
+    views, engines = _features(plan, dataset, network, store, at)
+    study = _Study(plan, dataset, network, views, at)
+    fit = study.solve() if plan.recipe.solver == "lbfgs" else study.train()
+    out_of_fold = study.out_of_fold(fit)
     with torch.no_grad():
-        network.classifier.weight.copy_(head.weight)
-        network.classifier.bias.copy_(head.bias)
+        network.classifier.weight.copy_(fit.head.weight)
+        network.classifier.bias.copy_(fit.head.bias)
     return Outcome(
         network=network,
         predictions={
-            "val": study.predict(head, "val"),
+            "val": study.predict(fit.head, "val"),
             "out_of_fold": out_of_fold,
-            "test": study.predict(head, "test"),
+            "test": study.predict(fit.head, "test"),
         },
-        best_epoch=kept_epoch,
+        best_epoch=fit.row,
         seconds_per_epoch=[row.seconds for row in study.history.rows],
         train_precision="float32",
-        feature_engine=f"{engine} float32",
+        feature_engine=f"{' and '.join(sorted(engines))} float32",
+        notes=fit.notes,
     )
 
 
-class _Study:
-    """Features (N, F) of every image of a data set, and the heads that are trained on them."""
+def _features(
+    plan: RunPlan, dataset: Dataset, network: Network, store: ImageStore, at: Workplace
+) -> tuple[Tensor, set[str]]:
+    """Features (K, N, F) of K views of every image of the dataset, on the device, and the engines that ran.
 
-    def __init__(
-        self, plan: RunPlan, dataset: Dataset, store: ImageStore, network: Network, features: Tensor, at: Workplace
-    ) -> None:
-        self.plan, self.dataset, self.features, self.at = plan, dataset, features, at
-        self.labels = torch.from_numpy(store.labels).to(features.device)
+    Test has its plain view alone: its other features are NaN, which no loss would survive.
+    """
+    assert plan.weights is not None  # plan_run has seen to it
+    num_views = plan.recipe.feature_views
+    plain, engine = cached_features(
+        network, plan.weights.sha256, DecodedImages(store), plan.preprocessing,
+        device=at.device, cache_dir=at.cache_dir, progress=at.progress,
+    )  # fmt: skip
+    views = np.full((num_views, *plain.shape), np.nan, dtype=np.float32)
+    views[0], engines = plain, {engine}
+    if num_views > 1:
+        training = decode_for_training(
+            dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+        )
+        pool = np.sort(np.concatenate([dataset.indices("train"), dataset.indices("val")]))
+        augment = Augment(plan.recipe.augmentation, plan.preprocessing, seed=plan.seed)
+        views[1:, pool], others = cached_views(network, plan.weights.sha256, training, pool, augment, num_views - 1, at)
+        engines |= others
+    return torch.from_numpy(views).to(at.device), engines
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """`row`: the line of the history, counted from 1, whose epoch or penalty `head` has."""
+
+    head: Head
+    row: int
+    notes: tuple[str, ...] = ()
+
+
+class _Study:
+    """Features (K, N, F) of K views of every image of a data set, and the heads that are fitted to them."""
+
+    def __init__(self, plan: RunPlan, dataset: Dataset, network: Network, views: Tensor, at: Workplace) -> None:
+        self.plan, self.dataset, self.views, self.at = plan, dataset, views, at
+        self.labels = torch.from_numpy(dataset.labels).to(views.device)
         self.initial = Head(network.classifier.weight.detach().clone(), network.classifier.bias.detach().clone())
         self.history = History(at.folder / "history.jsonl")
 
-    def train(self) -> tuple[Head, int]:
-        """The head trained on train, of the epoch that the recipe keeps, and that epoch; writes the history."""
+    def train(self) -> _Fit:
+        """The head trained on train by gradient, of the epoch that the recipe keeps; writes the history."""
         recipe = self.plan.recipe
         rows: list[EpochRow] = []
-        kept: list[tuple[Head, int]] = []
+        kept: list[_Fit] = []
         with self.at.progress.task("training the head", total=recipe.epochs) as task:
 
-            def after_epoch(epoch: HeadEpoch, head: Head) -> None:
+            def after_epoch(epoch: HeadEpoch, head: Head) -> bool:
                 val = self.predict(head, "val").score
                 row = EpochRow(
                     epoch=epoch.epoch, learning_rate=epoch.learning_rate, seconds=epoch.seconds,
                     train_loss=epoch.train_loss, train_top1=epoch.train_top1, val_loss=val.loss, val_top1=val.top1,
+                    val_weights="average" if recipe.ema_decay else "model",
                 )  # fmt: skip
                 rows.append(row)
-                if recipe.checkpoint == "last" or best_epoch(rows) == row.epoch:
-                    kept[:] = [(head, row.epoch)]
+                best = best_epoch(rows)
+                if recipe.checkpoint == "last" or best == row.epoch:
+                    kept[:] = [_Fit(head, row.epoch)]
                 task.advance(note=f"val {100 * val.top1:.1f} %")
+                return is_over(recipe, TrainingState(epoch=row.epoch, best_epoch=best))
 
             members = [self.dataset.indices("train")]
             train_heads(
-                self.features, self.labels, members, self.initial, recipe, seed=self.plan.seed, after_epoch=after_epoch
+                self.views, self.labels, members, self.initial, recipe, seed=self.plan.seed, after_epoch=after_epoch
             )
         self.history.replace(rows)
         return kept[0]
 
-    def out_of_fold(self, epochs: int) -> Predictions:
-        """Predictions for train and val, in dataset order, each from a head trained on the other folds."""
+    def solve(self) -> _Fit:
+        """The exact head on train with the L2 penalty that is best on val; the history has a line a penalty."""
+        rows: list[EpochRow] = []
+        solutions: list[Solution] = []
+        with self.at.progress.task("solving for the head", total=len(PENALTIES)) as task:
+            problem = self._problem(self.dataset.indices("train"))
+            for penalty in PENALTIES:
+                started = time.perf_counter()
+                solution = problem.solve(penalty, start=solutions[-1] if solutions else None)
+                solutions.append(solution)
+                val = self.predict(solution.head, "val").score
+                row = EpochRow(
+                    epoch=len(solutions), learning_rate=None, seconds=time.perf_counter() - started,
+                    train_loss=solution.train_loss, train_top1=solution.train_top1, val_loss=val.loss,
+                    val_top1=val.top1, l2_penalty=penalty,
+                )  # fmt: skip
+                rows.append(row)
+                task.advance(note=f"L2 penalty {penalty:.3g}: val {100 * val.top1:.1f} %")
+        self.history.replace(rows)
+        chosen = best_epoch(rows)
+        return _Fit(solutions[chosen - 1].head, chosen, _notes(solutions, solutions[chosen - 1]))
+
+    def out_of_fold(self, fit: _Fit) -> Predictions:
+        """Predictions for train and val, in dataset order, each from a head fitted to the other folds."""
         folds = out_of_fold_positions(self.dataset, self.plan.seed)
         everything = np.sort(np.concatenate(folds))
         members = [np.setdiff1d(everything, fold, assume_unique=True) for fold in folds]
-        self.at.progress.note(f"training {len(folds)} heads on four fifths of train and val each")
-        heads = train_heads(
-            self.features, self.labels, members, self.initial, self.plan.recipe, seed=self.plan.seed, epochs=epochs
-        )
+        self.at.progress.note(f"fitting {len(folds)} heads to four fifths of train and val each")
+        if self.plan.recipe.solver == "lbfgs":
+            heads = [self._problem(own).solve(PENALTIES[fit.row - 1]).head for own in members]
+        else:
+            heads = train_heads(
+                self.views, self.labels, members, self.initial, self.plan.recipe, seed=self.plan.seed, epochs=fit.row
+            )
         probabilities = np.empty((len(self.dataset.samples), self.plan.num_classes), dtype=np.float32)
         for head, fold in zip(heads, folds, strict=True):
-            probabilities[fold] = head.probabilities(self.features[torch.from_numpy(fold).to(self.features.device)])
-        labels = self.labels.cpu().numpy()
-        return Predictions(image_ids(self.dataset, everything), labels[everything], probabilities[everything])
+            probabilities[fold] = head.probabilities(self._plain(fold))
+        return Predictions(
+            image_ids(self.dataset, everything), self.dataset.labels[everything], probabilities[everything]
+        )
 
     def predict(self, head: Head, split: Split) -> Predictions:
         """Predictions of one head for one split, in dataset order."""
         positions = self.dataset.indices(split)
-        where = torch.from_numpy(positions).to(self.features.device)
-        probabilities = head.probabilities(self.features[where])
-        return Predictions(image_ids(self.dataset, positions), self.labels[where].cpu().numpy(), probabilities)
+        probabilities = head.probabilities(self._plain(positions))
+        return Predictions(image_ids(self.dataset, positions), self.dataset.labels[positions], probabilities)
+
+    def _plain(self, positions: npt.NDArray[np.int64]) -> Tensor:
+        """Features of images as they are in evaluation, (N, F)."""
+        return self.views[0, torch.from_numpy(positions).to(self.views.device)]
+
+    def _problem(self, positions: npt.NDArray[np.int64]) -> LogisticProblem:
+        return LogisticProblem(self.views, self.labels, positions, self.plan.recipe, self.plan.num_classes)
+
+
+def _notes(solutions: list[Solution], chosen: Solution) -> tuple[str, ...]:
+    notes = [
+        f"lbfgs: of {len(solutions)} L2 penalties from {solutions[0].penalty:.3g} to {solutions[-1].penalty:.3g}, val "
+        f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms); the out-of-fold heads "
+        "have the same"
+    ]
+    if not chosen.converged:
+        notes.append("lbfgs: the head's gradient did not come below the tolerance")
+    return tuple(notes)

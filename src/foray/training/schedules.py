@@ -30,15 +30,18 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 def training_side(recipe: Recipe, epoch: int, resolution: int) -> int:
     """Side of the images an epoch (counted from 0) trains on, in pixels; evaluation is always at `resolution`.
 
-    With `progressive_resolution` s the side rises linearly from s x resolution over the first three quarters of the
-    epochs, rounded to a multiple of 16 (at least 16, at most `resolution`); the remaining epochs, and always the last
-    one, are at `resolution` (in the manner of Tan & Le 2021, arXiv:2104.00298, section 4.2, in steps of an epoch).
+    Training ends at R = `training_resolution` x `resolution`. With `progressive_resolution` s the side rises linearly
+    from s x R over the first three quarters of the epochs; the remaining ones, and always the last one, are at R (in the
+    manner of Tan & Le 2021, arXiv:2104.00298, section 4.2, in steps of an epoch). A side other than `resolution` is
+    rounded to a multiple of 16, at least 16 and at most `resolution`.
     """
     start = recipe.progressive_resolution
     rising_epochs = min(math.ceil(0.75 * recipe.epochs), recipe.epochs - 1)
-    if start is None or epoch >= rising_epochs:
+    share = recipe.training_resolution
+    if start is not None and epoch < rising_epochs:
+        share *= start + (1.0 - start) * epoch / rising_epochs
+    if share == 1.0:
         return resolution
-    share = start + (1.0 - start) * epoch / rising_epochs
     return min(resolution, max(16, 16 * round(share * resolution / 16)))
 
 
