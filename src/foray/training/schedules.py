@@ -31,8 +31,8 @@ def training_side(recipe: Recipe, epoch: int, resolution: int) -> int:
     """Side of the images an epoch (counted from 0) trains on, in pixels; evaluation is always at `resolution`.
 
     Training ends at R = `training_resolution` x `resolution`. With `progressive_resolution` s the side rises linearly
-    from s x R over the first three quarters of the epochs; the remaining ones, and always the last one, are at R (in the
-    manner of Tan & Le 2021, arXiv:2104.00298, section 4.2, in steps of an epoch). A side other than `resolution` is
+    from s x R over the first three quarters of the epochs; the rest, and always the last one, are at R (in the manner
+    of Tan & Le 2021, arXiv:2104.00298, section 4.2, in steps of an epoch). A side other than `resolution` is
     rounded to a multiple of 16, at least 16 and at most `resolution`.
     """
     start = recipe.progressive_resolution
