@@ -16,7 +16,7 @@ def class_weights(recipe: Recipe, labels: Tensor | npt.NDArray[np.int64], num_cl
     With n_c images of class c, w_c is proportional to 1 / n_c (`inverse`), or to the inverse of the effective number
     of images, (1 - beta) / (1 - beta^n_c) (`effective`; Cui et al. 2019, arXiv:1901.05555, eq. 2): beta near 0 is no
     weighting, beta near 1 is `inverse`. The mean over the train images is 1: sum_c n_c w_c = N. A class without a train
-    image has weight 0. For `torch.nn.CrossEntropyLoss(weight=...)`, whose mean divides by the weights of the batch.
+    image has weight 0. For `torch.nn.CrossEntropyLoss(weight=..., reduction="sum")`, divided by the number of images.
     """
     if recipe.class_weights == "none":
         return None
