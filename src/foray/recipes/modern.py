@@ -105,7 +105,7 @@ def linear_exact() -> Recipe:
 
 
 def linear_views() -> Recipe:
-    """A new head on frozen features of eight augmented views of each train image (flips and crops).
+    """A new head on frozen features of eight views of each train image, seven of them augmented (flips, crops).
 
     The backbone runs eight times over train, which is eight times the time of `linear` before the first epoch.
 
