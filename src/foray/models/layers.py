@@ -9,16 +9,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foray.models.depthwise import depthwise_conv2d, fits_depthwise
 from foray.models.norm_activation import norm_activation
 from foray.specs import Activation, Padding, same_padding, squeezed_channels
 from foray.specs import SqueezeExcitation as SqueezeExcitationStyle
 
 
 class PlainConv2d(nn.Conv2d):
-    """nn.Conv2d that leaves its weights as they lie in memory: foray.models.initialization draws them once."""
+    """nn.Conv2d that leaves its weights as they lie in memory (foray.models.initialization draws them once), and takes
+    the faster backward pass where there is one.
+    """
 
     def reset_parameters(self) -> None:
         """Nothing: PyTorch's default draw would be overwritten."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not fits_depthwise(self, x):
+            return super().forward(x)
+        assert not isinstance(self.padding, str)
+        vertical, horizontal = self.padding
+        return depthwise_conv2d(x, self.weight, self.stride[0], (horizontal, horizontal, vertical, vertical))
 
 
 class PlainBatchNorm2d(nn.BatchNorm2d):
@@ -45,6 +55,8 @@ class SamePaddingConv2d(PlainConv2d):
         top, bottom = self._padding(x, 0)
         left, right = self._padding(x, 1)
         # A trace records the sizes as values of the graph, on which Python cannot branch.
+        if fits_depthwise(self, x):
+            return depthwise_conv2d(x, self.weight, self.stride[0], (left, right, top, bottom))
         if not _is_tracing() and top == bottom and left == right:
             return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
         return super().forward(F.pad(x, (left, right, top, bottom)))

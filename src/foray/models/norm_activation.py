@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from foray.models.kernels import compiled_kernels
+from foray.models.kernels import address, compiled_kernels, number_format
 
 # As in kernels/norm_activation.cpp. Names instead of types: foray.models.layers imports this module.
 _ACTIVATIONS = {"Identity": 0, "ReLU": 1, "ReLU6": 2, "SiLU": 3, "HardSwish": 4}
-_FORMATS = {torch.float32: 0, torch.bfloat16: 1}
 
 
 def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor:
@@ -55,7 +54,7 @@ def _is_fusible(x: Tensor, norm: nn.Module, activation: nn.Module) -> bool:
         isinstance(norm, nn.BatchNorm2d)
         and norm.training
         and x.device.type == "cpu"
-        and x.dtype in _FORMATS
+        and number_format(x.dtype) is not None
         and x.dim() == 4
         and x.shape[0] * x.shape[2] * x.shape[3] > 1
         and x.is_contiguous(memory_format=torch.channels_last)
@@ -76,14 +75,13 @@ class _NormActivation(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float, activation: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        channels = x.shape[1]
         y = torch.empty_like(x, memory_format=torch.channels_last)
-        mean, variance = torch.empty(2, channels).unbind()
+        mean, variance = torch.empty(2, x.shape[1]).unbind()
         kernels = compiled_kernels()
         assert kernels is not None
         kernels.norm_activation_forward(
-            _FORMATS[x.dtype], activation, _at(x), _int64(x.numel() // channels), _int64(channels),
-            torch.get_num_threads(), _at(weight), _at(bias), ctypes.c_float(epsilon), _at(mean), _at(variance), _at(y),
+            number_format(x.dtype), activation, address(x), *_rows_and_channels(x), torch.get_num_threads(),
+            address(weight), address(bias), ctypes.c_float(epsilon), address(mean), address(variance), address(y),
         )  # fmt: skip
         ctx.save_for_backward(x, weight, bias, mean, variance)
         ctx.epsilon, ctx.activation = epsilon, activation
@@ -94,26 +92,21 @@ class _NormActivation(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, mean, variance = ctx.saved_tensors
-        channels = x.shape[1]
         dy = dy.to(x.dtype).contiguous(memory_format=torch.channels_last)
         dx = torch.empty_like(x, memory_format=torch.channels_last)
-        dweight, dbias = torch.empty(2, channels).unbind()
+        dweight, dbias = torch.empty(2, x.shape[1]).unbind()
         kernels = compiled_kernels()
         assert kernels is not None
         kernels.norm_activation_backward(
-            _FORMATS[x.dtype], ctx.activation, _at(x), _at(dy), _int64(x.numel() // channels), _int64(channels),
-            torch.get_num_threads(), _at(weight), _at(bias), ctypes.c_float(ctx.epsilon), _at(mean), _at(variance),
-            _at(dx), _at(dweight), _at(dbias),
+            number_format(x.dtype), ctx.activation, address(x), address(dy), *_rows_and_channels(x),
+            torch.get_num_threads(), address(weight), address(bias), ctypes.c_float(ctx.epsilon), address(mean),
+            address(variance), address(dx), address(dweight), address(dbias),
         )  # fmt: skip
         return dx, dweight, dbias, None, None
 
 
-def _at(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
-def _int64(value: int) -> ctypes.c_int64:
-    return ctypes.c_int64(value)
+def _rows_and_channels(x: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64]:
+    return ctypes.c_int64(x.numel() // x.shape[1]), ctypes.c_int64(x.shape[1])
 
 
 class _ReLU6(torch.autograd.Function):

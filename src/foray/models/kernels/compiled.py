@@ -21,6 +21,7 @@ import torch
 from foray.progress import Progress
 
 _SOURCES = tuple(sorted(Path(__file__).parent.glob("*.cpp")))
+_HEADERS = tuple(sorted(Path(__file__).parent.glob("*.h")))
 # No -ffast-math: NaN and infinity must stay what they are, or a loss that is not finite would go unseen.
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math")
 
@@ -57,7 +58,7 @@ def _compiler() -> str | None:
 def _library(compiler: str) -> Path:
     """Path of the library; its name is a digest of everything it depends on, so that it is never out of date."""
     digest = hashlib.sha256(" ".join([compiler, *_FLAGS, torch.__version__, _processor()]).encode())
-    for source in _SOURCES:
+    for source in (*_SOURCES, *_HEADERS):
         digest.update(source.read_bytes())
     return _cache_directory() / f"kernels-{digest.hexdigest()[:16]}.so"
 
@@ -89,3 +90,13 @@ def _processor() -> str:
 def _cache_directory() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("FORAY_CACHE") or Path(base) / "foray") / "kernels"
+
+
+def address(tensor: torch.Tensor | None) -> ctypes.c_void_p:
+    """Where the numbers of `tensor` lie; None: nowhere."""
+    return ctypes.c_void_p(tensor.data_ptr() if tensor is not None else None)
+
+
+def number_format(dtype: torch.dtype) -> int | None:
+    """How the kernels name a format (number_formats.h); None: they do not know it."""
+    return {torch.float32: 0, torch.bfloat16: 1}.get(dtype)

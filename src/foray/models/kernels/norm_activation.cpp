@@ -14,29 +14,13 @@
 
 #include <omp.h>
 
+#include "number_formats.h"
+
 namespace {
 
 enum Activation { IDENTITY = 0, RELU = 1, RELU6 = 2, SILU = 3, HARD_SWISH = 4 };
 
 constexpr int64_t BLOCK = 64;  // rows summed in float32 before they are added to the double sums
-
-struct BFloat16 {
-    uint16_t bits;
-};
-
-inline float load(const float* p) { return *p; }
-inline float load(const BFloat16* p) {
-    const uint32_t wide = static_cast<uint32_t>(p->bits) << 16;
-    float value;
-    std::memcpy(&value, &wide, sizeof value);
-    return value;
-}
-inline void store(float* p, float value) { *p = value; }
-inline void store(BFloat16* p, float value) {  // round to nearest, ties to even
-    uint32_t wide;
-    std::memcpy(&wide, &value, sizeof wide);
-    p->bits = value == value ? static_cast<uint16_t>((wide + 0x7fffu + ((wide >> 16) & 1u)) >> 16) : 0x7fc0u;
-}
 
 // e^x to about 2 units in the last place: 2^n e^r with |r| <= ln 2 / 2, e^r by its Taylor polynomial. NaN stays NaN.
 inline float exponential(float x) {
