@@ -20,7 +20,7 @@ from foray.recipes import Augmentation, Optimizer, Recipe, preset
 from foray.specs import Preprocessing, get_spec
 from foray.training import Interrupted, train_run
 from foray.training.checkpoint import Checkpoint
-from foray.training.freezing import GradualUnfreezing, freeze_backbone, set_training_mode, unfreeze_part
+from foray.training.freezing import PartsFromTheTop, freeze_backbone, set_training_mode, unfreeze_part
 from foray.training.loop import fit
 from foray.training.metrics import Score
 from foray.training.parts import network_parts
@@ -213,7 +213,7 @@ def test_gradual_unfreezing_starts_with_the_classifier_and_leaves_alone_what_was
     with torch.device("meta"):
         network = build_model(get_spec("mobilenet_v3_small"))
     network.stages[-1].requires_grad_(False)
-    unfreezing = GradualUnfreezing(network)
+    unfreezing = PartsFromTheTop(network)
     assert unfreezing.train(1) == ["classifier"]
     assert unfreezing.train(4) == ["classifier", "hidden", "head", f"stages.{len(network.stages) - 2}"]
     assert len(unfreezing.train(99)) == len(network_parts(network)) - 1

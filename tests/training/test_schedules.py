@@ -81,5 +81,10 @@ def test_training_may_stay_below_the_resolution_of_evaluation() -> None:
 
 def test_one_more_part_is_trained_every_so_many_epochs() -> None:
     gradual = recipe(Schedule(), 4).model_copy(update={"gradual_unfreezing_epochs": 1.5})
-    assert [trained_parts(gradual, step, 4) for step in range(16)] == [1] * 6 + [2] * 6 + [3] * 4
-    assert trained_parts(recipe(Schedule(), 4), 3, 4) is None
+    assert [trained_parts(gradual, step, 4, late=5) for step in range(16)] == [1] * 6 + [2] * 6 + [3] * 4
+    assert trained_parts(recipe(Schedule(), 4), 3, 4, late=5) is None
+
+
+def test_early_parts_are_trained_at_first_alone() -> None:
+    freezing = recipe(Schedule(), 4).model_copy(update={"freeze_early_epochs": 1.5})
+    assert [trained_parts(freezing, step, 2, late=5) for step in range(8)] == [None] * 3 + [5] * 5

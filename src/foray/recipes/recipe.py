@@ -16,6 +16,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 # for it, which is not implemented here.
 _PROTOCOLS_OF: dict[str, tuple[Protocol, ...]] = {
     "gradual_unfreezing_epochs": ("finetune",),
+    "freeze_early_epochs": ("scratch", "finetune"),
     "standardize_features": ("linear",),
     "solver": ("linear",),
     "feature_views": ("linear",),
@@ -178,6 +179,10 @@ class Recipe(_Frozen):
     # One more part of the network, from the classifier down, is trained every so many epochs (Howard & Ruder 2018,
     # arXiv:1801.06146, section 3.3); None: all at once.
     gradual_unfreezing_epochs: float | None = Field(default=None, gt=0)
+    # After so many epochs the parts at a quarter of the image's resolution or more are frozen, their batch norms in
+    # inference mode: they cost nearly half of a step and change least (in the manner of FreezeOut, Brock et al. 2017,
+    # arXiv:1706.04983). None: they never are.
+    freeze_early_epochs: float | None = Field(default=None, gt=0)
     # Training is at this share of the resolution, evaluation at all of it: random crops enlarge what they show, so that
     # a smaller image in training shows things as large as the whole image does later, and costs less (Touvron et al.
     # 2019, arXiv:1906.06423).

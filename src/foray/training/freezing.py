@@ -51,8 +51,8 @@ def set_training_mode(network: nn.Module) -> None:
         set_training_mode(child)
 
 
-class GradualUnfreezing:
-    """Trains a network from the classifier down, one more part at a time; what is frozen at the start stays frozen.
+class PartsFromTheTop:
+    """Trains a network from the classifier down to some part; what is frozen at the start stays frozen.
 
     Parts: classifier, hidden, head, the stages from the last to the first, stem; those without anything to train are
     no parts. An optimiser made before holds all that is ever trained, and leaves alone what has no gradient.
@@ -62,6 +62,10 @@ class GradualUnfreezing:
         from_the_top = reversed(network_parts(network).items())
         trainable = {name: [p for p in part.parameters() if p.requires_grad] for name, part in from_the_top}
         self._parts = {name: parameters for name, parameters in trainable.items() if parameters}
+
+    def __len__(self) -> int:
+        """Number of parts."""
+        return len(self._parts)
 
     def train(self, count: int) -> list[str]:
         """Leaves only the first `count` parts trainable; returns their names."""

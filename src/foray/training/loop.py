@@ -22,11 +22,12 @@ from foray.records import EpochRow
 from foray.training.average import WeightAverage
 from foray.training.checkpoint import Checkpoint, Learner, TrainingState
 from foray.training.distributed import ALONE, Processes
-from foray.training.freezing import GradualUnfreezing, set_training_mode
+from foray.training.freezing import PartsFromTheTop, set_training_mode
 from foray.training.interruption import Interrupted, between_steps
 from foray.training.metrics import Score
 from foray.training.micro_batches import MicroBatches
 from foray.training.optimizers import create_optimizer
+from foray.training.parts import early_parts
 from foray.training.precision import ComputeFormat
 from foray.training.schedules import learning_rate, trained_parts, training_side
 from foray.training.tally import Tally
@@ -211,11 +212,14 @@ class _TrainedParts:
     ) -> None:
         self._learner, self._gradients, self._recipe = learner, gradients, recipe
         self._steps_per_epoch, self._progress = steps_per_epoch, progress
-        self._unfreezing: GradualUnfreezing | None = None
-        if recipe.gradual_unfreezing_epochs is not None:
-            assert isinstance(learner.network, Network)  # whose parts have an order
-            self._unfreezing = GradualUnfreezing(learner.network)
+        self._parts: PartsFromTheTop | None = None
         self._names: list[str] = []
+        self._late = 0
+        if recipe.gradual_unfreezing_epochs is not None or recipe.freeze_early_epochs is not None:
+            assert isinstance(learner.network, Network)  # whose parts have an order
+            self._parts = PartsFromTheTop(learner.network)
+            self._late = len(self._parts) - early_parts(learner.network)
+            self._names = self._parts.train(len(self._parts))
 
     def begin_epoch(self) -> None:
         """Validation has left the network in inference mode."""
@@ -225,11 +229,11 @@ class _TrainedParts:
             self._learner.average.choose()
 
     def begin_step(self, step: int) -> None:
-        """Unfreezes what optimiser step `step` (counted over the whole run) is the first to train."""
-        count = trained_parts(self._recipe, step, self._steps_per_epoch)
-        if self._unfreezing is None or count is None:
+        """Unfreezes what optimiser step `step` (counted over the whole run) is the first to train, or freezes."""
+        if self._parts is None:
             return
-        names = self._unfreezing.train(count)
+        count = trained_parts(self._recipe, step, self._steps_per_epoch, late=self._late)
+        names = self._parts.train(len(self._parts) if count is None else count)
         if names != self._names:
             self._names = names
             self._progress.note(f"Trained from here on: {', '.join(names)}")

@@ -45,11 +45,14 @@ def training_side(recipe: Recipe, epoch: int, resolution: int) -> int:
     return min(resolution, max(16, 16 * round(share * resolution / 16)))
 
 
-def trained_parts(recipe: Recipe, step: int, steps_per_epoch: int) -> int | None:
+def trained_parts(recipe: Recipe, step: int, steps_per_epoch: int, *, late: int) -> int | None:
     """How many parts of the network, from the classifier down, optimiser step `step` trains; None: all of them.
 
-    One at the start, one more every `gradual_unfreezing_epochs` (Howard & Ruder 2018, arXiv:1801.06146, section 3.3).
+    With `gradual_unfreezing_epochs` one at the start, one more every so many epochs (Howard & Ruder 2018,
+    arXiv:1801.06146, section 3.3). After `freeze_early_epochs` only the `late` ones, those after the early parts.
     """
+    if recipe.freeze_early_epochs is not None and step >= recipe.freeze_early_epochs * steps_per_epoch:
+        return late
     if recipe.gradual_unfreezing_epochs is None:
         return None
     return 1 + int(step / (recipe.gradual_unfreezing_epochs * steps_per_epoch))
