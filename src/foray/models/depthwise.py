@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from foray.models.kernels import address, compiled_kernels, number_format
+from foray.models.kernels import address, compiled_kernels, is_recorded, number_format
 
 _KERNELS = (3, 5)
 _CHANNELS = 8  # the kernel works on groups of so many
@@ -25,7 +25,8 @@ Padding4 = tuple[int, int, int, int]  # left, right, top, bottom, as torch.nn.fu
 def fits_depthwise(conv: nn.Conv2d, x: Tensor) -> bool:
     """Whether `depthwise_conv2d` can take the place of `conv` for x (N, C, H, W)."""
     return (
-        conv.groups == conv.in_channels == conv.out_channels
+        not is_recorded()  # first: a trace records the sizes as values, on which Python cannot branch
+        and conv.groups == conv.in_channels == conv.out_channels
         and conv.in_channels % _CHANNELS == 0
         and conv.kernel_size[0] == conv.kernel_size[1] in _KERNELS
         and conv.stride[0] == conv.stride[1]
@@ -37,8 +38,6 @@ def fits_depthwise(conv: nn.Conv2d, x: Tensor) -> bool:
         and x.numel() > 0
         and number_format(x.dtype) is not None
         and x.is_contiguous(memory_format=torch.channels_last)
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        and not torch.compiler.is_compiling()
         and compiled_kernels() is not None
     )
 

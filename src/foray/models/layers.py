@@ -54,9 +54,9 @@ class SamePaddingConv2d(PlainConv2d):
     def forward(self, x: Tensor) -> Tensor:
         top, bottom = self._padding(x, 0)
         left, right = self._padding(x, 1)
-        # A trace records the sizes as values of the graph, on which Python cannot branch.
         if fits_depthwise(self, x):
             return depthwise_conv2d(x, self.weight, self.stride[0], (left, right, top, bottom))
+        # A trace records the sizes as values of the graph, on which Python cannot branch.
         if not _is_tracing() and top == bottom and left == right:
             return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
         return super().forward(F.pad(x, (left, right, top, bottom)))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from foray.models.kernels import address, compiled_kernels, number_format
+from foray.models.kernels import address, compiled_kernels, is_recorded, number_format
 
 # As in kernels/norm_activation.cpp. Names instead of types: foray.models.layers imports this module.
 _ACTIVATIONS = {"Identity": 0, "ReLU": 1, "ReLU6": 2, "SiLU": 3, "HardSwish": 4}
@@ -51,7 +51,8 @@ def _keep_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, n: in
 
 def _is_fusible(x: Tensor, norm: nn.Module, activation: nn.Module) -> bool:
     return (
-        isinstance(norm, nn.BatchNorm2d)
+        not is_recorded()
+        and isinstance(norm, nn.BatchNorm2d)
         and norm.training
         and x.device.type == "cpu"
         and number_format(x.dtype) is not None
@@ -62,8 +63,6 @@ def _is_fusible(x: Tensor, norm: nn.Module, activation: nn.Module) -> bool:
         and type(activation).__name__ in _ACTIVATIONS
         and norm.momentum is not None
         and not (norm._forward_hooks or norm._forward_pre_hooks or activation._forward_hooks)
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        and not torch.compiler.is_compiling()
         and compiled_kernels() is not None
     )
 

@@ -100,3 +100,9 @@ def address(tensor: torch.Tensor | None) -> ctypes.c_void_p:
 def number_format(dtype: torch.dtype) -> int | None:
     """How the kernels name a format (number_formats.h); None: they do not know it."""
     return {torch.float32: 0, torch.bfloat16: 1}.get(dtype)
+
+
+def is_recorded() -> bool:
+    """Whether PyTorch traces, exports or compiles what is computed: a call into the library would not be seen."""
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return tracing or torch.compiler.is_compiling()
