@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -385,6 +386,9 @@ except KeyboardInterrupt:
     with run_child(code, images, tmp_path / "cache", stops=True) as child:
         wait_for(child.stdout, "half way")
         child.send_signal(signal.SIGINT)
+        # A signal that comes just before the child waits for its line is looked at once the line is there.
+        with contextlib.suppress(BrokenPipeError):
+            print("go on", file=child.stdin, flush=True)
         assert wait_for(child.stdout, "interrupted") == "interrupted 1"
     assert child.returncode == 0
     assert files_in(tmp_path / "cache") == []
