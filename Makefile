@@ -48,7 +48,7 @@ $(VENV)/.installed: $(VENV)/.created $(PINS)
 
 # The peers are installed without dependencies: torchvision pins one torch build, timm asks for torchvision.
 $(VENV)/.installed-for-tests: $(VENV)/.created $(PINS)
-	@echo "Installing the pinned packages and the peers of the tests into $(VENV): about 1.5 GB, a few minutes."
-	$(PIP) -e '.[dev,openvino]' pyyaml
+	@echo "Installing the pinned packages and the peers of the tests into $(VENV): about 3 GB, a few minutes."
+	$(PIP) -e '.[dev,export]' pyyaml
 	$(PIP) --no-deps timm torchvision
 	@touch $@ $(VENV)/.installed
