@@ -1,0 +1,1 @@
+"""Artifacts for other runtimes, quantisation, certification."""
