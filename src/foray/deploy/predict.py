@@ -189,7 +189,7 @@ def open_artifact(folder: str | Path) -> Artifact:
                 f"{folder} is of version {version}, written by a newer foray; this reads version {SCHEMA_VERSION}. "
                 "Update foray, or use the predict.py beside the artifact."
             )
-        if description["kind"] != "foray artifact" or description["runtime"] not in _RUNTIMES:
+        if description["kind"] != "foray artifact" or description["runtime"] not in RUNTIMES:
             raise ValueError(f"it describes a {description['kind']} for {description['runtime']}")
         for name in sorted({description["entry"], "labels.txt", *description["files"]}):
             _require_intact(folder / name, description["files"][name])
@@ -228,7 +228,7 @@ class Session:
 
 def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     """Loads the network, to run on `threads` threads (default: one a core). Raises ArtifactError where that fails."""
-    package, open_ = _RUNTIMES[artifact.description["runtime"]]
+    package, open_ = RUNTIMES[artifact.description["runtime"]]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     path = artifact.folder / artifact.description["entry"]
     try:
@@ -295,7 +295,7 @@ def _open_executorch(path: Path, description: Mapping[str, Any], threads: int) -
     return lambda images: method.execute([torch.from_numpy(np.array(images))])[0].numpy().copy()
 
 
-_RUNTIMES = {  # the package that each needs, and how it loads a file
+RUNTIMES = {  # the package that each needs, and how it loads a file
     "onnx": ("onnxruntime", _open_onnx),
     "openvino": ("openvino", _open_openvino),
     "litert": ("ai-edge-litert", _open_litert),
