@@ -70,8 +70,9 @@ class Certificate(Record):
         """The verdict with its numbers, for a person."""
         accuracies = f"{format_percent(self.top1.value)} against {format_percent(self.reference_top1.value)}"
         bound = (
-            f"accuracy {accuracies} in float32 (n = {self.n:,}); it loses {format_points(self.loss)}, with {format_percent(self.confidence)} confidence "
-            f"at most {format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}"
+            f"accuracy {accuracies} in float32 (n = {self.n:,}); "
+            f"it loses {format_points(self.loss)}, with {format_percent(self.confidence)} confidence at most "
+            f"{format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}"
         )
         more = "" if self.images_needed is None else f" About {self.images_needed:,} images like these would decide."
         reasons = " ".join([*self.failures, *self.doubts])
