@@ -154,7 +154,6 @@ def _certificate(
     failures = _failures(record, probabilities, paired, compared, per_class)
     doubts = _doubts(artifact.folder)
     verdict = _verdict(paired, failures, doubts)
-    package = RUNTIMES[record.runtime][0]
     return Certificate(
         verdict=verdict,
         tolerance=tolerance,
@@ -180,7 +179,7 @@ def _certificate(
         doubts=doubts,
         warnings=_warnings(record, images, compared, per_class),
         files={name: info.sha256 for name, info in record.files.items()},
-        runtime_version=f"{package} {metadata.version(package)}",
+        runtime_version=_version(RUNTIMES[record.runtime][0]),
         threads=threads,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -264,3 +263,10 @@ def _per_class(
 def _share(successes: int, n: int) -> Estimate:
     low, high = wilson_interval(successes, n, CONFIDENCE)
     return Estimate(value=successes / n, low=low, high=high, n=n)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:  # installed under another name, as onnxruntime for a GPU is
+        return None

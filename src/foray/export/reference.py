@@ -76,6 +76,8 @@ def reference_of_network(
     source: str, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = SILENT,
 ) -> Reference:  # fmt: skip
     """Runs `network` in float32 on one split. Raises DataError when the split is empty or a class unknown to it."""
+    if unknown := sorted(set(dataset.classes) - set(classes)):
+        raise DataError(f"{source[:1].upper()}{source[1:]} does not know the class {unknown[0]!r} of {dataset.name}.")
     only = replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.split == split))
     if not only.samples:
         raise DataError(f"{dataset.name} has no {split} images.")
