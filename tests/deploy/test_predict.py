@@ -17,7 +17,16 @@ import torch
 from PIL import Image
 
 from foray.data.preprocessing import prepare as prepare_for_training
-from foray.deploy import ArtifactError, Session, classify, open_artifact, open_session, predict, prepare, read_image
+from foray.deploy import (
+    ArtifactError,
+    Session,
+    classify,
+    open_artifact,
+    open_session,
+    predict_images,
+    prepare,
+    read_image,
+)
 from foray.export.graph import deployable, example_images
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.models import build_model
@@ -112,7 +121,7 @@ def test_every_runtime_gives_the_networks_probabilities(
     np.testing.assert_allclose(probabilities, right, atol=1e-4)
     np.testing.assert_allclose(classify(artifact, session, [photographs[0].read_bytes()])[0], right[0], atol=1e-4)
     assert classify(artifact, session, []).shape == (0, 12)
-    best = list(predict(artifact, session, photographs, top=3))
+    best = list(predict_images(artifact, session, photographs, top=3))
     assert [row.label for row in best] == [artifact.labels[i] for i in right.argmax(axis=1)]
     assert all(len(row.top) == 3 and row.top[0] == (row.label, row.probability) for row in best)
 

@@ -53,8 +53,7 @@ def predict(
 def _by_artifact(
     folder: Path, images: Sequence[Path], device: str, threads: int | None, progress: Progress
 ) -> list[Prediction]:
-    from foray.deploy import ArtifactError, open_artifact, open_session
-    from foray.deploy import predict as predict_images
+    from foray.deploy import ArtifactError, open_artifact, open_session, predict_images
     from foray.errors import ForayError
 
     if device not in ("auto", "cpu"):

@@ -10,12 +10,12 @@ from foray.deploy.predict import (
     open_artifact,
     open_session,
     pixels_for,
-    predict,
+    predict_images,
     prepare,
     read_image,
 )
 
 __all__ = [
     "Artifact", "ArtifactError", "ImageError", "Prediction", "Session", "classify", "open_artifact", "open_session",
-    "pixels_for", "predict", "prepare", "read_image",
+    "pixels_for", "predict_images", "prepare", "read_image",
 ]  # fmt: skip

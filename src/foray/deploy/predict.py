@@ -327,7 +327,7 @@ class Prediction:
     top: list[tuple[str, float]]
 
 
-def predict(artifact: Artifact, session: Session, images: Iterable[Path], top: int = 5) -> Iterator[Prediction]:
+def predict_images(artifact: Artifact, session: Session, images: Iterable[Path], top: int = 5) -> Iterator[Prediction]:
     """The most probable classes of each image file, one after the other. Raises ImageError."""
     for path in images:
         row = classify(artifact, session, [path])[0]
@@ -347,7 +347,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
         artifact = open_artifact(folder)
         if artifact.failed is not None:
             print(f"predict.py: certified as failed: {artifact.failed}", file=sys.stderr)
-        seen = predict(artifact, open_session(artifact, options.threads), options.images, max(options.top, 1))
+        seen = predict_images(artifact, open_session(artifact, options.threads), options.images, max(options.top, 1))
         if options.json:
             print(json.dumps([asdict(prediction) for prediction in seen], default=str, indent=1))
         else:
