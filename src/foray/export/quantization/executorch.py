@@ -1,0 +1,75 @@
+"""int8 for ExecuTorch: PT2E quantisation with the XNNPACK quantiser, lowered to XNNPACK."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from foray.export.quantization.settings import Settings
+from foray.export.quantization.train_images import UInt8Images
+from foray.records.files import write_bytes
+
+
+def quantize_executorch(
+    module: nn.Module, images: UInt8Images, target: Path, settings: Settings, first_layer: str
+) -> None:
+    """Writes `module` with int8 weights and activations to `target` (.pte), for one image a call.
+
+    `module`: uint8 (1, R, R, 3) to probabilities (1, C), in eval mode, with the network as a submodule. `images`: uint8
+    (N, R, R, 3), fed one by one. `first_layer`: name, in `module`, of the first layer with weights; what precedes it
+    and the softmax stay in float32, as do `settings.float_layers`, given by their names in `module`.
+    """
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    example = (torch.from_numpy(images[:1]),)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of torch.export and torchao, about themselves
+        exported = torch.export.export(module, example).module()
+        watched = prepare_pt2e(exported, _quantizer(settings, first_layer))
+        for image in torch.from_numpy(images):
+            watched(image[None])
+        quantized = convert_pt2e(watched)
+        program = to_edge_transform_and_lower(
+            torch.export.export(quantized, example), partitioner=[XnnpackPartitioner()]
+        ).to_executorch()
+    write_bytes(target, program.buffer)
+
+
+def _quantizer(settings: Settings, first_layer: str) -> Any:
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e import HistogramObserver, MinMaxObserver
+
+    config = get_symmetric_quantization_config(is_per_channel=settings.weights == "channel")
+    observer = {"full": MinMaxObserver, "clipped": HistogramObserver}[settings.ranges].with_args(eps=2**-12)
+    config = _observed_by(config, observer)
+    quantizer = XNNPACKQuantizer().set_global(config)
+    quantizer.set_filter_function(_is_quantized(settings.float_layers))
+    return quantizer
+
+
+def _observed_by(config: Any, observer: Any) -> Any:
+    """`config` with another observer of the activations."""
+    from dataclasses import replace
+
+    activation = replace(config.input_activation, observer_or_fake_quant_ctr=observer)
+    return replace(config, input_activation=activation, output_activation=activation)
+
+
+def _is_quantized(float_layers: Sequence[str]) -> Callable[[torch.fx.Node], bool]:
+    """Which nodes are quantised: those of the network's modules, but for the layers that stay in float32."""
+
+    def accepts(node: torch.fx.Node) -> bool:
+        stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+        return bool(stack and stack[-1]) and stack[-1] not in float_layers
+
+    return accepts
