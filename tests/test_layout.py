@@ -36,9 +36,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
         "comparison", "report",
     },
+    "export": {
+        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "deploy",
+    },
     "cli": {
         "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
-        "comparison", "report", "scaling",
+        "comparison", "report", "scaling", "export", "deploy",
     },
 }  # fmt: skip
 # Packages that keep to few third-party modules; the others may use what pyproject.toml names.

@@ -1,5 +1,15 @@
 """What foray writes to disk: versioned, validated, atomic."""
 
+from foray.records.artifact import (
+    ArtifactOrigin,
+    ArtifactPrecision,
+    ArtifactPreprocessing,
+    ArtifactRecord,
+    FileInfo,
+    InputShape,
+    Runtime,
+)
+from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta
 from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
 from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
 from foray.records.environment import Hardware, commit, hardware, versions
@@ -12,9 +22,11 @@ from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecor
 from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSearch
 
 __all__ = [
-    "ArchitectureInfo", "BrokenBound", "Budget", "CandidateResult", "ClassMetrics", "Comparison", "CostProfile",
-    "DatasetInfo", "Decision", "EpochRow", "Estimate", "Hardware", "Metrics", "Mistake", "PairedLoss", "Preference",
-    "Record", "RunInputs", "RunRecord", "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo",
-    "atomic_writer", "commit", "find_run", "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs",
-    "versions", "write_bytes", "write_text",
+    "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord",
+    "BrokenBound", "Budget", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta", "ClassMetrics",
+    "Comparison", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo", "Hardware",
+    "InputShape", "Metrics", "Mistake", "PairedLoss", "Preference", "Record", "RunInputs", "RunRecord", "Runtime",
+    "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo", "atomic_writer", "commit", "find_run",
+    "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
+    "write_text",
 ]  # fmt: skip
