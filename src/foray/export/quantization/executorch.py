@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from foray.export.graph import Deployable
 from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import UInt8Images
 from foray.records.files import write_bytes
 
 
-def quantize_executorch(
-    module: nn.Module, images: UInt8Images, target: Path, settings: Settings, first_layer: str
-) -> None:
+def quantize_executorch(module: Deployable, images: UInt8Images, target: Path, settings: Settings) -> None:
     """Writes `module` with int8 weights and activations to `target` (.pte), for one image a call.
 
-    `module`: uint8 (1, R, R, 3) to probabilities (1, C), in eval mode, with the network as a submodule. `images`: uint8
-    (N, R, R, 3), fed one by one. `first_layer`: name, in `module`, of the first layer with weights; what precedes it
-    and the softmax stay in float32, as do `settings.float_layers`, given by their names in `module`.
+    `images`: uint8 (N, R, R, 3), fed one by one. Preprocessing and softmax, which are `module`'s own and not its
+    network's, stay in float32.
     """
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
@@ -32,7 +29,7 @@ def quantize_executorch(
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of torch.export and torchao, about themselves
         exported = torch.export.export(module, example).module()
-        watched = prepare_pt2e(exported, _quantizer(settings, first_layer))
+        watched = prepare_pt2e(exported, _quantizer(settings))
         for image in torch.from_numpy(images):
             watched(image[None])
         quantized = convert_pt2e(watched)
@@ -42,7 +39,7 @@ def quantize_executorch(
     write_bytes(target, program.buffer)
 
 
-def _quantizer(settings: Settings, first_layer: str) -> Any:
+def _quantizer(settings: Settings) -> Any:
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
@@ -66,10 +63,11 @@ def _observed_by(config: Any, observer: Any) -> Any:
 
 
 def _is_quantized(float_layers: Sequence[str]) -> Callable[[torch.fx.Node], bool]:
-    """Which nodes are quantised: those of the network's modules, but for the layers that stay in float32."""
+    """Which nodes are quantised: those of the network, but for the layers that stay in float32."""
+    kept = {f"network.{name}" for name in float_layers}
 
     def accepts(node: torch.fx.Node) -> bool:
         stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-        return bool(stack and stack[-1]) and stack[-1] not in float_layers
+        return bool(stack and stack[-1]) and stack[-1] not in kept
 
     return accepts
