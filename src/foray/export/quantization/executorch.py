@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 
 from foray.export.graph import Deployable
 from foray.export.quantization.settings import Settings
+from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
 from foray.records.files import write_bytes
 
@@ -26,8 +26,7 @@ def quantize_executorch(module: Deployable, images: UInt8Images, target: Path, s
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     example = (torch.from_numpy(images[:1]),)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of torch.export and torchao, about themselves
+    with silenced(), torch.no_grad():
         exported = torch.export.export(module, example).module()
         watched = prepare_pt2e(exported, _quantizer(settings))
         for image in torch.from_numpy(images):

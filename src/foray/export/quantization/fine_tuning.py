@@ -8,7 +8,6 @@ off. The tuned float32 weights are then quantised after training as any others, 
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +55,7 @@ def fine_tune(
     student = _trainable(copy.deepcopy(teacher))
     ranges = observe_ranges(teacher, train.sample(_RANGE_IMAGES, seed), preprocessing)
     optimizer = torch.optim.Adam(student.parameters(), lr=plan.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: (1 + math.cos(math.pi * step / plan.steps)) / 2
-    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.steps)
     generator = np.random.default_rng(seed)
     with in_int8(student, ranges, list(ranges)), progress.task("Quantisation-aware fine-tuning", plan.steps) as task:
         for _ in range(plan.steps):

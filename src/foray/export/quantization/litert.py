@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
+from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
 from foray.records.files import write_bytes
 
@@ -31,7 +30,7 @@ def quantize_litert(
     from ai_edge_quantizer.recipe_manager import RecipeManager
     from ai_edge_quantizer.utils import qsv_utils
 
-    with _quiet():
+    with silenced():
         content = float_model.read_bytes()
         recipe = RecipeManager()
         _describe(recipe, _Graph(content), settings, layers)
@@ -96,14 +95,3 @@ class _Graph:
         if self.kind(operator) not in _WEIGHTED:
             return 0
         return math.prod(self._subgraph.tensors[operator.inputs[1]].shape)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the quantiser's notes on configurations it replaces."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
+from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def quantize_onnx(
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, silenced():
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(float_model), str(prepared))
         model = onnx.load(prepared)
@@ -101,18 +100,6 @@ def _descendants(model: onnx.ModelProto, first: onnx.NodeProto) -> set[str]:
             reached |= set(node.output)
             names.add(node.name)
     return names
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without onnxruntime's advice to preprocess, which has been done, on the root logger."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
 
 
 def weight_scales(model_file: Path) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
+from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
 
 _WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
@@ -28,7 +27,7 @@ def quantize_openvino(
     import nncf
     import openvino
 
-    with _quiet():
+    with silenced():
         model = openvino.Core().read_model(float_model)
         quantized = nncf.quantize(
             model,
@@ -85,16 +84,3 @@ def _descendants(operations: Sequence[Any], first: Any) -> set[str]:
         if inputs & names:
             names.add(operation.get_friendly_name())
     return names
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without NNCF's report of what it does, which would mix with ours."""
-    import nncf
-
-    before = logging.getLogger("nncf").level
-    nncf.set_log_level(logging.ERROR)
-    try:
-        yield
-    finally:
-        nncf.set_log_level(before or logging.INFO)

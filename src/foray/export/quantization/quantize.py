@@ -69,7 +69,7 @@ def quantize(
 ) -> Quantized:
     """Writes `network` in int8 for `runtime` into `folder`: model.onnx, model.xml and .bin, model.tflite or model.pte.
 
-    The file takes uint8 (N, R, R, 3), or one image where the float model does, and gives probabilities, as `Deployable`.
+    The file takes uint8 (N, R, R, 3), or one image where the float model does, and gives probabilities (N, C).
     `write_float(module, folder)` writes the runtime's float32 model and returns its entry; ExecuTorch, which is
     quantised before it is written, does not call it. `measure(entry)` says how much accuracy a file loses against the
     float32 network on the validation split; without it the first quantisation is kept. `tolerance`: largest loss
