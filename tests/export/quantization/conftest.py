@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from foray.data.preprocessing import normalize
 from foray.export.graph import Deployable, example_images
 from foray.export.quantization import TrainImages
-from foray.models import Network, build_model
+from foray.export.quantization.fake_quantization import named_layers
+from foray.models import Network, build_model, fold_batch_norm
 from foray.specs import Preprocessing, get_spec
 from foray.specs.spec import Conv, InvertedResidual
 
@@ -66,6 +68,22 @@ def digits() -> Digits:
         optimizer.step()
     train = TrainImages(pixels, np.arange(1200), labels[:1200])
     return Digits(network.eval().requires_grad_(False), pixels, labels, train)
+
+
+def damaged(network: Network) -> tuple[Network, str]:
+    """`network`, folded, with one depthwise channel scaled by 1000 and the layer after it, the one named, undoing it.
+
+    The same function in float32, since the rectifier between them has no ceiling here; in int8 one scale for all
+    channels leaves the others of that tensor hardly a level.
+    """
+    folded = fold_batch_norm(network)
+    layers = named_layers(folded)
+    folded.get_submodule("stages.1.0.depthwise").activation = nn.ReLU()
+    depthwise, reader, channel = layers["stages.1.0.depthwise.conv"], "stages.1.0.project.conv", 3
+    depthwise.weight[channel] *= 1000
+    depthwise.bias[channel] *= 1000
+    layers[reader].weight[:, channel] /= 1000
+    return folded, reader
 
 
 def write_onnx(module: Deployable, folder: Path) -> Path:

@@ -22,7 +22,7 @@ from foray.export.quantization.layers import operators_by_layer, weighted_layers
 from foray.export.quantization.sensitivity import as_table, layer_errors
 from foray.models import fold_batch_norm
 from foray.specs import get_spec
-from tests.export.quantization.conftest import PREPROCESSING, Digits
+from tests.export.quantization.conftest import PREPROCESSING, Digits, damaged
 
 
 def test_weights_are_rounded_to_255_levels_a_channel() -> None:
@@ -73,24 +73,12 @@ def test_network_is_left_as_it_was(digits: Digits) -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
 
 
-def damaged(digits: Digits) -> tuple[nn.Module, str]:
-    """The network with one channel of a linear bottleneck scaled by 1000, and the layer after it compensating."""
-    network = fold_batch_norm(digits.network)
-    layers = named_layers(network)
-    source, reader = layers["stages.1.0.project.conv"], layers["stages.1.1.expand.conv"]
-    assert source.bias is not None
-    source.weight[3] *= 1000
-    source.bias[3] *= 1000
-    reader.weight[:, 3] /= 1000
-    return network, "stages.1.1.expand.conv"
-
-
 def test_damaged_layer_ranks_worst(digits: Digits) -> None:
     images = digits.pixels[:64]
     sound = fold_batch_norm(digits.network)
     errors = layer_errors(sound, observe_ranges(sound, images, PREPROCESSING), images, PREPROCESSING)
     assert min(layer.sqnr_db for layer in errors) > 15
-    network, name = damaged(digits)
+    network, name = damaged(digits.network)
     ranking = layer_errors(network, observe_ranges(network, images, PREPROCESSING), images, PREPROCESSING)
     assert ranking[0].name == name
     assert ranking[0].activation_sqnr_db < errors[0].sqnr_db - 10

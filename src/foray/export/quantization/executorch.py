@@ -14,6 +14,8 @@ from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
 from foray.records.files import write_bytes
 
+_PASSES_ON = ("aten.relu", "aten.hardtanh", "aten.clamp")  # fused with what computes their input
+
 
 def quantize_executorch(module: Deployable, images: UInt8Images, target: Path, settings: Settings) -> None:
     """Writes `module` with int8 weights and activations to `target` (.pte), for one image a call.
@@ -21,12 +23,12 @@ def quantize_executorch(module: Deployable, images: UInt8Images, target: Path, s
     `images`: uint8 (N, R, R, 3), fed one by one. Preprocessing and softmax, which are `module`'s own and not its
     network's, stay in float32.
     """
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-
     example = (torch.from_numpy(images[:1]),)
     with silenced(), torch.no_grad():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
         exported = torch.export.export(module, example).module()
         watched = prepare_pt2e(exported, _quantizer(settings))
         for image in torch.from_numpy(images):
@@ -62,11 +64,24 @@ def _observed_by(config: Any, observer: Any) -> Any:
 
 
 def _is_quantized(float_layers: Sequence[str]) -> Callable[[torch.fx.Node], bool]:
-    """Which nodes are quantised: those of the network, but for the layers that stay in float32."""
+    """Which nodes are quantised: those of the network, but for the layers that stay in float32 and what computes their
+    input, which would be rounded where it is written.
+    """
     kept = {f"network.{name}" for name in float_layers}
 
     def accepts(node: torch.fx.Node) -> bool:
-        stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-        return bool(stack and stack[-1]) and stack[-1] not in kept
+        module = _module_of(node)
+        return bool(module) and module not in kept and not any(reads(user) for user in node.users)
+
+    def reads(user: torch.fx.Node) -> bool:
+        if str(user.target).startswith(_PASSES_ON):
+            return any(reads(after) for after in user.users)
+        return _module_of(user) in kept
 
     return accepts
+
+
+def _module_of(node: torch.fx.Node) -> str:
+    """Name of the innermost module that computes `node`; empty for the outermost."""
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+    return stack[-1] if stack else ""

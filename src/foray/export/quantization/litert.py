@@ -26,11 +26,11 @@ def quantize_litert(
     `images`: uint8 (N, R, R, 3), fed one by one. `layers`: of the network it was exported from. What precedes the
     first layer and the softmax stay in float32, so input and output remain what they are.
     """
-    from ai_edge_quantizer import calibrator, quantizer
-    from ai_edge_quantizer.recipe_manager import RecipeManager
-    from ai_edge_quantizer.utils import qsv_utils
-
     with silenced():
+        from ai_edge_quantizer import calibrator, quantizer
+        from ai_edge_quantizer.recipe_manager import RecipeManager
+        from ai_edge_quantizer.utils import qsv_utils
+
         content = float_model.read_bytes()
         recipe = RecipeManager()
         _describe(recipe, _Graph(content), settings, layers)
@@ -48,7 +48,9 @@ def quantize_litert(
 
 
 def _describe(recipe: Any, graph: _Graph, settings: Settings, layers: Sequence[WeightedLayer]) -> None:
-    """Everything to int8 but preprocessing, softmax, and the layers that stay in float32; later lines win."""
+    """Everything to int8 but preprocessing, softmax, the layers that stay in float32 and what computes their input,
+    which would be rounded where it is written; later lines win.
+    """
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 
@@ -59,7 +61,8 @@ def _describe(recipe: Any, graph: _Graph, settings: Settings, layers: Sequence[W
     by_layer = operators_by_layer(layers, [o for o in graph.operators if graph.weights(o)], graph.weights)
     before = graph.operators[: graph.operators.index(by_layer[layers[0].name])]
     softmax = [operator for operator in graph.operators if graph.kind(operator) == "SOFTMAX"]
-    for operator in [*before, *softmax, *(by_layer[name] for name in settings.float_layers)]:
+    kept = [by_layer[name] for name in settings.float_layers]
+    for operator in (*before, *softmax, *kept, *(graph.producer(o) for o in kept)):
         recipe.add_quantization_config(
             re.escape(graph.scope(operator)),
             TFLOperationName.ALL_SUPPORTED,
@@ -95,3 +98,7 @@ class _Graph:
         if self.kind(operator) not in _WEIGHTED:
             return 0
         return math.prod(self._subgraph.tensors[operator.inputs[1]].shape)
+
+    def producer(self, reader: Any) -> Any:
+        """The operator that computes what `reader` reads; rectifiers are part of operators here."""
+        return next(operator for operator in self.operators if reader.inputs[0] in operator.outputs)

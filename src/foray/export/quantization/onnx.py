@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import onnx
 
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
+_PASSES_ON = ("Clip", "Relu")  # fused with what computes their input
 _BATCH = 8
 
 
@@ -33,11 +34,11 @@ def quantize_onnx(
     Weights and activations are signed: on CPUs without VNNI onnxruntime multiplies unsigned by signed bytes with an
     instruction that saturates at 16 bits, which costs up to a point of accuracy unless the weights keep to 7 bits.
     """
-    import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
     with tempfile.TemporaryDirectory() as folder, silenced():
+        import onnx
+        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(float_model), str(prepared))
         model = onnx.load(prepared)
@@ -79,7 +80,9 @@ def _name_nodes(model: onnx.ModelProto) -> None:
 
 
 def _kept_in_float(model: onnx.ModelProto, names: Sequence[str], layers: Sequence[WeightedLayer]) -> list[str]:
-    """Names of the nodes that are not quantised: preprocessing, softmax, and the layers called `names`."""
+    """Names of the nodes that are not quantised: preprocessing, softmax, the layers called `names`, and what computes
+    their input, which would be rounded where it is written.
+    """
     constants = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
 
     def weights(node: onnx.NodeProto) -> int:
@@ -89,7 +92,18 @@ def _kept_in_float(model: onnx.ModelProto, names: Sequence[str], layers: Sequenc
     by_layer = operators_by_layer(layers, weighted, weights)
     network = _descendants(model, by_layer[layers[0].name])
     outside = [node.name for node in model.graph.node if node.name not in network or node.op_type == "Softmax"]
-    return outside + [by_layer[name].name for name in names]
+    kept = [by_layer[name] for name in names]
+    return outside + [node.name for layer in kept for node in [layer, *_producers(model, layer)]]
+
+
+def _producers(model: onnx.ModelProto, reader: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    """The node that computes what `reader` reads; with a rectifier, both."""
+    by_output = {output: node for node in model.graph.node for output in node.output}
+    while reader.input[0] in by_output:
+        reader = by_output[reader.input[0]]
+        yield reader
+        if reader.op_type not in _PASSES_ON:
+            return
 
 
 def _descendants(model: onnx.ModelProto, first: onnx.NodeProto) -> set[str]:

@@ -24,10 +24,10 @@ def quantize_openvino(
     What precedes the first layer and the softmax stay in float32. Weights of the first layer keep to half the range
     (NNCF's default), so that CPUs without VNNI do not saturate. NNCF also corrects biases for the mean error.
     """
-    import nncf
-    import openvino
-
     with silenced():
+        import nncf
+        import openvino
+
         model = openvino.Core().read_model(float_model)
         quantized = nncf.quantize(
             model,

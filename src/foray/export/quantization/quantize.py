@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from foray.export.quantization.remedies import Measure, Trials
 from foray.export.quantization.sensitivity import pre_check
 from foray.export.quantization.settings import Runtime, Settings
 from foray.export.quantization.train_images import TrainImages
-from foray.models import Network, fold_batch_norm
+from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.specs import Preprocessing
 from foray.statistics.paired import PairedResult
@@ -80,9 +81,9 @@ def quantize(
     """
     _require(runtime)
     first = settings or Settings.default(runtime)
-    write = _Writer(runtime, train, preprocessing, write_float, seed, progress)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
+        write = _Writer(runtime, train, preprocessing, write_float, seed, progress, Path(workshop) / "float")
         if measure is None:
             (Path(workshop) / "0").mkdir()
             entry = write(network, first, Path(workshop) / "0")
@@ -103,14 +104,18 @@ def quantize(
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Writer:
+    """Quantises networks for one runtime; the float32 file of the last one is kept in `float_folder`."""
+
     runtime: Runtime
     train: TrainImages
     preprocessing: Preprocessing
     write_float: WriteFloat
     seed: int
     progress: Progress
+    float_folder: Path
+    float_model: tuple[Network, Path] | None = None
 
     def __call__(self, network: Network, settings: Settings, folder: Path) -> Path:
         """Quantises `network` by `settings` into `folder`; returns the entry file."""
@@ -123,18 +128,22 @@ class _Writer:
 
             quantize_executorch(module, images, target, settings)
             return target
-        layers = weighted_layers(fold_batch_norm(network))
-        with tempfile.TemporaryDirectory() as float_folder:
-            float_model = self.write_float(module, Path(float_folder))
-            match self.runtime:
-                case "onnx":
-                    from foray.export.quantization.onnx import quantize_onnx as quantize_file
-                case "openvino":
-                    from foray.export.quantization.openvino import quantize_openvino as quantize_file
-                case "litert":
-                    from foray.export.quantization.litert import quantize_litert as quantize_file
-            quantize_file(float_model, images, target, settings, layers)
+        match self.runtime:
+            case "onnx":
+                from foray.export.quantization.onnx import quantize_onnx as quantize_file
+            case "openvino":
+                from foray.export.quantization.openvino import quantize_openvino as quantize_file
+            case "litert":
+                from foray.export.quantization.litert import quantize_litert as quantize_file
+        quantize_file(self._float_model(network, module), images, target, settings, weighted_layers(module.network))
         return target
+
+    def _float_model(self, network: Network, module: Deployable) -> Path:
+        if self.float_model is None or self.float_model[0] is not network:
+            shutil.rmtree(self.float_folder, ignore_errors=True)
+            self.float_folder.mkdir()
+            self.float_model = network, self.write_float(module, self.float_folder)
+        return self.float_model[1]
 
 
 def _moved(entry: Path, folder: Path) -> tuple[Path, tuple[Path, ...]]:
