@@ -1,25 +1,36 @@
 """int8: post-training quantisation with the tool each runtime recommends, and what to do where accuracy falls.
 
-    quantize(network, runtime, train, folder, *, preprocessing, deployable, write_float,
-             measure=None, tolerance=0.01, settings=None, fine_tuning=FineTuning(), seed=0, progress=SILENT) -> Quantized
-
-`network`: trained, batch norm folded or not. `train`: `train_images(dataset, store)`. `folder`: receives the files of
-the int8 model under the names of the float one. `deployable(network) -> nn.Module`: uint8 (N, H, W, 3) to
-probabilities (N, C), as in foray.export.graph. `write_float(module, folder) -> Path`: writes that module as the
-runtime's float32 model and returns its entry (not called for ExecuTorch). `measure(entry) -> PairedResult`: accuracy
-lost against the float32 network on the validation split; without it the first quantisation is kept as it is.
-`Quantized`: `entry` and `files` (paths), `settings` that were used, `remedies` (sentences, for artifact.json),
-`result` (PairedResult or None), `meets_tolerance`.
-
-`sensitivity.pre_check(network, images, preprocessing) -> PreCheck` predicts before any export, layer by layer.
+`quantize` writes one network for one runtime, measures, and tries remedies; `pre_check` predicts before any export.
 
 | module | holds |
 |---|---|
 | `settings` | what the tools are told |
 | `train_images` | the seeded, stratified sample of the train split |
+| `layers` | the layers with weights, and which operator of an exported graph is which |
 | `onnx`, `openvino`, `litert`, `executorch` | one function a runtime |
 | `fake_quantization` | int8 simulated in PyTorch |
-| `sensitivity` | the pre-check |
+| `sensitivity`, `advice` | the pre-check |
 | `fine_tuning` | short quantisation-aware fine-tuning |
 | `remedies` | what is tried, in order, until the loss is within the tolerance |
+| `quantize` | the entry |
 """
+
+from foray.export.quantization.fine_tuning import FineTuning
+from foray.export.quantization.quantize import Quantized, quantize
+from foray.export.quantization.sensitivity import LayerSensitivity, PreCheck, pre_check
+from foray.export.quantization.settings import RUNTIMES, Runtime, Settings
+from foray.export.quantization.train_images import TrainImages, train_images
+
+__all__ = [
+    "RUNTIMES",
+    "FineTuning",
+    "LayerSensitivity",
+    "PreCheck",
+    "Quantized",
+    "Runtime",
+    "Settings",
+    "TrainImages",
+    "pre_check",
+    "quantize",
+    "train_images",
+]

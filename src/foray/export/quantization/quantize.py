@@ -1,0 +1,161 @@
+"""One network, one runtime: int8 that was measured, with remedies where it lost too much."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from foray.errors import ForayError
+from foray.export.graph import Deployable, deployable
+from foray.export.quantization.fine_tuning import FineTuning, fine_tune
+from foray.export.quantization.layers import weighted_layers
+from foray.export.quantization.remedies import Measure, Trials
+from foray.export.quantization.sensitivity import pre_check
+from foray.export.quantization.settings import Runtime, Settings
+from foray.export.quantization.train_images import TrainImages
+from foray.models import Network
+from foray.progress import SILENT, Progress
+from foray.specs import Preprocessing
+from foray.statistics.paired import PairedResult
+
+WriteFloat = Callable[[Deployable, Path], Path]
+
+_PRE_CHECK_IMAGES = 64
+_TOOLS: dict[Runtime, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxruntime"),
+    "openvino": ("openvino", "nncf"),
+    "litert": ("ai_edge_litert", "ai_edge_quantizer"),
+    "executorch": ("executorch", "torchao"),
+}
+_ENTRY: dict[Runtime, str] = {
+    "onnx": "model.onnx", "openvino": "model.xml", "litert": "model.tflite", "executorch": "model.pte",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """`entry`: the file a runtime opens; `files`: all that were written, entry included. `settings`: what was used.
+
+    `result`: the loss measured on the validation split, None if it was not. `meets_tolerance`: whether that loss is
+    within the tolerance (True if none was measured). `remedies`: what was tried, one sentence each.
+    """
+
+    entry: Path
+    files: tuple[Path, ...]
+    settings: Settings
+    result: PairedResult | None
+    meets_tolerance: bool
+    remedies: tuple[str, ...]
+
+
+def quantize(
+    network: Network,
+    runtime: Runtime,
+    train: TrainImages,
+    folder: Path,
+    *,
+    preprocessing: Preprocessing,
+    write_float: WriteFloat,
+    measure: Measure | None = None,
+    tolerance: float = 0.01,
+    settings: Settings | None = None,
+    fine_tuning: FineTuning | None = FineTuning(),  # noqa: B008, frozen
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Quantized:
+    """Writes `network` in int8 for `runtime` into `folder`: model.onnx, model.xml and .bin, model.tflite or model.pte.
+
+    The file takes uint8 (N, R, R, 3), or one image where the float model does, and gives probabilities (N, C).
+    `write_float(module, folder)` writes the runtime's float32 model and returns its entry; ExecuTorch, which is
+    quantised before it is written, does not call it. `measure(entry)` says how much accuracy a file loses against the
+    float32 network on the validation split; without it the first quantisation is kept. `tolerance`: largest loss
+    accepted, as a share. `settings`: where to start. `fine_tuning`: None leaves the last remedy out. `seed`: of the
+    calibration sample and of fine-tuning.
+
+    Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
+    """
+    _require(runtime)
+    first = settings or Settings.default(runtime)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
+        write = _Writer(runtime, train, preprocessing, write_float, seed, progress, Path(workshop) / "float")
+        if measure is None:
+            (Path(workshop) / "0").mkdir()
+            entry = write(network, first, Path(workshop) / "0")
+            return Quantized(*_moved(entry, folder), first, None, True, ())
+        trials = Trials(network, write, measure, tolerance, Path(workshop), len(train))
+        images = train.sample(_PRE_CHECK_IMAGES, seed)
+        check = partial(pre_check, network, images, preprocessing, progress=progress)
+        plan = fine_tuning or FineTuning()
+        tune = partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
+        outcome = trials.run(first, check, tune if fine_tuning else None, plan)
+        best = outcome.best
+        return Quantized(
+            *_moved(best.entry, folder),
+            settings=best.settings,
+            result=best.result,
+            meets_tolerance=best.result.loss <= tolerance,
+            remedies=outcome.sentences,
+        )
+
+
+@dataclass
+class _Writer:
+    """Quantises networks for one runtime; the float32 file of the last one is kept in `float_folder`."""
+
+    runtime: Runtime
+    train: TrainImages
+    preprocessing: Preprocessing
+    write_float: WriteFloat
+    seed: int
+    progress: Progress
+    float_folder: Path
+    float_model: tuple[Network, Path] | None = None
+
+    def __call__(self, network: Network, settings: Settings, folder: Path) -> Path:
+        """Quantises `network` by `settings` into `folder`; returns the entry file."""
+        self.progress.note(f"int8 for {self.runtime}: {settings}")
+        target = folder / _ENTRY[self.runtime]
+        images = self.train.sample(settings.images, self.seed)
+        module = deployable(network, self.preprocessing)
+        if self.runtime == "executorch":
+            from foray.export.quantization.executorch import quantize_executorch
+
+            quantize_executorch(module, images, target, settings)
+            return target
+        match self.runtime:
+            case "onnx":
+                from foray.export.quantization.onnx import quantize_onnx as quantize_file
+            case "openvino":
+                from foray.export.quantization.openvino import quantize_openvino as quantize_file
+            case "litert":
+                from foray.export.quantization.litert import quantize_litert as quantize_file
+        quantize_file(self._float_model(network, module), images, target, settings, weighted_layers(module.network))
+        return target
+
+    def _float_model(self, network: Network, module: Deployable) -> Path:
+        if self.float_model is None or self.float_model[0] is not network:
+            shutil.rmtree(self.float_folder, ignore_errors=True)
+            self.float_folder.mkdir()
+            self.float_model = network, self.write_float(module, self.float_folder)
+        return self.float_model[1]
+
+
+def _moved(entry: Path, folder: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Entry and files of a finished attempt, in `folder`."""
+    files = tuple(path.replace(folder / path.name) for path in sorted(entry.parent.iterdir()))
+    return folder / entry.name, files
+
+
+def _require(runtime: Runtime) -> None:
+    missing = [name for name in _TOOLS[runtime] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ForayError(
+            f"int8 for {runtime} needs {' and '.join(missing)}, which is not installed. "
+            f"Run: pip install 'foray[{runtime}]'"
+        )

@@ -1,0 +1,128 @@
+"""What is tried, in order, where int8 loses more accuracy than the tolerance allows, until something suffices.
+
+1. more calibration images, then the other way of taking ranges from them;
+2. the layers that the pre-check found most sensitive kept in float32: two, four, eight;
+3. a word on architectures that take int8 better;
+4. short quantisation-aware fine-tuning, then quantisation after training as before.
+
+Everything is decided on the validation split. Each attempt leaves a sentence with what it measured.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from foray.export.quantization.fine_tuning import FineTuning
+from foray.export.quantization.sensitivity import PreCheck
+from foray.export.quantization.settings import Ranges, Settings
+from foray.models import Network
+from foray.statistics.paired import PairedResult
+
+Measure = Callable[[Path], PairedResult]
+
+MORE_IMAGES = 4  # times as many
+_FLOAT_LAYERS = (2, 4, 8)
+_OTHER_RANGES: dict[Ranges, Ranges] = {"full": "clipped", "clipped": "full"}
+
+
+class Write(Protocol):
+    """Quantises `network` by `settings` into the (new) folder `folder`; returns the entry file."""
+
+    def __call__(self, network: Network, settings: Settings, folder: Path) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One quantisation and what it lost. `what`: how it differs from the first, in words."""
+
+    what: str
+    settings: Settings
+    folder: Path
+    entry: Path
+    result: PairedResult
+
+    def sentence(self, tolerance: float) -> str:
+        """For artifact.json: `what`, the loss with its bounds, and whether that is within `tolerance`."""
+        result = self.result
+        verdict = "within" if result.loss <= tolerance else "above"
+        return (
+            f"{self.what}: {points(result.loss)} lost (bounds {points(result.lower)} and {points(result.upper)}, each "
+            f"at {result.confidence:.0%}, n = {result.n} validation images), {verdict} the tolerance of "
+            f"{points(tolerance)}."
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`best`: the first attempt within the tolerance, else the one that lost least. `sentences`: what was tried."""
+
+    best: Attempt
+    sentences: tuple[str, ...]
+
+
+@dataclass
+class Trials:
+    """Runs attempts one after the other. `workshop`: an empty folder; every attempt gets one in it."""
+
+    network: Network
+    write: Write
+    measure: Measure
+    tolerance: float
+    workshop: Path
+    available: int  # train images
+
+    def __post_init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self.sentences: list[str] = []
+
+    @property
+    def best(self) -> Attempt:
+        """The attempt that lost least; the earlier one of two that lost the same."""
+        return min(self.attempts, key=lambda attempt: attempt.result.loss)
+
+    def run(
+        self, first: Settings, pre_check: Callable[[], PreCheck], tune: Callable[[], Network] | None, plan: FineTuning
+    ) -> Outcome:
+        """Tries until one is within the tolerance; `pre_check` and `tune` are called when it comes to that."""
+        for _ in self._steps(first, pre_check, tune, plan):
+            if self.attempts[-1].result.loss <= self.tolerance:
+                break
+            if (last := self.attempts[-1]) is not self.best:
+                shutil.rmtree(last.folder)
+        return Outcome(self.best, tuple(self.sentences))
+
+    def _steps(
+        self, first: Settings, pre_check: Callable[[], PreCheck], tune: Callable[[], Network] | None, plan: FineTuning
+    ) -> Iterator[None]:
+        yield self._try("int8 after training", first, self.network)
+        images = min(MORE_IMAGES * first.images, self.available)
+        if images > first.images:
+            yield self._try(f"{images} calibration images", replace(first, images=images), self.network)
+        settings = self.best.settings
+        other = _OTHER_RANGES[settings.ranges]
+        yield self._try(f"{other} ranges of activations", replace(settings, ranges=other), self.network)
+        settings, found = self.best.settings, pre_check()
+        for count in (count for count in _FLOAT_LAYERS if 2 * count <= len(found.layers)):
+            names = tuple(layer.name for layer in found.layers[:count])
+            what = f"the {count} most sensitive layers in float32 ({', '.join(names)})"
+            yield self._try(what, replace(settings, float_layers=names), self.network)
+        self.sentences.append(found.advice)
+        if tune is not None:
+            yield self._try(f"quantisation-aware fine-tuning ({plan})", settings, tune())
+
+    def _try(self, what: str, settings: Settings, network: Network) -> None:
+        folder = self.workshop / f"{len(self.attempts)}"
+        folder.mkdir()
+        entry = self.write(network, settings, folder)
+        attempt = Attempt(f"{what} ({settings})", settings, folder, entry, self.measure(entry))
+        self.attempts.append(attempt)
+        self.sentences.append(attempt.sentence(self.tolerance))
+
+
+def points(share: float) -> str:
+    """0.0123 -> `1.2 points`."""
+    return f"{100 * share:.1f} points"

@@ -1,0 +1,135 @@
+"""Remedies are tried in order, stop when one suffices, and leave sentences with figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from foray.export.graph import deployable
+from foray.export.quantization import FineTuning, PreCheck, Settings, quantize
+from foray.export.quantization.fake_quantization import batches, in_int8, observe_ranges
+from foray.export.quantization.fine_tuning import fine_tune
+from foray.export.quantization.remedies import Trials
+from foray.export.quantization.sensitivity import LayerSensitivity
+from foray.statistics.paired import PairedResult, paired_loss
+from tests.export.quantization.conftest import PREPROCESSING, RUN, WRITE_FLOAT, Digits, damaged
+
+FIRST = Settings(ranges="full", images=40)
+
+
+class Bench:
+    """Writes settings instead of a model, and knows what each setting loses."""
+
+    def __init__(self, **losses: int) -> None:
+        self.losses, self.tried = losses, []
+
+    def write(self, network: object, settings: Settings, folder: Path) -> Path:
+        kind = "tuned" if network == "tuned" else "float" + str(len(settings.float_layers))
+        kind = kind if kind != "float0" else settings.ranges if settings.images == 40 else f"{settings.ranges}_more"
+        self.tried.append(kind)
+        (folder / "model").write_text(kind)
+        return folder / "model"
+
+    def measure(self, entry: Path) -> PairedResult:
+        right = np.ones((1, 100), dtype=bool)
+        wrong = right.copy()
+        wrong[0, : self.losses[entry.read_text()]] = False
+        return paired_loss(right, wrong, 0.01)
+
+    def run(self, tmp_path: Path, **options):
+        layers = tuple(LayerSensitivity(f"layer{i}", 9.0, 9.0, 6.0) for i in range(10))
+        check = PreCheck(layers, 0.5, (0.4, 0.6), 64, "take another network.")
+        trials = Trials("network", self.write, self.measure, 0.01, tmp_path, 1000)
+        return trials.run(FIRST, lambda: check, options.get("tune", lambda: "tuned"), FineTuning())
+
+
+LOSSES = {"full": 9, "full_more": 8, "clipped": 9, "clipped_more": 7, "float2": 5, "float4": 5, "float8": 6, "tuned": 4}
+
+
+@pytest.mark.parametrize(
+    ("good", "tried"),
+    [
+        ("full", ["full"]),
+        ("full_more", ["full", "full_more"]),
+        ("clipped_more", ["full", "full_more", "clipped_more"]),
+        ("float4", ["full", "full_more", "clipped_more", "float2", "float4"]),
+        ("tuned", ["full", "full_more", "clipped_more", "float2", "float4", "tuned"]),
+    ],
+)
+def test_stops_at_the_first_that_suffices(tmp_path: Path, good: str, tried: list[str]) -> None:
+    bench = Bench(**(LOSSES | {good: 1}))
+    outcome = bench.run(tmp_path)
+    assert bench.tried == tried
+    assert outcome.best.entry.read_text() == good
+    assert outcome.best.result.loss == pytest.approx(0.01)
+    assert outcome.sentences[-1].endswith("within the tolerance of 1.0 points.")
+    assert all("n = 100 validation images" in sentence for sentence in outcome.sentences if "lost" in sentence)
+    assert ("take another network." in outcome.sentences) == (good == "tuned")
+
+
+def test_keeps_the_least_bad_where_nothing_suffices(tmp_path: Path) -> None:
+    outcome = Bench(**LOSSES).run(tmp_path)
+    assert outcome.best.entry.read_text() == "tuned"
+    assert len(outcome.sentences) == 7
+    assert len(list(tmp_path.iterdir())) == 2  # the best and the last; the others are gone
+    without = Bench(**LOSSES).run(_empty(tmp_path / "again"), tune=None)
+    assert without.best.entry.read_text() == "float2"
+
+
+def _empty(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    network, name = damaged(digits.network)
+    exact = deployable(network, PREPROCESSING)(torch.from_numpy(digits.val)).numpy()
+    right = (exact.argmax(1) == digits.labels[1200:])[None]
+
+    def measure(entry: Path) -> PairedResult:
+        return paired_loss(right, (RUN["onnx"](entry, digits.val).argmax(1) == digits.labels[1200:])[None], 0.01)
+
+    make = partial(
+        quantize, network, "onnx", digits.train, preprocessing=PREPROCESSING, write_float=WRITE_FLOAT["onnx"],
+        measure=measure, settings=replace(Settings.default("onnx"), images=16), fine_tuning=None,
+    )  # fmt: skip
+    model = make(tmp_path / "a")
+    assert name in model.settings.float_layers
+    assert model.meets_tolerance
+    assert model.result is not None
+    assert model.result.loss <= 0.01
+    assert "above the tolerance" in model.remedies[0]
+    assert f"({name}" in model.remedies[-1]
+    assert "within the tolerance" in model.remedies[-1]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["model.onnx"]
+    assert make(tmp_path / "b").entry.read_bytes() == model.entry.read_bytes()
+
+
+def test_fine_tuning_brings_the_network_nearer_and_repeats(digits: Digits) -> None:
+    """The quietest half of a tensor is lost on purpose; a few steps win part of it back, the same bits each time."""
+    damaged_network, _ = damaged(digits.network)
+    plan = FineTuning(steps=30, batch_size=32, learning_rate=1e-3)
+    tuned, again = (fine_tune(damaged_network, digits.train, PREPROCESSING, plan, seed=1) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(tuned.parameters(), again.parameters(), strict=True))
+    before, after = divergence(damaged_network, damaged_network, digits), divergence(tuned, damaged_network, digits)
+    assert after < before / 2
+    assert not any(parameter.requires_grad for parameter in tuned.parameters())
+
+
+def divergence(network, reference, digits: Digits) -> float:
+    """Mean divergence of `network` in simulated int8 from `reference` in float32 on validation images."""
+    ranges = observe_ranges(network, digits.train.sample(64, 1), PREPROCESSING)
+    total = 0.0
+    with torch.no_grad():
+        wanted = [reference(batch).log_softmax(1) for batch in batches(digits.val[:128], PREPROCESSING)]
+        with in_int8(network, ranges, list(ranges)):
+            for batch, expected in zip(batches(digits.val[:128], PREPROCESSING), wanted, strict=True):
+                found = network(batch).log_softmax(1)
+                total += float((expected.exp() * (expected - found)).sum())
+    return total / 128
