@@ -96,7 +96,9 @@ def evaluate_pretrained(
     folder = Path(out) / f"{found.spec.name}-{_key(found, engine, target)}"
     with folder_lock(folder, what="evaluation"):
         remove_unfinished_files(folder)
-        job = _Job(data.images, found.preprocessing, engine, folder / "predictions", _BATCH_SIZES[target.type], workers)
+        job = PredictionJob(
+            data.images, found.preprocessing, engine, folder / "predictions", _BATCH_SIZES[target.type], workers
+        )
         predictions, computed, seconds = job.run(progress)
         score = _score(data, predictions, skip_unreadable=skip_unreadable)
         record = PretrainedEvaluation(
@@ -147,7 +149,9 @@ def _key(found: PretrainedWeights, engine: InferenceEngine, device: torch.device
 
 
 @dataclass(frozen=True)
-class _Job:
+class PredictionJob:
+    """Predictions of `images` by `engine`, kept in shards in `folder`. `workers`: threads that decode, default cores."""
+
     images: Sequence[EncodedImage]
     preprocessing: Preprocessing
     engine: InferenceEngine
