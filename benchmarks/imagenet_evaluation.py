@@ -23,9 +23,8 @@ from tools.peers import import_peer
 
 TARGET = 3.0
 OVERLAP_TARGET = 0.95
-LARGEST_DISAGREEMENT = (
-    0.02  # timm cuts the resized long side's fraction off, foray rounds: one pixel in half of all images
-)
+# Of a resized long side timm cuts the fraction off where foray rounds: half of all images are a pixel longer here.
+LARGEST_DISAGREEMENT = 0.02
 WEIGHTS = {"mobilenet_v2": "mobilenetv2_100.tf_in1k", "efficientnet_v2_b0": "tf_efficientnetv2_b0.in1k"}
 OURS, SPLIT = "foray", "foray, 1 thread + 1"
 TIMM = {
@@ -65,17 +64,13 @@ def main() -> int:
 
 
 def class_folders(data: Path, folder: Path, n: int) -> Path:
-    """`n` of the images, evenly from the first class to the last, in folders named by WordNet id, as timm reads them.
-
-    A network has 1000 outputs, so the classes without an image have an empty folder; labels.csv is for foray.
-    """
+    """`n` of the images, evenly from first to last, in folders named by WordNet id, and labels.csv for foray."""
     with (data / "labels.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     taken = rows[:: max(1, len(rows) // n)][:n]
     with zipfile.ZipFile(next(data.glob("*.zip"))) as archive:
-        for row in rows:
-            (folder / row["wordnet_id"]).mkdir(exist_ok=True)
         for row in taken:
+            (folder / row["wordnet_id"]).mkdir(exist_ok=True)
             (folder / row["wordnet_id"] / row["filename"]).write_bytes(archive.read(row["filename"]))
     lines = [f"{row['filename']},{row['class_index']}" for row in taken]
     (folder / "labels.csv").write_text("\n".join(["filename,class_index", *lines]) + "\n")
@@ -144,10 +139,9 @@ def _state_overlap(network: str, sides: Sequence[Measured]) -> dict[str, bool]:
         slower = [min(pair) for pair in pairs]
         both = [1 / (1 / decode + 1 / rest) for decode, rest in pairs]
         reached = ratios(side.rates["evaluate"], slower if side.name == SPLIT else both)
-        rows.append(
-            [side.name, *(str(side.rate(task)) for task in ("decode", "network", "evaluate"))]
-            + [str(spread(slower if side.name == SPLIT else both)), f"{100 * reached.median:.0f} %"]
-        )
+        rates = [str(side.rate(task)) for task in ("decode", "network", "evaluate")]
+        bound = str(spread(slower if side.name == SPLIT else both))
+        rows.append([side.name, *rates, bound, f"{100 * reached.median:.0f} %"])
         verdicts[f"{network} overlap of {side.name}"] = reached.median >= OVERLAP_TARGET
     print()
     print_table([f"{network}, images/s", "decode alone", "network alone", "both", "bound", "of the bound"], rows)

@@ -150,7 +150,7 @@ def _key(found: PretrainedWeights, engine: InferenceEngine, device: torch.device
 
 @dataclass(frozen=True)
 class PredictionJob:
-    """Predictions of `images` by `engine`, kept in shards in `folder`. `workers`: threads that decode, default cores."""
+    """Predictions of `images` by `engine`, kept in shards in `folder`. `workers`: threads that decode."""
 
     images: Sequence[EncodedImage]
     preprocessing: Preprocessing
