@@ -77,7 +77,7 @@ def write_shard(path: Path, predictions: TopPredictions) -> None:
 def read_shard(path: Path, n: int) -> TopPredictions | None:
     """The predictions of `n` images; None where the file is absent or damaged: then they are computed again."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = TopPredictions(arrays["classes"], arrays["probabilities"], arrays["reasons"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
