@@ -17,6 +17,7 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file, save_file
 
 from foray.data.images import UnreadableImagesError
+from foray.data.named.imagenet import validation_images
 from foray.errors import DataError, WeightsError
 from foray.records import PretrainedEvaluation
 from foray.training import inference_engine, prediction_shards, pretrained_evaluation
@@ -284,7 +285,10 @@ def test_absent_and_damaged_images_are_refused(images: Path, smallest: Path, tmp
             tar.add(path, path.name)
     content = archive.read_bytes()
     shutil.copy(images / "labels.csv", packed)
-    for damaged in (content[:15_000], b"<html>404</html>" * 100, b""):
+    with tarfile.open(archive) as tar:
+        ends = [member.offset_data + -(-member.size // 512) * 512 for member in tar]
+    cuts = [ends[0] - 600, ends[0], ends[0] + 150, ends[1], ends[2]]
+    for damaged in (*(content[:cut] for cut in cuts), b"<html>404</html>" * 100, b""):
         archive.write_bytes(damaged)
         with pytest.raises(DataError, match=r"ILSVRC2012_img_val\.tar is damaged or cut short"):
-            evaluate(smallest, packed, tmp_path)
+            validation_images(packed, cache_dir=tmp_path)

@@ -56,8 +56,9 @@ def images_in_tar(archive: Path) -> list[EncodedImage]:
                 if member.offset_data + member.size > size_bytes:
                     raise tarfile.ReadError(f"it ends within {name}")
                 found.append(EncodedImage(name, archive, member.offset_data, member.size, int(member.mtime) * 10**9))
-            # A whole archive ends with a block of zeros, which iterating has read; at the end of a cut one is none.
-            if raw.tell() == packed.offset:
+            # A whole archive ends with blocks of zeros; iterating ends silently within a header that is cut as well.
+            raw.seek(packed.offset)
+            if raw.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("no end-of-archive block")
     except tarfile.TarError as error:
         raise DataError(f"{archive} is damaged or cut short ({error}). Copy or download it again.") from error
