@@ -6,6 +6,7 @@ from foray.records.environment import Hardware, commit, hardware, versions
 from foray.records.files import atomic_writer, remove_unfinished_files, write_bytes, write_text
 from foray.records.lock import folder_lock
 from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Metrics
+from foray.records.pretrained_evaluation import PretrainedEvaluation
 from foray.records.record import Record
 from foray.records.resumable import find_run, unfinished_runs
 from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecord, WeightsInfo
@@ -14,7 +15,7 @@ from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSe
 __all__ = [
     "ArchitectureInfo", "BrokenBound", "Budget", "CandidateResult", "ClassMetrics", "Comparison", "CostProfile",
     "DatasetInfo", "Decision", "EpochRow", "Estimate", "Hardware", "Metrics", "Mistake", "PairedLoss", "Preference",
-    "Record", "RunInputs", "RunRecord", "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo",
-    "atomic_writer", "commit", "find_run", "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs",
-    "versions", "write_bytes", "write_text",
+    "PretrainedEvaluation", "Record", "RunInputs", "RunRecord", "ScaledCandidate", "ScalingKind", "ScalingSearch",
+    "WeightsInfo", "atomic_writer", "commit", "find_run", "folder_lock", "hardware", "remove_unfinished_files",
+    "unfinished_runs", "versions", "write_bytes", "write_text",
 ]  # fmt: skip
