@@ -1,0 +1,187 @@
+"""Runs experiments: ordinary runs of foray, resumable, and not made again where their result is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from foray.data import Dataset
+from foray.errors import DataError, WeightsError
+from foray.models import PretrainedWeights, find_weights
+from foray.progress import SILENT, Progress
+from foray.recipes import Recipe
+from foray.records import RunRecord, folder_lock
+from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
+from foray.reproduce.evaluation import evaluate_weights
+from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment
+from foray.reproduce.folder import is_kept, keep_run, read_unavailable
+from foray.reproduce.sources import Places, open_source, reduced
+from foray.specs import get_spec
+from foray.training import RunPlan, TrainingFailedError, plan_run, run_id, train_run
+from foray.training.distributed import ALONE, Processes
+
+
+@dataclass
+class Runner:
+    """Where and how experiments run. `out`: runs/ with everything a run needs, results/ with what is kept of it."""
+
+    out: Path
+    places: Places
+    command: str
+    device: str = "auto"
+    workers: int | None = None
+    processes: Processes = ALONE
+    progress: Progress = SILENT
+    _opened: dict[tuple[str, object], Dataset] = field(default_factory=dict)
+
+    @property
+    def results(self) -> Path:
+        """What is kept."""
+        return self.out / "results"
+
+    def run_all(self, scale: Scale, roles: Iterable[str]) -> None:
+        """Every experiment of `roles` at `scale`; at `full`, on stand-ins where the study's images are not there.
+
+        What cannot be run is noted in unavailable.json with the reason, and the others go on.
+        """
+        wanted = set(roles)
+        planned = [one for role, one in BY_SCALE[scale].items() if role in wanted]
+        failures = {one.key: self._attempt(one) for one in planned}
+        if scale == "full":
+            lacking = {one.role for one in planned if failures[one.key]}
+            ours = {one.role for one in planned}
+            for role, one in STANDIN.items():
+                if role in wanted and (role in lacking or role not in ours):
+                    failures[one.key] = self._attempt(one)
+        self._note_unavailable(failures)
+
+    def _attempt(self, experiment: Experiment) -> Unavailable | None:
+        """Why it has no result; None when it has."""
+        try:
+            if experiment.recipe is None:
+                self._evaluate(experiment)
+            else:
+                self._train(experiment)
+        except (DataError, WeightsError) as error:
+            self.progress.note(f"{experiment.key}: not run. {error}")
+            return Unavailable(kind="data", reason=str(error))
+        except TrainingFailedError as error:
+            self.progress.note(f"{experiment.key}: failed. {error}")
+            return Unavailable(kind="failed", reason=str(error))
+        return None
+
+    def _train(self, experiment: Experiment) -> None:
+        recipe = experiment.resolved()
+        assert recipe is not None
+        if recipe.protocol == "linear" and self.processes.count > 1:
+            self.progress.note(f"{experiment.key} is for one process: run the same command without torchrun as well.")
+            return
+        for seed in experiment.seeds:
+            with self.processes.writer_first():
+                dataset, source = self._images(experiment)
+                plan, is_random = self._plan(experiment, recipe, dataset, seed)
+            name = run_id(plan, dataset)
+            target = self.results / experiment.key / name
+            if is_kept(target):
+                self.progress.note(f"{experiment.key}: {name} is there already.")
+                continue
+            self.progress.note(f"{experiment.key}: {name}")
+            run = self.out / "runs" / experiment.key / name
+            record = self._run(plan, dataset, run)
+            if self.processes.is_writer and record.status == "done":
+                keep_run(run, self._info(experiment, source, is_random), target)
+
+    def _run(self, plan: RunPlan, dataset: Dataset, run: Path) -> RunRecord:
+        return train_run(
+            plan, dataset, run, device=self.processes.device_of(self.device), cache_dir=self.places.cache_dir,
+            workers=self.workers, processes=self.processes, progress=self.progress,
+        )  # fmt: skip
+
+    def _evaluate(self, experiment: Experiment) -> None:
+        if not self.processes.is_writer:
+            return
+        dataset, source = self._images(experiment)
+        weights = self._weights_of(experiment)
+        places = self.places if weights else replace(self.places, weights=None)
+        digest = (weights.sha256 if weights else "random")[:8]
+        target = self.results / experiment.key / f"{experiment.model}-{dataset.fingerprint[:8]}-{digest}"
+        if is_kept(target):
+            self.progress.note(f"{experiment.key}: {target.name} is there already.")
+            return
+        evaluation = evaluate_weights(
+            experiment, dataset, places, device=self.device, workers=self.workers, progress=self.progress
+        )
+        self._info(experiment, source, weights is None).save(target / "experiment.json")
+        evaluation.save(target / "evaluation.json")
+
+    def _images(self, experiment: Experiment) -> tuple[Dataset, str]:
+        """The images and their source: at `mini`, digits where those of the experiment are not there."""
+        key = (experiment.source, experiment.per_class)
+        if key not in self._opened:
+            try:
+                dataset = open_source(experiment.source, self.places, self.progress)
+            except DataError:
+                if experiment.scale != "mini":
+                    raise
+                dataset = open_source("digits", self.places)
+            self._opened[key] = reduced(dataset, experiment.per_class)
+        dataset = self._opened[key]
+        return dataset, dataset.name
+
+    def _plan(self, experiment: Experiment, recipe: Recipe, dataset: Dataset, seed: int) -> tuple[RunPlan, bool]:
+        """The run, and whether it starts from random weights in place of pretrained ones (at `mini` alone)."""
+        weights = None if recipe.protocol == "scratch" else self._weights_of(experiment)
+        if recipe.protocol == "scratch" or weights is not None:
+            source = self.places.weights if weights is not None else None
+            plan = plan_run(
+                experiment.model, dataset, recipe, weights=source, resolution=experiment.resolution, seed=seed,
+                offline=not self.places.download, progress=self.progress,
+            )  # fmt: skip
+            return plan, False
+        spec = get_spec(experiment.model)
+        preprocessing = replace(spec.preprocessing, resolution=experiment.resolution or spec.resolution)
+        return (
+            RunPlan(
+                requested=experiment.model, spec=spec, weights=None, recipe=recipe,
+                num_classes=len(dataset.classes), preprocessing=preprocessing, small_image="none", seed=seed,
+            ),
+            True,
+        )  # fmt: skip
+
+    def _weights_of(self, experiment: Experiment) -> PretrainedWeights | None:
+        """The pretrained weights; at `mini`, None where they are not there. Raises WeightsError elsewhere."""
+        try:
+            if self.places.weights is None:
+                raise WeightsError(f"{experiment.model} needs pretrained weights: name them with --weights DIR or hub.")
+            return find_weights(
+                self.places.weights, experiment.model, offline=not self.places.download, progress=self.progress
+            )
+        except WeightsError:
+            if experiment.scale != "mini":
+                raise
+            return None
+
+    def _info(self, experiment: Experiment, source: str, is_random: bool) -> ExperimentInfo:
+        return ExperimentInfo(
+            role=experiment.role,
+            scale=experiment.scale,
+            source=source,
+            reduced=experiment.per_class.words() if experiment.per_class else None,
+            random_weights=is_random,
+            command=self.command,
+        )
+
+    def _note_unavailable(self, failures: dict[str, Unavailable | None]) -> None:
+        if not self.processes.is_writer:
+            return
+        for scale in BY_SCALE:
+            here = {
+                key.partition("/")[2]: failure for key, failure in failures.items() if key.partition("/")[0] == scale
+            }
+            if not here:
+                continue
+            with folder_lock(self.results / scale, what="reproduction"):
+                roles = read_unavailable(self.results, scale).roles | here
+                kept = {role: failure for role, failure in roles.items() if failure is not None}
+                UnavailableList(roles=kept).save(self.results / scale / "unavailable.json")
