@@ -104,7 +104,7 @@ class TimeRatio:
 
 @dataclass(frozen=True)
 class CurveShape:
-    """What a learning curve does: "overfits" (train rises, val stays) or "keeps rising" (train high early, val rises)."""
+    """A curve that "overfits" (train rises, val stays) or "keeps rising" (train high early, val still rising)."""
 
     role: str
     shape: Literal["overfits", "keeps rising"]

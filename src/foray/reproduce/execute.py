@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Runner:
     workers: int | None = None
     processes: Processes = ALONE
     progress: Progress = SILENT
-    _opened: dict[tuple[str, object], Dataset] = field(default_factory=dict)
+    _opened: dict[tuple[object, ...], Dataset] = field(default_factory=dict)
 
     @property
     def results(self) -> Path:
@@ -116,18 +116,25 @@ class Runner:
         evaluation.save(target / "evaluation.json")
 
     def _images(self, experiment: Experiment) -> tuple[Dataset, str]:
-        """The images and their source: at `mini`, digits where those of the experiment are not there."""
-        key = (experiment.source, experiment.per_class)
+        """The images and their source: at `mini`, a stand-in or digits where the experiment's own are not there."""
+        names = [experiment.source]
+        if experiment.scale == "mini":
+            names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
+            names += ["digits"]
+        key = (*names, experiment.per_class)
         if key not in self._opened:
-            try:
-                dataset = open_source(experiment.source, self.places, self.progress)
-            except DataError:
-                if experiment.scale != "mini":
-                    raise
-                dataset = open_source("digits", self.places)
-            self._opened[key] = reduced(dataset, experiment.per_class)
+            self._opened[key] = reduced(self._first_of(names), experiment.per_class)
         dataset = self._opened[key]
         return dataset, dataset.name
+
+    def _first_of(self, names: Sequence[str]) -> Dataset:
+        """The images of the first source that is there. Raises the DataError of the last."""
+        for name in names[:-1]:
+            try:
+                return open_source(name, self.places, self.progress)
+            except DataError as error:
+                self.progress.note(str(error))
+        return open_source(names[-1], self.places, self.progress)
 
     def _plan(self, experiment: Experiment, recipe: Recipe, dataset: Dataset, seed: int) -> tuple[RunPlan, bool]:
         """The run, and whether it starts from random weights in place of pretrained ones (at `mini` alone)."""

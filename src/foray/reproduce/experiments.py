@@ -102,7 +102,8 @@ def _standin() -> dict[str, Experiment]:
     weeds, hands, cifar = "plant_seedlings", "rock_paper_scissors_28px", "cifar10"
     found = [
         Experiment("imagenet-mobilenet", "standin", "mobilenet_v2", None, "imagenet_val_500", 224),
-        Experiment("imagenet-sample", "standin", "mobilenet_v2", None, "imagenet_sample_1000", 224),
+        Experiment("imagenet-sample", "standin", "mobilenet_v2", None, "imagenet_sample_1000", 224,
+                   against="imagenet-mobilenet"),
         *(Experiment(f"deepweeds-{name}-{protocol}", "standin", model, recipe, weeds, 96)
           for name, model in _TRANSFER.items() for protocol, recipe in _PROTOCOLS.items()),
         Experiment("deepweeds-b0", "standin", "efficientnet_b0", "study_deepweeds_scratch", weeds, 96,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from foray.records.reproduction import ClaimResult, Evidence, Unavailable, Verdi
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, Order, TimeRatio
 from foray.reproduce.curve_shapes import shape_of
 from foray.reproduce.evidence import correct, evidence_of
+from foray.reproduce.experiments import FULL
 from foray.reproduce.folder import Result, RunResult
+from foray.reproduce.sources import SOURCES
 
 _CONFIDENCE = 0.95
 _MINI = "Mini: the code path ran; its numbers are not judged."
@@ -45,7 +48,7 @@ def judged(claim: Claim, findings: Findings) -> ClaimResult:
             arithmetic=list(result.lines),
             evidence=findings.evidence(judge.roles),
         )
-    needed = [judge.role] if isinstance(judge, Accuracy) else list(judge.roles)
+    needed = judge.roles
     if not any(role in findings.results for role in needed):
         return _without_data(claim, findings, needed)
     match judge:
@@ -91,8 +94,7 @@ def gap_verdict(judge: Gap, pair: PairedLoss) -> tuple[Verdict, bool]:
 
 
 def _accuracy(claim: Claim, judge: Accuracy, findings: Findings) -> ClaimResult:
-    evidence = findings.evidence([judge.role], judge.at_epoch)
-    shown = [*evidence, *findings.evidence(judge.also)]
+    evidence = findings.evidence(judge.roles, judge.at_epoch)
     verdict = accuracy_verdict(judge, evidence[0])
     measured = evidence[0].measured
     value = f"{100 * measured.value:.1f} % ({100 * measured.low:.1f} to {100 * measured.high:.1f}, n = {measured.n:,})"
@@ -106,14 +108,14 @@ def _accuracy(claim: Claim, judge: Accuracy, findings: Findings) -> ClaimResult:
             said = f"{value} here. What differs: {'; '.join(evidence[0].differs)}."
         case _:
             said = f"{value} against {100 * judge.expected:.4g} %."
-    return ClaimResult(claim=claim.id, verdict=verdict, sentence=said, evidence=shown)
+    return ClaimResult(claim=claim.id, verdict=verdict, sentence=said, evidence=evidence)
 
 
 def _order(claim: Claim, judge: Order, findings: Findings) -> ClaimResult:
     steps = [
         (lower, higher)
         for chain in judge.chains
-        for lower, higher in zip(chain, chain[1:], strict=False)
+        for lower, higher in pairwise(chain)
         if lower in findings.results and higher in findings.results
     ]
     if not steps:
@@ -231,13 +233,20 @@ def _without_data(claim: Claim, findings: Findings, roles: Sequence[str]) -> Cla
     absent = [role for role in roles if role not in findings.results]
     failed = [role for role in absent if role in findings.missing and findings.missing[role].kind == "failed"]
     reasons = dict.fromkeys(findings.missing[role].reason for role in absent if role in findings.missing)
-    told = " ".join(reasons) or f"No result of {', '.join(absent)}: foray reproduce {claim.id} makes it."
+    told = " ".join(reasons) or _how_to_get(claim, absent)
     return ClaimResult(
         claim=claim.id,
         verdict="not reproduced" if failed else "data not available here",
         sentence=told,
         evidence=findings.evidence(roles),
     )
+
+
+def _how_to_get(claim: Claim, absent: Sequence[str]) -> str:
+    sources = dict.fromkeys(FULL[role].source for role in absent if role in FULL)
+    images = " ".join(f"{SOURCES[name].title}: {SOURCES[name].manual}" for name in sources)
+    scale = "full" if sources else "standin"
+    return f"Not run: foray reproduce {claim.id} --scale {scale} does. {images}".strip()
 
 
 def _as_mini(found: ClaimResult) -> ClaimResult:

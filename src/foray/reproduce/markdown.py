@@ -10,8 +10,8 @@ CONFOUND = (
     "made the difference. `comparison.equal_protocol` trains both alike."
 )
 TWO_RUNS = (
-    'The caption of figure 1 says "no frozen weights"; the text cites it for the run with the frozen backbone. Both are '
-    "drawn. The grey line is the accuracy the study prints for that run; its curves are not available as numbers."
+    'The caption of figure 1 says "no frozen weights"; the text cites it for the run with the frozen backbone. Both '
+    "are drawn. The grey line is the accuracy the study prints for that run; its curves are not available as numbers."
 )
 HOW = (
     "Written by `foray reproduce --from results/`; do not edit. Numbers are judged against the study's on its own "

@@ -38,8 +38,8 @@ def reproduce(
 
     `scale`: `full` is the study's protocol on its images, and stand-ins for what is not there; `standin` stand-ins and
     reduced data alone; `mini` minutes on a few images, whose numbers say nothing about the study. `data_dir`: a folder
-    with one folder a source (`foray.reproduce.sources`). `weights`: where pretrained ones are; at `mini` random ones do.
-    What is done in `out` is not done again. Raises ForayError for unknown names and damaged results.
+    with one folder a source (`foray.reproduce.sources`). `weights`: where pretrained ones are; at `mini` random
+    ones do. What is done in `out` is not done again. Raises ForayError for unknown names and damaged results.
     """
     claims = claims_named(names)
     places = Places(data_dir, weights, download=not offline and scale != "mini", cache_dir=cache_dir)

@@ -106,7 +106,7 @@ CLAIMS = (
     Claim(
         id="figure1.caption",
         section="figure1",
-        statement='Figure 1 shows accuracy and loss with "no frozen weights", and the text cites it for the frozen run.',
+        statement='Figure 1 shows a run with "no frozen weights", and the text cites it for the frozen backbone.',
         where="figure 1, its caption, and section 4.2",
         data="deepweeds",
         judge=Arithmetic(contradicting_caption, "caption against text; both runs are drawn", (_FROZEN, _WHOLE)),

@@ -145,7 +145,8 @@ def _brief(one: Evidence) -> str:
     seeds = f"seeds {', '.join(map(str, one.seeds))}, " if one.seeds else ""
     return (
         f"{one.scale}/{one.role}: {percent(one.measured)} % on {one.split} ({bounds(one.measured)}, n = "
-        f"{one.measured.n:,}), {seeds}{one.images:,} images in {one.steps:,} steps, {one.minutes:.1f} min, {one.hardware}"
+        f"{one.measured.n:,}), {seeds}{one.images:,} images in {one.steps:,} steps, {one.minutes:.1f} min, "
+        f"{one.hardware}"
     )
 
 
