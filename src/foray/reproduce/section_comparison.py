@@ -28,11 +28,9 @@ CLAIMS = (
         where="not in the study: its comparison without the confound",
         data="deepweeds",
         judge=Order((
-            ("deepweeds-mobilenet-frozen", "deepweeds-b0-frozen"),
-            ("deepweeds-mobilenet-whole", "deepweeds-b0-whole"),
+            *((f"deepweeds-mobilenet-{protocol}", f"deepweeds-{name}-{protocol}")
+              for name in ("b0", "v2b0") for protocol in ("frozen", "last34", "sgd", "whole")),
             ("deepweeds-mobilenet-scratch", "deepweeds-b0"),
-            ("deepweeds-mobilenet-frozen", "deepweeds-v2b0-frozen"),
-            ("deepweeds-mobilenet-whole", "deepweeds-v2b0-whole"),
         ), ours=True),
         expected="EfficientNet above, if the study's conclusion is about the networks",
         original="ImageNet: B0 77.1 % (Tan & Le 2019), V2-B0 78.7 % (Keras), MobileNetV2 72.0 % (Sandler et al. 2018).",
