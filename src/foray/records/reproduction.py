@@ -35,7 +35,7 @@ class Evaluation(Record):
 
     schema_version: Literal[1] = 1
     model: str
-    weights: WeightsInfo | None  # None: random ones
+    weights: WeightsInfo
     resolution: int
     top1: Estimate
     top5: Estimate | None

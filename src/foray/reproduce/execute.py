@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foray.data import Dataset
 from foray.errors import DataError, WeightsError
-from foray.models import PretrainedWeights, find_weights
+from foray.models import find_weights
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import RunRecord, folder_lock
@@ -16,8 +16,8 @@ from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, Unava
 from foray.reproduce.evaluation import evaluate_weights
 from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment
 from foray.reproduce.folder import is_kept, keep_run, read_unavailable
+from foray.reproduce.random_weights import write_random_weights
 from foray.reproduce.sources import Places, open_source, reduced
-from foray.specs import get_spec
 from foray.training import RunPlan, TrainingFailedError, plan_run, run_id, train_run
 from foray.training.distributed import ALONE, Processes
 
@@ -102,17 +102,18 @@ class Runner:
         if not self.processes.is_writer:
             return
         dataset, source = self._images(experiment)
-        weights = self._weights_of(experiment)
-        places = self.places if weights else replace(self.places, weights=None)
-        digest = (weights.sha256 if weights else "random")[:8]
-        target = self.results / experiment.key / f"{experiment.model}-{dataset.fingerprint[:8]}-{digest}"
+        weights, is_random = self._weights_for(experiment)
+        found = find_weights(weights, experiment.model, offline=not self.places.download, progress=self.progress)
+        digest = f"{dataset.fingerprint[:4]}{found.sha256[:4]}"
+        target = self.results / experiment.key / f"{found.spec.name}-{digest}"
         if is_kept(target):
             self.progress.note(f"{experiment.key}: {target.name} is there already.")
             return
         evaluation = evaluate_weights(
-            experiment, dataset, places, device=self.device, workers=self.workers, progress=self.progress
-        )
-        self._info(experiment, source, weights is None).save(target / "experiment.json")
+            found, dataset, experiment.resolution, device=self.device, workers=self.workers,
+            cache_dir=self.places.cache_dir, progress=self.progress,
+        )  # fmt: skip
+        self._info(experiment, source, is_random).save(target / "experiment.json")
         evaluation.save(target / "evaluation.json")
 
     def _images(self, experiment: Experiment) -> tuple[Dataset, str]:
@@ -137,37 +138,30 @@ class Runner:
         return open_source(names[-1], self.places, self.progress)
 
     def _plan(self, experiment: Experiment, recipe: Recipe, dataset: Dataset, seed: int) -> tuple[RunPlan, bool]:
-        """The run, and whether it starts from random weights in place of pretrained ones (at `mini` alone)."""
-        weights = None if recipe.protocol == "scratch" else self._weights_of(experiment)
-        if recipe.protocol == "scratch" or weights is not None:
-            source = self.places.weights if weights is not None else None
-            plan = plan_run(
-                experiment.model, dataset, recipe, weights=source, resolution=experiment.resolution, seed=seed,
-                offline=not self.places.download, progress=self.progress,
-            )  # fmt: skip
-            return plan, False
-        spec = get_spec(experiment.model)
-        preprocessing = replace(spec.preprocessing, resolution=experiment.resolution or spec.resolution)
-        return (
-            RunPlan(
-                requested=experiment.model, spec=spec, weights=None, recipe=recipe,
-                num_classes=len(dataset.classes), preprocessing=preprocessing, small_image="none", seed=seed,
-            ),
-            True,
+        """The run, and whether it starts from random weights in place of pretrained ones."""
+        weights, is_random = (None, False) if recipe.protocol == "scratch" else self._weights_for(experiment)
+        plan = plan_run(
+            experiment.model, dataset, recipe, weights=weights, resolution=experiment.resolution, seed=seed,
+            offline=not self.places.download, progress=self.progress,
         )  # fmt: skip
+        return plan, is_random
 
-    def _weights_of(self, experiment: Experiment) -> PretrainedWeights | None:
-        """The pretrained weights; at `mini`, None where they are not there. Raises WeightsError elsewhere."""
+    def _weights_for(self, experiment: Experiment) -> tuple[str, bool]:
+        """Where the pretrained weights are, and whether they are random ones: at `mini` alone, where there are none.
+
+        Raises WeightsError elsewhere.
+        """
         try:
             if self.places.weights is None:
                 raise WeightsError(f"{experiment.model} needs pretrained weights: name them with --weights DIR or hub.")
-            return find_weights(
+            find_weights(
                 self.places.weights, experiment.model, offline=not self.places.download, progress=self.progress
             )
         except WeightsError:
             if experiment.scale != "mini":
                 raise
-            return None
+            return str(write_random_weights(self.out / "runs" / "weights", experiment.model)), True
+        return self.places.weights, False
 
     def _info(self, experiment: Experiment, source: str, is_random: bool) -> ExperimentInfo:
         return ExperimentInfo(
