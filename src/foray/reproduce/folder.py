@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ class RunResult:
             with np.load(path, allow_pickle=False) as arrays:
                 ids = arrays[f"{split}_ids"]
                 right = arrays[f"{split}_labels"] == arrays[f"{split}_predicted"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise RunError(f"Cannot read {path}: {error}. Delete its folder and run again.") from error
         order = np.argsort(ids)
         return ids[order], right[order]
