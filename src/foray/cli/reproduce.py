@@ -59,7 +59,7 @@ def reproduce(
     The same command again goes on where it was interrupted; with torchrun before it, each run is spread over processes.
     """
     if listing:
-        _list(names or [])
+        _list(names or [], scale, data_dir, offline, cache_dir)
         return
     if results is not None:
         from foray.reproduce.reproduce import rewrite
@@ -84,18 +84,38 @@ def reproduce(
         _print(found, out)
 
 
-def _list(names: list[str]) -> None:
+def _list(names: list[str], scale: Scale, data_dir: Path | None, offline: bool, cache_dir: Path | None) -> None:
     from foray.cli.tables import print_table
-    from foray.reproduce.catalogue import claims_named
+    from foray.reproduce.catalogue import claims_named, roles_of
+    from foray.reproduce.experiments import experiments_at
+    from foray.reproduce.sources import Places, where_is
 
     claims = claims_named(names)
+    print_table(["claim", "statement"], [[claim.id, claim.statement] for claim in claims], words=["statement"])
+    experiments = experiments_at(scale, roles_of(claims))
+    places = Places(data_dir, download=not offline and scale != "mini", cache_dir=cache_dir)
+    print(f"\n{len(claims)} claims need {len(experiments)} experiments at scale {scale}:\n")
     print_table(
-        ["claim", "statement", "needs"],
-        [[claim.id, claim.statement, ", ".join(claim.judge.roles) or "nothing"] for claim in claims],
-        words=["statement", "needs"],
+        ["experiment", "network", "images", "px", "epochs", "seeds"],
+        [
+            [
+                one.role,
+                one.model,
+                one.source,
+                str(one.resolution or "own"),
+                str(recipe.epochs) if (recipe := one.resolved()) else "-",
+                ", ".join(map(str, one.seeds)),
+            ]
+            for one in experiments
+        ],
+        words=["network", "images"],
     )
-    print(f"\n{len(claims)} claims. Spread over 8 GPUs of one machine:")
-    print("  torchrun --nproc-per-node 8 -m foray reproduce table1 --scale full --data-dir DIR --weights hub")
+    print()
+    sources = dict.fromkeys(one.source for one in experiments)
+    print_table(["images", "where"], [[name, where_is(name, places)] for name in sources], words=["where"])
+    if scale == "full":
+        print("\nOver the 8 GPUs of a machine, what is trained whole:")
+        print("  torchrun --nproc-per-node 8 -m foray reproduce table1 --scale full --data-dir DIR --weights hub")
 
 
 def _print(found: Reproduction, out: Path) -> None:

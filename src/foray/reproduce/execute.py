@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from foray.recipes import Recipe
 from foray.records import RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
 from foray.reproduce.evaluation import evaluate_weights
-from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment
+from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
 from foray.reproduce.folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.random_weights import write_random_weights
 from foray.reproduce.sources import Places, open_source, reduced
@@ -40,21 +40,25 @@ class Runner:
         """What is kept."""
         return self.out / "results"
 
-    def run_all(self, scale: Scale, roles: Iterable[str]) -> None:
+    def run_all(self, scale: Scale, roles: Collection[str]) -> None:
         """Every experiment of `roles` at `scale`; at `full`, on stand-ins where the study's images are not there.
 
         What cannot be run is noted in unavailable.json with the reason, and the others go on.
         """
-        wanted = set(roles)
-        planned = [one for role, one in BY_SCALE[scale].items() if role in wanted]
-        failures = {one.key: self._attempt(one) for one in planned}
+        planned = experiments_at(scale, roles)
+        failures = self._attempt_all(planned)
         if scale == "full":
-            lacking = {one.role for one in planned if failures[one.key]}
-            ours = {one.role for one in planned}
-            for role, one in STANDIN.items():
-                if role in wanted and (role in lacking or role not in ours):
-                    failures[one.key] = self._attempt(one)
+            done = {one.role for one in planned if failures[one.key] is None}
+            failures |= self._attempt_all([one for one in experiments_at("standin", roles) if one.role not in done])
         self._note_unavailable(failures)
+
+    def _attempt_all(self, experiments: Sequence[Experiment]) -> dict[str, Unavailable | None]:
+        """By scale and role: why an experiment has no result, None where it has."""
+        failures = {}
+        for i, one in enumerate(experiments, start=1):
+            self.progress.note(f"Experiment {i} of {len(experiments)}: {one.key}")
+            failures[one.key] = self._attempt(one)
+        return failures
 
     def _attempt(self, experiment: Experiment) -> Unavailable | None:
         """Why it has no result; None when it has."""

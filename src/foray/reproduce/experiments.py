@@ -7,7 +7,7 @@ are not public or not small, lower resolutions, fewer epochs. At `mini` it only 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -152,3 +152,8 @@ STANDIN: Mapping[str, Experiment] = _standin()
 MINI: Mapping[str, Experiment] = {role: _mini(one) for role, one in {**STANDIN, **FULL}.items()}
 BY_SCALE: Mapping[Scale, Mapping[str, Experiment]] = {"full": FULL, "standin": STANDIN, "mini": MINI}
 ROLES = tuple(MINI)
+
+
+def experiments_at(scale: Scale, roles: Collection[str]) -> list[Experiment]:
+    """Those of `roles` that there are at a scale, in the order they are run."""
+    return [one for role, one in BY_SCALE[scale].items() if role in roles]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foray.data import NAMED_DATASETS, SPLITS, Dataset, open_dataset
+from foray.data import NAMED_DATASETS, SPLITS, Dataset, cache_directory, open_dataset
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.reproduce.experiments import PerClass
@@ -67,6 +67,21 @@ class Places:
     weights: str | None = None
     download: bool = True
     cache_dir: Path | None = None
+
+
+def where_is(name: str, places: Places) -> str:
+    """Whether the images of a source are at hand, by looking for their folder or download; nothing is opened."""
+    source = SOURCES[name]
+    if places.data_dir is not None and (places.data_dir / name).exists():
+        return f"in {places.data_dir / name}"
+    described = NAMED_DATASETS[source.named]
+    if name == "digits":
+        return "built in"
+    if name == source.named and described.files:
+        if not described.missing_files(places.cache_dir or cache_directory()):
+            return "downloaded"
+        return "not here, will be downloaded" if places.download else f"not here. {source.manual}"
+    return f"not here. {source.manual}"
 
 
 def open_source(name: str, places: Places, progress: Progress = SILENT) -> Dataset:
