@@ -27,15 +27,16 @@ def by_claim(found: Reproduction) -> dict[str, str]:
 
 def test_mini_numbers_are_never_judged(finished: Finished) -> None:
     assert finished.found.mini
-    assert by_claim(finished.found) == {
-        "mobilenet.frozen": "data not available here",  # digits in place of DeepWeeds
-        "mobilenet.whole": "data not available here",
-        "figure1.caption": "error in the study",
-        "scaling.product": "error in the study",
-    }
+    assert {one.claim for one in finished.found.results} == {
+        "mobilenet.frozen", "mobilenet.whole", "mobilenet.whole.keeps_rising", "mobilenet.whole.longer",
+        "figure1.caption", "scaling.product",
+    }  # fmt: skip
     for one in finished.found.results:
         if one.claim.startswith("mobilenet"):
-            assert one.sentence.startswith("Mini")
+            assert one.verdict == "data not available here"  # digits in place of DeepWeeds
+            assert one.sentence.startswith("Mini: the code path ran; its numbers are not judged.")
+        else:
+            assert one.verdict == "error in the study"
 
 
 def test_evidence_says_what_was_run(finished: Finished) -> None:

@@ -39,7 +39,7 @@ class RunResult:
         """(ids (N,), whether each was right (N,)), by id. Raises RunError when the file is missing or damaged."""
         path = self.path / "predictions.npz"
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 ids = arrays[f"{split}_ids"]
                 right = arrays[f"{split}_labels"] == arrays[f"{split}_predicted"]
         except (OSError, ValueError, KeyError, BadZipFile) as error:

@@ -251,10 +251,13 @@ def _how_to_get(claim: Claim, absent: Sequence[str]) -> str:
 
 
 def _as_mini(found: ClaimResult) -> ClaimResult:
-    """Mini numbers are shown and never judged."""
+    """Mini numbers are shown and never judged, nor are what pairs and curves of them look like."""
+    shown = "; ".join(
+        f"{one.role} {100 * one.measured.value:.0f} % of {one.measured.n:,} ({one.data})" for one in found.evidence
+    )
     absent = any(one.stand_in and not one.same_images for one in found.evidence)
     verdict: Verdict = "data not available here" if absent or not found.evidence else "differs in protocol"
-    return found.model_copy(update={"verdict": verdict, "decided": True, "sentence": f"{_MINI} {found.sentence}"})
+    return found.model_copy(update={"verdict": verdict, "decided": True, "sentence": f"{_MINI} {shown}."})
 
 
 def _with_older(found: ClaimResult) -> ClaimResult:
