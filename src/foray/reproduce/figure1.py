@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from foray.records import EpochRow
 from foray.report.canvas import MUTED, drawing_style, new_figure, settle
@@ -48,6 +49,7 @@ def _accuracy(axes: Axes, history: Sequence[EpochRow], printed: float | None) ->
     if printed is not None:
         axes.axhline(100 * printed, color=MUTED, lw=1, label=f"printed {100 * printed:.4g} %")
     axes.set_xlabel("Epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("Accuracy, %")
     axes.legend(fontsize=7.5)
 
@@ -57,6 +59,7 @@ def _loss(axes: Axes, history: Sequence[EpochRow]) -> None:
     axes.plot(epochs, [row.train_loss for row in history], color=COLOURS[1], ls=":", label="train")
     axes.plot(epochs, [_or_gap(row.val_loss, 1) for row in history], color=COLOURS[0], label="val")
     axes.set_xlabel("Epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("Loss")
     axes.legend(fontsize=7.5)
 

@@ -13,8 +13,9 @@ TWO_RUNS = (
     'The caption of figure 1 says "no frozen weights"; the text cites it for the run with the frozen backbone. Both '
     "are drawn. The grey line is the accuracy the study prints for that run; its curves are not available as numbers."
 )
+WRITTEN = "Written by `foray reproduce --from results`; do not edit."
 HOW = (
-    "Written by `foray reproduce --from results/`; do not edit. Numbers are judged against the study's on its own "
+    "Numbers are judged against the study's on its own "
     "images and protocol alone. Stand-ins are named wherever they appear: on them statements are judged, with paired "
     "tests on the same test images, and numbers are not."
 )
@@ -22,7 +23,7 @@ HOW = (
 
 def markdown_page(page: Page, figure: str = "reproduction-figure1.svg") -> str:
     """reproduction.md. The same results give the same text."""
-    lines = ["# A Foray into CNN Efficiency, reproduced", "", HOW, ""]
+    lines = ["# A Foray into CNN Efficiency, reproduced", "", f"{WRITTEN} {HOW}", ""]
     if page.mini:
         lines += ["**Mini: every code path ran. These numbers say nothing about the study.**", ""]
     lines += [", ".join(f"{n} {verdict}" for verdict, n in page.counts) + ".", ""]
