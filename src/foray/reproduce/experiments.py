@@ -133,7 +133,7 @@ def _mini(one: Experiment) -> Experiment:
     """The same model and protocol on a few images, two epochs of them."""
     fixed = "@" in one.model  # a scaled name states its resolution
     largest = one.resolution is not None and one.resolution >= 300
-    changes = () if one.recipe is None else (*one.changes, "epochs=2", "batch_size=8")
+    changes = () if one.recipe is None else (*one.changes, "epochs=2", "batch_size=8", "optimizer.learning_rate=0.001")
     return Experiment(
         role=one.role,
         scale="mini",
@@ -142,7 +142,7 @@ def _mini(one: Experiment) -> Experiment:
         source=one.source,
         resolution=None if fixed else 64 if largest else 32,
         changes=changes,
-        per_class=PerClass(1, 1, 1) if one.source == "cifar100" else PerClass(4, 2, 2),
+        per_class=PerClass(2, 1, 1) if one.source == "cifar100" else PerClass(4, 2, 2),
         against=one.against,
     )
 

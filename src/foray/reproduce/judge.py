@@ -20,7 +20,6 @@ from foray.reproduce.folder import Result, RunResult
 from foray.reproduce.sources import SOURCES
 
 _CONFIDENCE = 0.95
-_MINI = "Mini: the code path ran; its numbers are not judged."
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ def judged(claim: Claim, findings: Findings) -> ClaimResult:
         )
     needed = judge.roles
     if not any(role in findings.results for role in needed):
-        return _without_data(claim, findings, needed)
+        found = _without_data(claim, findings, needed)
+        return _as_mini(found) if findings.mini else found
     match judge:
         case Accuracy():
             found = _accuracy(claim, judge, findings)
@@ -251,13 +251,22 @@ def _how_to_get(claim: Claim, absent: Sequence[str]) -> str:
 
 
 def _as_mini(found: ClaimResult) -> ClaimResult:
-    """Mini numbers are shown and never judged, nor are what pairs and curves of them look like."""
-    shown = "; ".join(
-        f"{one.role} {100 * one.measured.value:.0f} % of {one.measured.n:,} ({one.data})" for one in found.evidence
-    )
+    """Mini numbers are shown and never judged, nor is what their pairs and curves look like."""
+    if not found.evidence:
+        said = f"Mini, not judged: {found.sentence}"
+        return found.model_copy(update={"verdict": "data not available here", "sentence": said})
+    values = [100 * one.measured.value for one in found.evidence]
+    runs = "1 run" if len(values) == 1 else f"{len(values)} runs"
+    on = ", ".join(dict.fromkeys(one.data for one in found.evidence))
+    range_ = f"{min(values):.0f}" if len(set(values)) == 1 else f"{min(values):.0f} to {max(values):.0f}"
     absent = any(one.stand_in and not one.same_images for one in found.evidence)
-    verdict: Verdict = "data not available here" if absent or not found.evidence else "differs in protocol"
-    return found.model_copy(update={"verdict": verdict, "decided": True, "sentence": f"{_MINI} {shown}."})
+    return found.model_copy(
+        update={
+            "verdict": "data not available here" if absent else "differs in protocol",
+            "decided": True,
+            "sentence": f"Mini, not judged: the code path ran ({runs} on {on}: {range_} % right).",
+        }
+    )
 
 
 def _with_older(found: ClaimResult) -> ClaimResult:
