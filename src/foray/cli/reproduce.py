@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Repeated from foray.records.reproduction, whose import costs too much for --help; a test holds them together.
 Scale = Literal["full", "standin", "mini"]
+
+_WHY_WIDTH = 90  # characters; the page has the whole of it
 
 
 def reproduce(
@@ -125,7 +128,14 @@ def _print(found: Reproduction, out: Path) -> None:
         print("Mini: every code path ran. These numbers say nothing about the study.\n")
     print_table(
         ["claim", "verdict", "why"],
-        [[one.claim, one.verdict + ("" if one.decided else " (undecided)"), one.sentence] for one in found.results],
+        [
+            [
+                one.claim,
+                one.verdict + ("" if one.decided else " (undecided)"),
+                shorten(one.sentence, _WHY_WIDTH, placeholder=" ..."),
+            ]
+            for one in found.results
+        ],
         words=["verdict", "why"],
     )
     counts: dict[str, int] = {}
