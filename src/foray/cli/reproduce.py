@@ -125,7 +125,7 @@ def _print(found: Reproduction, out: Path) -> None:
     from foray.cli.tables import print_table
 
     if found.mini:
-        print("Mini: every code path ran. These numbers say nothing about the study.\n")
+        print("Mini: a few images and two epochs, whose numbers say nothing about the study.\n")
     print_table(
         ["claim", "verdict", "why"],
         [

@@ -151,7 +151,8 @@ Judge = Accuracy | Order | Gap | TimeRatio | CurveShape | Arithmetic
 class Claim:
     """One number or statement of the study.
 
-    `where`: where it is printed; `original`: what the papers it is about say; `recipe`: a name of foray.recipes.STUDY,
+    `where`: where it is printed; `original`: what the papers it is about say, and `original_percent` their number of
+    the same thing, as the table shows it; `recipe`: a name of foray.recipes.STUDY,
     whose unstated choices are the claim's; `unstated`: further ones. Raises ValueError for an unknown role or recipe.
     """
 
@@ -164,6 +165,7 @@ class Claim:
     recipe: str | None = None
     expected: str = ""
     original: str = ""
+    original_percent: str = ""
     note: str = ""
     unstated: Mapping[str, Choice] = field(default_factory=dict)
 

@@ -57,7 +57,7 @@ class Page:
     has_figure: bool
 
 
-NUMBER_COLUMNS = ("Images", "Network", "Printed %", "Ours %", "95 %", "n", "On", "Verdict")
+NUMBER_COLUMNS = ("Images", "Network", "Printed %", "Originally %", "Ours %", "95 %", "n", "On", "Verdict")
 RUN_COLUMNS = (
     "Run", "Network", "Images", "px", "Epochs", "Seeds", "val %", "test %", "Images x epochs", "Steps", "Minutes",
     "s an epoch", "What differs", "Machine",
@@ -95,6 +95,7 @@ def _number(view: ClaimView) -> tuple[str, ...]:
         claim.data,
         network.upper() if network in ("b0", "b1", "b2") else network,
         f"{100 * judge.expected:.4g}",
+        claim.original_percent or NOTHING,
         percent(ours.measured) if ours else NOTHING,
         bounds(ours.measured) if ours else NOTHING,
         f"{ours.measured.n:,}" if ours else NOTHING,
