@@ -22,6 +22,15 @@ from foray.training import RunPlan, TrainingFailedError, plan_run, run_id, train
 from foray.training.distributed import ALONE, Processes
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A run that can begin. `random_weights`: in place of pretrained ones."""
+
+    plan: RunPlan
+    dataset: Dataset
+    random_weights: bool
+
+
 @dataclass
 class Runner:
     """Where and how experiments run. `out`: runs/ with everything a run needs, results/ with what is kept of it."""
@@ -71,6 +80,8 @@ class Runner:
             self.progress.note(f"{experiment.key}: not run. {error}")
             return Unavailable(kind="data", reason=str(error))
         except TrainingFailedError as error:
+            if self.processes.count > 1:  # after an error processes end, so that the others see it
+                raise
             self.progress.note(f"{experiment.key}: failed. {error}")
             return Unavailable(kind="failed", reason=str(error))
         return None
@@ -82,9 +93,8 @@ class Runner:
             self.progress.note(f"{experiment.key} is for one process: run the same command without torchrun as well.")
             return
         for seed in experiment.seeds:
-            with self.processes.writer_first():
-                dataset, source = self._images(experiment)
-                plan, is_random = self._plan(experiment, recipe, dataset, seed)
+            prepared = self._prepared(experiment, recipe, seed)
+            plan, dataset = prepared.plan, prepared.dataset
             name = run_id(plan, dataset)
             target = self.results / experiment.key / name
             if is_kept(target):
@@ -94,7 +104,20 @@ class Runner:
             run = self.out / "runs" / experiment.key / name
             record = self._run(plan, dataset, run)
             if self.processes.is_writer and record.status == "done":
-                keep_run(run, self._info(experiment, source, is_random), target)
+                keep_run(run, self._info(experiment, dataset, prepared.random_weights), target)
+
+    def _prepared(self, experiment: Experiment, recipe: Recipe, seed: int) -> _Prepared:
+        """Images and weights found; what is missing is raised in all processes alike, none left waiting."""
+        found: _Prepared | DataError | WeightsError
+        with self.processes.writer_first():
+            try:
+                dataset = self._images(experiment)
+                found = self._plan(experiment, recipe, dataset, seed)
+            except (DataError, WeightsError) as error:
+                found = error
+        if isinstance(found, _Prepared):
+            return found
+        raise found
 
     def _run(self, plan: RunPlan, dataset: Dataset, run: Path) -> RunRecord:
         return train_run(
@@ -105,7 +128,7 @@ class Runner:
     def _evaluate(self, experiment: Experiment) -> None:
         if not self.processes.is_writer:
             return
-        dataset, source = self._images(experiment)
+        dataset = self._images(experiment)
         weights, is_random = self._weights_for(experiment)
         found = find_weights(weights, experiment.model, offline=not self.places.download, progress=self.progress)
         digest = f"{dataset.fingerprint[:4]}{found.sha256[:4]}"
@@ -117,11 +140,11 @@ class Runner:
             found, dataset, experiment.resolution, device=self.device, workers=self.workers,
             cache_dir=self.places.cache_dir, progress=self.progress,
         )  # fmt: skip
-        self._info(experiment, source, is_random).save(target / "experiment.json")
+        self._info(experiment, dataset, is_random).save(target / "experiment.json")
         evaluation.save(target / "evaluation.json")
 
-    def _images(self, experiment: Experiment) -> tuple[Dataset, str]:
-        """The images and their source: at `mini`, a stand-in or digits where the experiment's own are not there."""
+    def _images(self, experiment: Experiment) -> Dataset:
+        """The images, named as their source; at `mini`, a stand-in or digits where the experiment's own are not there."""
         names = [experiment.source]
         if experiment.scale == "mini":
             names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
@@ -129,8 +152,7 @@ class Runner:
         key = (*names, experiment.per_class)
         if key not in self._opened:
             self._opened[key] = reduced(self._first_of(names), experiment.per_class)
-        dataset = self._opened[key]
-        return dataset, dataset.name
+        return self._opened[key]
 
     def _first_of(self, names: Sequence[str]) -> Dataset:
         """The images of the first source that is there. Raises the DataError of the last."""
@@ -141,14 +163,13 @@ class Runner:
                 self.progress.note(str(error))
         return open_source(names[-1], self.places, self.progress)
 
-    def _plan(self, experiment: Experiment, recipe: Recipe, dataset: Dataset, seed: int) -> tuple[RunPlan, bool]:
-        """The run, and whether it starts from random weights in place of pretrained ones."""
+    def _plan(self, experiment: Experiment, recipe: Recipe, dataset: Dataset, seed: int) -> _Prepared:
         weights, is_random = (None, False) if recipe.protocol == "scratch" else self._weights_for(experiment)
         plan = plan_run(
             experiment.model, dataset, recipe, weights=weights, resolution=experiment.resolution, seed=seed,
             offline=not self.places.download, progress=self.progress,
         )  # fmt: skip
-        return plan, is_random
+        return _Prepared(plan, dataset, is_random)
 
     def _weights_for(self, experiment: Experiment) -> tuple[str, bool]:
         """Where the pretrained weights are, and whether they are random ones: at `mini` alone, where there are none.
@@ -167,11 +188,11 @@ class Runner:
             return str(write_random_weights(self.out / "runs" / "weights", experiment.model)), True
         return self.places.weights, False
 
-    def _info(self, experiment: Experiment, source: str, is_random: bool) -> ExperimentInfo:
+    def _info(self, experiment: Experiment, dataset: Dataset, is_random: bool) -> ExperimentInfo:
         return ExperimentInfo(
             role=experiment.role,
             scale=experiment.scale,
-            source=source,
+            source=dataset.name,
             reduced=experiment.per_class.words() if experiment.per_class else None,
             random_weights=is_random,
             command=self.command,
