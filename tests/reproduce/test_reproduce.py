@@ -98,10 +98,10 @@ def test_results_of_another_recipe_are_kept_and_named(finished: Finished, tmp_pa
     record.model_copy(update={"recipe": recipe}).save(run / "record.json")
     (result,) = read_results(results, "mini")["deepweeds-mobilenet-whole"]
     assert isinstance(result, RunResult)
-    assert older_recipe(result) == ["optimizer.learning_rate: 0.5, not 0.0001"]
+    assert older_recipe(result) == ["optimizer.learning_rate: 0.5, not 0.001"]
     rewrite(results, tmp_path / "page", NAMES)
     page = (tmp_path / "page" / "reproduction.md").read_text(encoding="utf-8")
-    assert "older recipe: optimizer.learning_rate: 0.5, not 0.0001" in page
+    assert "older recipe: optimizer.learning_rate: 0.5, not 0.001" in page
 
 
 def test_an_experiment_that_is_no_more_is_passed_over(finished: Finished, tmp_path: Path) -> None:

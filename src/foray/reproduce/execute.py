@@ -144,7 +144,7 @@ class Runner:
         evaluation.save(target / "evaluation.json")
 
     def _images(self, experiment: Experiment) -> Dataset:
-        """The images, named as their source; at `mini`, a stand-in or digits where the experiment's own are not there."""
+        """The images, named as their source; at `mini`, others where the experiment's own are not there."""
         names = [experiment.source]
         if experiment.scale == "mini":
             names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
