@@ -93,8 +93,8 @@ def _full() -> dict[str, Experiment]:
     return {one.role: one for one in found}
 
 
-# A quarter of the study recipe's batch, so that few images give enough steps, and a quarter of its rate of 0.1 (Goyal et
-# al. 2017, arXiv:1706.02677, section 2.1).
+# A quarter of the study recipe's batch, so that few images give enough steps, and a quarter of its rate of 0.1 (Goyal
+# et al. 2017, arXiv:1706.02677, section 2.1).
 _SHORT = ("batch_size=32", "optimizer.learning_rate=0.025")
 _CIFAR_PART = PerClass(425, 75, 200)
 
