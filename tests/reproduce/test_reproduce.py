@@ -63,6 +63,29 @@ def test_what_is_done_is_not_done_again(finished: Finished, monkeypatch: pytest.
     assert again == finished.found
 
 
+def test_an_interrupted_reproduction_goes_on_with_the_same_command(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after training and before its result was kept: the run is found done, and nothing is trained again."""
+
+    def again() -> Reproduction:
+        return reproduce(["mobilenet.frozen"], scale="mini", out=tmp_path, cache_dir=finished.out / "cache", workers=1)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(execute, "keep_run", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            again()
+    assert not list((tmp_path / "results").rglob("record.json"))
+    trained = only(tmp_path / "runs", "deepweeds-mobilenet-frozen") / "best.safetensors"
+    before = trained.stat().st_mtime_ns
+    assert by_claim(again()) == {"mobilenet.frozen": "data not available here"}
+    assert trained.stat().st_mtime_ns == before
+    assert len(list((tmp_path / "results").rglob("record.json"))) == 1
+
+
 def test_the_page_is_written_again_from_results_alone(finished: Finished, tmp_path: Path) -> None:
     again = rewrite(finished.results, tmp_path, NAMES)
     assert again == finished.found
