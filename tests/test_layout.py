@@ -40,9 +40,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {
         "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "deploy",
     },
+    "reproduce": {
+        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
+        "comparison", "report", "scaling",
+    },
     "cli": {
         "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
-        "comparison", "report", "scaling", "export", "deploy",
+        "comparison", "report", "scaling", "export", "deploy", "reproduce",
     },
 }  # fmt: skip
 # Packages that keep to few third-party modules; the others may use what pyproject.toml names.

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -211,3 +212,36 @@ def test_train_without_what_it_needs(cli: Cli) -> None:
     done = cli("train", "--resume", "nowhere")
     assert done.returncode == 2
     assert "There is no run in nowhere" in done.stderr
+
+
+def test_evaluate_takes_a_run_and_images_or_a_model_and_imagenet(tmp_path: Path, cli: Cli) -> None:
+    for words in (
+        ("--model", "mobilenet_v2", "imagenet"),
+        ("--model", "mobilenet_v2", "--weights", tmp_path, "digits"),
+    ):
+        done = cli("evaluate", *words)
+        assert done.returncode == 2
+        assert "foray evaluate --model NAME --weights DIR imagenet --data-dir DIR" in done.stderr
+    done = cli("evaluate", "digits")
+    assert done.returncode == 2
+    assert done.stderr.startswith("foray: Name a run and the images to score it on")
+
+
+def test_evaluate_pretrained_weights(shared_data: Path, tmp_path: Path, cli: Cli) -> None:
+    images = tmp_path / "val"
+    images.mkdir()
+    source = shared_data / "data" / "imagenet_val_500"
+    lines = (source / "labels.csv").read_text().splitlines()[:9]
+    with zipfile.ZipFile(source / "imagenet_val_500.zip") as archive:
+        for line in lines[1:]:
+            archive.extract(line.split(",")[0], images)
+    (images / "labels.csv").write_text("\n".join(lines))
+    weights = shared_data / "weights" / "mobilenetv1_025.tf_qat_in1k"
+    command = ("evaluate", "--model", "mobilenet_v1_x0.25", "--weights", weights, "imagenet", "--data-dir", images)
+    first = cli(*command)
+    assert first.returncode == 0, first.stderr
+    assert "top-1: " in first.stdout
+    assert "n = 8)" in first.stdout
+    record = json.loads(cli(*command, "--json").stdout)
+    assert (record["n"], record["computed"]) == (8, 0)
+    assert f"top-1: {100 * record['top1']['value']:.1f} %" in first.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import tarfile
 from collections import Counter
@@ -17,6 +18,7 @@ from sklearn.datasets import load_digits
 from foray.data import NAMED_DATASETS, inspect_dataset, open_dataset, typical_side
 from foray.data.content import file_digests
 from foray.data.named import deepweeds
+from foray.data.named.imagenet import validation_images
 from foray.errors import DataError
 
 
@@ -273,6 +275,69 @@ def test_imagenet_with_kaggles_labels_and_with_class_folders(tmp_path):
     (tmp_path / "LOC_val_solution.csv").write_text("\n".join(rows))
     by_table = open_dataset("imagenet", data_dir=tmp_path)
     assert in_folders.labels.tolist() == by_table.labels.tolist() == EXPECTED
+
+
+WORDNET_IDS = [f"n{i * 7919 % 10**8:08d}" for i in range(1, 1001)]  # 1000 different ones, in no order
+
+
+def kaggle_rows(ids: list[str]) -> str:
+    return "\n".join(
+        ["ImageId,PredictionString", *(f"ILSVRC2012_val_{n:08d},{id} 1 2 3 4" for n, id in enumerate(ids, 1))]
+    )
+
+
+def test_imagenet_tables_that_name_all_classes_need_no_devkit(tmp_path):
+    for n in range(1, 4):
+        draw(tmp_path / f"ILSVRC2012_val_{n:08d}.png", n)
+    expected = [sorted(WORDNET_IDS).index(wordnet_id) for wordnet_id in WORDNET_IDS[:3]]
+    (tmp_path / "LOC_val_solution.csv").write_text(kaggle_rows(WORDNET_IDS))
+    by_kaggle = validation_images(tmp_path, cache_dir=tmp_path / "cache")
+    rows = [f"anywhere/ILSVRC2012_val_{n:08d}.JPEG,{id}" for n, id in enumerate(WORDNET_IDS, 1)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    by_table = validation_images(tmp_path, cache_dir=tmp_path / "cache")
+    assert by_kaggle.labels.tolist() == by_table.labels.tolist() == expected
+    assert by_kaggle.classes == tuple(sorted(WORDNET_IDS))
+    assert by_kaggle.missing == 997
+    assert re.search(r"997 labelled images of 1,000 not there: .* ILSVRC2012_img_val\.tar", by_kaggle.notes[0])
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows[:3]]))
+    with pytest.raises(DataError, match="names 3 WordNet ids, so the order of the 1000 classes is not known"):
+        validation_images(tmp_path, cache_dir=tmp_path / "cache")
+
+
+def test_imagenet_tar_is_read_where_it_lies(tmp_path):
+    devkit(tmp_path / "data")
+    with tarfile.open(tmp_path / "ILSVRC2012_img_val.tar", "w") as packed:
+        for n in (3, 1, 4, 2):
+            packed.add(draw(tmp_path / "drawn" / f"{n}.png", n), f"ILSVRC2012_val_{n:08d}.png")
+    files = [(tmp_path / "drawn" / f"{n}.png").read_bytes() for n in range(1, 5)]
+    shutil.rmtree(tmp_path / "drawn")
+    found = validation_images(tmp_path, cache_dir=tmp_path / "cache")
+    assert found.labels.tolist() == EXPECTED
+    assert [image.read() for image in found.images] == files
+    assert found.missing == 0
+    assert not (tmp_path / "cache").exists()
+
+
+def test_imagenet_labels_that_contradict_the_devkit(tmp_path):
+    devkit(tmp_path / "data")
+    draw(tmp_path / "val" / "ILSVRC2012_val_00000001.png", 1)
+    (tmp_path / "LOC_val_solution.csv").write_text(
+        "ImageId,PredictionString\nILSVRC2012_val_00000001,n99999999 1 2 3 4\n"
+    )
+    with pytest.raises(DataError, match="line 2: 'n99999999' is not one of the WordNet ids"):
+        open_dataset("imagenet", data_dir=tmp_path)
+    (tmp_path / "LOC_val_solution.csv").unlink()
+    (tmp_path / "data" / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n9\n")
+    with pytest.raises(DataError, match="should hold an ILSVRC2012_ID a line: 9"):
+        open_dataset("imagenet", data_dir=tmp_path)
+    (tmp_path / "data" / "meta.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    with pytest.raises(DataError, match=r"Cannot read the class list .*meta\.mat"):
+        open_dataset("imagenet", data_dir=tmp_path)
+    for name in ("a", "b"):
+        draw(tmp_path / "twice" / name / "one.png", 1)
+    (tmp_path / "twice" / "labels.csv").write_text("filename,class_index\none.png,1\n")
+    with pytest.raises(DataError, match=r"holds 1 image twice: one\.png"):
+        open_dataset("imagenet", data_dir=tmp_path / "twice")
 
 
 def test_imagenet_that_cannot_be_labelled(tmp_path):

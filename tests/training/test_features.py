@@ -12,7 +12,7 @@ import torch
 from foray.data import ImageStore, decode_for_evaluation, load_image, normalize, prepare
 from foray.models import create_model, find_weights
 from foray.specs import Preprocessing
-from foray.training import extract_features, features
+from foray.training import extract_features, features, inference_engine
 from foray.training.features import DecodedImages, cached_features
 
 from .conftest import MODEL, lively
@@ -62,10 +62,9 @@ def test_an_engine_that_differs_is_not_believed(store, monkeypatch) -> None:
 
     notes, network = Notes(), lively()
     other = lively(seed=1)
-    convert = features._convert
-    monkeypatch.setattr(
-        features, "_convert", lambda ov, _, at: convert(ov, features._Backbone(other, PREPROCESSING).eval(), at)
-    )
+    convert = inference_engine.convert
+    wrong = features._Backbone(other, PREPROCESSING).eval()
+    monkeypatch.setattr(inference_engine, "convert", lambda ov, _, at: convert(ov, wrong, at))
     found, engine = extract_features(network, DecodedImages(store), PREPROCESSING, device=CPU, progress=notes)
     expected, _ = extract_features(network, DecodedImages(store), PREPROCESSING, device=CPU, engine="torch")
     assert engine == "torch"
@@ -76,7 +75,7 @@ def test_an_engine_that_differs_is_not_believed(store, monkeypatch) -> None:
 def test_kept_features_are_found_again_and_belong_to_their_weights_and_images(
     store, squares, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(features, "_openvino_fits", lambda device: False)  # it takes seconds to compile each network
+    monkeypatch.setattr(features, "openvino_fits", lambda device: False)  # it takes seconds to compile each network
     arguments = {"device": CPU, "cache_dir": tmp_path}
     first, engine = cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, **arguments)
     (kept,) = (tmp_path / "features").rglob("*.npy")

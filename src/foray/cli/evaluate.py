@@ -1,18 +1,34 @@
-"""`foray evaluate`: the accuracy of a run on one split of a data set."""
+"""`foray evaluate`: the accuracy of a run on one split of a data set, or of pretrained weights on ImageNet."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from foray.cli import options
+from foray.errors import ForayError
 
 
 def evaluate(
-    run: options.Run,
-    data: options.Data,
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] DATA",
+            show_default=False,
+            help="Folder of a finished run, and images as for train; with --model only the images: imagenet.",
+        ),
+    ],
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which images.")] = "test",
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="Score this model's pretrained --weights.")
+    ] = None,
+    weights: options.WeightsFrom = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="With --model: where predictions are kept, to go on from.")
+    ] = Path("evaluations"),
+    skip_unreadable: options.SkipUnreadable = False,
     as_json: options.AsJson = False,
     fold: options.Fold = None,
     data_dir: options.DataDir = None,
@@ -22,12 +38,37 @@ def evaluate(
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
 ) -> None:
-    """Score a trained run: accuracy with its interval, per class, and the confusions."""
+    """Score a trained run: accuracy with its interval, per class, and the confusions.
+
+    Or score published weights: foray evaluate --model NAME --weights DIR imagenet --data-dir DIR
+    """
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
+
+    if model is not None or weights is not None:
+        if model is None or weights is None or what != ["imagenet"]:
+            raise ForayError(
+                "Pretrained weights are scored with foray evaluate --model NAME --weights DIR imagenet --data-dir DIR."
+            )
+        from foray.cli.tables import print_pretrained
+        from foray.training.pretrained_evaluation import evaluate_pretrained
+
+        with terminal_progress() as progress:
+            record, folder = evaluate_pretrained(
+                model, weights, data_dir, out=out, skip_unreadable=skip_unreadable, offline=offline, device=device,
+                threads=threads, workers=workers, cache_dir=cache_dir, progress=progress,
+            )  # fmt: skip
+        if as_json:
+            print(record.model_dump_json(indent=1))
+        else:
+            print_pretrained(record, folder)
+        return
+    if len(what) != 2:
+        raise ForayError("Name a run and the images to score it on: foray evaluate RUN DATA.")
     from foray.cli.tables import print_metrics
     from foray.training import evaluate as evaluate_run
 
+    run, data = what
     with terminal_progress() as progress:
         metrics = evaluate_run(
             run, data, split, fold=fold, data_dir=data_dir, offline=offline, device=device, workers=workers,

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from foray import __version__
-from foray.cli import certify, compare, data, evaluate, models, predict, recipes, report, scale, train
+from foray.cli import certify, compare, data, evaluate, models, predict, recipes, report, reproduce, scale, train
 from foray.errors import ForayError, OtherProcessFailedError
 
 
@@ -51,6 +51,7 @@ app.command("certify", short_help="Score an exported file against float32.")(cer
 app.command("models", short_help="List the models and what they cost.")(models.models)
 app.command("recipes", short_help="How networks are trained, with all numbers.")(recipes.recipes)
 app.command("scale", short_help="The largest network of a family within a budget.")(scale.scale)
+app.command("reproduce", short_help="The study foray comes from, claim by claim.")(reproduce.reproduce)
 app.add_typer(data.app, name="data")
 app.command("report", short_help="Write the report of a comparison again.")(report.report)
 

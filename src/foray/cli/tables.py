@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foray.records import Estimate, Metrics, RunRecord
+from foray.records import Estimate, Metrics, PretrainedEvaluation, RunRecord
 from foray.records.quantities import format_seconds
 
 if TYPE_CHECKING:
@@ -98,6 +98,23 @@ def print_metrics(metrics: Metrics) -> None:
     ]
     for n, label, predicted in sorted(confusions, key=lambda confusion: -confusion[0])[:5]:
         print(f"{n} x {label} taken for {predicted}")
+
+
+def print_pretrained(record: PretrainedEvaluation, folder: Path) -> None:
+    """Top-1 and top-5 of published weights, what they were measured on, and what was left out."""
+    print(f"{record.model}, weights {record.weights.source}, on {record.n:,} ImageNet validation images")
+    print(f"top-1: {_accuracy(record.top1)}")
+    print(f"top-5: {_accuracy(record.top5)}")
+    if record.published_top1 is not None:
+        print(f"Published top-1 on the 50,000 validation images: {percent(record.published_top1)} %")
+    for note in record.notes:
+        print(f"Note: {note}")
+    for name, reason in record.unreadable.items():
+        print(f"Left out: {name} ({reason})")
+    if record.computed:
+        rate = record.computed / record.seconds
+        print(f"{rate:,.0f} images/s, files to predictions, {record.engine} in float32 on {record.device}.")
+    print(f"Kept in {folder}")
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:

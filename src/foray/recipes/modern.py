@@ -81,6 +81,9 @@ def finetune_gradual() -> Recipe:
         optimizer=Optimizer(name="adamw", learning_rate=1e-3, weight_decay=0.05, layer_decay=0.65),
         schedule=Schedule(name="cosine", warmup_epochs=2.0),
         gradual_unfreezing_epochs=1.0,
+        freeze_early_epochs=None,
+        training_resolution=1.0,
+        progressive_resolution=None,
     )
 
 

@@ -16,6 +16,7 @@ from foray.records.environment import Hardware, commit, hardware, versions
 from foray.records.files import atomic_writer, remove_unfinished_files, write_bytes, write_text
 from foray.records.lock import folder_lock
 from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Metrics
+from foray.records.pretrained_evaluation import PretrainedEvaluation
 from foray.records.record import Record
 from foray.records.resumable import find_run, unfinished_runs
 from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecord, WeightsInfo
@@ -25,7 +26,8 @@ __all__ = [
     "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord",
     "BrokenBound", "Budget", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta", "ClassMetrics",
     "Comparison", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo", "Hardware",
-    "InputShape", "Metrics", "Mistake", "PairedLoss", "Preference", "Record", "RunInputs", "RunRecord", "Runtime",
+    "InputShape", "Metrics", "Mistake", "PairedLoss", "Preference",
+    "PretrainedEvaluation", "Record", "RunInputs", "RunRecord", "Runtime",
     "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo", "atomic_writer", "commit", "find_run",
     "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
     "write_text",

@@ -1,16 +1,13 @@
 """Pooled features of a frozen backbone: computed once per image, in the fastest float32 engine installed, and kept.
 
-Engines: `openvino` (CPU, when the package is importable) or `torch` (channels-last). Both compute in float32: OpenVINO
-silently uses bfloat16 on processors that have it unless INFERENCE_PRECISION_HINT says otherwise. OpenVINO's features of
-the first images are compared with torch's before they are trusted.
+Engines (inference_engine.py): `openvino` (CPU, when the package is importable) or `torch` (channels-last), both in
+float32. OpenVINO's features of the first images are compared with torch's before they are trusted.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -26,13 +23,19 @@ from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.records import atomic_writer, folder_lock, versions
 from foray.specs.preprocessing import Preprocessing
-from foray.training.precision import float32_exactly
+from foray.training.inference_engine import (
+    CHECKED_IMAGES,
+    LARGEST_RELATIVE_ERROR,
+    InferenceEngine,
+    OpenVINOEngine,
+    TorchEngine,
+    openvino_fits,
+    relative_error,
+)
 
 Features = npt.NDArray[np.float32]
 Engine = Literal["auto", "torch", "openvino"]
 BATCH_SIZE = 16
-_CHECKED_IMAGES = 4
-_LARGEST_RELATIVE_ERROR = 1e-3
 _FORMAT_VERSION = 1
 
 
@@ -87,16 +90,18 @@ def extract_features(
     The network is used in inference mode and left so. `auto` takes OpenVINO on the CPU where it is installed and
     agrees with torch to a relative error of 1e-3 on the first images, else torch.
     """
-    backbone = _Backbone(network.eval(), preprocessing).eval()
-    if engine == "torch" or (engine == "auto" and not _openvino_fits(device)):
-        return _with_torch(backbone, images, device, progress), "torch"
-    features = _with_openvino(backbone, images, progress)
-    error = _relative_error(features, backbone, images, device)
-    if error > _LARGEST_RELATIVE_ERROR:
+    reference = TorchEngine(_Backbone(network.eval(), preprocessing), device)
+    if engine == "torch" or (engine == "auto" and not openvino_fits(device)):
+        return _extracted(reference, images, network.num_features, progress), "torch"
+    _, first = next(images.batches())
+    fast = OpenVINOEngine(reference.module, first)
+    features = _extracted(fast, images, network.num_features, progress)
+    error = _error(features, reference, images)
+    if error > LARGEST_RELATIVE_ERROR:
         progress.note(
             f"OpenVINO's features differ from torch's by {error:.1e} (relative): torch computes them instead."
         )
-        return _with_torch(backbone, images, device, progress), "torch"
+        return _extracted(reference, images, network.num_features, progress), "torch"
     return features, "openvino"
 
 
@@ -115,7 +120,7 @@ def cached_features(
     The key is the identity of the images, the weights, the architecture, the normalisation and the engine with its
     version.
     """
-    engine = "openvino" if _openvino_fits(device) else "torch"
+    engine = "openvino" if openvino_fits(device) else "torch"
     about = {
         "format": _FORMAT_VERSION, **images.identity, "weights": weights_sha256,
         "architecture": network.spec.name, "mean": preprocessing.mean, "std": preprocessing.std,
@@ -149,56 +154,17 @@ class _Backbone(nn.Module):
         return self.network.forward_features(channels_first)
 
 
-def _openvino_fits(device: torch.device) -> bool:
-    return device.type == "cpu" and importlib.util.find_spec("openvino") is not None
-
-
-def _with_torch(backbone: _Backbone, images: Images, device: torch.device, progress: Progress) -> Features:
-    backbone = backbone.to(device)
-    features = np.empty((len(images), backbone.network.num_features), dtype=np.float32)
-    with torch.inference_mode(), float32_exactly(), progress.task("extracting features", total=len(images)) as task:
-        for where, batch in images.batches():
-            features[where] = backbone(torch.from_numpy(batch).to(device)).cpu().numpy()
-            task.advance(len(batch))
-    return features
-
-
-def _with_openvino(backbone: _Backbone, images: Images, progress: Progress) -> Features:
-    import openvino  # an extra, and half a second to import
-
-    _, first = next(images.batches())
-    model = _convert(openvino, backbone, first)
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
-    features = np.empty((len(images), backbone.network.num_features), dtype=np.float32)
-    queue = openvino.AsyncInferQueue(compiled)  # as many requests as the device wants for throughput
+def _extracted(engine: InferenceEngine, images: Images, num_features: int, progress: Progress) -> Features:
+    features = np.empty((len(images), num_features), dtype=np.float32)
     with progress.task("extracting features", total=len(images)) as task:
-
-        def keep(request: Any, where: slice) -> None:
-            features[where] = request.get_output_tensor(0).data
-            task.advance(where.stop - where.start)
-
-        queue.set_callback(keep)
-        for where, batch in images.batches():
-            queue.start_async({0: batch}, where)
-        queue.wait_all()
+        for where, output in engine.outputs(images.batches()):
+            features[where] = output
+            task.advance(len(output))
     return features
 
 
-def _convert(openvino: Any, backbone: nn.Module, first: npt.NDArray[Any]) -> Any:
-    """The backbone as an OpenVINO model with a free batch size. `first`: a batch like those to come."""
-    with warnings.catch_warnings(), torch.inference_mode():
-        # Tracing warns that padding computed from the resolution becomes constant; the resolution is fixed here.
-        warnings.simplefilter("ignore")
-        model = openvino.convert_model(backbone, example_input=torch.from_numpy(first[:2]))
-    model.reshape([-1, *first.shape[1:]])
-    return model
-
-
-def _relative_error(features: Features, backbone: _Backbone, images: Images, device: torch.device) -> float:
-    """Largest difference from torch on the first images, relative to the largest feature; NaN counts as infinite."""
-    _, first = next(images.batches())
-    with torch.inference_mode():
-        expected = backbone.to(device)(torch.from_numpy(first[:_CHECKED_IMAGES]).to(device)).cpu().numpy()
-    difference = np.abs(features[: len(expected)] - expected).max()
-    return float(np.nan_to_num(difference / np.abs(expected).max(), nan=np.inf))
+def _error(features: Features, reference: TorchEngine, images: Images) -> float:
+    """Relative difference from torch on the first images."""
+    where, first = next(images.batches())
+    _, expected = next(reference.outputs([(where, first[:CHECKED_IMAGES])]))
+    return relative_error(features[: len(expected)], expected)

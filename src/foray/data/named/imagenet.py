@@ -6,154 +6,142 @@ common pretrained weights (sorted by WordNet id), also where a subset holds imag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from foray.data.archive import is_archive, unpack
-from foray.data.csv_table import read_table
 from foray.data.dataset import Dataset, ImageFile, Sample, counted, some_names
+from foray.data.encoded import EncodedImage, encoded_files, images_in_tar
 from foray.data.folder import is_image, walk_files
 from foray.data.named.descriptor import NamedDataset, Request
+from foray.data.named.imagenet_labels import CLASSES, GROUND_TRUTH, KAGGLE_LABELS, Labels, find_labels
 from foray.errors import DataError
+from foray.progress import SILENT, Progress
 
-_CLASSES = 1000
 _PAGE = "https://image-net.org/challenges/LSVRC/2012/"
+_IMAGES = "ILSVRC2012_img_val.tar"
 _DEVKIT = "ILSVRC2012_devkit_t12"
-_GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
-_KAGGLE_LABELS = "LOC_val_solution.csv"
 
 
-@dataclass(frozen=True)
-class _Labels:
-    """`index`: class index of a file by its stem; `names`: what is known of the 1000 class names."""
+@dataclass(frozen=True, eq=False)
+class ValidationImages:
+    """Images in the order of their names with class indices (N,); `missing`: images with a label that are not there."""
 
-    index: Mapping[str, int]
-    names: Mapping[int, str]
+    images: tuple[EncodedImage, ...]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    missing: int
+    notes: tuple[str, ...]
 
 
-def _read(described: NamedDataset, request: Request) -> Dataset:
-    if request.data_dir is None or not request.data_dir.is_dir():
-        raise DataError(f"imagenet cannot be downloaded without an account. {described.manual}")
-    images = _images(request.data_dir, request)
+def validation_images(
+    data_dir: Path | None, *, cache_dir: Path, progress: Progress = SILENT, unpack_tar: bool = False
+) -> ValidationImages:
+    """The images in `data_dir` with their labels; those in an uncompressed tar are read where they lie.
+
+    `data_dir`: a folder with images (flat, in class folders, or in val/) or with one archive of them, or that archive.
+    Raises DataError when images or labels are missing or damaged, saying where they are officially found.
+    """
+    if data_dir is None or not data_dir.exists():
+        where = "" if data_dir is None else f"{data_dir} does not exist. "
+        raise DataError(f"{where}imagenet cannot be downloaded without an account. {_MANUAL}")
+    images = _images(data_dir, cache_dir, progress, unpack_tar=unpack_tar)
     if not images:
-        raise DataError(f"{request.data_dir} holds no validation images. {described.manual}")
-    labels = _labels(request.data_dir, images, request)
+        raise DataError(f"{data_dir} holds no validation images. {_MANUAL}")
+    home = data_dir if data_dir.is_dir() else data_dir.parent
+    labels = find_labels(home, _devkit(home, cache_dir, progress), [image.name for image in images])
     if labels is None:
-        raise DataError(f"{request.data_dir} holds images but no labels. {described.manual}")
-    if unlabelled := [path.name for path in images if path.stem not in labels.index]:
+        raise DataError(f"{data_dir} holds images but no labels. {_MANUAL}")
+    if unlabelled := [image.name.name for image in images if image.name.stem not in labels.index]:
         raise DataError(f"{counted(len(unlabelled), 'image')} without a label: {some_names(unlabelled)}.")
-    return Dataset(
-        name=described.name,
-        source=described.page,
-        classes=tuple(labels.names.get(i, f"class {i:03d}") for i in range(_CLASSES)),
-        samples=tuple(
-            Sample(path.name, ImageFile(path), labels.index[path.stem], "test")
-            for path in sorted(images, key=lambda path: path.name)
-        ),
-        split_origin="given: all validation images are test",
-        licence=described.licence,
+    if repeated := _repeated(images):
+        raise DataError(f"{data_dir} holds {counted(len(repeated), 'image')} twice: {some_names(repeated)}.")
+    images.sort(key=lambda image: image.name.name)
+    missing = len(labels.index) - len(images)
+    return ValidationImages(
+        images=tuple(images),
+        labels=np.array([labels.index[image.name.stem] for image in images], dtype=np.int64),
+        classes=tuple(labels.names.get(i, f"class {i:03d}") for i in range(CLASSES)),
+        missing=missing,
+        notes=(_what_is_missing(labels, images),) if missing else (),
     )
 
 
-def _images(data_dir: Path, request: Request) -> list[Path]:
+def _read(described: NamedDataset, request: Request) -> Dataset:
+    found = validation_images(request.data_dir, cache_dir=request.cache_dir, progress=request.progress, unpack_tar=True)
+    return Dataset(
+        name=described.name,
+        source=described.page,
+        classes=found.classes,
+        samples=tuple(
+            Sample(image.name.name, ImageFile(image.path), int(label), "test")
+            for image, label in zip(found.images, found.labels, strict=True)
+        ),
+        split_origin="given: all validation images are test",
+        licence=described.licence,
+        notes=found.notes,
+    )
+
+
+def _images(data_dir: Path, cache_dir: Path, progress: Progress, *, unpack_tar: bool) -> list[EncodedImage]:
     """Images in val/, else in the folder, else in its only archive that is not the devkit."""
-    folder = data_dir / "val" if (data_dir / "val").is_dir() else data_dir
-    if images := [path for path in walk_files(folder) if is_image(path)]:
-        return images
-    for archive in sorted(path for path in data_dir.iterdir() if is_archive(path) and _DEVKIT not in path.name):
-        unpacked = unpack(archive, cache_dir=request.cache_dir, progress=request.progress)
-        if images := [path for path in walk_files(unpacked) if is_image(path)]:
+    archives = [data_dir]
+    if data_dir.is_dir():
+        folder = data_dir / "val" if (data_dir / "val").is_dir() else data_dir
+        if files := [path for path in walk_files(folder) if is_image(path)]:
+            return encoded_files(folder, files)
+        archives = sorted(path for path in data_dir.iterdir() if is_archive(path) and _DEVKIT not in path.name)
+    for archive in archives:
+        if archive.suffix == ".tar" and not unpack_tar:
+            images = images_in_tar(archive)
+        else:
+            unpacked = unpack(archive, cache_dir=cache_dir, progress=progress)
+            images = encoded_files(unpacked, [path for path in walk_files(unpacked) if is_image(path)])
+        if images:
             return images
     return []
 
 
-def _labels(data_dir: Path, images: list[Path], request: Request) -> _Labels | None:
-    """From labels.csv, Kaggle's LOC_val_solution.csv, the devkit, or class folders named by WordNet id."""
-    if (table := data_dir / "labels.csv").is_file():
-        return _from_table(table)
-    ids = _wordnet_ids(data_dir, request)
-    if ids is None:
-        folders = sorted({path.parent.name for path in images})
-        if len(folders) != _CLASSES:
-            return None
-        ids = {name: (i, name) for i, name in enumerate(folders)}
-    names = {i: f"{wordnet_id} {name}" if name != wordnet_id else name for wordnet_id, (i, name) in ids.items()}
-    if (table := data_dir / _KAGGLE_LABELS).is_file():
-        _, rows = read_table(table)
-        return _Labels({row["imageid"]: ids[row["predictionstring"].split()[0]][0] for _, row in rows}, names)
-    if all(path.parent.name in ids for path in images):
-        return _Labels({path.stem: ids[path.parent.name][0] for path in images}, names)
-    return _Labels(_ground_truth(_devkit(data_dir, request)), names)
-
-
-def _from_table(table: Path) -> _Labels:
-    """A CSV with filename (or path) and class_index, and names from wordnet_id and class_name where it has them."""
-    header, rows = read_table(table)
-    file = "filename" if "filename" in header else "path"
-    if file not in header or "class_index" not in header:
-        raise DataError(f"{table} should have the columns filename,class_index (0..999, sorted by WordNet id).")
-    names: dict[int, str] = {}
-    for line, row in rows:
-        if not row["class_index"].isdecimal() or int(row["class_index"]) >= _CLASSES:
-            raise DataError(f"{table}, line {line}: class_index {row['class_index']!r} is not one of 0..999.")
-        if name := " ".join(filter(None, (row.get("wordnet_id"), row.get("class_name")))):
-            names[int(row["class_index"])] = name
-    return _Labels({Path(row[file]).stem: int(row["class_index"]) for _, row in rows}, names)
-
-
-def _devkit(data_dir: Path, request: Request) -> Path | None:
+def _devkit(data_dir: Path, cache_dir: Path, progress: Progress) -> Path | None:
     """The devkit's data folder, unpacked by the user or here."""
     for folder in (data_dir / _DEVKIT / "data", data_dir / "data", data_dir):
-        if (folder / _GROUND_TRUTH).is_file():
+        if (folder / GROUND_TRUTH).is_file():
             return folder
     if (archive := data_dir / f"{_DEVKIT}.tar.gz").is_file():
-        return unpack(archive, cache_dir=request.cache_dir, progress=request.progress) / _DEVKIT / "data"
+        return unpack(archive, cache_dir=cache_dir, progress=progress) / _DEVKIT / "data"
     return None
 
 
-def _synsets(devkit: Path) -> list[tuple[int, str, str]]:
-    """(ILSVRC2012_ID, WordNet id, first name) of the 1000 leaf classes, from the devkit's meta.mat."""
-    from scipy.io import loadmat
-
-    try:
-        table = loadmat(devkit / "meta.mat", squeeze_me=True)["synsets"]
-        leaves = table[table["num_children"] == 0]
-        return [(int(row["ILSVRC2012_ID"]), str(row["WNID"]), str(row["words"]).split(",")[0]) for row in leaves]
-    except (OSError, KeyError, ValueError, IndexError) as error:
-        raise DataError(f"Cannot read the class list {devkit / 'meta.mat'}: {error}.") from error
+def _repeated(images: Sequence[EncodedImage]) -> list[str]:
+    counts = Counter(image.name.name for image in images)
+    return [name for name, count in counts.items() if count > 1]
 
 
-def _wordnet_ids(data_dir: Path, request: Request) -> dict[str, tuple[int, str]] | None:
-    """Class index and name by WordNet id, from the devkit; None where there is none."""
-    devkit = _devkit(data_dir, request)
-    if devkit is None:
-        return None
-    ordered = sorted(_synsets(devkit), key=lambda synset: synset[1])
-    return {wordnet_id: (i, name) for i, (_, wordnet_id, name) in enumerate(ordered)}
+def _what_is_missing(labels: Labels, images: Sequence[EncodedImage]) -> str:
+    here = {image.name.stem for image in images}
+    absent = [stem for stem in labels.index if stem not in here]
+    return (
+        f"{counted(len(absent), 'labelled image')} of {len(labels.index):,} not there: {some_names(absent)}. "
+        f"The whole set is {_IMAGES} of {_PAGE}"
+    )
 
 
-def _ground_truth(devkit: Path | None) -> dict[str, int]:
-    """Class index by file stem: line n of the ground truth is the ILSVRC2012_ID of validation image n."""
-    if devkit is None:
-        return {}
-    synsets = _synsets(devkit)
-    order = {wordnet_id: i for i, wordnet_id in enumerate(sorted(wordnet_id for _, wordnet_id, _ in synsets))}
-    index = {number: order[wordnet_id] for number, wordnet_id, _ in synsets}
-    lines = (devkit / _GROUND_TRUTH).read_text(encoding="ascii").split()
-    return {f"ILSVRC2012_val_{n:08d}": index[int(number)] for n, number in enumerate(lines, start=1)}
-
-
+_MANUAL = (
+    f"Get {_IMAGES} and {_DEVKIT}.tar.gz (Kaggle's {KAGGLE_LABELS} instead of the devkit does too) from "
+    f"{_PAGE} after registering, and give their folder with --data-dir; a folder of images with a labels.csv "
+    "(filename,class_index or path,label) does too."
+)
 IMAGENET = NamedDataset(
     name="imagenet",
     title="ImageNet ILSVRC2012 validation: 50,000 images, 1000 classes; evaluation only",
     licence="ImageNet terms of access: non-commercial research and education",
     page=_PAGE,
     read=_read,
-    manual=(
-        f"Get ILSVRC2012_img_val.tar and {_DEVKIT}.tar.gz (Kaggle's {_KAGGLE_LABELS} beside the devkit does too) from "
-        f"{_PAGE} after registering, and give their folder with --data-dir; a folder of images with a labels.csv "
-        "(filename,class_index) does too."
-    ),
+    manual=_MANUAL,
     evaluation_only=True,
 )

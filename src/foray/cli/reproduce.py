@@ -1,0 +1,145 @@
+"""`foray reproduce [NAMES...]`: every claim of the study, run and judged."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from foray.cli import options
+from foray.errors import ForayError
+
+if TYPE_CHECKING:
+    from foray.records.reproduction import Reproduction
+
+# Repeated from foray.records.reproduction, whose import costs too much for --help; a test holds them together.
+Scale = Literal["full", "standin", "mini"]
+
+_WHY_WIDTH = 90  # characters; the page has the whole of it
+
+
+def reproduce(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAMES]...",
+            show_default=False,
+            help="table1, mobilenet, figure1, comparison, scaling, analysis, or claims of --list; all by default.",
+        ),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the claims and what each needs; run nothing.")] = False,
+    scale: Annotated[
+        Scale,
+        typer.Option(
+            help="full: the study's images and epochs, stand-ins for what is not there; standin: what two cores do in "
+            "hours; mini: minutes, numbers that say nothing about the study."
+        ),
+    ] = "standin",
+    results: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Judge the results in DIR and write the page; run nothing."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, results and the page go.")] = Path(
+        "reproduction"
+    ),
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", metavar="DIR", help="Images: one folder a data set, of the name --list shows."),
+    ] = None,
+    weights: options.WeightsFrom = None,
+    offline: options.Offline = False,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
+) -> None:
+    """Reproduce the study foray comes from, claim by claim, with a verdict on each.
+
+    The same command again goes on where it was interrupted; with torchrun before it, each run is spread over processes.
+    """
+    if listing:
+        _list(names or [], scale, data_dir, offline, cache_dir)
+        return
+    if results is not None:
+        from foray.reproduce.reproduce import rewrite
+
+        found = rewrite(results, out, names or [])
+        _print(found, out)
+        return
+    if data_dir is not None and not data_dir.is_dir():
+        raise ForayError(f"--data-dir {data_dir} is no folder.")
+    options.prepare_threads(threads)
+    from foray.cli.progress import progress_of
+    from foray.reproduce.reproduce import reproduce as run
+    from foray.training import joined_processes
+
+    command = shlex.join(["foray", *sys.argv[1:]])
+    with joined_processes(device) as processes, progress_of(processes) as progress:
+        found = run(
+            names or [], scale=scale, out=out, data_dir=data_dir, weights=weights, offline=offline, device=device,
+            workers=workers, cache_dir=cache_dir, processes=processes, command=command, progress=progress,
+        )  # fmt: skip
+    if processes.is_writer:
+        _print(found, out)
+
+
+def _list(names: list[str], scale: Scale, data_dir: Path | None, offline: bool, cache_dir: Path | None) -> None:
+    from foray.cli.tables import print_table
+    from foray.reproduce.catalogue import claims_named, roles_of
+    from foray.reproduce.experiments import experiments_at
+    from foray.reproduce.sources import Places, where_is
+
+    claims = claims_named(names)
+    print_table(["claim", "statement"], [[claim.id, claim.statement] for claim in claims], words=["statement"])
+    experiments = experiments_at(scale, roles_of(claims))
+    places = Places(data_dir, download=not offline and scale != "mini", cache_dir=cache_dir)
+    print(f"\n{len(claims)} claims need {len(experiments)} experiments at scale {scale}:\n")
+    print_table(
+        ["experiment", "network", "images", "px", "epochs", "seeds"],
+        [
+            [
+                one.role,
+                one.model,
+                one.source,
+                str(one.resolution or "own"),
+                str(recipe.epochs) if (recipe := one.resolved()) else "-",
+                ", ".join(map(str, one.seeds)),
+            ]
+            for one in experiments
+        ],
+        words=["network", "images"],
+    )
+    print()
+    sources = dict.fromkeys(one.source for one in experiments)
+    print_table(["images", "where"], [[name, where_is(name, places)] for name in sources], words=["where"])
+    if scale == "full":
+        print("\nOver the 8 GPUs of a machine, what is trained whole:")
+        print("  torchrun --nproc-per-node 8 -m foray reproduce table1 --scale full --data-dir DIR --weights hub")
+
+
+def _print(found: Reproduction, out: Path) -> None:
+    from foray.cli.tables import print_table
+
+    if found.mini:
+        print("Mini: a few images and two epochs, whose numbers say nothing about the study.\n")
+    print_table(
+        ["claim", "verdict", "why"],
+        [
+            [
+                one.claim,
+                one.verdict + ("" if one.decided else " (undecided)"),
+                shorten(one.sentence, _WHY_WIDTH, placeholder=" ..."),
+            ]
+            for one in found.results
+        ],
+        words=["verdict", "why"],
+    )
+    counts: dict[str, int] = {}
+    for one in found.results:
+        counts[one.verdict] = counts.get(one.verdict, 0) + 1
+    print("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".")
+    print(f"Page: {out / 'reproduction.html'}")

@@ -1,0 +1,113 @@
+"""What reproducing the study leaves on disk: what each run was for, and what became of every claim."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from foray.records.comparison import PairedLoss
+from foray.records.environment import Hardware
+from foray.records.metrics import Estimate
+from foray.records.record import Record
+from foray.records.run import WeightsInfo
+
+Scale = Literal["full", "standin", "mini"]
+Verdict = Literal[
+    "reproduced", "beaten", "not reproduced", "differs in protocol", "error in the study", "data not available here"
+]
+
+
+class ExperimentInfo(Record):
+    """experiment.json beside a result: what it was run for. `reduced`: how many images a class, where not all."""
+
+    schema_version: Literal[1] = 1
+    role: str
+    scale: Scale
+    source: str  # which images, a name of foray.reproduce.sources
+    reduced: str | None = None
+    random_weights: bool = False
+    command: str
+
+
+class Evaluation(Record):
+    """evaluation.json: pretrained weights scored on images nobody trained on here."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    weights: WeightsInfo
+    resolution: int
+    top1: Estimate
+    top5: Estimate | None
+    seconds: float
+    hardware: Hardware
+    versions: dict[str, str]
+    commit: str | None = None
+
+
+class Unavailable(Record):
+    """Why an experiment has no result. `kind`: images or weights are not there, or training failed."""
+
+    kind: Literal["data", "failed"]
+    reason: str
+
+
+class UnavailableList(Record):
+    """unavailable.json of one scale, by role."""
+
+    schema_version: Literal[1] = 1
+    roles: dict[str, Unavailable] = Field(default_factory=dict)
+
+
+class Evidence(Record):
+    """One experiment as it was run, all seeds together.
+
+    `measured`: accuracy on `split` over seeds and images. `images`: that were trained on, repetitions counted (one
+    epoch for cached features' backbone); `steps`: optimiser steps. `differs`: what is not the study's, in words, with
+    what concerns the recipe alone in `recipe_differs`. `older_recipe`: what is not the present recipe's.
+    """
+
+    role: str
+    scale: Scale
+    model: str
+    data: str
+    stand_in: str | None = None
+    same_images: bool = True
+    split: str
+    measured: Estimate
+    test: Estimate | None = None
+    best_epoch: int | None = None
+    seeds: list[int]
+    epochs: int
+    resolution: int
+    images: int
+    steps: int
+    minutes: float
+    seconds_per_epoch: float | None = None
+    hardware: str
+    differs: list[str] = Field(default_factory=list)
+    recipe_differs: list[str] = Field(default_factory=list)
+    older_recipe: list[str] = Field(default_factory=list)
+    command: str
+
+
+class ClaimResult(Record):
+    """What became of one claim. `decided`: False where the images cannot tell either way."""
+
+    claim: str
+    verdict: Verdict
+    decided: bool = True
+    sentence: str
+    evidence: list[Evidence] = Field(default_factory=list)
+    pairs: list[PairedLoss] = Field(default_factory=list)
+    arithmetic: list[str] = Field(default_factory=list)
+
+
+class Reproduction(Record):
+    """reproduction.json. `mini`: its numbers say that the code runs, nothing about the study."""
+
+    schema_version: Literal[1] = 1
+    mini: bool
+    results: list[ClaimResult]
+    runs: list[Evidence]
+    missing: dict[str, Unavailable] = Field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The study's claims as data, the runs they need, and an honest verdict on each."""

@@ -1,0 +1,184 @@
+"""A claim of the study as data: what it says, where, and how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from foray.recipes import STUDY, Choice
+from foray.reproduce.experiments import ROLES
+
+Section = Literal["table1", "mobilenet", "figure1", "comparison", "scaling", "analysis"]
+SECTIONS: Mapping[Section, str] = {
+    "table1": "EfficientNet: Table 1 and Rock-Paper-Scissors",
+    "mobilenet": "MobileNetV2 on ImageNet and DeepWeeds",
+    "figure1": "Figure 1",
+    "comparison": "EfficientNet against MobileNetV2",
+    "scaling": "Compound scaling",
+    "analysis": "Separable convolutions and the numbers of others",
+}
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A printed accuracy on validation images. `at_epoch`: after so many; None: the best (or last) of the recipe."""
+
+    role: str
+    expected: float
+    tolerance: float = 0.01
+    at_epoch: int | None = None
+    also: tuple[str, ...] = ()  # roles shown beside it
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (self.role, *self.also)
+
+    def rule(self) -> str:
+        return (
+            f"reproduced within {100 * self.tolerance:g} points of {100 * self.expected:.4g} % or when that is in the "
+            "95 % interval, beaten above, on the study's images and protocol alone"
+        )
+
+
+@dataclass(frozen=True)
+class Order:
+    """Each of a chain is more accurate than the one before: paired tests of all neighbours on test.
+
+    `ours`: the experiment is ours, so that there is no protocol of the study to differ from.
+    """
+
+    chains: tuple[tuple[str, ...], ...]
+    ours: bool = False
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(role for chain in self.chains for role in chain))
+
+    def rule(self) -> str:
+        return (
+            "paired tests on the same test images, together at 95 %: reproduced when every step is shown, not "
+            "reproduced when the contrary of one is shown, undecided else"
+        )
+
+
+@dataclass(frozen=True)
+class Gap:
+    """`candidate` gains nothing over `reference` ("no better") or differs little ("similar"): by `margin` at most."""
+
+    reference: str
+    candidate: str
+    kind: Literal["no better", "similar"]
+    margin: float
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (self.reference, self.candidate)
+
+    def rule(self) -> str:
+        sides = "the gain's upper bound is" if self.kind == "no better" else "both bounds of the difference are"
+        return (
+            f"paired test on the same test images: reproduced when {sides} within {100 * self.margin:g} points (95 % "
+            "each side), not reproduced when it is shown to be more, undecided else"
+        )
+
+
+@dataclass(frozen=True)
+class TimeRatio:
+    """How much longer `slow` trains than `fast`, by epoch or by run, on the same machine."""
+
+    fast: str
+    slow: str
+    low: float
+    high: float | None = None
+    of: Literal["epoch", "run"] = "epoch"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (self.fast, self.slow)
+
+    def rule(self) -> str:
+        bounds = f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
+        return f"seconds a {self.of} of the slower over those of the faster, same machine: reproduced at {bounds} times"
+
+
+@dataclass(frozen=True)
+class CurveShape:
+    """A curve that "overfits" (train rises, val stays) or "keeps rising" (train high early, val still rising)."""
+
+    role: str
+    shape: Literal["overfits", "keeps rising"]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (self.role,)
+
+    def rule(self) -> str:
+        if self.shape == "overfits":
+            return "from a quarter of the epochs on, train gains 2 points or more and val moves by less than 2"
+        return "train reaches 90 % in the first quarter of the epochs, and val's mean of the last quarter is above it"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What arithmetic on a claim gives: the verdict with its lines."""
+
+    verdict: Literal["reproduced", "not reproduced", "error in the study"]
+    sentence: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Computed from tables and formulas, no images needed. `also`: roles whose curves are shown beside it."""
+
+    compute: Callable[[], Sum]
+    how: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return self.also
+
+    def rule(self) -> str:
+        return self.how
+
+
+Judge = Accuracy | Order | Gap | TimeRatio | CurveShape | Arithmetic
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number or statement of the study.
+
+    `where`: where it is printed; `original`: what the papers it is about say, and `original_percent` their number of
+    the same thing, as the table shows it; `recipe`: a name of foray.recipes.STUDY,
+    whose unstated choices are the claim's; `unstated`: further ones. Raises ValueError for an unknown role or recipe.
+    """
+
+    id: str
+    section: Section
+    statement: str
+    where: str
+    data: str
+    judge: Judge
+    recipe: str | None = None
+    expected: str = ""
+    original: str = ""
+    original_percent: str = ""
+    note: str = ""
+    unstated: Mapping[str, Choice] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.section not in SECTIONS:
+            raise ValueError(f"{self.id}: unknown section {self.section!r}")
+        if unknown := set(self.judge.roles) - set(ROLES):
+            raise ValueError(f"{self.id}: no experiment is called {', '.join(sorted(unknown))}")
+        if self.recipe is not None and self.recipe not in STUDY:
+            raise ValueError(f"{self.id}: the study has no recipe {self.recipe!r}")
+        if isinstance(self.judge, Accuracy) and not (0 < self.judge.expected < 1 and 0 < self.judge.tolerance < 0.5):
+            raise ValueError(f"{self.id}: accuracies and tolerances are shares of 1")
+
+    def choices(self) -> Mapping[str, Choice]:
+        """Everything the study leaves unstated, with our choice."""
+        return {**(STUDY[self.recipe].unstated if self.recipe else {}), **self.unstated}

@@ -1,0 +1,56 @@
+"""The page as Markdown."""
+
+from __future__ import annotations
+
+from foray.reproduce.view import NUMBER_COLUMNS, RUN_COLUMNS, ClaimView, Page, rows_of
+
+CONFOUND = (
+    "The study compares EfficientNets trained from scratch for 500 epochs with a MobileNetV2 that was pretrained on "
+    "ImageNet and trained for 20. Protocol and network change together, so its comparison cannot say which of them "
+    "made the difference. `comparison.equal_protocol` trains both alike."
+)
+TWO_RUNS = (
+    'The caption of figure 1 says "no frozen weights"; the text cites it for the run with the frozen backbone. Both '
+    "are drawn. The grey line is the accuracy the study prints for that run; its curves are not available as numbers."
+)
+WRITTEN = "Written by `foray reproduce --from results`; do not edit."
+HOW = (
+    "Numbers are judged against the study's on its own "
+    "images and protocol alone. Stand-ins are named wherever they appear: on them statements are judged, with paired "
+    "tests on the same test images, and numbers are not."
+)
+
+
+def markdown_page(page: Page, figure: str = "reproduction-figure1.svg") -> str:
+    """reproduction.md. The same results give the same text."""
+    lines = ["# A Foray into CNN Efficiency, reproduced", "", f"{WRITTEN} {HOW}", ""]
+    if page.mini:
+        lines += [
+            "**Mini: a few images and two epochs show that the code works, and say nothing about the study.**",
+            "",
+        ]
+    lines += [", ".join(f"{n} {verdict}" for verdict, n in page.counts) + ".", ""]
+    lines += ["## The study's numbers and ours", "", *rows_of(NUMBER_COLUMNS, page.numbers), ""]
+    for section in page.sections:
+        lines += [f"## {section.title}", ""]
+        if section.key == "figure1":
+            lines += [TWO_RUNS, ""]
+            lines += [f"![Accuracy and loss of both runs]({figure})", ""] if page.has_figure else []
+        if section.key == "comparison":
+            lines += [CONFOUND, ""]
+        for view in section.claims:
+            lines += _claim(view)
+    lines += ["## What was run", "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
+    if page.commands:
+        lines += ["By:", "", *(f"    {command}" for command in page.commands), ""]
+    if page.missing:
+        lines += ["## What was not", "", *(f"- `{role}`: {why}" for role, why in page.missing), ""]
+    return "\n".join(lines)
+
+
+def _claim(view: ClaimView) -> list[str]:
+    lines = [f"### {view.claim.id}: {view.verdict}", "", view.claim.statement, "", view.result.sentence, ""]
+    lines += [f"- {line}" for line in view.result.arithmetic]
+    lines += [""] if view.result.arithmetic else []
+    lines += [f"- {what}: {value}" for what, value in view.facts]
+    return [*lines, ""]

@@ -1,0 +1,89 @@
+"""All claims of the study: run what they need, judge them, write the page; or judge and write again without running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from foray.errors import RunError
+from foray.progress import SILENT, Progress
+from foray.records.reproduction import Reproduction, Scale, Unavailable
+from foray.reproduce.catalogue import claims_named, roles_of
+from foray.reproduce.claim import Claim
+from foray.reproduce.evidence import current, evidence_of
+from foray.reproduce.execute import Runner
+from foray.reproduce.folder import SCALES, Result, read_results, read_unavailable
+from foray.reproduce.judge import Findings, judged
+from foray.reproduce.sources import Places
+from foray.reproduce.write import write_reproduction
+from foray.training.distributed import ALONE, Processes
+
+
+def reproduce(
+    names: Sequence[str] = (),
+    *,
+    scale: Scale = "standin",
+    out: str | Path = "reproduction",
+    data_dir: Path | None = None,
+    weights: str | None = None,
+    offline: bool = False,
+    cache_dir: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    processes: Processes = ALONE,
+    command: str = "",
+    progress: Progress = SILENT,
+) -> Reproduction:
+    """Runs the experiments of the named claims or sections (all by default) and writes `out`/reproduction.html.
+
+    `scale`: `full` is the study's protocol on its images, and stand-ins for what is not there; `standin` stand-ins and
+    reduced data alone; `mini` minutes on a few images, whose numbers say nothing about the study. `data_dir`: a folder
+    with one folder a source (`foray.reproduce.sources`). `weights`: where pretrained ones are; at `mini` random
+    ones do. What is done in `out` is not done again. Raises ForayError for unknown names and damaged results.
+    """
+    claims = claims_named(names)
+    places = Places(data_dir, weights, download=not offline and scale != "mini", cache_dir=cache_dir)
+    runner = Runner(Path(out), places, command, device, workers, processes, progress)
+    runner.run_all(scale, roles_of(claims))
+    findings = read_findings(runner.results, mini=scale == "mini")
+    found = judge_all(findings, claims)
+    if processes.is_writer:
+        write_reproduction(found, findings, Path(out))
+    return found
+
+
+def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: bool | None = None) -> Reproduction:
+    """Judges the results in a folder and writes the page to `out`; nothing is run.
+
+    `mini`: the mini results instead of all others; None: where there are no others. Raises RunError when the folder
+    holds none, or a damaged one.
+    """
+    kinds = [scale for scale in SCALES if any((results / scale).glob("*/*/experiment.json"))]
+    if not kinds:
+        raise RunError(f"There are no results in {results}: name the results/ of an earlier foray reproduce.")
+    findings = read_findings(results, mini=kinds == ["mini"] if mini is None else mini)
+    found = judge_all(findings, claims_named(names))
+    write_reproduction(found, findings, Path(out))
+    return found
+
+
+def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
+    """Every claim's verdict, the runs they rest on, and what has none."""
+    roles = [role for role in roles_of(claims) if role in findings.results]
+    return Reproduction(
+        mini=findings.mini,
+        results=[judged(claim, findings) for claim in claims],
+        runs=[evidence_of(findings.results[role]) for role in roles],
+        missing={role: why for role, why in findings.missing.items() if role in roles_of(claims)},
+    )
+
+
+def read_findings(results: Path, *, mini: bool) -> Findings:
+    """Current results by role: of `mini` alone, or of `full` before `standin`."""
+    chosen: dict[str, Sequence[Result]] = {}
+    missing: dict[str, Unavailable] = {}
+    scales: tuple[Scale, ...] = ("mini",) if mini else ("standin", "full")
+    for scale in scales:
+        chosen |= {role: current(found) for role, found in read_results(results, scale).items()}
+        missing |= read_unavailable(results, scale).roles
+    return Findings(chosen, {role: why for role, why in missing.items() if role not in chosen}, mini)

@@ -1,0 +1,33 @@
+"""One mini reproduction of a few claims, by real code on built-in images, for every test that reads results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from foray.records.reproduction import Reproduction
+from foray.reproduce.reproduce import reproduce
+
+# Two runs: a head on the frozen backbone, and the whole network.
+NAMES = ("mobilenet.frozen", "mobilenet.whole", "figure1", "scaling.product")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a mini reproduction left."""
+
+    out: Path
+    found: Reproduction
+
+    @property
+    def results(self) -> Path:
+        return self.out / "results"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    out = tmp_path_factory.mktemp("reproduction")
+    found = reproduce(NAMES, scale="mini", out=out, cache_dir=out / "cache", workers=1, command="foray reproduce")
+    return Finished(out, found)

@@ -1,0 +1,69 @@
+"""Statements judged from real runs: pairs on the same images, times, curves, and how stand-ins are named."""
+
+from __future__ import annotations
+
+import pytest
+
+from foray.records.reproduction import ClaimResult
+from foray.reproduce.catalogue import CLAIMS
+from foray.reproduce.claim import Claim, Gap, Judge, Order, TimeRatio
+from foray.reproduce.evidence import current
+from foray.reproduce.folder import read_results
+from foray.reproduce.judge import Findings, judged
+
+from .conftest import Finished
+
+FROZEN, WHOLE = "deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole"
+
+
+@pytest.fixture(scope="module")
+def findings(finished: Finished) -> Findings:
+    """The mini runs as if they were to be judged: they are on digits, with another protocol than the study's."""
+    found = {role: current(results) for role, results in read_results(finished.results, "mini").items()}
+    return Findings(found, {}, mini=False)
+
+
+def judge(findings: Findings, how: Judge) -> ClaimResult:
+    return judged(Claim("x", "comparison", "A statement.", "nowhere", "deepweeds", how), findings)
+
+
+def test_an_order_under_another_protocol_is_told_and_not_judged(findings: Findings) -> None:
+    found = judge(findings, Order(((FROZEN, WHOLE),)))
+    assert found.verdict == "differs in protocol"
+    assert "epochs: 2, not 20" in found.sentence
+    assert found.sentence.startswith("On a stand-in (scikit-learn's digits in place of DeepWeeds): Here")
+    (pair,) = found.pairs
+    assert (pair.reference, pair.candidate, pair.n, pair.seeds, pair.split) == (WHOLE, FROZEN, 20, 1, "test")
+
+
+def test_an_experiment_of_our_own_has_no_protocol_to_differ_from(findings: Findings) -> None:
+    found = judge(findings, Order(((FROZEN, WHOLE),), ours=True))
+    assert found.verdict in ("reproduced", "not reproduced")
+    assert "with another protocol" not in found.sentence
+
+
+def test_an_order_of_which_half_was_not_run_is_not_judged(findings: Findings) -> None:
+    found = judge(findings, Order(((FROZEN, "deepweeds-b0"),)))
+    assert found.verdict == "data not available here"
+    assert [one.role for one in found.evidence] == [FROZEN]
+
+
+def test_a_gap_is_that_of_the_paired_test(findings: Findings) -> None:
+    found = judge(findings, Gap(FROZEN, WHOLE, "similar", 0.5))
+    right = {one.role: one.test.value for one in found.evidence if one.test}
+    assert found.pairs[0].loss == pytest.approx(right[FROZEN] - right[WHOLE])
+    assert "margin 50 points" in found.sentence
+
+
+@pytest.mark.parametrize(("low", "verdict"), [(0.0, "reproduced"), (1e9, "not reproduced")])
+def test_a_ratio_of_times_is_that_of_the_records(findings: Findings, low: float, verdict: str) -> None:
+    found = judge(findings, TimeRatio(FROZEN, WHOLE, low, of="run"))
+    fast, slow = found.evidence
+    assert found.verdict == verdict
+    assert f"{slow.minutes / fast.minutes:.2f} times" in found.sentence
+
+
+def test_the_curve_of_a_claim_is_read_from_its_run(findings: Findings) -> None:
+    found = judged(CLAIMS["mobilenet.whole.keeps_rising"], findings)
+    assert found.verdict == "differs in protocol"
+    assert "val is" in found.sentence

@@ -1,0 +1,166 @@
+"""Running, resuming, judging again without running, and results that are damaged or of another recipe."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from foray.errors import RunError
+from foray.records import RunRecord
+from foray.records.reproduction import ExperimentInfo, Reproduction
+from foray.reproduce import execute
+from foray.reproduce.evidence import older_recipe
+from foray.reproduce.folder import RunResult, read_results
+from foray.reproduce.reproduce import reproduce, rewrite
+
+from .conftest import NAMES, Finished
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def by_claim(found: Reproduction) -> dict[str, str]:
+    return {one.claim: one.verdict for one in found.results}
+
+
+def test_mini_numbers_are_never_judged(finished: Finished) -> None:
+    assert finished.found.mini
+    assert {one.claim for one in finished.found.results} == {
+        "mobilenet.frozen", "mobilenet.whole", "mobilenet.whole.keeps_rising", "mobilenet.whole.longer",
+        "figure1.caption", "scaling.product",
+    }  # fmt: skip
+    for one in finished.found.results:
+        if one.claim.startswith("mobilenet"):
+            assert one.verdict == "data not available here"  # digits in place of DeepWeeds
+            assert one.sentence.startswith("Mini, not judged: the code path ran (")
+        else:
+            assert one.verdict == "error in the study"
+
+
+def test_evidence_says_what_was_run(finished: Finished) -> None:
+    frozen, whole = finished.found.runs
+    assert (frozen.role, whole.role) == ("deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole")
+    for one in (frozen, whole):
+        assert (one.epochs, one.seeds, one.resolution) == (2, [0], 32)
+        assert one.images == 2 * 40  # four of each of ten classes, twice
+        assert one.steps == 2 * 5
+        assert one.measured.n == 20
+        assert one.minutes > 0
+        assert "random weights in place of pretrained ones" in one.differs
+        assert "scikit-learn's digits in place of DeepWeeds" in one.differs
+        assert "batch_size: 8, not 32" in one.recipe_differs
+        assert one.older_recipe == []
+
+
+def test_what_is_done_is_not_done_again(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is to be trained")
+
+    monkeypatch.setattr(execute, "train_run", refuse)
+    again = reproduce(NAMES, scale="mini", out=finished.out, cache_dir=finished.out / "cache", workers=1)
+    assert again == finished.found
+
+
+def test_an_interrupted_reproduction_goes_on_with_the_same_command(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after training and before its result was kept: the run is found done, and nothing is trained again."""
+
+    def again() -> Reproduction:
+        return reproduce(["mobilenet.frozen"], scale="mini", out=tmp_path, cache_dir=finished.out / "cache", workers=1)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(execute, "keep_run", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            again()
+    assert not list((tmp_path / "results").rglob("record.json"))
+    trained = only(tmp_path / "runs", "deepweeds-mobilenet-frozen") / "best.safetensors"
+    before = trained.stat().st_mtime_ns
+    assert by_claim(again()) == {"mobilenet.frozen": "data not available here"}
+    assert trained.stat().st_mtime_ns == before
+    assert len(list((tmp_path / "results").rglob("record.json"))) == 1
+
+
+def test_the_page_is_written_again_from_results_alone(finished: Finished, tmp_path: Path) -> None:
+    again = rewrite(finished.results, tmp_path, NAMES)
+    assert again == finished.found
+    for name in ("reproduction.html", "reproduction.md", "reproduction.json", "reproduction-figure1.svg"):
+        assert (tmp_path / name).read_bytes() == (finished.out / name).read_bytes()
+
+
+def test_no_path_of_the_machine_is_kept(finished: Finished) -> None:
+    for path in finished.results.rglob("*.json*"):
+        assert str(finished.out) not in path.read_text(encoding="utf-8"), path
+
+
+def test_without_names_the_rest_is_listed_too(finished: Finished, tmp_path: Path) -> None:
+    found = rewrite(finished.results, tmp_path)
+    assert len(found.results) > 30
+    assert "foray reproduce table1.cifar100.b0" in (tmp_path / "reproduction.md").read_text(encoding="utf-8")
+
+
+def copy_of(finished: Finished, target: Path) -> Path:
+    shutil.copytree(finished.results, target)
+    return target
+
+
+def only(results: Path, role: str) -> Path:
+    return next((results / "mini" / role).glob("*/record.json")).parent
+
+
+def test_results_of_another_recipe_are_kept_and_named(finished: Finished, tmp_path: Path) -> None:
+    results = copy_of(finished, tmp_path / "results")
+    run = only(results, "deepweeds-mobilenet-whole")
+    record = RunRecord.load(run / "record.json")
+    recipe = record.recipe | {"optimizer": record.recipe["optimizer"] | {"learning_rate": 0.5}}
+    record.model_copy(update={"recipe": recipe}).save(run / "record.json")
+    (result,) = read_results(results, "mini")["deepweeds-mobilenet-whole"]
+    assert isinstance(result, RunResult)
+    assert older_recipe(result) == ["optimizer.learning_rate: 0.5, not 0.001"]
+    rewrite(results, tmp_path / "page", NAMES)
+    page = (tmp_path / "page" / "reproduction.md").read_text(encoding="utf-8")
+    assert "older recipe: optimizer.learning_rate: 0.5, not 0.001" in page
+
+
+def test_an_experiment_that_is_no_more_is_passed_over(finished: Finished, tmp_path: Path) -> None:
+    results = copy_of(finished, tmp_path / "results")
+    run = only(results, "deepweeds-mobilenet-whole")
+    info = ExperimentInfo.load(run / "experiment.json")
+    info.model_copy(update={"role": "deepweeds-vgg16"}).save(run / "experiment.json")
+    found = rewrite(results, tmp_path / "page", NAMES)
+    assert [one.role for one in found.runs] == ["deepweeds-mobilenet-frozen"]
+
+
+@pytest.mark.parametrize("name", ["record.json", "history.jsonl", "predictions.npz", "experiment.json"])
+def test_a_damaged_file_is_named(finished: Finished, tmp_path: Path, name: str) -> None:
+    results = copy_of(finished, tmp_path / "results")
+    path = only(results, "deepweeds-mobilenet-frozen") / name
+    path.write_bytes(path.read_bytes()[:-40] if name != "history.jsonl" else b'{"epoch": 0')
+    with pytest.raises(RunError, match=name):
+        rewrite(results, tmp_path / "page", NAMES)
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="There are no results in"):
+        rewrite(tmp_path, tmp_path / "page")
+
+
+def test_what_cannot_be_run_is_noted_with_its_official_place(tmp_path: Path) -> None:
+    found = reproduce(["mobilenet.imagenet", "mobilenet.frozen"], scale="standin", out=tmp_path, offline=True)
+    assert set(by_claim(found).values()) == {"data not available here"}
+    assert "ILSVRC2012_img_val.tar" in found.results[0].sentence
+    noted = json.loads((tmp_path / "results" / "standin" / "unavailable.json").read_text())["roles"]
+    assert set(noted) == {"imagenet-mobilenet", "imagenet-sample", "deepweeds-mobilenet-frozen"}
+
+
+def test_the_docs_page_is_that_of_the_committed_results(tmp_path: Path) -> None:
+    results = ROOT / "results"
+    if not list(results.glob("*/*/*/experiment.json")):
+        pytest.skip("no results are committed")
+    rewrite(results, tmp_path)
+    assert (tmp_path / "reproduction.md").read_text() == (ROOT / "docs" / "reproduction.md").read_text()

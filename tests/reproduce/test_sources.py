@@ -1,0 +1,48 @@
+"""Images and what stands in for them: partial copies, reduced data, the order of what is looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from foray.data import open_dataset
+from foray.errors import DataError
+from foray.reproduce.experiments import PerClass
+from foray.reproduce.sources import SOURCES, Places, open_source, reduced
+
+
+def test_reduced_data_are_always_the_same_images_and_no_more_than_asked_for() -> None:
+    digits = open_dataset("digits")
+    small, larger = reduced(digits, PerClass(4, 2, 3)), reduced(digits, PerClass(8, 2, 3))
+    assert [len(small.indices(split)) for split in ("train", "val", "test")] == [40, 20, 30]
+    assert {sample.id for sample in small.samples} < {sample.id for sample in larger.samples}
+    assert small.fingerprint == reduced(digits, PerClass(4, 2, 3)).fingerprint != larger.fingerprint
+    assert "4 train, 2 val and 3 test images a class" in small.notes[-1]
+    assert reduced(digits, None) is digits
+
+
+def test_a_partial_copy_says_how_much_is_there_and_where_the_rest_is(tmp_path: Path) -> None:
+    for name in ("maize", "fat hen"):
+        (tmp_path / "plant_seedlings" / name).mkdir(parents=True)
+        for i in range(8):
+            pixels = np.full((12, 12, 3), 20 * i + len(name), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "plant_seedlings" / name / f"{i}.png")
+    with pytest.raises(DataError, match=r"not complete: 16 of 4,750 or 5,539 images\. Get NonsegmentedV2\.zip"):
+        open_source("plant_seedlings", Places(tmp_path, download=False, cache_dir=tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "digits"])
+def test_what_is_not_there_is_told_with_its_official_place(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"Get .+ from https?://|See https?://|from https?://"):
+        open_source(name, Places(tmp_path, download=False, cache_dir=tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", ["imagenet_val_500", "rock_paper_scissors_28px"])
+def test_real_stand_ins_are_complete(shared_data: Path, tmp_path: Path, name: str) -> None:
+    dataset = open_source(name, Places(shared_data / "data", download=False, cache_dir=tmp_path))
+    assert len(dataset.samples) in SOURCES[name].images
+    assert dataset.name == name
+    assert str(shared_data) not in dataset.source
