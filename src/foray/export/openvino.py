@@ -13,7 +13,7 @@ from foray.export.quiet import quiet
 from foray.specs import Preprocessing
 
 if TYPE_CHECKING:
-    import openvino
+    pass
 
 ENTRY = "model.xml"
 

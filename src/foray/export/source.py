@@ -73,9 +73,7 @@ def source_of_weights(
             "classes apart, train first (foray train) and export the run."
         )
     network = build_model(found.spec, num_classes=found.num_classes, seed=0)
-    origin = ArtifactOrigin(
-        id=found.source, network_sha256=found.sha256, weights=load_weights(network, found)
-    )
+    origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=load_weights(network, found))
     names = classes or [f"class {i:0{len(str(found.num_classes - 1))}d}" for i in range(found.num_classes)]
     return ExportSource(network.eval(), found.preprocessing, tuple(names), origin)
 
