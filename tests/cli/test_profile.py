@@ -1,0 +1,84 @@
+"""`foray profile` as a user runs it, and what can be wrong with what it is given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from foray.comparison.on_runtimes import plan_targets
+from foray.errors import ForayError
+from foray.profiling import load_profiles
+from foray.records import RuntimeProfile
+from tests.made_onnx import write_artifact
+
+from .conftest import Cli
+
+pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra: onnx)")
+
+
+def test_a_file_beside_a_network(cli: Cli, tmp_path: Path) -> None:
+    artifact = write_artifact(tmp_path / "shipped")
+    options = ("--resolution", 32, "--threads", 1, "--batch", "1,4", "--turns", 6, "--layers", "--out", "costs")
+    done = cli("profile", artifact, "mobilenet_v2_x0.5", *options)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "images/s at 4" in done.stdout
+    assert "Softmax" in done.stdout
+    measured = RuntimeProfile.load(tmp_path / "costs" / "profile.json")
+    assert {cost.model: cost.runtime for cost in measured.costs} == {
+        "mean_colour": "onnx",
+        "mobilenet_v2_x0.5": "torch",
+    }
+    assert set(load_profiles(tmp_path / "costs" / "device.json")) == {"mean_colour", "mobilenet_v2_x0.5"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mobilenet_v2", "--threads", "two"], "--threads: 'two' is no list of whole numbers"),
+        (["mobilenet_v2", "--batch", "0"], "--batch: '0' is no list of whole numbers"),
+        (["runs/nothing"], "runs/nothing is no folder"),
+        (["mobilenet_v9"], "Unknown model 'mobilenet_v9'. Did you mean"),
+        (["mobilenet_v2", "--runtime", "onix"], "Unknown runtime 'onix'. Did you mean onnx?"),
+    ],
+)
+def test_bad_input_is_one_message(cli: Cli, arguments: list[str], message: str) -> None:
+    done = cli("profile", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_artifact(cli: Cli, tmp_path: Path) -> None:
+    artifact = write_artifact(tmp_path / "damaged")
+    (artifact / "model.onnx").write_bytes(b"no network")
+    done = cli("profile", artifact)
+    assert done.returncode == 2
+    assert "is damaged or was changed" in " ".join(done.stderr.split())
+
+
+def test_targets_are_the_pairs_that_exist() -> None:
+    found = plan_targets(["torch", "onnx"], ["fp32", "int8"], [1, 2])
+    assert [(target.runtime, target.precision, target.threads) for target in found] == [
+        ("torch", "fp32", 1), ("torch", "fp32", 2), ("onnx", "fp32", 1), ("onnx", "fp32", 2),
+        ("onnx", "int8", 1), ("onnx", "int8", 2),
+    ]  # fmt: skip
+    with pytest.raises(ForayError, match="torch has no int8; it has fp32, bf16"):
+        plan_targets(["torch"], ["int8"], [1])
+    with pytest.raises(ForayError, match=r"bf16 exists on none of onnx|onnx has no bf16"):
+        plan_targets(["onnx"], ["bf16"], [1])
+    with pytest.raises(ForayError, match="Name at least one runtime"):
+        plan_targets([], ["fp32"], [1])
+
+
+def test_profile_json_is_what_json_prints(cli: Cli, tmp_path: Path) -> None:
+    artifact = write_artifact(tmp_path / "shipped")
+    done = cli("profile", artifact, "--threads", "1,2", "--turns", 6, "--json")
+    assert done.returncode == 0, done.stderr
+    measured = RuntimeProfile.model_validate(json.loads(done.stdout))
+    assert sorted(cost.threads for cost in measured.costs) == [1, 2]
