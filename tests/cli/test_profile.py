@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from foray.comparison.on_runtimes import plan_targets
 from foray.errors import ForayError
 from foray.profiling import load_profiles
-from foray.records import RuntimeProfile
+from foray.records import Comparison, RuntimeProfile
 from tests.made_onnx import write_artifact
 
-from .conftest import Cli
+from .conftest import TINY, Cli, Finished
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra: onnx)")
@@ -82,3 +83,35 @@ def test_profile_json_is_what_json_prints(cli: Cli, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     measured = RuntimeProfile.model_validate(json.loads(done.stdout))
     assert sorted(cost.threads for cost in measured.costs) == [1, 2]
+
+
+def test_a_comparison_decides_by_the_costs_of_a_runtime(
+    comparison: Finished, images: Path, cli: Cli, tmp_path: Path
+) -> None:
+    """In a copy of the folder of the same comparison, so that nothing is trained anew."""
+    shutil.copytree(comparison.out, tmp_path / "out")
+    done = cli("compare", images, *TINY, "--runtime", "torch", "--precision", "bf16", "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    record = Comparison.load(tmp_path / "out" / "comparison.json")
+    for candidate in record.candidates:
+        cost = candidate.cost
+        assert (cost.runtime, cost.precision, cost.threads, cost.memory_is) == ("torch", "bfloat16", 1, "resident")
+        assert cost.latency_p50_low_ms <= cost.latency_p50_ms <= cost.latency_p50_high_ms
+        assert cost.throughput_images_per_second is not None
+    assert any(caution.startswith("Costs are those of torch bfloat16") for caution in record.cautions)
+    assert "torch bfloat16, 1 thread" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "torch float32" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--precision", "int8"), "--precision int8 is of a runtime: name it too"),
+        (("--runtime", "litter"), "Unknown runtime 'litter'. Did you mean litert?"),
+        (("--runtime", "torch", "--precision", "int8"), "torch has no int8; it has fp32, bf16"),
+    ],
+)
+def test_a_runtime_that_cannot_be_compared_on(cli: Cli, images: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = cli("compare", images, *TINY, *arguments)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())

@@ -47,15 +47,15 @@ def _other_precision(candidates: Sequence[CandidateResult]) -> str:
 
 
 def _unsteady(candidates: Sequence[CandidateResult]) -> str:
+    said = dict.fromkeys(reason for candidate in candidates for reason in candidate.cost.unsteady)
+    if said:
+        return f"Latency is unreliable: {'; '.join(said)}. Measure again when the device is idle."
     ratios = {
         candidate.model: candidate.cost.latency_p95_ms / candidate.cost.latency_p50_ms
         for candidate in candidates
         if candidate.cost.latency_p50_ms and candidate.cost.latency_p95_ms
     }
     wavering = {model: ratio for model, ratio in ratios.items() if ratio >= UNSTEADY}
-    said = dict.fromkeys(reason for candidate in candidates for reason in candidate.cost.unsteady)
-    if said:
-        return f"Latency is unreliable: {'; '.join(said)}. Measure again when the device is idle."
     if not wavering:
         return ""
     worst = max(wavering, key=lambda model: wavering[model])
