@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from foray.profiling import load_profiles
 from foray.records import Comparison, RuntimeProfile
 from tests.made_onnx import write_artifact
 
-from .conftest import TINY, Cli, Finished
+from .conftest import TINY, Cli, Finished, command, environment
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra: onnx)")
@@ -115,3 +117,28 @@ def test_a_runtime_that_cannot_be_compared_on(cli: Cli, images: Path, arguments:
     done = cli("compare", images, *TINY, *arguments)
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_ctrl_c_ends_the_workers_too(tmp_path: Path, cli_cache: Path) -> None:
+    artifact = write_artifact(tmp_path / "shipped")
+    running = subprocess.Popen(
+        command("profile", artifact, "--threads", 1, "--turns", 1_000_000, "--out", "costs"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**environment(cli_cache), "TMPDIR": str(tmp_path)},
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("Starting: ") and "shipped" in line:  # it has started
+            break
+    workers = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text(encoding="ascii").split()
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert "Traceback" not in said
+    assert len(workers) == 1
+    assert not Path(f"/proc/{workers[0]}").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shipped"]

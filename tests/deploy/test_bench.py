@@ -56,7 +56,7 @@ def test_on_a_device_without_foray(artifact: Path, tmp_path: Path) -> None:
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
     )
     assert done.returncode == 0, done.stderr
-    assert "mean_colour, 16 px, onnx float32, 1 threads: p50 " in done.stdout
+    assert "mean_colour, 16 px, onnx float32, 1 thread: p50 " in done.stdout
     found = load_profiles(tmp_path / "device.json", {"mean_colour": SIDE})["mean_colour"]
     assert found.device == "Raspberry Pi 5"
     assert (found.runtime, found.precision, found.threads) == ("onnx", "float32", 1)

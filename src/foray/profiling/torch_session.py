@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from foray.deploy import bench
 from foray.deploy import predict as reader
-from foray.deploy._worker import Opened, serve
+from foray.deploy._worker import Opened
 from foray.models import Network, build_model, load_network_weights, save_network
 from foray.records import write_text
 from foray.specs import Preprocessing, get_spec
@@ -40,9 +40,10 @@ def save_for_worker(network: Network, preprocessing: Preprocessing, small_image:
     return folder / _WEIGHTS
 
 
-def open_network(folder: Path, precision: str, threads: int) -> Opened:
+def open_network(folder: str | Path, precision: str, threads: str | int) -> Opened:
     """The network in `folder`: eager, channels-last, float32 ("fp32") or under bfloat16 autocast ("bf16")."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(int(threads))
+    folder = Path(folder)
     about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     network = build_model(
         get_spec(about["model"]), num_classes=about["num_classes"], small_image=about["small_image"], seed=0
@@ -80,8 +81,3 @@ def _layers(run: Callable[[], object]) -> list[tuple[str, str, float]]:
             run()
     totals = [event for event in profiler.key_averages() if event.self_cpu_time_total > 0]
     return [(event.key, "operator", event.self_cpu_time_total / 1e3 / _LAYER_PASSES) for event in totals]
-
-
-def serve_network(folder: str, precision: str, threads: str) -> None:
-    """What a worker process of a PyTorch network runs."""
-    serve(lambda: open_network(Path(folder), precision, int(threads)))
