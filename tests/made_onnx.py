@@ -1,4 +1,4 @@
-"""An artifact for onnxruntime that is made in milliseconds: mean colour, one dense layer, softmax."""
+"""An artifact for onnxruntime or OpenVINO that is made in milliseconds: mean colour, one dense layer, softmax."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from foray.deploy import predict as reader
 SIDE, CLASSES = 16, 3
 
 
-def write_artifact(folder: Path, precision: str = "fp32") -> Path:
-    """Writes model.onnx, labels.txt, artifact.json, predict.py and bench.py; returns the folder."""
+def write_artifact(folder: Path, precision: str = "fp32", runtime: str = "onnx") -> Path:
+    """Writes the model, labels.txt, artifact.json, predict.py and bench.py; returns the folder."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -35,11 +35,17 @@ def write_artifact(folder: Path, precision: str = "fp32") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, str(folder / "model.onnx"))
+    entry, names = "model.onnx", ["model.onnx", "labels.txt"]
+    if runtime == "openvino":
+        import openvino
+
+        openvino.save_model(openvino.convert_model(folder / entry), folder / "model.xml", compress_to_fp16=False)
+        entry, names = "model.xml", ["model.xml", "model.bin", "labels.txt"]
     (folder / "labels.txt").write_text("a\nb\nc\n", encoding="utf-8")
-    contents = {name: (folder / name).read_bytes() for name in ("model.onnx", "labels.txt")}
+    contents = {name: (folder / name).read_bytes() for name in names}
     description = {
-        "schema_version": 1, "kind": "foray artifact", "runtime": "onnx", "precision": precision,
-        "entry": "model.onnx",
+        "schema_version": 1, "kind": "foray artifact", "runtime": runtime, "precision": precision,
+        "entry": entry,
         "files": {
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
             for name, content in contents.items()

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from foray.deploy import bench, open_artifact
+from foray.deploy import bench, open_artifact, open_session
 from foray.errors import RunError
 from foray.profiling import load_profiles
 from tests.made_onnx import SIDE, write_artifact
@@ -127,6 +128,18 @@ def test_layers_of_onnxruntime(artifact):
     assert kinds[-1] == "Softmax"
     assert {"Cast", "ReduceMean"} <= set(kinds)
     assert all(ms >= 0 for _, _, ms in found)
+
+
+def test_layers_of_openvino(tmp_path):
+    pytest.importorskip("openvino", reason="openvino is not installed (extra: openvino)")
+    from foray.deploy._layer_times import layer_times
+
+    artifact = open_artifact(write_artifact(tmp_path, runtime="openvino"))
+    found = layer_times(artifact, threads=1)
+    assert {"Softmax", "MatMul"} & {kind for _, kind, _ in found}
+    assert sum(ms for _, _, ms in found) > 0
+    session = open_session(artifact, 1)
+    np.testing.assert_allclose(session.run(bench.images_for(artifact, 2)).sum(1), 1, rtol=1e-5)
 
 
 def test_the_photograph_is_one_and_the_same():

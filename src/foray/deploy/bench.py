@@ -360,13 +360,13 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
 
 
 def _sentence(profile: Mapping[str, Any]) -> str:
+    threads = f"{profile['threads']} thread{'s' if profile['threads'] > 1 else ''}"
     return (
-        f"{profile['model']}, {profile['resolution']} px, {profile['runtime']} {profile['precision']}, "
-        f"{profile['threads']} thread{'s' if profile['threads'] > 1 else ''}: p50 {profile['latency_p50_ms']:.2f} ms (95 % interval "
-        f"{profile['latency_p50_low_ms']:.2f} to {profile['latency_p50_high_ms']:.2f}), p95 "
-        f"{profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; image file to label "
-        f"{profile['decode_to_label_p50_ms']:.2f} ms; {profile['throughput_images_per_second']:.1f} images/s at "
-        f"batch {BATCH}"
+        f"{profile['model']}, {profile['resolution']} px, {profile['runtime']} {profile['precision']}, {threads}: "
+        f"p50 {profile['latency_p50_ms']:.2f} ms (95 % interval {profile['latency_p50_low_ms']:.2f} to "
+        f"{profile['latency_p50_high_ms']:.2f}), p95 {profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; "
+        f"image file to label {profile['decode_to_label_p50_ms']:.2f} ms; "
+        f"{profile['throughput_images_per_second']:.1f} images/s at batch {BATCH}"
     )
 
 
