@@ -70,6 +70,9 @@ class ComparisonPlan:
             ("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_dir or cache_directory()}")
         )
         rows.append(("downloads", "none: data and weights are on this machine"))
+        if self.target is not None:
+            on = f"{self.target.runtime} {self.target.precision}, threads: {self.target.threads}"
+            rows.append(("costs", f"measured on {on}, each model exported for it first"))
         rows.append(("time", f"about {format_seconds(self.estimated_seconds())} (from one timed batch a model)"))
         return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,7 +91,7 @@ def profile_on_runtimes(
         turns=turns,
         seed=seed,
         hardware=hardware(),
-        versions=versions(),
+        versions=_versions({cost.runtime for cost in costs}),
     )
 
 
@@ -201,6 +201,14 @@ def _start(candidates: Sequence[RuntimeCandidate], stack: ExitStack, progress: P
             timed.append(_Timed(candidate, stack.enter_context(candidate.start())))
             bar.advance(note=candidate.name)
     return timed
+
+
+def _versions(runtimes: Iterable[str]) -> dict[str, str]:
+    """Of what can change a number, the runtimes' own packages included."""
+    found = versions()
+    for runtime in sorted({*runtimes} - {"torch"}):
+        found |= bench.versions(runtime)
+    return found
 
 
 def _estimate(times: Times, q: float) -> TimeEstimate:

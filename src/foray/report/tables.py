@@ -177,6 +177,9 @@ def _latency_cell(candidate: CandidateResult) -> Cell:
     cost = candidate.cost
     p95 = "" if cost.latency_p95_ms is None else f"p95 {format_ms(cost.latency_p95_ms)}"
     calls = "" if cost.latency_n is None else f"n = {cost.latency_n:,} calls"
+    if cost.latency_p50_low_ms is not None and cost.latency_p50_high_ms is not None:
+        low, high = format_ms(cost.latency_p50_low_ms), format_ms(cost.latency_p50_high_ms)
+        calls += f", 95 % interval of p50 {low} to {high}"
     return _measured(cost.latency_p50_ms, format_ms, detail=p95, hint=calls)
 
 
