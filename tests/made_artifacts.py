@@ -109,18 +109,23 @@ def trained(family: str, dataset: Dataset, shared: Path | None, cache: Path, *, 
     rows = dataset.indices("train")
     batches = Batches(store, rows, batch_size=32, device=torch.device("cpu"))
     images = torch.cat([normalize(batch, preprocessing) for batch, _, _ in batches.epoch(0)])
+    if not shared:
+        settle(network, images)
     with torch.inference_mode():
-        if not shared:
-            _settle(network, images)
         features = network.eval().forward_features(images).double()
     _solve_head(network, features, torch.from_numpy(store.labels[rows]), seed)
     return Trained(network, preprocessing, dataset)
 
 
-def _settle(network: Network, images: torch.Tensor) -> None:
-    network.train()
-    for _ in range(3):
-        network(images)
+def settle(network: Network, images: torch.Tensor) -> None:
+    """Gives fresh batch norms the statistics of `images` (N, 3, H, W), without which features fade with depth."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # the mean of all batches: of one
+    with torch.inference_mode():
+        network.train()(images)
+    network.eval()
 
 
 def _solve_head(network: Network, features: torch.Tensor, labels: torch.Tensor, seed: int) -> None:

@@ -31,7 +31,7 @@ from foray.export.graph import deployable, example_images
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.models import build_model
 from foray.specs import Preprocessing, get_spec
-from made_artifacts import Trained, describe, pictures, sha256, write_onnx
+from made_artifacts import Trained, describe, pictures, settle, sha256, write_onnx
 
 RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}
 # Refuses modules as if they were not installed.
@@ -46,11 +46,12 @@ sys.meta_path.insert(0, Absent())
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    network = build_model(get_spec("mobilenet_v2_x0.25"), num_classes=12, seed=0)
+    network = build_model(get_spec("mobilenet_v1_x0.25"), num_classes=12, seed=0)
+    settle(network, torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     with torch.no_grad():
-        network.classifier.weight.mul_(20)  # so that probabilities differ from image to image
+        network.classifier.weight.normal_(0, 1, generator=torch.Generator().manual_seed(1))
     dataset = pictures(tmp_path_factory.mktemp("pictures"), None, train=1, test=1)
-    return Trained(network.eval(), Preprocessing(32), dataset)
+    return Trained(network, Preprocessing(32), dataset)
 
 
 @pytest.fixture(scope="session")

@@ -270,11 +270,11 @@ def test_a_truncated_model_is_refused_whether_or_not_its_hash_was_written_anew(
 
 
 def test_clean_exports_raise_no_alarm(exported: Exported, images: Dataset, real: Path | None, tmp_path: Path) -> None:
-    """Ten a family: seven heads for ONNX Runtime, three of them for OpenVINO as well."""
+    """Ten a family: five heads, each for ONNX Runtime and for OpenVINO."""
     openvino = pytest.importorskip("openvino", reason="openvino is not installed (extra: openvino)")
     family = next(key for key, (name, _) in FAMILIES.items() if name in exported.trained.network.spec.name)
     first = folded(exported.trained.network)
-    for seed in range(7):
+    for seed in range(5):
         learnt = exported.trained if seed == 0 else trained(family, images, real, tmp_path / "cache", seed=seed)
         again = Exported(learnt, reference_for(learnt, tmp_path / "cache"), exported.model)
         heads = differing(
@@ -282,15 +282,12 @@ def test_clean_exports_raise_no_alarm(exported: Exported, images: Dataset, real:
             {key: array for key, array in folded(learnt.network).items() if key.startswith("classifier")},
         )
         folder = again.artifact(tmp_path / f"onnx-{seed}", heads)
-        certificates = [again.certify(folder)]
-        if seed < 3:
-            other = tmp_path / f"openvino-{seed}"
-            other.mkdir()
-            openvino.save_model(
-                openvino.convert_model(folder / "model.onnx"), other / "model.xml", compress_to_fp16=False
-            )
-            certificates.append(again.certify(describe(other, learnt, runtime="openvino")))
-        for certificate in certificates:
+        other = tmp_path / f"openvino-{seed}"
+        other.mkdir()
+        converted = openvino.convert_model(folder / "model.onnx")
+        openvino.save_model(converted, other / "model.xml", compress_to_fp16=False)
+        describe(other, learnt, runtime="openvino")
+        for certificate in (again.certify(folder), again.certify(other)):
             assert certificate.verdict == "pass", certificate.sentence
             assert certificate.logit_error < 1e-3
             assert certificate.failures == certificate.doubts == certificate.warnings == []

@@ -256,9 +256,9 @@ def _open_openvino(path: Path, description: Mapping[str, Any], threads: int) -> 
 
     core = openvino.Core()
     model = core.read_model(path)
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
     # Some CPUs would compute a float32 network in bfloat16 unless told not to.
-    properties = {"INFERENCE_PRECISION_HINT": "bf16" if description["precision"] == "bf16" else "f32"}
-    properties |= {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    properties["INFERENCE_PRECISION_HINT"] = "bf16" if description["precision"] == "bf16" else "f32"
     sides = [description["input"][key] or -1 for key in ("height", "width")]
 
     @functools.cache  # by batch size: what is known beforehand runs faster

@@ -62,7 +62,8 @@ def certify(
     try:
         artifact = open_artifact(folder)
         images = _scored(dataset, split, reference)
-        probabilities = _in_columns_of(reference, artifact, _probabilities(artifact, images, threads, progress))
+        columns = _columns(artifact, reference)
+        probabilities = _probabilities(artifact, images, threads, progress)[:, columns]
     except ImageError as error:
         raise DataError(str(error)) from error
     except ArtifactError as error:
@@ -124,16 +125,17 @@ def _sources(samples: list[Sample]) -> Iterator[Source]:
             yield sample.image.path
 
 
-def _in_columns_of(reference: Reference, artifact: Artifact, probabilities: Probabilities) -> Probabilities:
-    """The artifact's columns, known by labels.txt, in the order of the reference's classes."""
+def _columns(artifact: Artifact, reference: Reference) -> list[int]:
+    """Where the artifact, by its labels.txt, gives each of the reference's classes. Names may repeat, as ImageNet's do,
+    where both have the same order."""
     if tuple(artifact.labels) == reference.classes:
-        return probabilities
+        return list(range(len(artifact.labels)))
     if sorted(artifact.labels) != sorted(reference.classes) or len(set(artifact.labels)) < len(artifact.labels):
         raise DataError(
             f"The labels of {artifact.folder} are not the classes of {reference.source}. Name the run it was exported "
             "from."
         )
-    return probabilities[:, [artifact.labels.index(name) for name in reference.classes]]
+    return [artifact.labels.index(name) for name in reference.classes]
 
 
 def _certificate(
