@@ -86,7 +86,8 @@ def _kept_in_float(model: onnx.ModelProto, names: Sequence[str], layers: Sequenc
     constants = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
 
     def weights(node: onnx.NodeProto) -> int:
-        return constants[node.input[1]]
+        size: int = constants[node.input[1]]
+        return size
 
     weighted = [node for node in model.graph.node if node.op_type in _WEIGHTED and node.input[1] in constants]
     by_layer = operators_by_layer(layers, weighted, weights)
