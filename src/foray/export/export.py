@@ -164,7 +164,6 @@ class _Export:
                 progress=self.progress,
             )  # fmt: skip
             record = record.model_copy(update={"certificate": certificate})
-            write_card(folder, record)
         return Exported(folder, record, written=kept is None)
 
     def _write(

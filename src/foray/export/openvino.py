@@ -27,6 +27,7 @@ def write(module: Deployable, folder: Path) -> Path:
         model = openvino.convert_model(module, example_input=example_images(module, n=2))
         model.reshape([-1, side, side, 3])
     _name(model, "images", "probabilities")
+    folder.mkdir(parents=True, exist_ok=True)
     openvino.save_model(model, folder / ENTRY, compress_to_fp16=False)
     return folder / ENTRY
 

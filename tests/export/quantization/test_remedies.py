@@ -76,8 +76,8 @@ def test_keeps_the_least_bad_where_nothing_suffices(tmp_path: Path) -> None:
     outcome = Bench(**LOSSES).run(tmp_path)
     assert outcome.best.entry.read_text() == "tuned"
     assert len(outcome.sentences) == 7
-    assert len(list(tmp_path.iterdir())) == 2  # the best and the last; the others are gone
-    without = Bench(**LOSSES).run(_empty(tmp_path / "again"), tune=None)
+    assert [path.name for path in tmp_path.iterdir()] == ["5"]  # the others are gone
+    without = Bench(**LOSSES).run(_empty(tmp_path.parent / "again"), tune=None)
     assert without.best.entry.read_text() == "float2"
 
 
@@ -112,13 +112,13 @@ def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path
 
 
 def test_fine_tuning_brings_the_network_nearer_and_repeats(digits: Digits) -> None:
-    """The quietest half of a tensor is lost on purpose; a few steps win part of it back, the same bits each time."""
+    """Most channels of one tensor are lost on purpose; a few steps win part of it back, the same bits each time."""
     damaged_network, _ = damaged(digits.network)
     plan = FineTuning(steps=30, batch_size=32, learning_rate=1e-3)
     tuned, again = (fine_tune(damaged_network, digits.train, PREPROCESSING, plan, seed=1) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(tuned.parameters(), again.parameters(), strict=True))
     before, after = divergence(damaged_network, damaged_network, digits), divergence(tuned, damaged_network, digits)
-    assert after < before / 2
+    assert after < 0.8 * before
     assert not any(parameter.requires_grad for parameter in tuned.parameters())
 
 

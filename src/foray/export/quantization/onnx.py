@@ -6,9 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
@@ -86,7 +84,8 @@ def _kept_in_float(model: onnx.ModelProto, names: Sequence[str], layers: Sequenc
     constants = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
 
     def weights(node: onnx.NodeProto) -> int:
-        return constants[node.input[1]]
+        size: int = constants[node.input[1]]
+        return size
 
     weighted = [node for node in model.graph.node if node.op_type in _WEIGHTED and node.input[1] in constants]
     by_layer = operators_by_layer(layers, weighted, weights)
@@ -114,17 +113,3 @@ def _descendants(model: onnx.ModelProto, first: onnx.NodeProto) -> set[str]:
             reached |= set(node.output)
             names.add(node.name)
     return names
-
-
-def weight_scales(model_file: Path) -> dict[str, Any]:
-    """Scales of every quantised weight tensor of an int8 .onnx file: float32 (C_out,), or () where one is for all."""
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(model_file)
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    return {
-        node.input[0]: np.asarray(numpy_helper.to_array(constants[node.input[1]]))
-        for node in model.graph.node
-        if node.op_type == "DequantizeLinear" and node.input[0] in constants and len(constants[node.input[0]].dims) > 1
-    }

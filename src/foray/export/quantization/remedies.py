@@ -88,16 +88,17 @@ class Trials:
         self, first: Settings, pre_check: Callable[[], PreCheck], tune: Callable[[], Network] | None, plan: FineTuning
     ) -> Outcome:
         """Tries until one is within the tolerance; `pre_check` and `tune` are called when it comes to that."""
-        for _ in self._steps(first, pre_check, tune, plan):
-            if self.attempts[-1].result.loss <= self.tolerance:
+        for attempt in self._steps(first, pre_check, tune, plan):
+            if attempt.result.loss <= self.tolerance:
                 break
-            if (last := self.attempts[-1]) is not self.best:
-                shutil.rmtree(last.folder)
+            for other in self.attempts:
+                if other is not self.best:
+                    shutil.rmtree(other.folder, ignore_errors=True)
         return Outcome(self.best, tuple(self.sentences))
 
     def _steps(
         self, first: Settings, pre_check: Callable[[], PreCheck], tune: Callable[[], Network] | None, plan: FineTuning
-    ) -> Iterator[None]:
+    ) -> Iterator[Attempt]:
         yield self._try("int8 after training", first, self.network)
         images = min(MORE_IMAGES * first.images, self.available)
         if images > first.images:
@@ -114,13 +115,14 @@ class Trials:
         if tune is not None:
             yield self._try(f"quantisation-aware fine-tuning ({plan})", settings, tune())
 
-    def _try(self, what: str, settings: Settings, network: Network) -> None:
+    def _try(self, what: str, settings: Settings, network: Network) -> Attempt:
         folder = self.workshop / f"{len(self.attempts)}"
         folder.mkdir()
         entry = self.write(network, settings, folder)
         attempt = Attempt(f"{what} ({settings})", settings, folder, entry, self.measure(entry))
         self.attempts.append(attempt)
         self.sentences.append(attempt.sentence(self.tolerance))
+        return attempt
 
 
 def points(share: float) -> str:
