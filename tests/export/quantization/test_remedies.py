@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from foray.export.quantization.sensitivity import LayerSensitivity
 from foray.statistics.paired import PairedResult, paired_loss
 from tests.export.quantization.conftest import PREPROCESSING, RUN, WRITE_FLOAT, Digits, damaged
 
-FIRST = Settings(ranges="full", images=40)
+FIRST = Settings(images=40)
 
 
 class Bench:
@@ -97,7 +96,7 @@ def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path
 
     make = partial(
         quantize, network, "onnx", digits.train, preprocessing=PREPROCESSING, write_float=WRITE_FLOAT["onnx"],
-        measure=measure, settings=replace(Settings.default("onnx"), images=16), fine_tuning=None,
+        measure=measure, settings=Settings(images=16), fine_tuning=None,
     )  # fmt: skip
     model = make(tmp_path / "a")
     assert name in model.settings.float_layers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ def quantized(request, digits: Digits, tmp_path_factory) -> tuple[str, Quantized
     if importlib.util.find_spec(NEEDS[runtime]) is None:
         pytest.skip(f"{NEEDS[runtime]} is not installed (extra: {runtime})")
     folder = tmp_path_factory.mktemp(runtime)
-    settings = replace(Settings.default(runtime), images=40)
+    settings = Settings(images=40)
     return runtime, quantize(
         digits.network, runtime, digits.train, folder, preprocessing=PREPROCESSING,
         write_float=WRITE_FLOAT[runtime], settings=settings,
@@ -106,8 +105,5 @@ def test_executorch_is_told_one_scale_a_channel() -> None:
     with silenced():
         from foray.export.quantization.executorch import quantizer
 
-        schemes = [
-            quantizer(Settings("full", weights=weights)).global_config.weight.qscheme
-            for weights in ("channel", "tensor")
-        ]
+        told = [quantizer(Settings(weights=weights)).global_config for weights in ("channel", "tensor")]
     assert [config.weight.qscheme for config in told] == [torch.per_channel_symmetric, torch.per_tensor_symmetric]

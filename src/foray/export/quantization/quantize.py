@@ -80,7 +80,7 @@ def quantize(
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
     _require(runtime)
-    first = settings or Settings.default(runtime)
+    first = settings or Settings()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
         write = _Writer(runtime, train, preprocessing, write_float, seed, progress, Path(workshop) / "float")
