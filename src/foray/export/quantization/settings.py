@@ -15,10 +15,10 @@ Granularity = Literal["channel", "tensor"]
 class Settings:
     """Post-training quantisation to int8: weights symmetric, activations asymmetric with one scale a tensor.
 
-    The defaults are what loses least with published ImageNet weights. `images`: how many train images the ranges of the activations are taken from. `ranges`: "full" is the widest range
-    seen; "clipped" cuts rare outliers off, each tool in its own way. `float_layers`: names of layers (as in
-    `Network.named_modules`) that stay in float32. `weights`: one scale a "channel", or one a "tensor", which loses much
-    on depthwise layers and is there to show that it does.
+    The defaults are what loses least with published ImageNet weights. `images`: how many train images the ranges of the
+    activations are taken from. `ranges`: "full" is the widest range seen; "clipped" cuts rare outliers off, each tool
+    in its own way. `float_layers`: names of layers (as in `Network.named_modules`) that stay in float32. `weights`: one
+    scale a "channel", or one a "tensor", which loses much on depthwise layers and is there to show that it does.
 
     Raises ValueError for fewer than one image.
     """
