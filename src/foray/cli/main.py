@@ -1,6 +1,7 @@
 """`foray VERB ...`: collects the verbs and turns errors into one message and an exit status.
 
-Exit status: 0 done; 1 compared, but no model keeps the budget; 2 something in what was given is wrong; 130 interrupted.
+Exit status: 0 done; 1 compared, but no model keeps the budget; 2 something in what was given is wrong;
+3 an exported file fails its certification; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from foray import __version__
-from foray.cli import compare, data, evaluate, models, predict, recipes, report, scale, train
+from foray.cli import certify, compare, data, evaluate, export, models, predict, recipes, report, scale, train
 from foray.errors import ForayError, OtherProcessFailedError
 
 
@@ -45,7 +46,9 @@ app = typer.Typer(
 app.command("compare", short_help="Compare models on your images: which to ship, how sure.")(compare.compare)
 app.command("train", short_help="Train one model and score it on test.")(train.train)
 app.command("evaluate", short_help="Score a trained run on one split.")(evaluate.evaluate)
-app.command("predict", short_help="Classify images with a trained run.")(predict.predict)
+app.command("predict", short_help="Classify images with a run or an exported file.")(predict.predict)
+app.command("export", short_help="Write a run as files for devices, certified.")(export.export)
+app.command("certify", short_help="Score an exported file against float32.")(certify.certify)
 app.command("models", short_help="List the models and what they cost.")(models.models)
 app.command("recipes", short_help="How networks are trained, with all numbers.")(recipes.recipes)
 app.command("scale", short_help="The largest network of a family within a budget.")(scale.scale)

@@ -1,33 +1,73 @@
-"""`foray predict`: what a run sees in images."""
+"""`foray predict`: what a run, or the file that was exported from it, sees in images."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foray.cli import options
 
+if TYPE_CHECKING:
+    from foray.deploy import Prediction
+    from foray.progress import Progress
+
 
 def predict(
-    run: options.Run,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|ARTIFACT", show_default=False, help="Folder of a finished run, or of an exported artifact."
+        ),
+    ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", show_default=False, help="Image files.")],
     as_json: options.AsJson = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Classify images with a trained run: the most probable class of each, and the runners-up."""
+    """Classify images with a trained run or an exported artifact: the most probable class of each, and the runners-up.
+
+    An artifact runs on the CPU by its own runtime; PyTorch is then neither used nor needed.
+    """
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_predictions
-    from foray.training import predict as predict_images
 
     with terminal_progress() as progress:
-        predictions = predict_images(run, images, device=device, progress=progress)
+        if (run / "artifact.json").exists():
+            predictions = _by_artifact(run, images, device, threads, progress)
+        else:
+            from foray.training import predict as predict_images
+
+            predictions = predict_images(run, images, device=device, progress=progress)
     if as_json:
         print(json.dumps([asdict(prediction) for prediction in predictions], default=str, indent=1))
     else:
         print_predictions(predictions)
+
+
+def _by_artifact(
+    folder: Path, images: Sequence[Path], device: str, threads: int | None, progress: Progress
+) -> list[Prediction]:
+    from foray.deploy import ArtifactError, open_artifact, open_session, predict_images
+    from foray.errors import ForayError
+
+    if device not in ("auto", "cpu"):
+        raise ForayError(f"{folder} is an exported artifact, which runs on the CPU. Leave --device out.")
+    predictions = []
+    try:
+        artifact = open_artifact(folder)
+        if artifact.failed is not None:
+            progress.note(f"Beware: {folder} failed its certification. {artifact.failed}")
+        session = open_session(artifact, threads)
+        with progress.task("predicting", total=len(images)) as task:
+            for prediction in predict_images(artifact, session, images):
+                predictions.append(prediction)
+                task.advance()
+    except ArtifactError as error:
+        raise ForayError(str(error)) from error
+    return predictions

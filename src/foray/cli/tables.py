@@ -16,7 +16,7 @@ from foray.records import Estimate, Metrics, RunRecord
 from foray.records.quantities import format_seconds
 
 if TYPE_CHECKING:
-    from foray.training import Prediction
+    from foray.deploy import Prediction
 
 _SHOWN_CLASSES = 30
 _NAME_WIDTH = 24  # characters: a first column of longer names is folded where the table is too wide

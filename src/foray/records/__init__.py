@@ -5,6 +5,7 @@ from foray.records.artifact import (
     ArtifactPrecision,
     ArtifactPreprocessing,
     ArtifactRecord,
+    Calibration,
     FileInfo,
     InputShape,
     Runtime,
@@ -23,10 +24,10 @@ from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSe
 
 __all__ = [
     "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord",
-    "BrokenBound", "Budget", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta", "ClassMetrics",
-    "Comparison", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo", "Hardware",
-    "InputShape", "Metrics", "Mistake", "PairedLoss", "Preference", "Record", "RunInputs", "RunRecord", "Runtime",
-    "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo", "atomic_writer", "commit", "find_run",
-    "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
+    "BrokenBound", "Budget", "Calibration", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta",
+    "ClassMetrics", "Comparison", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo",
+    "Hardware", "InputShape", "Metrics", "Mistake", "PairedLoss", "Preference", "Record", "RunInputs", "RunRecord",
+    "Runtime", "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo", "atomic_writer", "commit",
+    "find_run", "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
     "write_text",
 ]  # fmt: skip

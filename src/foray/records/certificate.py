@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from foray.records.metrics import Estimate
+from foray.records.quantities import format_percent, format_points
 from foray.records.record import Record
 
 CertificateVerdict = Literal["pass", "fail", "inconclusive"]
@@ -29,10 +30,11 @@ class Certificate(Record):
     `loss`: accuracy lost against the reference, with one-sided bounds, each at `confidence`. `images_needed`: how many
     images would decide an inconclusive one, were they like these; None when it is decided, or when no number would.
     `label_agreement`: share of images with the same label from both. `mean_shift`: mean over the images of the total
-    variation distance of the two probability vectors, which is the largest change of the probability of any set of
-    classes. `logit_error`: median over the images of |z' - z| / |z|, where z is the vector of log-probabilities less
-    their mean. `largest_difference`: of one probability of one image, `largest_difference_image`.
-    `failures`: why it fails; `warnings`: what to look at, which decides nothing. `files`: SHA-256 of what was scored.
+    variation distance of the two probability vectors, which is by how much the probability of any set of classes can
+    have changed. `logit_error`: |Z' - Z| / |Z| over all images and classes, where Z are the log-probabilities of the
+    reference less their mean for the image. `largest_difference`: of one probability of one image, which is
+    `largest_difference_image`. `failures`: what shows that the file is wrong; `doubts`: what forbids to say that it is
+    right; `warnings`: what to look at, which decides nothing. `files`: SHA-256 of what was scored.
     """
 
     verdict: CertificateVerdict
@@ -56,8 +58,22 @@ class Certificate(Record):
     largest_difference_image: str
     per_class: list[ClassDelta]
     failures: list[str]
+    doubts: list[str]
     warnings: list[str]
     files: dict[str, str]
     runtime_version: str | None
     threads: int | None
     created: str  # ISO 8601, UTC
+
+    @property
+    def sentence(self) -> str:
+        """The verdict with its numbers, for a person."""
+        accuracies = f"{format_percent(self.top1.value)} against {format_percent(self.reference_top1.value)}"
+        bound = (
+            f"accuracy {accuracies} in float32 (n = {self.n:,}); "
+            f"it loses {format_points(self.loss)}, with {format_percent(self.confidence)} confidence at most "
+            f"{format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}"
+        )
+        more = "" if self.images_needed is None else f" About {self.images_needed:,} images like these would decide."
+        reasons = " ".join([*self.failures, *self.doubts])
+        return f"{self.verdict}: {bound}.{' ' if reasons else ''}{reasons}{more}"

@@ -1,5 +1,6 @@
 """Training, evaluating and predicting: the one loop, the linear protocol on cached features, and runs on disk."""
 
+from foray.deploy import Prediction
 from foray.training.api import evaluate, resume, run_id, train
 from foray.training.distributed import joined_processes
 from foray.training.features import extract_features
@@ -7,7 +8,7 @@ from foray.training.interruption import Interrupted
 from foray.training.loop import TrainingFailedError
 from foray.training.metrics import compute_metrics
 from foray.training.plan import SMALL_IMAGE_SIDE, RunPlan, plan_run, recipe_for
-from foray.training.predict import Prediction, predict
+from foray.training.predict import predict
 from foray.training.run import train_run
 from foray.training.trained import TrainedRun, load_run
 

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from foray.data import load_image, normalize, prepare
+from foray.deploy import Prediction
 from foray.progress import SILENT, Progress
 from foray.training.precision import float32_exactly, resolve_device
 from foray.training.trained import load_run
 
 _BATCH_SIZE = 32
 _RUNNERS_UP = 5
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One image. `probability` is of `label`; `top`: up to five classes, the most probable first."""
-
-    path: Path
-    label: str
-    probability: float
-    top: list[tuple[str, float]]
 
 
 def predict(

@@ -1,0 +1,51 @@
+"""A certificate on stdout."""
+
+from __future__ import annotations
+
+from foray.cli.tables import interval, percent, print_rows, print_table
+from foray.records import Certificate
+from foray.records.quantities import format_points
+
+_SHOWN_CLASSES = 10
+
+
+def print_certificate(certificate: Certificate) -> None:
+    """The verdict, the numbers behind it, and the classes that lose most."""
+    print(certificate.sentence)
+    for warning in certificate.warnings:
+        print(f"Beware: {warning}")
+    print()
+    rows = [
+        ("top-1", f"{percent(certificate.top1.value)} % ({interval(certificate.top1)})"),
+        ("float32", f"{percent(certificate.reference_top1.value)} % ({interval(certificate.reference_top1)})"),
+        ("loss", f"{format_points(certificate.loss)} ({_points(certificate.loss_lower, certificate.loss_upper)})"),
+        ("same labels", f"{percent(certificate.label_agreement.value)} % ({interval(certificate.label_agreement)})"),
+        ("probability moved", f"{100 * certificate.mean_shift:.2f} points on average"),
+        (
+            "at most",
+            f"{100 * certificate.largest_difference:.1f} points ({certificate.largest_difference_image})",
+        ),
+        ("images", f"{certificate.n:,} of {certificate.dataset}, {certificate.split}"),
+        ("reference", certificate.reference),
+    ]
+    print_rows(rows)
+    worst = sorted((row for row in certificate.per_class if row.loss), key=lambda row: -(row.loss or 0))
+    if worst:
+        print()
+        print_table(
+            ["class", "images", "float32 %", "here %", "loss, points"],
+            [
+                [
+                    row.name,
+                    str(row.n),
+                    percent(row.reference_recall),
+                    percent(row.recall),
+                    f"{100 * (row.loss or 0):.1f}",
+                ]
+                for row in worst[:_SHOWN_CLASSES]
+            ],
+        )
+
+
+def _points(low: float, high: float) -> str:
+    return f"95 % bounds {100 * low:.2f} and {100 * high:.2f}"

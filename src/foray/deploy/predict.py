@@ -1,0 +1,363 @@
+"""Says what the exported network beside this file sees in images: `python predict.py image.jpg ...`.
+
+foray copies this file beside every artifact it exports, and uses it itself as foray.deploy.predict, so that a device
+does what was certified. It needs numpy, Pillow and the one runtime of the artifact. From Python: `open_artifact` a
+folder, `open_session` of it, then `classify` image files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+Pixels = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+Source = Path | str | bytes  # of an image: its path, or the bytes of its file
+
+SCHEMA_VERSION = 1  # of artifact.json, the newest that is understood here
+_EXIF_ORIENTATION = 0x0112  # EXIF 2.32, table 4, tag 274; the operation that undoes each value
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+# A strip longer than this many times its short side is cut before the resize, which would otherwise blow a picture of
+# 1 x 10,000 pixels up to 256 x 2,560,000. Real pictures stay far below.
+_LONGEST_STRIP = 32
+
+
+class ArtifactError(Exception):
+    """The artifact, its runtime or an image cannot be used; the message is for the user."""
+
+
+class ImageError(ArtifactError):
+    """One image cannot be read. `reason`: why, without the name of the file."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"Cannot read the image {name}: {reason}.")
+        self.reason = reason
+
+
+class _UnknownRangeError(Exception):
+    """Pixel values that do not say which of them is white."""
+
+
+def read_image(source: Source) -> Pixels:
+    """The image as upright 8-bit RGB, uint8 (H, W, 3). Raises ImageError. One thread at a time: see `decode`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+        return np.asarray(decode(source))
+
+
+def decode(source: Source, *, draft_side: int | None = None) -> Image.Image:
+    """The same for a pool of threads, whose owner silences Pillow's warnings once for all of them.
+
+    The EXIF orientation is applied; transparency is laid on white; 16-bit grey keeps its high byte, as Pillow does
+    with 16-bit colour; of an animation the first frame counts. With `draft_side`, a JPEG is decoded at 1/2, 1/4 or 1/8
+    of its size (libjpeg's scaled DCT) where both sides stay at least that many pixels: several times faster on
+    photographs, and not the same pixels. Raises ImageError, also for a file that ends early and for more than
+    2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if draft_side is not None:
+                image.draft("", (draft_side, draft_side))
+            image.load()
+            upright = _UPRIGHT.get(_orientation(image))
+            rgb = _as_rgb(image)
+            return rgb if upright is None else rgb.transpose(upright)
+    except Exception as error:  # on damaged bytes Pillow's decoders raise nearly every kind of exception
+        raise ImageError("(bytes)" if isinstance(source, bytes) else str(source), _reason(source, error)) from error
+
+
+def prepare(pixels: Pixels, preprocessing: Mapping[str, Any]) -> Pixels:
+    """uint8 (H, W, 3) -> uint8 (R, R, 3): what a network sees that does not resize by itself."""
+    how = {key: preprocessing[key] for key in ("resolution", "resize_side", "interpolation")}
+    return resize_and_crop(Image.fromarray(pixels), **how)
+
+
+def resize_and_crop(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str) -> Pixels:
+    """RGB image -> uint8 (R, R, 3): the short side resized to `resize_side`, then the central square of side R.
+
+    The long side becomes resize_side * long / short, rounded to the nearest pixel: that keeps the aspect ratio best
+    (torchvision and timm cut the fraction off, one pixel less for half of all images). The corner of the square is
+    rounded half to even, as torchvision.transforms.CenterCrop(R) of an image that is nowhere smaller.
+    """
+    image = cut_strip(image)
+    short = min(image.size)
+    width, height = (resize_side if side == short else round(resize_side * side / short) for side in image.size)
+    if (width, height) != image.size:
+        image = image.resize((width, height), _FILTERS[interpolation])
+    if (width, height) != (resolution, resolution):
+        left, top = round((width - resolution) / 2), round((height - resolution) / 2)
+        image = image.crop((left, top, left + resolution, top + resolution))
+    return np.asarray(image)
+
+
+def cut_strip(image: Image.Image) -> Image.Image:
+    """The image, or the middle of one that is over 32 times as long as it is wide."""
+    longest = _LONGEST_STRIP * min(image.size)
+    if max(image.size) <= longest:
+        return image
+    width, height = min(image.width, longest), min(image.height, longest)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # damaged metadata does not make the pixels unreadable
+        return 1
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # I;16 in its byte orders, and I, which holds 16 bits when read from PGM or PNG
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise _UnknownRangeError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise _UnknownRangeError("floating-point pixels have no agreed range; save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        picture = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _reason(source: Source, error: Exception) -> str:
+    if isinstance(error, _UnknownRangeError):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    path = None if isinstance(source, bytes) else Path(source)
+    if source == b"" or (path is not None and path.is_file() and path.stat().st_size == 0):
+        return "the file is empty (0 bytes)"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image in a format that Pillow knows"
+    if isinstance(error, Image.DecompressionBombError):
+        return "it has more pixels than any honest picture (a decompression bomb?)"
+    if "truncated" in str(error):
+        return "the file is truncated"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"damaged: {error}" if str(error) else f"damaged ({type(error).__name__})"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder whose files are those that foray wrote. `description`: artifact.json; `labels`: a name a class."""
+
+    folder: Path
+    description: dict[str, Any]
+    labels: list[str]
+
+    @property
+    def failed(self) -> str | None:
+        """Why foray's certificate says that this file is not to be used, if it says so."""
+        certificate = self.description.get("certificate") or {}
+        return " ".join(certificate.get("failures", [])) if certificate.get("verdict") == "fail" else None
+
+
+def open_artifact(folder: str | Path) -> Artifact:
+    """Reads artifact.json and checks the files it names. Raises ArtifactError for what is damaged, missing or newer."""
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / "artifact.json").read_bytes())
+        version = description["schema_version"]
+        if version > SCHEMA_VERSION:
+            raise ArtifactError(
+                f"{folder} is of version {version}, written by a newer foray; this reads version {SCHEMA_VERSION}. "
+                "Update foray, or use the predict.py beside the artifact."
+            )
+        if description["kind"] != "foray artifact" or description["runtime"] not in RUNTIMES:
+            raise ValueError(f"it describes a {description['kind']} for {description['runtime']}")
+        for name in sorted({description["entry"], "labels.txt", *description["files"]}):
+            _require_intact(folder / name, description["files"][name])
+    except OSError as error:
+        missing = error.filename or folder
+        raise ArtifactError(f"{folder} is no complete artifact: {missing}: {error.strerror or error}.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{folder / 'artifact.json'} is damaged ({error!r}). Export again.") from error
+    labels = (folder / "labels.txt").read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    if len(labels) != description["num_classes"]:
+        raise ArtifactError(f"{folder}: labels.txt has {len(labels)} names for {description['num_classes']} classes.")
+    return Artifact(folder, description, labels)
+
+
+def _require_intact(path: Path, expected: Mapping[str, Any]) -> None:
+    content = path.read_bytes()
+    if (len(content), hashlib.sha256(content).hexdigest()) != (expected["bytes"], expected["sha256"]):
+        size = f"{len(content):,} bytes; {expected['bytes']:,} were exported"
+        raise ArtifactError(f"{path} is damaged or was changed ({size}). Copy it again, or export it again.")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A loaded network. `batch`: how many images it takes at a time; None: any number."""
+
+    run_batch: Callable[[Pixels], Probabilities]
+    batch: int | None
+
+    def run(self, images: Pixels) -> Probabilities:
+        """uint8 (N, H, W, 3), N > 0 -> class probabilities, float32 (N, C)."""
+        if self.batch is None or self.batch == len(images):
+            return self.run_batch(images)
+        starts = range(0, len(images), self.batch)
+        return np.concatenate([self.run_batch(images[start : start + self.batch]) for start in starts])
+
+
+def open_session(artifact: Artifact, threads: int | None = None) -> Session:
+    """Loads the network, to run on `threads` threads (default: one a core). Raises ArtifactError where that fails."""
+    package, open_ = RUNTIMES[artifact.description["runtime"]]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    path = artifact.folder / artifact.description["entry"]
+    try:
+        return Session(open_(path, artifact.description, threads or cores), artifact.description["input"]["batch"])
+    except ImportError as error:
+        raise ArtifactError(f"{path} needs {package} ({error}). Install it: pip install {package}") from error
+    except Exception as error:  # every runtime has kinds of its own
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ArtifactError(f"{path} cannot be loaded by {package}: {why}") from error
+
+
+def _open_onnx(path: Path, description: Mapping[str, Any], threads: int) -> Callable[[Pixels], Probabilities]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors only
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
+
+
+def _open_openvino(path: Path, description: Mapping[str, Any], threads: int) -> Callable[[Pixels], Probabilities]:
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(path)
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    # Some CPUs would compute a float32 network in bfloat16 unless told not to.
+    properties["INFERENCE_PRECISION_HINT"] = "bf16" if description["precision"] == "bf16" else "f32"
+    sides = [description["input"][key] or -1 for key in ("height", "width")]
+
+    @functools.cache  # by batch size: what is known beforehand runs faster
+    def compiled(batch: int) -> Any:
+        model.reshape([batch, *sides, 3])
+        return core.compile_model(model, "CPU", properties)
+
+    compiled(description["input"]["batch"] or 1)
+    return lambda images: np.array(compiled(len(images))(images)[0])
+
+
+def _open_litert(path: Path, description: Mapping[str, Any], threads: int) -> Callable[[Pixels], Probabilities]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    given, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(images: Pixels) -> Probabilities:
+        interpreter.set_tensor(given, images)
+        interpreter.invoke()
+        return interpreter.get_tensor(result)  # type: ignore[no-any-return]
+
+    return run
+
+
+def _open_executorch(path: Path, description: Mapping[str, Any], threads: int) -> Callable[[Pixels], Probabilities]:
+    import torch
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+    from executorch.runtime import Runtime
+
+    _unsafe_reset_threadpool(threads)
+    method = Runtime.get().load_program(path).load_method("forward")
+    return lambda images: method.execute([torch.from_numpy(np.array(images))])[0].numpy().copy()
+
+
+RUNTIMES = {  # the package that each needs, and how it loads a file
+    "onnx": ("onnxruntime", _open_onnx),
+    "openvino": ("openvino", _open_openvino),
+    "litert": ("ai-edge-litert", _open_litert),
+    "executorch": ("executorch", _open_executorch),
+}
+
+
+def classify(artifact: Artifact, session: Session, images: Iterable[Source]) -> Probabilities:
+    """Image files to class probabilities, float32 (N, C) in the order of `artifact.labels`. Raises ImageError."""
+    rows = [session.run(pixels_for(artifact, image)[None]) for image in images]
+    return np.concatenate([np.empty((0, len(artifact.labels)), np.float32), *rows])
+
+
+def pixels_for(artifact: Artifact, image: Source) -> Pixels:
+    """What the network is given of an image: all of it where it resizes by itself, else the square it needs."""
+    pixels = read_image(image)
+    if artifact.description["input"]["height"] is not None:
+        return prepare(pixels, artifact.description["preprocessing"])
+    return np.asarray(cut_strip(Image.fromarray(pixels)))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image. `probability` is of `label`; `top`: the most probable classes, best first."""
+
+    path: Path
+    label: str
+    probability: float
+    top: list[tuple[str, float]]
+
+
+def predict_images(artifact: Artifact, session: Session, images: Iterable[Path], top: int = 5) -> Iterator[Prediction]:
+    """The most probable classes of each image file, one after the other. Raises ImageError."""
+    for path in images:
+        row = classify(artifact, session, [path])[0]
+        best = [(artifact.labels[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]]
+        yield Prediction(path, *best[0], best)
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).parent) -> int:
+    """The command: a line an image, or JSON. Returns the exit status: 2 for what cannot be read."""
+    parser = argparse.ArgumentParser(description="Classify images with the network beside this file.")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--top", type=int, default=5, metavar="N", help="classes named for each image (default: 5)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one a core)")
+    options = parser.parse_args(arguments)
+    try:
+        artifact = open_artifact(folder)
+        if artifact.failed is not None:
+            print(f"predict.py: certified as failed: {artifact.failed}", file=sys.stderr)
+        seen = predict_images(artifact, open_session(artifact, options.threads), options.images, max(options.top, 1))
+        if options.json:
+            print(json.dumps([asdict(prediction) for prediction in seen], default=str, indent=1))
+        else:
+            for prediction in seen:
+                print(f"{prediction.path}: " + ", ".join(f"{label} {100 * p:.1f} %" for label, p in prediction.top))
+    except ArtifactError as error:
+        print(f"predict.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The float32 network that an exported file is held against: its probabilities on the images of one split."""
+
+from __future__ import annotations
+
+import functools
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from foray.data import Batches, Dataset, Split, decode_for_evaluation, normalize
+from foray.errors import DataError
+from foray.models import Network, build_model, find_weights, load_weights
+from foray.progress import SILENT, Progress
+from foray.records import RunRecord
+from foray.specs import Preprocessing
+from foray.training import load_run
+from foray.training.evaluate import image_ids, predict_batches
+
+_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Float32 class probabilities (N, C) of images by their ids (N,). `classes`: of the columns; `source`: in words."""
+
+    source: str
+    classes: tuple[str, ...]
+    image_ids: npt.NDArray[np.str_]
+    probabilities: npt.NDArray[np.float32]
+
+
+def reference_of_run(
+    run: str | Path, dataset: Dataset, split: Split = "test", *, cache_dir: Path | None = None,
+    workers: int | None = None, progress: Progress = SILENT,
+) -> Reference:  # fmt: skip
+    """What the run predicted after training, where these are the images it was tested on; else its network is run.
+
+    Raises RunError when `run` is no finished run, DataError when it does not know a class of `dataset`.
+    """
+    folder = Path(run)
+    if split == "test" and (folder / "record.json").exists():
+        record = RunRecord.load(folder / "record.json")
+        if record.status == "done" and record.dataset.fingerprint == dataset.fingerprint:
+            kept = _kept(folder / "predictions" / "test.npz", record)
+            if kept is not None:
+                return kept
+    trained = load_run(folder)
+    record = trained.record
+    return reference_of_network(
+        trained.network, record.preprocessing, record.dataset.classes, dataset, split, source=f"run {record.run_id}",
+        cache_dir=cache_dir, workers=workers, progress=progress,
+    )  # fmt: skip
+
+
+def reference_of_weights(
+    weights: str | Path, model: str, classes: list[str], dataset: Dataset, split: Split = "test", *,
+    offline: bool = False, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = SILENT,
+) -> Reference:  # fmt: skip
+    """What published weights say with their own head, whose columns are `classes`. Raises WeightsError, DataError."""
+    found = find_weights(weights, model, offline=offline, progress=progress)
+    network = build_model(found.spec, num_classes=len(classes), seed=0)
+    if load_weights(network, found).head != "kept":
+        raise DataError(f"The weights {weights} know {found.num_classes} classes, the artifact {len(classes)}.")
+    return reference_of_network(
+        network, found.preprocessing, classes, dataset, split, source=f"weights {found.source}",
+        cache_dir=cache_dir, workers=workers, progress=progress,
+    )  # fmt: skip
+
+
+def reference_of_network(
+    network: Network, preprocessing: Preprocessing, classes: list[str], dataset: Dataset, split: Split = "test", *,
+    source: str, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = SILENT,
+) -> Reference:  # fmt: skip
+    """Runs `network` in float32 on one split. Raises DataError when the split is empty or a class unknown to it."""
+    if unknown := sorted(set(dataset.classes) - set(classes)):
+        raise DataError(f"{source[:1].upper()}{source[1:]} does not know the class {unknown[0]!r} of {dataset.name}.")
+    only = replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.split == split))
+    if not only.samples:
+        raise DataError(f"{dataset.name} has no {split} images.")
+    store = decode_for_evaluation(only, preprocessing, cache_dir=cache_dir, workers=workers, progress=progress)
+    positions = np.arange(len(only.samples))
+    batches = Batches(store, positions, batch_size=_BATCH_SIZE, device=torch.device("cpu"))
+    normalized = functools.partial(normalize, preprocessing=preprocessing)
+    channels_last = network.cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    probabilities = predict_batches(channels_last, batches, normalized, len(classes), progress=progress)
+    return Reference(f"{source}, float32", tuple(classes), image_ids(only, positions), probabilities.numpy())
+
+
+def _kept(path: Path, record: RunRecord) -> Reference | None:
+    """The predictions a run left; None where they are gone or damaged, since its weights can say it again."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            ids, probabilities = stored["image_ids"], stored["probabilities"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    classes = tuple(record.dataset.classes)
+    if probabilities.shape != (len(ids), len(classes)):
+        return None
+    return Reference(f"run {record.run_id}, float32, as it was tested", classes, ids, probabilities)

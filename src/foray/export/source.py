@@ -1,0 +1,86 @@
+"""What is exported: a float32 network with its preprocessing, its classes, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foray.data import Dataset
+from foray.errors import ForayError
+from foray.models import Network, build_model, find_weights, load_weights
+from foray.models.tensor_file import file_sha256
+from foray.progress import SILENT, Progress
+from foray.records import ArtifactOrigin
+from foray.specs import Preprocessing
+from foray.training import load_run
+
+
+@dataclass(frozen=True, eq=False)
+class ExportSource:
+    """`network`: in inference mode, on the CPU. `folder`: of the run, None for published weights."""
+
+    network: Network
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    origin: ArtifactOrigin
+    folder: Path | None = None
+
+
+def source_of_run(folder: str | Path) -> ExportSource:
+    """A finished run. Raises RunError when it is none or not done, WeightsError for damaged weights."""
+    folder = Path(folder)
+    trained = load_run(folder)
+    record, test = trained.record, trained.record.metrics.get("test")
+    origin = ArtifactOrigin(
+        id=record.run_id,
+        network_sha256=file_sha256(folder / "best.safetensors"),
+        protocol=str(record.recipe["protocol"]),
+        recipe=record.recipe,
+        seed=record.seed,
+        dataset=record.dataset.name,
+        dataset_source=record.dataset.source,
+        dataset_licence=record.dataset.licence,
+        fingerprint=record.dataset.fingerprint,
+        fold=record.dataset.fold,
+        images=record.dataset.counts,
+        weights=record.weights,
+        top1=test.top1 if test else None,
+        top5=test.top5 if test else None,
+    )
+    return ExportSource(trained.network, record.preprocessing, tuple(record.dataset.classes), origin, folder)
+
+
+def source_of_weights(
+    model: str,
+    weights: str | Path,
+    classes: Sequence[str] | None = None,
+    *,
+    offline: bool = False,
+    progress: Progress = SILENT,
+) -> ExportSource:
+    """Published weights with their own classifier.
+
+    `classes`: their names in the weights' order, as many as the classifier has; None numbers them. Raises WeightsError
+    when there are none, and ForayError when they have no classifier or the classes are others.
+    """
+    found = find_weights(weights, model, offline=offline, progress=progress)
+    if not found.num_classes:
+        raise ForayError(f"The weights {found.source} have no classifier. Train one on your images: foray train.")
+    if classes is not None and len(classes) != found.num_classes:
+        raise ForayError(
+            f"The weights {found.source} know {found.num_classes} classes, the data {len(classes)}. To tell your own "
+            "classes apart, train first (foray train) and export the run."
+        )
+    network = build_model(found.spec, num_classes=found.num_classes, seed=0)
+    origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=load_weights(network, found))
+    names = classes or [f"class {i:0{len(str(found.num_classes - 1))}d}" for i in range(found.num_classes)]
+    return ExportSource(network.eval(), found.preprocessing, tuple(names), origin)
+
+
+def require_classes(source: ExportSource, dataset: Dataset) -> None:
+    """Raises ForayError when the classes of `dataset` are not those of the network, in its order."""
+    if dataset.classes != source.classes:
+        raise ForayError(
+            f"The classes of {dataset.name} are not those {source.origin.id} was trained on. Name the data of the run."
+        )
