@@ -15,8 +15,9 @@ from foray.export.quantization.fake_quantization import batches, in_int8, observ
 from foray.export.quantization.fine_tuning import fine_tune
 from foray.export.quantization.remedies import Trials
 from foray.export.quantization.sensitivity import LayerSensitivity
+from foray.export.runtimes import RUNTIMES, float_writer
 from foray.statistics.paired import PairedResult, paired_loss
-from tests.export.quantization.conftest import PREPROCESSING, RUN, WRITE_FLOAT, Digits, damaged
+from tests.export.quantization.conftest import PREPROCESSING, Digits, damaged, run
 
 FIRST = Settings(images=40)
 
@@ -92,10 +93,11 @@ def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path
     right = (exact.argmax(1) == digits.labels[1200:])[None]
 
     def measure(entry: Path) -> PairedResult:
-        return paired_loss(right, (RUN["onnx"](entry, digits.val).argmax(1) == digits.labels[1200:])[None], 0.01)
+        return paired_loss(right, (run("onnx", entry, digits.val).argmax(1) == digits.labels[1200:])[None], 0.01)
 
     make = partial(
-        quantize, network, "onnx", digits.train, preprocessing=PREPROCESSING, write_float=WRITE_FLOAT["onnx"],
+        quantize, network, "onnx", digits.train, preprocessing=PREPROCESSING,
+        write_float=float_writer(RUNTIMES["onnx"]),
         measure=measure, settings=Settings(images=16), fine_tuning=None,
     )  # fmt: skip
     model = make(tmp_path / "a")

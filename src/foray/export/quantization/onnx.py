@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
-from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
+from foray.export.quiet import quiet
 
 if TYPE_CHECKING:
     import onnx
@@ -34,7 +34,7 @@ def quantize_onnx(
     another; two unsigned bytes are multiplied exactly everywhere. (Weights of 7 bits, onnxruntime's other way out,
     lose more than that in depthwise layers.)
     """
-    with tempfile.TemporaryDirectory() as folder, silenced():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
