@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,10 @@ import torch
 from foray.export.graph import deployable
 from foray.export.quantization import RUNTIMES, Quantized, Settings, quantize
 from foray.export.quantization.fake_quantization import named_layers
-from foray.export.quantization.silence import silenced
-from tests.export.quantization.conftest import PREPROCESSING, RUN, WRITE_FLOAT, Digits
+from foray.export.quiet import quiet
+from foray.export.runtimes import RUNTIMES as SUPPORT
+from foray.export.runtimes import float_writer
+from tests.export.quantization.conftest import PREPROCESSING, Digits, run
 
 NEEDS = {"onnx": "onnxruntime", "openvino": "nncf", "litert": "ai_edge_quantizer", "executorch": "executorch"}
 
@@ -26,17 +27,17 @@ def quantized(request, digits: Digits, tmp_path_factory) -> tuple[str, Quantized
     if importlib.util.find_spec(NEEDS[runtime]) is None:
         pytest.skip(f"{NEEDS[runtime]} is not installed (extra: {runtime})")
     folder = tmp_path_factory.mktemp(runtime)
-    settings = replace(Settings.default(runtime), images=40)
+    settings = Settings(images=40)
     return runtime, quantize(
         digits.network, runtime, digits.train, folder, preprocessing=PREPROCESSING,
-        write_float=WRITE_FLOAT[runtime], settings=settings,
+        write_float=float_writer(SUPPORT[runtime]), settings=settings,
     )  # fmt: skip
 
 
 def test_labels_are_those_of_the_float_network(quantized, digits: Digits) -> None:
     runtime, model = quantized
     expected = deployable(digits.network, PREPROCESSING)(torch.from_numpy(digits.val[:200])).numpy()
-    found = RUN[runtime](model.entry, digits.val[:200])
+    found = run(runtime, model.entry, digits.val[:200])
     assert found.dtype == np.float32
     assert found.shape == expected.shape
     np.testing.assert_allclose(found.sum(1), 1, atol=0.01)
@@ -103,11 +104,8 @@ SCALES = {
 
 def test_executorch_is_told_one_scale_a_channel() -> None:
     pytest.importorskip("executorch")
-    with silenced():
+    with quiet():
         from foray.export.quantization.executorch import quantizer
 
-        schemes = [
-            quantizer(Settings("full", weights=weights)).global_config.weight.qscheme
-            for weights in ("channel", "tensor")
-        ]
+        told = [quantizer(Settings(weights=weights)).global_config for weights in ("channel", "tensor")]
     assert [config.weight.qscheme for config in told] == [torch.per_channel_symmetric, torch.per_tensor_symmetric]

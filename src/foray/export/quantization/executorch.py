@@ -10,8 +10,8 @@ import torch
 
 from foray.export.graph import Deployable
 from foray.export.quantization.settings import Settings
-from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
+from foray.export.quiet import quiet
 from foray.records.files import write_bytes
 
 _PASSES_ON = ("aten.relu", "aten.hardtanh", "aten.clamp")  # fused with what computes their input
@@ -24,7 +24,7 @@ def quantize_executorch(module: Deployable, images: UInt8Images, target: Path, s
     network's, stay in float32.
     """
     example = (torch.from_numpy(images[:1]),)
-    with silenced(), torch.no_grad():
+    with quiet(), torch.no_grad():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
