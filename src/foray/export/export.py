@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import cast
 
 from foray.data import NAMED_DATASETS, Dataset, open_dataset
 from foray.data.storage import require_free_space
@@ -17,7 +16,7 @@ from foray.export.folder import complete, describe, existing, replaced_folder
 from foray.export.graph import deployable
 from foray.export.quantization import quantize
 from foray.export.reference import Reference, reference_of_network, reference_of_run
-from foray.export.runtimes import FloatPrecision, RuntimeSupport, add_resize, float_writer, plan_exports, write_float
+from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
 from foray.export.source import ExportSource, require_classes, source_of_run, source_of_weights
 from foray.export.validation import QuantizationImages, quantization_images
 from foray.progress import SILENT, Progress
@@ -169,12 +168,13 @@ class _Export:
     def _write(
         self, support: RuntimeSupport, precision: ArtifactPrecision, planned: ArtifactRecord, folder: Path
     ) -> ArtifactRecord:
-        calibration, remedies = None, ()
+        calibration: Calibration | None = None
+        remedies: tuple[str, ...] = ()
         if precision == "int8":
             calibration, remedies = self._write_int8(support, folder)
         else:
             module = deployable(self.source.network, self.source.preprocessing)
-            write_float(support, cast(FloatPrecision, precision), module, folder)
+            write_float(support, precision, module, folder)
         add_resize(support, precision, folder / support.entry, self.source.preprocessing)
         return complete(folder, self.source, planned, calibration, remedies)
 

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-import foray
-from foray import deploy
+from foray import __version__, deploy
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import DiskFullError, ForayError, RunError
 from foray.export.reader_probes import is_own_reader
@@ -61,7 +60,7 @@ def describe(
         macs=count_macs(network, how.resolution),
         versions={name: metadata.version(name) for name in ("torch", *support.packages.values())},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        foray_version=foray.__version__,
+        foray_version=__version__,
     )
 
 
