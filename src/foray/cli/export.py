@@ -81,8 +81,8 @@ def export(
             assert model is not None
             assert weights is not None
             done = export_weights(
-                model, weights, runtimes, precisions, out, images=images, tolerance=points, seed=seed, force=force,
-                threads=threads, progress=progress,
+                model, weights, runtimes, precisions, out, images=images, offline=offline, tolerance=points, seed=seed,
+                force=force, threads=threads, progress=progress,
             )  # fmt: skip
     if as_json:
         print(json.dumps([_json(one) for one in done], indent=1))

@@ -12,7 +12,7 @@ from foray.data.storage import require_free_space
 from foray.errors import DataError, ForayError
 from foray.export.card import write_card
 from foray.export.certify import certify
-from foray.export.folder import complete, describe, existing, replaced_folder
+from foray.export.folder import complete, describe, existing, remove_unfinished_folders, replaced_folder
 from foray.export.graph import deployable
 from foray.export.quantization import quantize
 from foray.export.reference import Reference, reference_of_network, reference_of_run
@@ -104,6 +104,7 @@ def export_weights(
     out: str | Path,
     *,
     images: Images | None = None,
+    offline: bool = False,
     tolerance: float = 0.01,
     seed: int = 0,
     force: bool = False,
@@ -114,7 +115,6 @@ def export_weights(
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)
     dataset = images.open(None, progress) if images else None
-    offline = images.offline if images else False
     source = source_of_weights(model, weights, dataset.classes if dataset else None, offline=offline, progress=progress)
     return _Export(source, images, dataset, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
 
@@ -137,14 +137,25 @@ class _Export:
 
     def write_all(self, plan: list[tuple[RuntimeSupport, ArtifactPrecision]], out: Path) -> list[Exported]:
         if self.dataset is not None:
-            require_classes(self.source, self.dataset)
+            self._require_usable(self.dataset, any(precision == "int8" for _, precision in plan))
         with folder_lock(out, what="export"), self.progress.task("exporting", len(plan)) as task:
+            remove_unfinished_folders(out)
             require_free_space(out, len(plan) * _BYTES_A_PARAMETER * _params(self.source), "Exporting")
             done = []
             for support, precision in plan:
                 done.append(self._one(support, precision, out / f"{support.name}-{precision}"))
                 task.advance(note=done[-1].folder.name)
         return done
+
+    def _require_usable(self, dataset: Dataset, to_int8: bool) -> None:
+        assert self.images is not None
+        require_classes(self.source, dataset)
+        if not len(dataset.indices("test")):
+            raise DataError(f"{dataset.name} has no test images to certify on.")
+        if to_int8 and self.images.calibration is None and not len(dataset.indices("train")):
+            raise DataError(
+                f"int8 is calibrated on train images, and {dataset.name} has none. Name others with --calibration DATA."
+            )
 
     def _one(self, support: RuntimeSupport, precision: ArtifactPrecision, folder: Path) -> Exported:
         planned = describe(self.source, support, precision, {})

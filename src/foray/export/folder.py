@@ -31,6 +31,7 @@ from foray.records import (
 
 LABELS = "labels.txt"
 RECORD = "artifact.json"
+_UNFINISHED = ".unfinished"
 
 
 def describe(
@@ -85,7 +86,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".unfinished", dir=folder.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=_UNFINISHED, dir=folder.parent))
     except OSError as error:
         raise _explained(folder, error) from error
     try:
@@ -98,6 +99,12 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         raise _explained(folder, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def remove_unfinished_folders(out: Path) -> None:
+    """Removes what killed exports were writing in `out`. Only for who holds the folder's lock."""
+    for leftover in out.glob(f".*{_UNFINISHED}"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def complete(
