@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foray.comparison import compare
     from foray.data import open_dataset
-    from foray.models import create_model
     from foray.export.export import export_run
+    from foray.models import create_model
     from foray.training import evaluate, predict, train
 
 __version__ = "0.1.0"

@@ -131,6 +131,34 @@ def test_int8_without_images_is_refused(run: Path, tmp_path: Path) -> None:
 
 
 @needs_openvino
+def test_int8_without_train_images_is_refused(shared_data: Path, tmp_path: Path) -> None:
+    images = Images("imagenet", data_dir=shared_data / "data" / "imagenet_val_500")
+    weights = shared_data / "weights" / "mobilenetv2_050.tf_qat_in1k"
+    with pytest.raises(DataError, match="imagenet has none. Name others with --calibration DATA"):
+        export_weights("mobilenet_v2_x0.5", weights, ["openvino"], ["int8"], tmp_path / "out", images=images)
+    assert not (tmp_path / "out").exists()
+
+
+def test_int8_is_calibrated_on_train_and_measured_on_val(run: Path, pictures: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason="nncf is not installed (extra: openvino)")
+    (one,) = export_run(
+        run, ["openvino"], ["int8"], tmp_path, images=Images(pictures, workers=1), tolerance=0.6, threads=1
+    )
+    trained = RunRecord.load(run / "record.json")
+    assert one.record.calibration is not None
+    assert one.record.calibration.n == trained.dataset.counts["train"]
+    assert one.record.calibration.fingerprint == trained.dataset.fingerprint
+    assert f"n = {trained.dataset.counts['val']} validation images" in one.record.remedies[0]
+    assert one.record.certificate is not None
+    assert one.record.remedies[0] in (one.folder / "README.md").read_text(encoding="utf-8")
+    (again,) = export_run(
+        run, ["openvino"], ["int8"], tmp_path, images=Images(pictures, workers=1), tolerance=0.6, threads=1
+    )
+    assert not again.written
+    assert again.record == one.record
+
+
+@needs_openvino
 def test_a_run_that_is_none_or_not_done_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run"):
         export_run(tmp_path, ["openvino"], ["fp32"], tmp_path / "out")
