@@ -57,6 +57,15 @@ def test_images_of_any_size_are_resized_and_cropped(depthwise: Case, prepared: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "model.xml"]
 
 
+def test_the_network_is_compiled_for_one_size(depthwise: Case, prepared: Path, tmp_path: Path) -> None:
+    """Only what comes before it depends on the image: shapes that are known beforehand run faster."""
+    model = openvino.Core().read_model(finished(prepared, tmp_path, depthwise, "fp32"))
+    model.reshape([1, -1, -1, 3])
+    convolutions = [op for op in model.get_ops() if op.get_type_name() in ("Convolution", "GroupConvolution")]
+    assert len(convolutions) == sum("conv.weight" in key for key in depthwise.module.state_dict())
+    assert all(convolution.output(0).get_partial_shape().is_static for convolution in convolutions)
+
+
 @pytest.mark.parametrize(("precision", "hint"), [("fp32", "f32"), ("fp16", "f32"), ("bf16", "bf16")])
 def test_the_file_says_its_precision(
     depthwise: Case, prepared: Path, tmp_path: Path, precision: str, hint: str
