@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from PIL import Image
 
 from foray.data import Batches, Dataset, ImageFile, Sample, decode_for_evaluation, normalize
 from foray.deploy import predict as reader
-from foray.export.graph import deployable, example_images
+from foray.export import onnx
+from foray.export.graph import deployable
 from foray.models import Network, build_model, create_model
 from foray.models.pretrained import find_weights
 from foray.records import ArtifactRecord
@@ -144,12 +144,13 @@ def _solve_head(network: Network, features: torch.Tensor, labels: torch.Tensor, 
         network.classifier.bias.copy_(-mean @ weight)
 
 
-def write_onnx(network: Network, preprocessing: Preprocessing, path: Path) -> None:
-    """Prepared uint8 pixels (1, R, R, 3) to probabilities."""
-    module = deployable(network, preprocessing)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(module, (example_images(module),), path, dynamo=False, opset_version=17)
+def write_onnx(trained: Trained, folder: Path, *, any_size: bool = False) -> Path:
+    """The clean model in `folder`, for prepared pixels or for images of any size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entry = onnx.write(deployable(trained.network, trained.preprocessing), folder)
+    if any_size:
+        onnx.add_prepare(entry, trained.preprocessing)
+    return entry
 
 
 def describe(
@@ -160,6 +161,7 @@ def describe(
     precision: str = "fp32",
     labels: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
+    any_size: bool = False,
 ) -> Path:
     """Writes what lies beside a model: artifact.json, labels.txt, predict.py. Returns the folder."""
     shown = preprocessing or trained.preprocessing
@@ -167,6 +169,7 @@ def describe(
     shutil.copy(reader.__file__, folder / "predict.py")
     names = [path.name for path in sorted(folder.iterdir()) if path.suffix not in (".py", ".json")]
     entry = next(name for name in names if name.endswith((".onnx", ".xml", ".tflite", ".pte")))
+    side = None if any_size else shown.resolution
     ArtifactRecord(
         runtime=runtime,
         precision=precision,
@@ -175,7 +178,7 @@ def describe(
         model=trained.network.spec.name,
         resolution=shown.resolution,
         num_classes=len(trained.dataset.classes),
-        input=InputShape(height=shown.resolution, width=shown.resolution, batch=1),
+        input=InputShape(height=side, width=side, batch=None if runtime in ("onnx", "openvino") else 1),
         preprocessing=ArtifactPreprocessing(
             resolution=shown.resolution,
             resize_side=shown.resize_side,

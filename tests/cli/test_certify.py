@@ -14,7 +14,7 @@ from made_artifacts import Trained, describe, write_onnx
 
 from .conftest import CLASSES, Cli, Finished
 
-pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra: onnx)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra: onnx)")
 
 
@@ -27,8 +27,7 @@ def learnt(comparison: Finished, images: Path) -> Trained:
 @pytest.fixture(scope="module")
 def artifact(learnt: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "onnx-fp32"
-    folder.mkdir()
-    write_onnx(learnt.network, learnt.preprocessing, folder / "model.onnx")
+    write_onnx(learnt, folder)
     return describe(folder, learnt)
 
 

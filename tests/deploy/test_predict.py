@@ -27,7 +27,8 @@ from foray.deploy import (
     prepare,
     read_image,
 )
-from foray.export.graph import deployable, example_images
+from foray.export import litert
+from foray.export.graph import deployable
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.models import build_model
 from foray.specs import Preprocessing, get_spec
@@ -56,9 +57,9 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="session")
 def onnx_artifact(untrained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    importorskip("onnx")
+    importorskip("onnxscript")
     folder = tmp_path_factory.mktemp("onnx-fp32")
-    write_onnx(untrained.network, untrained.preprocessing, folder / "model.onnx")
+    write_onnx(untrained, folder)
     return describe(folder, untrained)
 
 
@@ -77,11 +78,8 @@ def artifacts(
             openvino = importorskip("openvino")
             openvino.save_model(openvino.convert_model(onnx_artifact / "model.onnx"), folder / "model.xml", False)
         else:
-            module = deployable(untrained.network, untrained.preprocessing)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                converted = importorskip("litert_torch").convert(module, (example_images(module),))
-                converted.export(str(folder / "model.tflite"))
+            importorskip("litert_torch")
+            litert.write(deployable(untrained.network, untrained.preprocessing), folder)
         made[runtime] = describe(folder, untrained, runtime=runtime)
         return made[runtime]
 

@@ -81,8 +81,8 @@ def export(
             assert model is not None
             assert weights is not None
             done = export_weights(
-                model, weights, runtimes, precisions, out, images=images, tolerance=points, seed=seed, force=force,
-                threads=threads, progress=progress,
+                model, weights, runtimes, precisions, out, images=images, offline=offline, tolerance=points, seed=seed,
+                force=force, threads=threads, progress=progress,
             )  # fmt: skip
     if as_json:
         print(json.dumps([_json(one) for one in done], indent=1))
@@ -114,7 +114,7 @@ def _print(done: list[Exported]) -> None:
         certificate = one.record.certificate
         rows.append(
             [
-                str(one.folder),
+                one.folder.name,
                 format_bytes(one.record.model_bytes),
                 percent(certificate.top1.value if certificate else None),
                 f"{format_points(certificate.loss)} (at most {100 * certificate.loss_upper:.2f})"
@@ -123,6 +123,7 @@ def _print(done: list[Exported]) -> None:
                 _verdict(one),
             ]
         )
+    print(f"In {done[0].folder.parent}:\n")
     print_table(["artifact", "file", "top-1 %", "loss against float32", "certificate"], rows)
     for one in done:
         certificate = one.record.certificate

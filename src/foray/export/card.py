@@ -22,6 +22,11 @@ _COMPUTES = {
 }
 
 
+_COMPUTES_ON = {  # where a runtime does it in another way
+    ("executorch", "fp16"): "arithmetic in float16 where the processor has it, weights stored in float32",
+}
+
+
 def write_card(folder: Path, record: ArtifactRecord | None = None) -> None:
     """Writes README.md from `record`, or from the artifact.json in `folder`. Raises RunError when that is damaged."""
     write_text(folder / CARD, render_card(record or ArtifactRecord.load(folder / RECORD)))
@@ -36,7 +41,7 @@ def render_card(record: ArtifactRecord) -> str:
             record=record,
             run=record.run,
             certificate=record.certificate,
-            computes=_COMPUTES[record.precision],
+            computes=_COMPUTES_ON.get((record.runtime, record.precision), _COMPUTES[record.precision]),
             recipe=_recipe_facts(record.run.recipe),
             lost=_classes_that_lose(record),
         )

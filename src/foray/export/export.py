@@ -6,18 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import cast
 
 from foray.data import NAMED_DATASETS, Dataset, open_dataset
 from foray.data.storage import require_free_space
 from foray.errors import DataError, ForayError
 from foray.export.card import write_card
 from foray.export.certify import certify
-from foray.export.folder import complete, describe, existing, replaced_folder
+from foray.export.folder import complete, describe, existing, remove_unfinished_folders, replaced_folder
 from foray.export.graph import deployable
 from foray.export.quantization import quantize
 from foray.export.reference import Reference, reference_of_network, reference_of_run
-from foray.export.runtimes import FloatPrecision, RuntimeSupport, add_resize, float_writer, plan_exports, write_float
+from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
 from foray.export.source import ExportSource, require_classes, source_of_run, source_of_weights
 from foray.export.validation import QuantizationImages, quantization_images
 from foray.progress import SILENT, Progress
@@ -105,6 +104,7 @@ def export_weights(
     out: str | Path,
     *,
     images: Images | None = None,
+    offline: bool = False,
     tolerance: float = 0.01,
     seed: int = 0,
     force: bool = False,
@@ -115,7 +115,6 @@ def export_weights(
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)
     dataset = images.open(None, progress) if images else None
-    offline = images.offline if images else False
     source = source_of_weights(model, weights, dataset.classes if dataset else None, offline=offline, progress=progress)
     return _Export(source, images, dataset, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
 
@@ -138,14 +137,25 @@ class _Export:
 
     def write_all(self, plan: list[tuple[RuntimeSupport, ArtifactPrecision]], out: Path) -> list[Exported]:
         if self.dataset is not None:
-            require_classes(self.source, self.dataset)
+            self._require_usable(self.dataset, any(precision == "int8" for _, precision in plan))
         with folder_lock(out, what="export"), self.progress.task("exporting", len(plan)) as task:
+            remove_unfinished_folders(out)
             require_free_space(out, len(plan) * _BYTES_A_PARAMETER * _params(self.source), "Exporting")
             done = []
             for support, precision in plan:
                 done.append(self._one(support, precision, out / f"{support.name}-{precision}"))
                 task.advance(note=done[-1].folder.name)
         return done
+
+    def _require_usable(self, dataset: Dataset, to_int8: bool) -> None:
+        assert self.images is not None
+        require_classes(self.source, dataset)
+        if not len(dataset.indices("test")):
+            raise DataError(f"{dataset.name} has no test images to certify on.")
+        if to_int8 and self.images.calibration is None and not len(dataset.indices("train")):
+            raise DataError(
+                f"int8 is calibrated on train images, and {dataset.name} has none. Name others with --calibration DATA."
+            )
 
     def _one(self, support: RuntimeSupport, precision: ArtifactPrecision, folder: Path) -> Exported:
         planned = describe(self.source, support, precision, {})
@@ -164,18 +174,18 @@ class _Export:
                 progress=self.progress,
             )  # fmt: skip
             record = record.model_copy(update={"certificate": certificate})
-            write_card(folder, record)
         return Exported(folder, record, written=kept is None)
 
     def _write(
         self, support: RuntimeSupport, precision: ArtifactPrecision, planned: ArtifactRecord, folder: Path
     ) -> ArtifactRecord:
-        calibration, remedies = None, ()
+        calibration: Calibration | None = None
+        remedies: tuple[str, ...] = ()
         if precision == "int8":
             calibration, remedies = self._write_int8(support, folder)
         else:
             module = deployable(self.source.network, self.source.preprocessing)
-            write_float(support, cast(FloatPrecision, precision), module, folder)
+            write_float(support, precision, module, folder)
         add_resize(support, precision, folder / support.entry, self.source.preprocessing)
         return complete(folder, self.source, planned, calibration, remedies)
 

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-import foray
-from foray import deploy
+from foray import __version__, deploy
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import DiskFullError, ForayError, RunError
 from foray.export.reader_probes import is_own_reader
@@ -32,6 +31,7 @@ from foray.records import (
 
 LABELS = "labels.txt"
 RECORD = "artifact.json"
+_UNFINISHED = ".unfinished"
 
 
 def describe(
@@ -61,7 +61,7 @@ def describe(
         macs=count_macs(network, how.resolution),
         versions={name: metadata.version(name) for name in ("torch", *support.packages.values())},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        foray_version=foray.__version__,
+        foray_version=__version__,
     )
 
 
@@ -86,7 +86,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".unfinished", dir=folder.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=_UNFINISHED, dir=folder.parent))
     except OSError as error:
         raise _explained(folder, error) from error
     try:
@@ -99,6 +99,12 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         raise _explained(folder, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def remove_unfinished_folders(out: Path) -> None:
+    """Removes what killed exports were writing in `out`. Only for who holds the folder's lock."""
+    for leftover in out.glob(f".*{_UNFINISHED}"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def complete(

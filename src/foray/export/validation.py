@@ -12,7 +12,6 @@ import torch
 from foray.data import Dataset, decode_for_evaluation
 from foray.deploy import Session
 from foray.deploy.predict import RUNTIMES
-from foray.errors import DataError
 from foray.export.graph import Deployable
 from foray.export.quantization import TrainImages, train_images
 from foray.export.quantization.train_images import stratified_order
@@ -68,13 +67,9 @@ def quantization_images(
 ) -> QuantizationImages:
     """From `dataset`: its train and val images, or, with `whole`, all of its images, three quarters for calibration.
 
-    `module`: the float32 network, which says what can be lost. Raises DataError when there are no train images.
+    `module`: the float32 network, which says what can be lost. Raises DataError when there are no train
+    images.
     """
-    if not whole and not len(dataset.indices("train")):
-        raise DataError(
-            f"int8 needs images to calibrate with, and {dataset.name} has no train images. Name others with "
-            "--calibration DATA."
-        )
     store = decode_for_evaluation(dataset, preprocessing, cache_dir=cache_dir, workers=workers, progress=progress)
     if whole:
         order = stratified_order(store.labels, seed)

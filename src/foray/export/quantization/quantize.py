@@ -12,9 +12,10 @@ from pathlib import Path
 
 from foray.errors import ForayError
 from foray.export.graph import Deployable, deployable
+from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fine_tuning import FineTuning, fine_tune
 from foray.export.quantization.layers import weighted_layers
-from foray.export.quantization.remedies import Measure, Trials
+from foray.export.quantization.remedies import Measure, Remedies, Trials
 from foray.export.quantization.sensitivity import pre_check
 from foray.export.quantization.settings import Runtime, Settings
 from foray.export.quantization.train_images import TrainImages
@@ -80,7 +81,7 @@ def quantize(
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
     _require(runtime)
-    first = settings or Settings.default(runtime)
+    first = settings or Settings()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
         write = _Writer(runtime, train, preprocessing, write_float, seed, progress, Path(workshop) / "float")
@@ -89,11 +90,7 @@ def quantize(
             entry = write(network, first, Path(workshop) / "0")
             return Quantized(*_moved(entry, folder), first, None, True, ())
         trials = Trials(network, write, measure, tolerance, Path(workshop), len(train))
-        images = train.sample(_PRE_CHECK_IMAGES, seed)
-        check = partial(pre_check, network, images, preprocessing, progress=progress)
-        plan = fine_tuning or FineTuning()
-        tune = partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
-        outcome = trials.run(first, check, tune if fine_tuning else None, plan)
+        outcome = trials.run(first, _remedies(network, runtime, train, preprocessing, fine_tuning, seed, progress))
         best = outcome.best
         return Quantized(
             *_moved(best.entry, folder),
@@ -102,6 +99,26 @@ def quantize(
             meets_tolerance=best.result.loss <= tolerance,
             remedies=outcome.sentences,
         )
+
+
+def _remedies(
+    network: Network,
+    runtime: Runtime,
+    train: TrainImages,
+    preprocessing: Preprocessing,
+    fine_tuning: FineTuning | None,
+    seed: int,
+    progress: Progress,
+) -> Remedies:
+    images, plan = train.sample(_PRE_CHECK_IMAGES, seed), fine_tuning or FineTuning()
+    return Remedies(
+        pre_check=partial(pre_check, network, images, preprocessing, progress=progress),
+        correct_biases=None if runtime == "openvino" else partial(correct_biases, network, images, preprocessing),
+        tune=partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
+        if fine_tuning
+        else None,
+        plan=plan,
+    )
 
 
 @dataclass
