@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from foray.export.quantization.advice import advise
+from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fake_quantization import (
     LayerRanges,
     Weighted,
@@ -64,7 +65,7 @@ class LayerSensitivity:
 @dataclass(frozen=True)
 class PreCheck:
     """`layers`: the most sensitive first. `agreement`: share of the `n` images whose label stays the same when every
-    layer is int8, with its 95 % interval. `advice`: one sentence.
+    layer is int8 and biases are corrected, with its 95 % interval. `advice`: one sentence.
     """
 
     layers: tuple[LayerSensitivity, ...]
@@ -86,7 +87,7 @@ def pre_check(
     """Simulates int8 on `images`, uint8 (N, R, R, 3) train images: about 64 are enough to rank layers.
 
     `granularity` of the weights' scales. For the `worst` layers by SQNR the agreement of labels is measured, which
-    then decides the order among them. Takes about 5 + `worst` passes over `images`. `network` is left as it was.
+    then decides the order among them. Takes about 10 + `worst` passes over `images`. `network` is left as it was.
     """
     folded = fold_batch_norm(network).requires_grad_(False)
     with progress.task("Pre-check for int8", total=3 + worst) as task:
@@ -95,8 +96,9 @@ def pre_check(
         layers = layer_errors(folded, ranges, images, preprocessing, granularity)
         task.advance()
         reference = _labels(folded, images, preprocessing)
-        with in_int8(folded, ranges, list(ranges), granularity):
-            kept = int((_labels(folded, images, preprocessing) == reference).sum())
+        corrected = correct_biases(folded, images, preprocessing, granularity=granularity)
+        with in_int8(corrected, ranges, list(ranges), granularity):
+            kept = int((_labels(corrected, images, preprocessing) == reference).sum())
         task.advance()
         measured = []
         for layer in layers[:worst]:
