@@ -20,6 +20,7 @@ from foray.export.quantization.fake_quantization import (
     LayerRanges,
     Weighted,
     batches,
+    channel_sums,
     fake_quantize_activation,
     fake_quantize_weight,
     named_layers,
@@ -72,7 +73,7 @@ def mean_shifts(
     def watch(name: str, rounded: Weighted) -> Callable[[nn.Module, Any, Tensor], None]:
         def hook(_: nn.Module, inputs: Any, output: Tensor) -> None:
             shift = rounded.forward(fake_quantize_activation(inputs[0], ranges[name].reads)) - output
-            totals[name] += shift.double().transpose(0, 1).flatten(1).sum(1)
+            totals[name] += channel_sums(shift)
             counts[name] += shift.numel() // shift.shape[1]
 
         return hook

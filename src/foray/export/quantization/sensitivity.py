@@ -27,6 +27,7 @@ from foray.export.quantization.fake_quantization import (
     Weighted,
     activations_after,
     batches,
+    channel_sums,
     fake_quantize_activation,
     fake_quantize_weight,
     in_int8,
@@ -162,10 +163,10 @@ class _LayerError:
         written = layer.forward(fake_quantize_activation(x, self.ranges.reads))
         if not self.rectified:
             written = fake_quantize_activation(written, self.ranges.writes)
-        self.total += _per_channel(exact)
-        self.squares += _per_channel(exact.double() ** 2)
-        self.by_weights += _per_channel((rounded_weights - exact).double() ** 2)
-        self.by_activations += _per_channel((self._activated(written) - exact).double() ** 2)
+        self.total += channel_sums(exact)
+        self.squares += channel_sums(exact**2)
+        self.by_weights += channel_sums((rounded_weights - exact) ** 2)
+        self.by_activations += channel_sums((self._activated(written) - exact) ** 2)
         self.n += exact.numel() // exact.shape[1]
 
     def _activated(self, output: Tensor) -> Tensor:
@@ -178,11 +179,6 @@ class _LayerError:
         noise = [(error / self.n)[heard] / variance[heard] for error in (self.by_weights, self.by_activations)]
         weights, activations = (float(ratio.mean()) if heard.any() else 0.0 for ratio in noise)
         return LayerSensitivity(name, _decibels(weights), _decibels(activations), _decibels(weights + activations))
-
-
-def _per_channel(x: Tensor) -> Tensor:
-    """Sum over all but axis 1, in float64."""
-    return x.double().transpose(0, 1).flatten(1).sum(1)
 
 
 def _decibels(noise_to_signal: float) -> float:
