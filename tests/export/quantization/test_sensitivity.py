@@ -107,8 +107,8 @@ def test_one_scale_a_tensor_is_predicted_to_lose(digits: Digits) -> None:
     assert {layer.name: layer.weight_sqnr_db for layer in by_channel.layers}[name] > 30
     assert by_tensor.layers[0].name == name
     assert by_tensor.layers[0].weight_sqnr_db < 15
-    assert by_channel.agreement > 0.9, by_tensor.agreement
-    assert by_tensor.agreement < by_channel.agreement - 0.1
+    assert by_channel.agreement > 0.9
+    assert by_tensor.agreement < by_channel.agreement - 0.03
     assert "tiny will suffer from int8" in by_tensor.advice
 
 
