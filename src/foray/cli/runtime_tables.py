@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from foray.cli.tables import print_table
 from foray.records import RuntimeProfile, TimeEstimate
 from foray.records.quantities import format_bytes
 
 _SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8"}
 _SHOWN_LAYERS = 20
+_WIDTH = 80  # characters
 
 
 def print_runtime_profile(profile: RuntimeProfile) -> None:
     """Within 80 columns: one table of times, one of what else it takes; below, ties and what is unreliable."""
     numbered = {cost.name: str(i) for i, cost in enumerate(profile.costs, 1)}
-    print(f"{profile.hardware.label()}; batch 1, milliseconds, {profile.turns} turns each, fastest first")
+    _say(f"{profile.hardware.label()}; batch 1, milliseconds, {profile.turns} turns each, fastest first")
     print_table(
         ["#", "network", "runtime", "thr", "p50", "95 %", "p95", "n", "ties"],
         [
@@ -40,7 +43,7 @@ def print_runtime_profile(profile: RuntimeProfile) -> None:
         ],
     )  # fmt: skip
     for sentence in _sentences(profile):
-        print(sentence)
+        _say(sentence)
 
 
 def print_layer_times(profile: RuntimeProfile) -> None:
@@ -48,11 +51,11 @@ def print_layer_times(profile: RuntimeProfile) -> None:
     for cost in profile.costs:
         print()
         if cost.layers is None:
-            print(f"{cost.name}: {cost.runtime} does not tell the time by layer.")
+            _say(f"{cost.name}: {cost.runtime} does not tell the time by layer.")
             continue
         total = sum(layer.ms for layer in cost.layers)
         longest = sorted(cost.layers, key=lambda layer: -layer.ms)[:_SHOWN_LAYERS]
-        print(f"{cost.name}: {total:.2f} ms in {len(cost.layers)} layers, the longest:")
+        _say(f"{cost.name}: {total:.2f} ms in {len(cost.layers)} layers, the longest:")
         print_table(
             ["layer", "kind", "ms", "%"],
             [[layer.name[-40:], layer.kind, f"{layer.ms:.3f}", f"{100 * layer.ms / total:.1f}"] for layer in longest],
@@ -71,6 +74,10 @@ def _sentences(profile: RuntimeProfile) -> list[str]:
     if profile.steadiness.warnings:
         found.append("Measure again when the machine is idle; the order outside ties stands better than the numbers.")
     return found
+
+
+def _say(sentence: str) -> None:
+    print(textwrap.fill(sentence, _WIDTH))
 
 
 def _ties(profile: RuntimeProfile, name: str) -> list[str]:

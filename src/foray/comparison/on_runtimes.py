@@ -15,7 +15,6 @@ from foray.errors import ForayError, UnknownNameError
 from foray.export.folder import complete, describe
 from foray.export.graph import deployable
 from foray.export.quantization import Settings, TrainImages, quantize
-from foray.export.quantization.settings import DEFAULT_RANGES
 from foray.export.runtimes import (
     PRECISIONS,
     RUNTIMES,
@@ -201,7 +200,7 @@ def _write_int8(source: ExportSource, support: RuntimeSupport, folder: Path) -> 
         folder,
         preprocessing=source.preprocessing,
         write_float=float_writer(support),
-        settings=Settings(ranges=DEFAULT_RANGES[support.name], images=n),
+        settings=Settings(images=n),
     )
 
 
