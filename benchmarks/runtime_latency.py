@@ -37,7 +37,6 @@ MODELS = ("mobilenet_v2", "efficientnet_b0")
 RUNTIMES = ("onnx", "openvino", "litert", "executorch")
 TARGETS = {"fp32": 3.5, "int8": 6.0}
 AA_COMPARISONS, AA_ALARMS = 20, 2
-_PEER = "from benchmarks.runtime_latency import serve_peer; import sys; serve_peer(*sys.argv[1:])"
 
 
 def main() -> int:
@@ -84,7 +83,14 @@ def _written(model: str, given: argparse.Namespace, folder: Path) -> list[Runtim
 def _beside_peer(
     model: str, candidates: Sequence[RuntimeCandidate], given: argparse.Namespace, vnni: bool
 ) -> tuple[dict[str, Any], bool]:
-    command = [sys.executable, "-c", _PEER, model, str(given.threads), str(given.resolution)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.peers.torchvision_eager",
+        model,
+        str(given.threads),
+        str(given.resolution),
+    ]
     with ExitStack() as stack:
         peer = stack.enter_context(Worker("torchvision", command, {"OMP_NUM_THREADS": str(given.threads)}))
         workers = [peer, *(stack.enter_context(candidate.start()) for candidate in candidates)]
@@ -171,35 +177,6 @@ def _with_itself(candidate: RuntimeCandidate, turns: int, comparisons: int) -> t
 
 def _turn(worker: Worker, passes: int) -> list[float]:
     return [float(ms) for ms in worker.ask(task="network", batch=1, passes=passes)["ms"]]
-
-
-def serve_peer(model: str, threads: str, resolution: str) -> None:
-    """The worker of the peer."""
-    import torch
-
-    from foray.deploy._worker import Opened, serve
-    from tools.peers import import_peer
-
-    def opened() -> Opened:
-        torch.set_num_threads(int(threads))
-        torchvision = import_peer("torchvision")
-        if torchvision is not None:
-            network = getattr(torchvision.models, model)(weights=None).eval()
-        else:
-            from foray.models import create_model
-
-            network = create_model(model).eval()
-
-        @torch.inference_mode()
-        def run(images: torch.Tensor) -> torch.Tensor:
-            return network(images)
-
-        def passes(batch: int) -> Callable[[], object]:
-            return partial(run, torch.randn(batch, 3, int(resolution), int(resolution)))
-
-        return Opened(passes, passes(1), lambda: None)
-
-    serve(opened)
 
 
 if __name__ == "__main__":
