@@ -46,7 +46,7 @@ def test_a_file_beside_a_network(cli: Cli, tmp_path: Path) -> None:
         (["mobilenet_v2", "--batch", "0"], "--batch: '0' is no list of whole numbers"),
         (["runs/nothing"], "runs/nothing is no folder"),
         (["mobilenet_v9"], "Unknown model 'mobilenet_v9'. Did you mean"),
-        (["mobilenet_v2", "--runtime", "onix"], "Unknown runtime 'onix'. Did you mean onnx?"),
+        (["mobilenet_v2", "--runtime", "onix"], "Unknown runtime 'onix'. Did you mean onnx"),
     ],
 )
 def test_bad_input_is_one_message(cli: Cli, arguments: list[str], message: str) -> None:
