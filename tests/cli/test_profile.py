@@ -141,4 +141,4 @@ def test_ctrl_c_ends_the_workers_too(tmp_path: Path, cli_cache: Path) -> None:
     assert "Traceback" not in said
     assert len(workers) == 1
     assert not Path(f"/proc/{workers[0]}").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["shipped"]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("foray-profile-", "costs"))]
