@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foray.comparison import compare
     from foray.data import open_dataset
+    from foray.export.export import export_run
     from foray.models import create_model
     from foray.training import evaluate, predict, train
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "create_model", "evaluate", "open_dataset", "predict", "train"]
+__all__ = ["__version__", "compare", "create_model", "evaluate", "export_run", "open_dataset", "predict", "train"]
 
 _HOMES = {
     "compare": "foray.comparison",
     "create_model": "foray.models",
     "evaluate": "foray.training",
+    "export_run": "foray.export.export",
     "open_dataset": "foray.data",
     "predict": "foray.training",
     "train": "foray.training",

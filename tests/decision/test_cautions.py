@@ -57,3 +57,22 @@ def test_a_wavering_latency_is_said_where_latency_counts() -> None:
     assert len(cautions(decision(prefer="macs"), rows, Budget(max_latency_ms=30))) == 1
     assert cautions(decision(prefer="macs"), rows, Budget()) == []
     assert cautions(decision(), [candidate(**AGREE, p95_ms=None)], Budget()) == []
+
+
+def with_cost(row: CandidateResult, **changes: object) -> CandidateResult:
+    return row.model_copy(update={"cost": row.cost.model_copy(update=changes)})
+
+
+def test_costs_of_int8_beside_accuracies_of_float32_are_said_whatever_counts() -> None:
+    rows = [with_cost(candidate(**AGREE), runtime="litert", precision="int8"), candidate(**AGREE, model="b")]
+    (sentence,) = cautions(decision(prefer="macs"), rows, Budget())
+    assert sentence.startswith("Costs are those of litert int8, accuracies those of the float32 runs.")
+    (full,) = [with_cost(candidate(**AGREE), runtime="litert")]
+    assert cautions(decision(prefer="macs"), [full], Budget()) == []
+
+
+def test_what_the_measurement_itself_calls_unreliable_is_said_once() -> None:
+    reason = "the machine slowed down by 14 % during the measurement"
+    rows = [with_cost(candidate(**AGREE, model=name), unsteady=[reason]) for name in "ab"]
+    (sentence,) = cautions(decision(), rows, Budget())
+    assert sentence == f"Latency is unreliable: {reason}. Measure again when the device is idle."

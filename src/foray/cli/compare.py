@@ -42,6 +42,18 @@ def compare(
     profiles: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Costs measured on another device (device.json).")
     ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Measure costs on torch, onnx, openvino, litert or executorch; with --profiles: which of them count.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Of --runtime: fp32 (default), fp16, bf16, int8."),
+    ] = None,
     fold: options.Fold = None,
     data_dir: options.DataDir = None,
     offline: options.Offline = False,
@@ -78,7 +90,7 @@ def compare(
                 data, names, protocol, recipe=own_recipe, weights=weights, epochs=epochs, unfreeze=unfreeze,
                 changes=changes or (), resolution=resolution, budget=budget, tolerance=points, prefer=prefer,
                 seeds=seeds, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir,
-                profiles=profiles, progress=progress,
+                profiles=profiles, runtime=runtime, precision=precision, threads=threads, progress=progress,
             )  # fmt: skip
             print_rows(plan.describe(cache_dir))
             return
@@ -86,8 +98,8 @@ def compare(
             data, names, protocol, recipe=own_recipe, weights=weights, epochs=epochs, unfreeze=unfreeze,
             changes=changes or (), resolution=resolution, budget=budget, tolerance=points, prefer=prefer, seeds=seeds,
             out=out, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, profiles=profiles,
-            skip_unreadable=skip_unreadable, device=device, workers=workers, threads=threads,
-            command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
+            runtime=runtime, precision=precision, skip_unreadable=skip_unreadable, device=device, workers=workers,
+            threads=threads, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
         )  # fmt: skip
     print_comparison(comparison)
     print(f"\nReport: {out / 'report.html'}")

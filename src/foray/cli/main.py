@@ -14,7 +14,21 @@ import typer
 from typer.core import TyperGroup
 
 from foray import __version__
-from foray.cli import certify, compare, data, evaluate, models, predict, recipes, report, reproduce, scale, train
+from foray.cli import (
+    certify,
+    compare,
+    data,
+    evaluate,
+    export,
+    models,
+    predict,
+    profile,
+    recipes,
+    report,
+    reproduce,
+    scale,
+    train,
+)
 from foray.errors import ForayError, OtherProcessFailedError
 
 
@@ -47,7 +61,9 @@ app.command("compare", short_help="Compare models on your images: which to ship,
 app.command("train", short_help="Train one model and score it on test.")(train.train)
 app.command("evaluate", short_help="Score a trained run on one split.")(evaluate.evaluate)
 app.command("predict", short_help="Classify images with a run or an exported file.")(predict.predict)
+app.command("export", short_help="Write a run as files for devices, certified.")(export.export)
 app.command("certify", short_help="Score an exported file against float32.")(certify.certify)
+app.command("profile", short_help="Time models and files on runtimes, side by side.")(profile.profile)
 app.command("models", short_help="List the models and what they cost.")(models.models)
 app.command("recipes", short_help="How networks are trained, with all numbers.")(recipes.recipes)
 app.command("scale", short_help="The largest network of a family within a budget.")(scale.scale)

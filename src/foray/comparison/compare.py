@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from foray.comparison.costs import comparison_costs
 from foray.comparison.mistakes import worst_mistakes
 from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
 from foray.decision import Candidate, broken_bounds, cautions, confirm, decide
 from foray.errors import RunError
-from foray.models import build_model
-from foray.profiling import profile_models
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import (
@@ -67,6 +66,8 @@ def compare(
     offline: bool = False,
     cache_dir: Path | None = None,
     profiles: Path | None = None,
+    runtime: str | None = None,
+    precision: str | None = None,
     skip_unreadable: bool = False,
     device: str = "auto",
     workers: int | None = None,
@@ -77,8 +78,10 @@ def compare(
     """Trains and measures `models` on `data`, decides which to ship, and writes `out`/report.html.
 
     `models`: names from `foray models`. `tolerance`: accuracy one may lose for a lower cost, in [0, 1]. `seeds`: runs
-    a model, seeds 0 to `seeds` - 1. Finished runs found in `out` are used again, so the same call resumes an
-    interrupted comparison and changing only the budget decides anew without training.
+    a model, seeds 0 to `seeds` - 1. `runtime` (torch, onnx, openvino, litert, executorch) and `precision` (fp32, fp16,
+    bf16, int8): what the costs are measured on here, or which of `profiles` count. Finished runs found in `out` are
+    used again, so the same call resumes an interrupted comparison and changing only the budget decides anew without
+    training.
     Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison.
     """
     started = time.perf_counter()
@@ -101,6 +104,9 @@ def compare(
         offline=offline,
         cache_dir=cache_dir,
         profiles=profiles,
+        runtime=runtime,
+        precision=precision,
+        threads=threads,
         progress=progress,
     )
     folder = Path(out)
@@ -110,7 +116,7 @@ def compare(
             plan, skip_unreadable=skip_unreadable, cache_dir=cache_dir, workers=workers, progress=progress
         )
         _require_same_comparison(folder, plan)
-        costs = _costs(plan, machine, progress)
+        costs = comparison_costs(plan, threads=machine.threads, progress=progress)
         outcomes, failures = _train_all(plan, costs, folder, machine, progress)
         comparison = _conclude(plan, costs, outcomes, failures, folder, command, time.perf_counter() - started)
         comparison.save(folder / "comparison.json")
@@ -129,20 +135,6 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
             f"{folder} holds another comparison ({there.dataset.name}, {there.protocol}, {there.created[:10]}). "
             "Choose another folder with --out."
         )
-
-
-def _costs(plan: ComparisonPlan, machine: _Machine, progress: Progress) -> dict[str, CostProfile]:
-    """By model: from another device's profiles when given, else measured here, before training heats the machine."""
-    if plan.profiles is not None:
-        return plan.profiles
-    networks = {
-        model.spec.name: (
-            build_model(model.spec, num_classes=model.num_classes, small_image=model.small_image).eval(),
-            model.preprocessing.resolution,
-        )
-        for model in plan.models
-    }
-    return profile_models(networks, threads=machine.threads, progress=progress)
 
 
 def _train_all(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from foray.comparison.on_runtimes import Target, plan_targets
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
 from foray.data.storage import cache_directory
 from foray.errors import ForayError
@@ -18,7 +19,7 @@ from foray.models import build_model
 from foray.profiling import load_profiles
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
-from foray.records import Budget, CostProfile, Preference
+from foray.records import Budget, CostProfile, Preference, hardware
 from foray.records.quantities import format_bytes, format_seconds
 from foray.training import RunPlan, plan_run, recipe_for
 
@@ -27,7 +28,8 @@ from foray.training import RunPlan, plan_run, recipe_for
 class ComparisonPlan:
     """One `RunPlan` a model (for the first seed) and everything the decision needs.
 
-    `profiles`: costs measured on another device, by model name; None means they are measured here.
+    `profiles`: costs measured on another device, by model name; None means they are measured here,
+    on `target` (None: PyTorch in float32).
     `tolerance`: accuracy one is ready to lose for a lower cost, in [0, 1] (0.01 is one point).
     """
 
@@ -39,6 +41,7 @@ class ComparisonPlan:
     tolerance: float
     prefer: Preference
     profiles: dict[str, CostProfile] | None
+    target: Target | None = None
 
     @property
     def key(self) -> str:
@@ -67,6 +70,9 @@ class ComparisonPlan:
             ("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_dir or cache_directory()}")
         )
         rows.append(("downloads", "none: data and weights are on this machine"))
+        if self.target is not None:
+            on = f"{self.target.runtime} {self.target.precision}, threads: {self.target.threads}"
+            rows.append(("costs", f"measured on {on}, each model exported for it first"))
         rows.append(("time", f"about {format_seconds(self.estimated_seconds())} (from one timed batch a model)"))
         return rows
 
@@ -116,6 +122,9 @@ def plan_comparison(
     offline: bool = False,
     cache_dir: Path | None = None,
     profiles: Path | None = None,
+    runtime: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
     progress: Progress = SILENT,
 ) -> ComparisonPlan:
     """Reads the data set, finds the weights, and settles every run. Nothing is trained.
@@ -126,6 +135,7 @@ def plan_comparison(
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
     if seeds < 1:
         raise ForayError(f"--seeds must be at least 1, not {seeds}.")
+    target = _target(runtime, precision, threads, is_measured=profiles is None)
     dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
     recipe = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
     plans = [
@@ -151,8 +161,21 @@ def plan_comparison(
         budget=budget or Budget(),
         tolerance=tolerance,
         prefer=prefer,
-        profiles=load_profiles(profiles, resolutions) if profiles else None,
+        profiles=load_profiles(profiles, resolutions, runtime, target.precision if target else None)
+        if profiles
+        else None,
+        target=None if profiles else target,
     )
+
+
+def _target(runtime: str | None, precision: str | None, threads: int | None, *, is_measured: bool) -> Target | None:
+    """What --runtime and --precision ask for. Raises ForayError; where it is measured here it must be installed."""
+    if runtime is None:
+        if precision is not None:
+            raise ForayError(f"--precision {precision} is of a runtime: name it too, for example --runtime litert.")
+        return None
+    target = Target(runtime, precision or "fp32", threads or hardware().cores)
+    return plan_targets([runtime], [target.precision], [target.threads])[0] if is_measured else target
 
 
 def _require_distinct(plans: Sequence[RunPlan]) -> None:

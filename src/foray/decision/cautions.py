@@ -13,6 +13,7 @@ UNSTEADY = 1.5  # p95 over p50 of the latency from which on something else was u
 def cautions(decision: Decision, candidates: Sequence[CandidateResult], budget: Budget) -> list[str]:
     """Sentences for above the table; none when test agrees with selection and the machine was quiet."""
     found = [_test_is_lower(candidate) for candidate in candidates if candidate.model == decision.pick]
+    found.append(_other_precision(candidates))
     if decision.prefer == "latency" or budget.max_latency_ms is not None:
         found.append(_unsteady(candidates))
     return [sentence for sentence in found if sentence]
@@ -31,7 +32,24 @@ def _test_is_lower(pick: CandidateResult) -> str:
     )
 
 
+def _other_precision(candidates: Sequence[CandidateResult]) -> str:
+    """Costs of a reduced precision stand beside accuracies of float32."""
+    reduced = dict.fromkeys(
+        f"{cost.runtime} {cost.precision}" for cost in (c.cost for c in candidates) if cost.precision != "float32"
+    )
+    if not reduced:
+        return ""
+    return (
+        f"Costs are those of {' and '.join(reduced)}, accuracies those of the float32 runs. What the reduced precision "
+        "loses is measured when the pick is exported with your images (foray export ... --data), and layers that must "
+        "stay in float32 make it slower."
+    )
+
+
 def _unsteady(candidates: Sequence[CandidateResult]) -> str:
+    said = dict.fromkeys(reason for candidate in candidates for reason in candidate.cost.unsteady)
+    if said:
+        return f"Latency is unreliable: {'; '.join(said)}. Measure again when the device is idle."
     ratios = {
         candidate.model: candidate.cost.latency_p95_ms / candidate.cost.latency_p50_ms
         for candidate in candidates

@@ -29,6 +29,7 @@ from foray.deploy import Artifact, ArtifactError, ImageError, classify, open_art
 from foray.deploy.predict import RUNTIMES, Source
 from foray.errors import DataError, ForayError
 from foray.export.agreement import Agreement, Probabilities, agreement, no_probabilities
+from foray.export.card import write_card
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.export.reference import Reference
 from foray.progress import SILENT, Progress
@@ -53,7 +54,8 @@ def certify(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Certificate:
-    """Scores the artifact in `folder` on one split of `dataset` and writes the certificate into its artifact.json.
+    """Scores the artifact in `folder` on one split of `dataset` and writes the certificate into its artifact.json
+    and its model card.
 
     `reference`: float32 probabilities of the same images, by id; images it does not have are left out, and said.
     `tolerance`: loss of accuracy that is allowed, in [0, 1]. Raises ForayError for an artifact that is damaged or
@@ -70,7 +72,9 @@ def certify(
         raise ForayError(str(error)) from error
     record = ArtifactRecord.load(artifact.folder / "artifact.json")
     certificate = _certificate(artifact, record, dataset, split, reference, images, probabilities, tolerance, threads)
-    record.model_copy(update={"certificate": certificate}).save(artifact.folder / "artifact.json")
+    certified = record.model_copy(update={"certificate": certificate})
+    certified.save(artifact.folder / "artifact.json")
+    write_card(artifact.folder, certified)
     return certificate
 
 

@@ -27,7 +27,10 @@ def write(module: Deployable, folder: Path) -> Path:
 
 
 def in_float16(module: Deployable) -> Deployable:
-    """A copy whose network computes in float16; scaling, normalisation and softmax stay in float32."""
+    """A copy whose network computes in float16; scaling, normalisation and softmax stay in float32.
+
+    XNNPACK stores float32 weights all the same and converts them where the processor computes in float16.
+    """
     halved = copy.deepcopy(module)
     halved.network.half()
     return halved

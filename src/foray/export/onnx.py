@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
+from foray.export import onnx_prepare
 from foray.export.graph import Deployable, example_images
-from foray.export.prepare import Prepare
 from foray.export.quiet import quiet
 from foray.records.files import write_bytes
 from foray.specs import Preprocessing
@@ -20,15 +19,24 @@ if TYPE_CHECKING:
 ENTRY = "model.onnx"
 # Of 2023, read by onnxruntime 1.14 and later; nothing newer is needed.
 _OPSET = 18
-_INPUT, _OUTPUT, _SQUARES = "images", "probabilities", "squares"
+_INPUT, _OUTPUT = onnx_prepare.INPUT, "probabilities"
 
 
 def write(module: Deployable, folder: Path) -> Path:
     """Writes `module` in float32 as folder/model.onnx, for any number of prepared images; returns the path."""
-    example = example_images(module, n=2)
-    batch = torch.export.Dim("batch", min=1)
-    model = _exported(module, example, {"images": {0: batch}}, _INPUT, _OUTPUT)
-    return _saved(model, folder)
+    with quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module,
+            (example_images(module, n=2),),
+            dynamo=True,
+            dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
+            opset_version=_OPSET,
+            input_names=[_INPUT],
+            output_names=[_OUTPUT],
+            verbose=False,
+        )
+    assert program is not None
+    return _saved(program.model_proto, folder)
 
 
 def add_prepare(entry: Path, preprocessing: Preprocessing) -> None:
@@ -36,18 +44,20 @@ def add_prepare(entry: Path, preprocessing: Preprocessing) -> None:
     import onnx.compose
 
     model = onnx.load(entry)
-    sizes = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-    example = torch.zeros(2, 30, 40, 3, dtype=torch.uint8)
-    before = _exported(Prepare(preprocessing), example, {"images": sizes}, _INPUT, _SQUARES)
-    before = onnx.compose.add_prefix(before, "prepare/", rename_inputs=False, rename_outputs=False)
-    with quiet():
-        before.ir_version = model.ir_version = max(before.ir_version, model.ir_version)
-        opsets = {opset.domain: opset.version for opset in model.opset_import}
-        if opsets.get("", _OPSET) != _OPSET:
-            before = onnx.version_converter.convert_version(before, opsets[""])
-        given, result = model.graph.input[0].name, model.graph.output[0].name
-        merged = onnx.compose.merge_models(before, model, io_map=[(_SQUARES, given)], outputs=[result])
-    _saved(merged, entry.parent)
+    (opset,) = (opset.version for opset in model.opset_import if not opset.domain)
+    before = onnx.compose.add_prefix(
+        onnx_prepare.prepare_model(preprocessing, opset, model.ir_version),
+        "prepare/",
+        rename_inputs=False,
+        rename_outputs=False,
+    )
+    given, result = model.graph.input[0].name, model.graph.output[0].name
+    # Both have an input called images; the model's becomes the other one's output.
+    model = onnx.compose.add_prefix(model, "network/", rename_outputs=False)
+    joined = onnx.compose.merge_models(
+        before, model, io_map=[(onnx_prepare.OUTPUT, f"network/{given}")], outputs=[result]
+    )
+    _saved(joined, entry.parent)
 
 
 def halve_weights(entry: Path) -> None:
@@ -71,25 +81,6 @@ def halve_weights(entry: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _saved(model, entry.parent)
-
-
-def _exported(
-    module: nn.Module, example: torch.Tensor, dynamic_shapes: dict[str, Any], name: str, result: str
-) -> onnx.ModelProto:
-    with quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            module.eval(),
-            (example,),
-            dynamo=True,
-            dynamic_shapes=dynamic_shapes,
-            opset_version=_OPSET,
-            input_names=[name],
-            output_names=[result],
-            verbose=False,
-        )
-    assert program is not None
-    model: onnx.ModelProto = program.model_proto
-    return model
 
 
 def _saved(model: onnx.ModelProto, folder: Path) -> Path:

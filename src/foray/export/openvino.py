@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from foray.export.graph import Deployable, example_images
-from foray.export.prepare import Prepare
 from foray.export.quiet import quiet
 from foray.specs import Preprocessing
 
@@ -27,6 +26,7 @@ def write(module: Deployable, folder: Path) -> Path:
         model = openvino.convert_model(module, example_input=example_images(module, n=2))
         model.reshape([-1, side, side, 3])
     _name(model, "images", "probabilities")
+    folder.mkdir(parents=True, exist_ok=True)
     openvino.save_model(model, folder / ENTRY, compress_to_fp16=False)
     return folder / ENTRY
 
@@ -40,15 +40,12 @@ def finish(entry: Path, preprocessing: Preprocessing, precision: str) -> None:
     """
     import openvino
 
+    from foray.export.openvino_prepare import prepare_graph
+
     model = openvino.Core().read_model(entry)
-    with quiet(), torch.inference_mode():
-        before = openvino.convert_model(Prepare(preprocessing), example_input=torch.zeros(2, 30, 40, 3).byte())
-        before.reshape([-1, -1, -1, 3])
-    side = preprocessing.resolution
-    # What follows is of a fixed size, and compiled for it.
-    squares = openvino.opset13.reshape(before.output(0).get_node().input_value(0), [-1, side, side, 3], False)
+    images, squares = prepare_graph(preprocessing)
     model.inputs[0].replace(squares.output(0))
-    joined = openvino.Model(model.get_results(), before.get_parameters(), "foray")
+    joined = openvino.Model(model.get_results(), [images], "foray")
     _name(joined, "images", "probabilities")
     joined.set_rt_info("bf16" if precision == "bf16" else "f32", ["runtime_options", "INFERENCE_PRECISION_HINT"])
     joined.set_rt_info(precision, ["foray", "precision"])

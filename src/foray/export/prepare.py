@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from foray.specs import Preprocessing
 
 # A strip longer than this many times its short side is cut, as in foray.data.preprocessing.
-_LONGEST_STRIP = 32
-_FIXED_POINT = 2.0**22  # Pillow keeps weights as multiples of 1 / 2^22
+LONGEST_STRIP = 32
+FIXED_POINT = 2.0**22  # Pillow keeps weights as multiples of 1 / 2^22
 
 
 class Prepare(nn.Module):
@@ -46,7 +46,7 @@ class Prepare(nn.Module):
         Pixel j of a side that is resized from c to m pixels is the mean over pixels x, weighted by the filter at the
         distance of their centres, (x + 1/2) - (j + 1/2) c / m, in units of c / m where the image shrinks.
         """
-        cut = torch.minimum(length, _LONGEST_STRIP * short)
+        cut = torch.minimum(length, LONGEST_STRIP * short)
         resized = _rounded_half_to_even(cut * self.resize_side, short)
         first = _rounded_half_to_even(resized - self.resolution, 2)
         x = positions - (length - cut) // 2
@@ -55,7 +55,7 @@ class Prepare(nn.Module):
         weights = self._filter(distance.abs().float() / (2 * torch.maximum(cut, resized)).float())
         weights = weights * ((x >= 0) & (x < cut)).float()
         weights = weights / weights.sum(1, keepdim=True)
-        return torch.floor(weights * _FIXED_POINT + 0.5) / _FIXED_POINT
+        return torch.floor(weights * FIXED_POINT + 0.5) / FIXED_POINT
 
     def _filter(self, distance: Tensor) -> Tensor:
         """The triangle of half width 1, or Keys' cubic convolution (1981) of half width 2 with a = -1/2."""

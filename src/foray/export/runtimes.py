@@ -87,7 +87,7 @@ def plan_exports(runtimes: Sequence[str], precisions: Sequence[str]) -> list[tup
         for precision in dict.fromkeys(precisions):
             if precision not in support.precisions:
                 raise ForayError(f"{support.name} has no {precision}; it has {', '.join(support.precisions)}.")
-            plan.append((support, cast(ArtifactPrecision, precision)))
+            plan.append((support, precision))
         support.require_installed()
     return plan
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from foray.deploy.bench import PRECISIONS
 from foray.errors import RunError
 from foray.records import CostProfile
 from foray.records.record import Record
@@ -35,14 +36,17 @@ def save_profiles(path: Path, device: str, profiles: Iterable[CostProfile]) -> N
     DeviceProfiles(device=device, profiles=list(profiles)).save(path)
 
 
-def load_profiles(path: Path, wanted: Mapping[str, int] | None = None) -> dict[str, CostProfile]:
+def load_profiles(
+    path: Path, wanted: Mapping[str, int] | None = None, runtime: str | None = None, precision: str | None = None
+) -> dict[str, CostProfile]:
     """The costs in `path` by model name, each labelled with the device.
 
     `wanted` (model name: resolution in pixels) asks for exactly these; without it every model of the file comes back.
+    `runtime` and `precision` (fp32, fp16, bf16, int8) choose between several profiles of one model.
     Raises RunError when the file is missing, damaged or of another version, when a wanted model was not measured at
     its resolution, and when several profiles fit one model.
     """
-    profiles = _read(path)
+    profiles = _on(path, _read(path), runtime, precision)
     if wanted is None:
         return {name: _only(path, name, [p for p in profiles if p.model == name]) for name in _names(profiles)}
     return {name: _matching(path, profiles, name, resolution) for name, resolution in wanted.items()}
@@ -56,6 +60,16 @@ def _read(path: Path) -> list[CostProfile]:
         return [profile.model_copy(update={"device": device})]
     record = DeviceProfiles.load(path)
     return [profile.model_copy(update={"device": record.device}) for profile in record.profiles]
+
+
+def _on(path: Path, profiles: list[CostProfile], runtime: str | None, precision: str | None) -> list[CostProfile]:
+    in_full = PRECISIONS.get(precision, precision) if precision else None
+    found = [p for p in profiles if p.runtime == (runtime or p.runtime) and p.precision == (in_full or p.precision)]
+    if not found:
+        measured = ", ".join(dict.fromkeys(f"{p.runtime} {p.precision}" for p in profiles))
+        asked = " ".join(filter(None, (runtime, in_full)))
+        raise RunError(f"{path} has nothing measured on {asked}; it has {measured}. Measure that on the device too.")
+    return found
 
 
 def _is_one_profile(path: Path) -> bool:
@@ -86,7 +100,10 @@ def _matching(path: Path, profiles: list[CostProfile], model: str, resolution: i
 def _only(path: Path, model: str, profiles: list[CostProfile]) -> CostProfile:
     if len(profiles) > 1:
         kinds = "; ".join(f"{p.resolution} px, {p.runtime}, {p.precision}, {p.threads} threads" for p in profiles)
-        raise RunError(f"{path} has {len(profiles)} profiles of {model} ({kinds}). Keep the one to decide by.")
+        raise RunError(
+            f"{path} has {len(profiles)} profiles of {model} ({kinds}). Keep the one to decide by, or choose it with "
+            "--runtime and --precision."
+        )
     return profiles[0]
 
 

@@ -5,6 +5,7 @@ from foray.records.artifact import (
     ArtifactPrecision,
     ArtifactPreprocessing,
     ArtifactRecord,
+    Calibration,
     FileInfo,
     InputShape,
     Runtime,
@@ -20,15 +21,24 @@ from foray.records.pretrained_evaluation import PretrainedEvaluation
 from foray.records.record import Record
 from foray.records.resumable import find_run, unfinished_runs
 from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecord, WeightsInfo
+from foray.records.runtime_profile import (
+    LayerTime,
+    RateEstimate,
+    RuntimeCost,
+    RuntimeProfile,
+    Steadiness,
+    TimeDifference,
+    TimeEstimate,
+)
 from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSearch
 
 __all__ = [
-    "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord",
-    "BrokenBound", "Budget", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta", "ClassMetrics",
+    "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord", "BrokenBound",
+    "Budget", "Calibration", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta", "ClassMetrics",
     "Comparison", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo", "Hardware",
-    "InputShape", "Metrics", "Mistake", "PairedLoss", "Preference",
-    "PretrainedEvaluation", "Record", "RunInputs", "RunRecord", "Runtime",
-    "ScaledCandidate", "ScalingKind", "ScalingSearch", "WeightsInfo", "atomic_writer", "commit", "find_run",
-    "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
+    "InputShape", "LayerTime", "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
+    "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
+    "ScalingSearch", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
+    "find_run", "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
     "write_text",
 ]  # fmt: skip

@@ -64,6 +64,16 @@ class ArtifactOrigin(Record):
     top5: Estimate | None = None
 
 
+class Calibration(Record):
+    """What int8 took its ranges from: `n` images of `dataset`, drawn with `seed`. `settings`: in words."""
+
+    n: int
+    dataset: str
+    fingerprint: str
+    seed: int
+    settings: str
+
+
 class ArtifactRecord(Record):
     """One exported model. `files`: every file that has to be as it was written, `entry` among them.
 
@@ -90,6 +100,7 @@ class ArtifactRecord(Record):
     versions: dict[str, str]
     created: str  # ISO 8601, UTC
     foray_version: str
+    calibration: Calibration | None = None  # int8 only
     remedies: list[str] = Field(default_factory=list)
     certificate: Certificate | None = None
 

@@ -15,8 +15,11 @@ Preference = Literal["latency", "macs", "params", "memory", "file"]
 class CostProfile(Record):
     """Costs of one network at one resolution on one device. None: not measured.
 
-    Latency is for batch 1, throughput for batch 32. `peak_memory_bytes`: weights plus the largest sum of live
-    activations of one inference at batch 1. `device`: the label shown beside the numbers.
+    Latency is for batch 1, with a 95 % interval of its median where one was computed; throughput for batch 32.
+    `peak_memory_bytes`: weights plus the largest sum of live activations of one inference at batch 1 where
+    `memory_is` "analysis"; the most that the process held for it, runtime included, where it is "resident".
+    `decode_to_label_p50_ms`: from the bytes of an image file to class probabilities. `cold_start_ms`: until the first
+    result. `unsteady`: what makes the times unreliable, in sentences. `device`: the label shown beside the numbers.
     """
 
     schema_version: Literal[1] = 1
@@ -25,14 +28,20 @@ class CostProfile(Record):
     params: int
     macs: int
     peak_memory_bytes: int | None = None
+    memory_is: Literal["analysis", "resident"] = "analysis"
     file_bytes: int | None = None
     latency_p50_ms: float | None = None
+    latency_p50_low_ms: float | None = None
+    latency_p50_high_ms: float | None = None
     latency_p95_ms: float | None = None
     latency_n: int | None = None
     throughput_images_per_second: float | None = None
+    decode_to_label_p50_ms: float | None = None
+    cold_start_ms: float | None = None
     runtime: str = "torch"
     precision: str = "float32"
     threads: int | None = None
+    unsteady: list[str] = Field(default_factory=list)
     device: str = "this machine"
     hardware: Hardware | None = None
     versions: dict[str, str] = Field(default_factory=dict)

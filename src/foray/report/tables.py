@@ -139,7 +139,7 @@ def _columns(comparison: Comparison) -> list[Column]:
         ),
         Column(
             "Memory",
-            "peak of one inference at batch 1, weights and live activations, by analysis",
+            _memory_meaning(comparison),
             lambda c: _measured(c.cost.peak_memory_bytes, format_bytes),
         ),
         Column("File", "the weights on disk", lambda c: _measured(c.cost.file_bytes, format_bytes)),
@@ -177,6 +177,9 @@ def _latency_cell(candidate: CandidateResult) -> Cell:
     cost = candidate.cost
     p95 = "" if cost.latency_p95_ms is None else f"p95 {format_ms(cost.latency_p95_ms)}"
     calls = "" if cost.latency_n is None else f"n = {cost.latency_n:,} calls"
+    if cost.latency_p50_low_ms is not None and cost.latency_p50_high_ms is not None:
+        low, high = format_ms(cost.latency_p50_low_ms), format_ms(cost.latency_p50_high_ms)
+        calls += f", 95 % interval of p50 {low} to {high}"
     return _measured(cost.latency_p50_ms, format_ms, detail=p95, hint=calls)
 
 
@@ -203,6 +206,15 @@ def _conditions(comparison: Comparison) -> str:
         threads = "" if cost.threads is None else f", {cost.threads} thread{'s' if cost.threads > 1 else ''}"
         found.append(f"{cost.runtime} {cost.precision}{threads} on {cost.device}")
     return "; ".join(dict.fromkeys(found))
+
+
+def _memory_meaning(comparison: Comparison) -> str:
+    kinds = dict.fromkeys(candidate.cost.memory_is for candidate in comparison.candidates)
+    meanings = {
+        "analysis": "weights and live activations, by analysis",
+        "resident": "what the process held, runtime included, measured",
+    }
+    return f"peak of one inference at batch 1, {'; '.join(meanings[kind] for kind in kinds)}"
 
 
 def _joined(cell: Cell) -> str:

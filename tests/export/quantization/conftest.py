@@ -1,8 +1,7 @@
-"""A small depthwise network that has learned scikit-learn's digits, and float32 files of it for every runtime."""
+"""A small depthwise network that has learned scikit-learn's digits,, and what its int8 files answer."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +12,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from foray.data.preprocessing import normalize
-from foray.export.graph import Deployable, example_images
+from foray.deploy import Session
+from foray.deploy.predict import RUNTIMES as ENGINES
 from foray.export.quantization import TrainImages
 from foray.export.quantization.fake_quantization import named_layers
+from foray.export.quiet import quiet
+from foray.export.runtimes import RUNTIMES
 from foray.models import Network, build_model, fold_batch_norm
 from foray.specs import Preprocessing, get_spec
 from foray.specs.spec import Conv, InvertedResidual
@@ -86,77 +88,9 @@ def damaged(network: Network) -> tuple[Network, str]:
     return folded, reader
 
 
-def write_onnx(module: Deployable, folder: Path) -> Path:
-    """The float32 .onnx file for any number of images."""
-    batch = ({0: torch.export.Dim("batch")},)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module, (example_images(module, 2),), dynamic_shapes=batch, dynamo=True, verbose=False
-        )
-    program.save(folder / "model.onnx")
-    return folder / "model.onnx"
-
-
-def write_openvino(module: Deployable, folder: Path) -> Path:
-    """The float32 .xml and .bin files for any number of images."""
-    import openvino
-
-    batch = ({0: torch.export.Dim("batch")},)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exported = torch.export.export(module, (example_images(module, 2),), dynamic_shapes=batch)
-        model = openvino.convert_model(exported)
-    openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
-    return folder / "model.xml"
-
-
-def write_litert(module: Deployable, folder: Path) -> Path:
-    """The float32 .tflite file for one image."""
-    import litert_torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        litert_torch.convert(module, (example_images(module),)).export(str(folder / "model.tflite"))
-    return folder / "model.tflite"
-
-
-def write_nothing(module: Deployable, folder: Path) -> Path:
-    """ExecuTorch needs no float32 file."""
-    raise AssertionError("not called")
-
-
-WRITE_FLOAT = {"onnx": write_onnx, "openvino": write_openvino, "litert": write_litert, "executorch": write_nothing}
-
-
-def run_onnx(entry: Path, images: np.ndarray) -> np.ndarray:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(entry)
-    return session.run(None, {session.get_inputs()[0].name: images})[0]
-
-
-def run_openvino(entry: Path, images: np.ndarray) -> np.ndarray:
-    import openvino
-
-    compiled = openvino.Core().compile_model(entry, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return compiled(images)[0]
-
-
-def run_litert(entry: Path, images: np.ndarray) -> np.ndarray:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(entry))
-    runner = interpreter.get_signature_runner()
-    (name,) = runner.get_input_details()
-    return np.concatenate([next(iter(runner(**{name: image[None]}).values())) for image in images])
-
-
-def run_executorch(entry: Path, images: np.ndarray) -> np.ndarray:
-    from executorch.runtime import Runtime
-
-    method = Runtime.get().load_program(entry).load_method("forward")
-    return np.concatenate([method.execute([torch.from_numpy(image[None].copy())])[0].numpy() for image in images])
-
-
-RUN = {"onnx": run_onnx, "openvino": run_openvino, "litert": run_litert, "executorch": run_executorch}
+def run(runtime: str, entry: Path, images: np.ndarray) -> np.ndarray:
+    """Probabilities that the int8 file in `entry` gives, through the deploy path."""
+    side, batch = images.shape[1], None if RUNTIMES[runtime].resizes else 1
+    description = {"precision": "int8", "input": {"height": side, "width": side, "batch": batch}}
+    with quiet():  # ExecuTorch calls its own API experimental
+        return Session(ENGINES[runtime][1](entry, description, 1), batch).run(images)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,10 @@ from torch import nn
 from foray.errors import ForayError
 from foray.export.quantization import pre_check
 from foray.export.quantization.advice import quantizable_variant
+from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fake_quantization import (
     Range,
+    batches,
     fake_quantize_activation,
     fake_quantize_weight,
     in_int8,
@@ -85,16 +89,16 @@ def test_damaged_layer_ranks_worst(digits: Digits) -> None:
 
 
 def test_one_scale_a_tensor_is_predicted_to_lose(digits: Digits) -> None:
-    """One depthwise channel that reads a three hundredth and weighs 300 times as much: the same function, but with one
-    scale for all channels the others keep no weight that is not zero.
+    """One depthwise channel that reads a fiftieth and weighs 50 times as much: the same function, but with one scale
+    for all channels the others keep hardly a weight that is not zero.
     """
     network = fold_batch_norm(digits.network)
     layers, channel = named_layers(network), 5
     expand, depthwise = layers["stages.1.0.expand.conv"], layers["stages.1.0.depthwise.conv"]
     network.get_submodule("stages.1.0.expand").activation = nn.ReLU()
-    expand.weight[channel] /= 300
-    expand.bias[channel] /= 300
-    depthwise.weight[channel] *= 300
+    expand.weight[channel] /= 50
+    expand.bias[channel] /= 50
+    depthwise.weight[channel] *= 50
     images, name = digits.pixels[:64], "stages.1.0.depthwise.conv"
     by_channel, by_tensor = (
         pre_check(network, images, PREPROCESSING, granularity=granularity, worst=1)
@@ -102,9 +106,9 @@ def test_one_scale_a_tensor_is_predicted_to_lose(digits: Digits) -> None:
     )
     assert {layer.name: layer.weight_sqnr_db for layer in by_channel.layers}[name] > 30
     assert by_tensor.layers[0].name == name
-    assert by_tensor.layers[0].weight_sqnr_db < 5
+    assert by_tensor.layers[0].weight_sqnr_db < 15
     assert by_channel.agreement > 0.9
-    assert by_tensor.agreement < by_channel.agreement - 0.1
+    assert by_tensor.agreement < by_channel.agreement - 0.03
     assert "tiny will suffer from int8" in by_tensor.advice
 
 
@@ -140,3 +144,30 @@ def test_layers_are_listed_as_they_run(digits: Digits) -> None:
     with pytest.raises(ForayError, match="do not match"):
         operators_by_layer(layers, [*counts[:-1], 1], lambda count: count)
     assert np.unique(names).size == len(names)
+
+
+def test_corrected_bias_makes_the_mean_right(digits: Digits) -> None:
+    """Layer by layer, alone in int8, on the images it was measured on; the sound network is left alone."""
+    images = digits.train.sample(48, 0)
+    network = fold_batch_norm(digits.network)
+    corrected = correct_biases(network, images, PREPROCESSING)
+    ranges = observe_ranges(network, images, PREPROCESSING)
+    for name in ("stages.1.0.depthwise.conv", "stages.1.1.project.conv", "classifier"):
+        exact = mean_output(network, name, images)
+        lone = copy.deepcopy(network)
+        with in_int8(lone, ranges, [name]):
+            before = (mean_output(lone, name, images) - exact).abs().mean()
+        named_layers(lone)[name].bias.copy_(named_layers(corrected)[name].bias)
+        with in_int8(lone, ranges, [name]):
+            after = (mean_output(lone, name, images) - exact).abs().mean()
+        assert after < before / 3
+
+
+def mean_output(network: nn.Module, name: str, images: np.ndarray) -> torch.Tensor:
+    """Mean of what the layer `name` computes, a channel."""
+    outputs = []
+    hook = network.get_submodule(name).register_forward_hook(lambda _, __, output: outputs.append(output.clone()))
+    for batch in batches(images, PREPROCESSING):
+        network(batch)
+    hook.remove()
+    return torch.cat(outputs).transpose(0, 1).flatten(1).mean(1)

@@ -39,7 +39,7 @@ def test_no_train_images_is_an_error_with_a_way_out() -> None:
 
 def test_settings_want_images() -> None:
     with pytest.raises(ValueError, match="at least one image"):
-        Settings(ranges="full", images=0)
+        Settings(images=0)
 
 
 @given(

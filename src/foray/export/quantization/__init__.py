@@ -9,6 +9,7 @@
 | `layers` | the layers with weights, and which operator of an exported graph is which |
 | `onnx`, `openvino`, `litert`, `executorch` | one function a runtime |
 | `fake_quantization` | int8 simulated in PyTorch |
+| `bias_correction` | biases that make up for the mean error of rounding |
 | `sensitivity`, `advice` | the pre-check |
 | `fine_tuning` | short quantisation-aware fine-tuning |
 | `remedies` | what is tried, in order, until the loss is within the tolerance |

@@ -10,8 +10,8 @@ import torch
 
 from foray.export.graph import Deployable
 from foray.export.quantization.settings import Settings
-from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
+from foray.export.quiet import quiet
 from foray.records.files import write_bytes
 
 _PASSES_ON = ("aten.relu", "aten.hardtanh", "aten.clamp")  # fused with what computes their input
@@ -24,13 +24,13 @@ def quantize_executorch(module: Deployable, images: UInt8Images, target: Path, s
     network's, stay in float32.
     """
     example = (torch.from_numpy(images[:1]),)
-    with silenced(), torch.no_grad():
+    with quiet(), torch.no_grad():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
         exported = torch.export.export(module, example).module()
-        watched = prepare_pt2e(exported, _quantizer(settings))
+        watched = prepare_pt2e(exported, quantizer(settings))
         for image in torch.from_numpy(images):
             watched(image[None])
         quantized = convert_pt2e(watched)
@@ -40,7 +40,8 @@ def quantize_executorch(module: Deployable, images: UInt8Images, target: Path, s
     write_bytes(target, program.buffer)
 
 
-def _quantizer(settings: Settings) -> Any:
+def quantizer(settings: Settings) -> Any:
+    """The XNNPACK quantiser, told what `settings` say."""
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
@@ -50,9 +51,7 @@ def _quantizer(settings: Settings) -> Any:
     config = get_symmetric_quantization_config(is_per_channel=settings.weights == "channel")
     observer = {"full": MinMaxObserver, "clipped": HistogramObserver}[settings.ranges].with_args(eps=2**-12)
     config = _observed_by(config, observer)
-    quantizer = XNNPACKQuantizer().set_global(config)
-    quantizer.set_filter_function(_is_quantized(settings.float_layers))
-    return quantizer
+    return XNNPACKQuantizer().set_global(config).set_filter_function(_is_quantized(settings.float_layers))
 
 
 def _observed_by(config: Any, observer: Any) -> Any:

@@ -66,7 +66,7 @@ def fine_tune(
                 wanted = teacher(batch).log_softmax(1)
             loss = F.kl_div(student(batch).log_softmax(1), wanted, reduction="batchmean", log_target=True)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             task.advance(note=f"divergence {loss.item():.4f}")

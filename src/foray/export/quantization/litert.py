@@ -11,8 +11,8 @@ from typing import Any
 
 from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
-from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
+from foray.export.quiet import quiet
 from foray.records.files import write_bytes
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -26,7 +26,7 @@ def quantize_litert(
     `images`: uint8 (N, R, R, 3), fed one by one. `layers`: of the network it was exported from. What precedes the
     first layer and the softmax stay in float32, so input and output remain what they are.
     """
-    with silenced():
+    with quiet():
         from ai_edge_quantizer import calibrator, quantizer
         from ai_edge_quantizer.recipe_manager import RecipeManager
         from ai_edge_quantizer.utils import qsv_utils

@@ -9,8 +9,8 @@ from typing import Any
 
 from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
-from foray.export.quantization.silence import silenced
 from foray.export.quantization.train_images import UInt8Images
+from foray.export.quiet import quiet
 
 _WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
 
@@ -24,7 +24,7 @@ def quantize_openvino(
     What precedes the first layer and the softmax stay in float32. Weights of the first layer keep to half the range
     (NNCF's default), so that CPUs without VNNI do not saturate. NNCF also corrects biases for the mean error.
     """
-    with silenced():
+    with quiet():
         import nncf
         import openvino
 

@@ -36,6 +36,15 @@ class Write(Protocol):
 
 
 @dataclass(frozen=True)
+class Remedies:
+    """Each is called when it comes to that, at most once; None leaves it out. `tune` is described by `plan`."""
+
+    pre_check: Callable[[], PreCheck]
+    tune: Callable[[], Network] | None
+    plan: FineTuning
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One quantisation and what it lost. `what`: how it differs from the first, in words."""
 
@@ -84,20 +93,17 @@ class Trials:
         """The attempt that lost least; the earlier one of two that lost the same."""
         return min(self.attempts, key=lambda attempt: attempt.result.loss)
 
-    def run(
-        self, first: Settings, pre_check: Callable[[], PreCheck], tune: Callable[[], Network] | None, plan: FineTuning
-    ) -> Outcome:
-        """Tries until one is within the tolerance; `pre_check` and `tune` are called when it comes to that."""
-        for _ in self._steps(first, pre_check, tune, plan):
-            if self.attempts[-1].result.loss <= self.tolerance:
+    def run(self, first: Settings, remedies: Remedies) -> Outcome:
+        """Tries, from `first` on, until one is within the tolerance."""
+        for attempt in self._steps(first, remedies):
+            if attempt.result.loss <= self.tolerance:
                 break
-            if (last := self.attempts[-1]) is not self.best:
-                shutil.rmtree(last.folder)
+            for other in self.attempts:
+                if other is not self.best:
+                    shutil.rmtree(other.folder, ignore_errors=True)
         return Outcome(self.best, tuple(self.sentences))
 
-    def _steps(
-        self, first: Settings, pre_check: Callable[[], PreCheck], tune: Callable[[], Network] | None, plan: FineTuning
-    ) -> Iterator[None]:
+    def _steps(self, first: Settings, remedies: Remedies) -> Iterator[Attempt]:
         yield self._try("int8 after training", first, self.network)
         images = min(MORE_IMAGES * first.images, self.available)
         if images > first.images:
@@ -105,22 +111,24 @@ class Trials:
         settings = self.best.settings
         other = _OTHER_RANGES[settings.ranges]
         yield self._try(f"{other} ranges of activations", replace(settings, ranges=other), self.network)
-        settings, found = self.best.settings, pre_check()
+        settings, found = self.best.settings, remedies.pre_check()
         for count in (count for count in _FLOAT_LAYERS if 2 * count <= len(found.layers)):
             names = tuple(layer.name for layer in found.layers[:count])
             what = f"the {count} most sensitive layers in float32 ({', '.join(names)})"
             yield self._try(what, replace(settings, float_layers=names), self.network)
         self.sentences.append(found.advice)
-        if tune is not None:
-            yield self._try(f"quantisation-aware fine-tuning ({plan})", settings, tune())
+        if remedies.tune is not None:
+            tuned = remedies.tune()
+            yield self._try(f"quantisation-aware fine-tuning ({remedies.plan})", settings, tuned)
 
-    def _try(self, what: str, settings: Settings, network: Network) -> None:
+    def _try(self, what: str, settings: Settings, network: Network) -> Attempt:
         folder = self.workshop / f"{len(self.attempts)}"
         folder.mkdir()
         entry = self.write(network, settings, folder)
         attempt = Attempt(f"{what} ({settings})", settings, folder, entry, self.measure(entry))
         self.attempts.append(attempt)
         self.sentences.append(attempt.sentence(self.tolerance))
+        return attempt
 
 
 def points(share: float) -> str:

@@ -10,40 +10,27 @@ RUNTIMES: tuple[Runtime, ...] = ("onnx", "openvino", "litert", "executorch")
 Ranges = Literal["full", "clipped"]
 Granularity = Literal["channel", "tensor"]
 
-# Which ranges lose least with real weights (benchmarks in the documentation); the other one is the first remedy.
-DEFAULT_RANGES: dict[Runtime, Ranges] = {
-    "onnx": "full",
-    "openvino": "full",
-    "litert": "full",
-    "executorch": "clipped",
-}
-
 
 @dataclass(frozen=True)
 class Settings:
     """Post-training quantisation to int8: weights symmetric, activations asymmetric with one scale a tensor.
 
-    `images`: how many train images the ranges of the activations are taken from. `ranges`: "full" is the widest range
-    seen; "clipped" cuts rare outliers off, each tool in its own way. `float_layers`: names of layers (as in
-    `Network.named_modules`) that stay in float32. `weights`: one scale a "channel", or one a "tensor", which loses much
-    on depthwise layers and is there to show that it does.
+    The defaults are what loses least with published ImageNet weights. `images`: how many train images the ranges of the
+    activations are taken from. `ranges`: "full" is the widest range seen; "clipped" cuts rare outliers off, each tool
+    in its own way. `float_layers`: names of layers (as in `Network.named_modules`) that stay in float32. `weights`: one
+    scale a "channel", or one a "tensor", which loses much on depthwise layers and is there to show that it does.
 
     Raises ValueError for fewer than one image.
     """
 
-    ranges: Ranges
     images: int = 300
+    ranges: Ranges = "full"
     float_layers: tuple[str, ...] = ()
     weights: Granularity = "channel"
 
     def __post_init__(self) -> None:
         if self.images < 1:
             raise ValueError(f"Calibration needs at least one image, not {self.images}")
-
-    @classmethod
-    def default(cls, runtime: Runtime) -> Settings:
-        """Where quantisation for `runtime` starts."""
-        return cls(ranges=DEFAULT_RANGES[runtime])
 
     def __str__(self) -> str:
         kept = f", {len(self.float_layers)} layers in float32" if self.float_layers else ""

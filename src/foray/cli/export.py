@@ -1,0 +1,133 @@
+"""`foray export`: a run as files for the device, each certified on your images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foray.cli import options
+from foray.cli.certify import FAILED
+
+if TYPE_CHECKING:
+    from foray.export.export import Exported
+
+
+def export(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", show_default=False, help="Folder of a finished run; or --model and --weights."),
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="A,B", help="Runtimes: onnx, openvino, litert, executorch.")
+    ] = "onnx",
+    precision: Annotated[str, typer.Option(metavar="A,B", help="fp32, fp16, bf16 (openvino), int8.")] = "fp32",
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", show_default=False, help="Images to certify on, and to calibrate int8 with."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the artifacts' folders go.")] = Path("artifacts"),
+    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Loss of accuracy that is allowed, in points.")] = "1pt",
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Without RUN: published weights of this model."),
+    ] = None,
+    weights: options.WeightsFrom = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA", show_default=False, help="Images to calibrate int8 with where --data has no train images."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what int8 draws.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write again what is there already.")] = False,
+    as_json: options.AsJson = False,
+    fold: options.Fold = None,
+    data_dir: options.DataDir = None,
+    offline: options.Offline = False,
+    threads: options.Threads = None,
+    workers: options.Workers = None,
+    cache_dir: options.CacheDir = None,
+) -> None:
+    """Write a run as files for other runtimes, preprocessing inside, and certify each on your images.
+
+    Exit status 0: none fails; 3: one does, and is marked.
+    """
+    from foray.errors import ForayError
+    from foray.records.quantities import parse_points
+
+    points = parse_points(tolerance, "--tolerance")
+    if (run is None) == (model is None) or (model is None) != (weights is None):
+        raise ForayError("Name the folder of a run, or published weights: --model NAME --weights DIR.")
+    options.prepare_threads(threads)
+    from foray.cli.progress import terminal_progress
+    from foray.export.export import Images, export_run, export_weights
+
+    images = None
+    if data is not None:
+        images = Images(data, calibration, fold, data_dir, offline, cache_dir, workers)
+    elif calibration is not None:
+        raise ForayError("--calibration goes with --data, the images to certify on.")
+    runtimes, precisions = _names(to), _names(precision)
+    with terminal_progress() as progress:
+        if run is not None:
+            done = export_run(
+                run, runtimes, precisions, out, images=images, tolerance=points, seed=seed, force=force,
+                threads=threads, progress=progress,
+            )  # fmt: skip
+        else:
+            assert model is not None
+            assert weights is not None
+            done = export_weights(
+                model, weights, runtimes, precisions, out, images=images, offline=offline, tolerance=points, seed=seed,
+                force=force, threads=threads, progress=progress,
+            )  # fmt: skip
+    if as_json:
+        print(json.dumps([_json(one) for one in done], indent=1))
+    else:
+        _print(done)
+    if any(_verdict(one) == "fail" for one in done):
+        raise typer.Exit(FAILED)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _verdict(one: Exported) -> str:
+    certificate = one.record.certificate
+    return certificate.verdict if certificate else "not certified"
+
+
+def _json(one: Exported) -> dict[str, object]:
+    return {"folder": str(one.folder), "written": one.written, "artifact": one.record.model_dump(mode="json")}
+
+
+def _print(done: list[Exported]) -> None:
+    from foray.cli.tables import percent, print_table
+    from foray.records.quantities import format_bytes, format_points
+
+    rows = []
+    for one in done:
+        certificate = one.record.certificate
+        rows.append(
+            [
+                one.folder.name,
+                format_bytes(one.record.model_bytes),
+                percent(certificate.top1.value if certificate else None),
+                f"{format_points(certificate.loss)} (at most {100 * certificate.loss_upper:.2f})"
+                if certificate
+                else "",
+                _verdict(one),
+            ]
+        )
+    print(f"In {done[0].folder.parent}:\n")
+    print_table(["artifact", "file", "top-1 %", "loss against float32", "certificate"], rows)
+    for one in done:
+        certificate = one.record.certificate
+        for sentence in one.record.remedies:
+            print(f"{one.folder.name}: {sentence}")
+        for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:
+            print(f"{one.folder.name}: {sentence}")

@@ -1,0 +1,130 @@
+"""`foray profile`: models, runs and exported files on runtimes, timed against each other."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foray.cli import options
+from foray.errors import ForayError
+
+if TYPE_CHECKING:
+    from foray.comparison.on_runtimes import Subject
+    from foray.profiling.runtimes import RuntimeCandidate
+    from foray.progress import Progress
+
+
+def profile(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL|RUN|ARTIFACT...",
+            show_default=False,
+            help="Names of models, folders of finished runs, folders that `foray export` wrote: any number of each.",
+        ),
+    ],
+    runtime: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="torch, onnx, openvino, litert, executorch (models and runs).")
+    ] = "torch",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="fp32, fp16, bf16, int8 (models and runs).")
+    ] = "fp32",
+    threads: Annotated[
+        str | None, typer.Option(metavar="N,N", show_default=False, help="Threads (default: one a core).")
+    ] = None,
+    batch: Annotated[str, typer.Option(metavar="N,N", help="Batch sizes; 1 is always timed.")] = "1",
+    weights: options.WeightsFrom = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=8, metavar="PX", help="Input side of models given by name.")
+    ] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Time by layer, where the runtime tells.")] = False,
+    turns: Annotated[int, typer.Option(min=6, metavar="N", help="Turns of each candidate.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the order of the turns.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write profile.json, and device.json for compare --profiles.")
+    ] = None,
+    offline: options.Offline = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Time models, runs and exported files on runtimes, each in a process of its own, turn by turn."""
+    threads_wanted = _numbers(threads, "--threads") if threads is not None else None
+    batches = _numbers(batch, "--batch")
+    options.prepare_threads(None)
+    from foray.cli.progress import terminal_progress
+    from foray.cli.runtime_tables import print_layer_times, print_runtime_profile
+    from foray.profiling import save_profiles
+    from foray.profiling.runtimes import cost_profile, profile_on_runtimes
+
+    with terminal_progress() as progress, tempfile.TemporaryDirectory(prefix="foray-profile-") as folder:
+        candidates = _candidates(
+            what, runtime, precision, threads_wanted, Path(folder), weights, resolution, offline, progress
+        )
+        measured = profile_on_runtimes(
+            candidates, batches=batches, layers=layers, turns=turns, seed=seed, progress=progress
+        )
+    if out is not None:
+        measured.save(out / "profile.json")
+        costs = [cost_profile(cost, measured) for cost in measured.costs]
+        save_profiles(out / "device.json", measured.hardware.label(), costs)
+    if as_json:
+        print(measured.model_dump_json(indent=1))
+        return
+    print_runtime_profile(measured)
+    if layers:
+        print_layer_times(measured)
+    if out is not None:
+        print(f"\nWritten: {out / 'profile.json'}, {out / 'device.json'}")
+
+
+def _candidates(
+    what: list[str],
+    runtimes: str,
+    precisions: str,
+    threads: list[int] | None,
+    folder: Path,
+    weights: str | None,
+    resolution: int | None,
+    offline: bool,
+    progress: Progress,
+) -> list[RuntimeCandidate]:
+    from foray.comparison.on_runtimes import (
+        artifact_candidate,
+        model_subject,
+        plan_targets,
+        run_subject,
+        write_candidates,
+    )
+    from foray.records import hardware
+
+    counts = threads or [hardware().cores]
+    artifacts = [Path(name) for name in what if (Path(name) / "artifact.json").exists()]
+    subjects: list[Subject] = []
+    for name in dict.fromkeys(what):
+        if Path(name) in artifacts:
+            continue
+        if Path(name).is_dir():
+            subjects.append(run_subject(Path(name)))
+        elif "/" in name:
+            raise ForayError(f"{name} is no folder. Name a model (foray models), a run or an artifact.")
+        else:
+            subjects.append(model_subject(name, weights, resolution, offline=offline, progress=progress))
+    targets = plan_targets(_names(runtimes), _names(precisions), counts) if subjects else []
+    found = [artifact_candidate(path, n) for path in dict.fromkeys(artifacts) for n in counts]
+    return [*write_candidates(subjects, targets, folder, progress), *found]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        numbers = [int(number) for number in _names(text)]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise ForayError(f"{option}: {text!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
+    return numbers

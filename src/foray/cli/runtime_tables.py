@@ -1,0 +1,94 @@
+"""What `foray profile` prints: a row a candidate, ties, the machine, and times by layer."""
+
+from __future__ import annotations
+
+import textwrap
+
+from foray.cli.tables import print_table
+from foray.records import RuntimeProfile, TimeEstimate
+from foray.records.quantities import format_bytes
+
+_SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8"}
+_SHOWN_LAYERS = 20
+_WIDTH = 80  # characters
+
+
+def print_runtime_profile(profile: RuntimeProfile) -> None:
+    """Within 80 columns: one table of times, one of what else it takes; below, ties and what is unreliable."""
+    numbered = {cost.name: str(i) for i, cost in enumerate(profile.costs, 1)}
+    _say(f"{profile.hardware.label()}; batch 1, milliseconds, {profile.turns} turns each, fastest first")
+    print_table(
+        ["#", "network", "runtime", "thr", "p50", "95 %", "p95", "n", "ties"],
+        [
+            [
+                numbered[cost.name], f"{cost.model} {cost.resolution}",
+                f"{cost.runtime} {_SHORT[cost.precision]}", str(cost.threads), _ms(cost.p50.value), _interval(cost.p50),
+                _ms(cost.p95.value), str(cost.n), ",".join(numbered[name] for name in _ties(profile, cost.name)) or "-",
+            ]
+            for cost in profile.costs
+        ],
+        words=["network", "runtime"],
+    )  # fmt: skip
+    print()
+    batches = [rate.batch for rate in profile.costs[0].rates]
+    print_table(
+        ["#", "file to label ms", "cold start ms", "file", "memory", *(f"images/s at {batch}" for batch in batches)],
+        [
+            [
+                numbered[cost.name], _ms(cost.label_p50.value), f"{cost.cold_start_ms:.0f}",
+                format_bytes(cost.file_bytes), format_bytes(cost.resident_bytes) if cost.resident_bytes else "-",
+                *(f"{rate.value:.1f}" for rate in cost.rates),
+            ]
+            for cost in profile.costs
+        ],
+    )  # fmt: skip
+    for sentence in _sentences(profile):
+        _say(sentence)
+
+
+def print_layer_times(profile: RuntimeProfile) -> None:
+    """The longest layers of each candidate; all of them are in the JSON."""
+    for cost in profile.costs:
+        print()
+        if cost.layers is None:
+            _say(f"{cost.name}: {cost.runtime} does not tell the time by layer.")
+            continue
+        total = sum(layer.ms for layer in cost.layers)
+        longest = sorted(cost.layers, key=lambda layer: -layer.ms)[:_SHOWN_LAYERS]
+        _say(f"{cost.name}: {total:.2f} ms in {len(cost.layers)} layers, the longest:")
+        print_table(
+            ["layer", "kind", "ms", "%"],
+            [[layer.name[-40:], layer.kind, f"{layer.ms:.3f}", f"{100 * layer.ms / total:.1f}"] for layer in longest],
+            words=["kind"],
+        )
+
+
+def _sentences(profile: RuntimeProfile) -> list[str]:
+    found = []
+    if len(profile.costs) > 1:
+        found.append("Ties: less than 3 % apart, or the 99 % interval of the ratio, paired by turn, holds 1.")
+    restless = [cost.name for cost in profile.costs if not cost.is_steady]
+    if restless:
+        found.append(f"Unreliable: {', '.join(restless)} had not become steady when timing began.")
+    found += [f"Unreliable: {warning}." for warning in profile.steadiness.warnings]
+    if profile.steadiness.warnings:
+        found.append("Measure again when the machine is idle; the order outside ties stands better than the numbers.")
+    return found
+
+
+def _say(sentence: str) -> None:
+    print(textwrap.fill(sentence, _WIDTH))
+
+
+def _ties(profile: RuntimeProfile, name: str) -> list[str]:
+    return [
+        pair.b if pair.a == name else pair.a for pair in profile.differences if pair.is_tie and name in (pair.a, pair.b)
+    ]
+
+
+def _interval(estimate: TimeEstimate) -> str:
+    return f"{_ms(estimate.low)}-{_ms(estimate.high)}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"

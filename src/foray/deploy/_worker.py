@@ -1,0 +1,92 @@
+"""One network in a process of its own, which is timed when it is told to and stopped in between.
+
+A process each, because the thread pools of several runtimes in one process wait for work by spinning and take the
+cores from one another; and because cold start and memory are a process's. Not copied beside artifacts: `foray profile`
+starts it (foray.profiling.workers). Lines of JSON:
+
+    worker -> parent   {"load_ms": 120.5} once, after the first pass, or {"error": "..."}
+    parent -> worker   {"task": "network", "batch": 1, "passes": 5}; its first pass is not timed
+    worker -> parent   {"ms": [4.1, ...], "resident_bytes": 60000000}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foray.deploy import bench
+from foray.deploy import predict as reader
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network that is ready.
+
+    `network(batch)`: one pass over `batch` images as the network takes them; `label()`: from the bytes of an image file
+    to class probabilities; `layers()`: (name, kind, milliseconds) of each layer at batch 1, in the order of execution,
+    or None where the runtime does not tell.
+    """
+
+    network: Callable[[int], Callable[[], object]]
+    label: Callable[[], object]
+    layers: Callable[[], list[tuple[str, str, float]] | None]
+
+
+def serve(open_: Callable[[], Opened]) -> None:
+    """The life of a worker: opens, then does what it is told until its stdin closes."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print is no answer
+    before, began = bench.resident_bytes(), time.perf_counter()
+
+    def answer(**content: Any) -> None:
+        print(json.dumps(content), file=answers, flush=True)
+
+    try:
+        opened = open_()
+        opened.network(1)()
+    except Exception as error:  # whatever it is, the parent says it
+        answer(error=(str(error).strip() or type(error).__name__).splitlines()[0])
+        return
+    answer(load_ms=(time.perf_counter() - began) * 1e3)
+    for line in sys.stdin:
+        answer(**_done(json.loads(line), opened), resident_bytes=max(bench.peak_bytes() - before, 0))
+
+
+def _done(asked: dict[str, Any], opened: Opened) -> dict[str, Any]:
+    if asked["task"] == "layers":
+        return {"layers": opened.layers()}
+    run = opened.label if asked["task"] == "label" else opened.network(asked["batch"])
+    if asked["task"] == "warm_up":
+        pass_ms, stable = bench.warm_up(run)
+        return {"pass_ms": pass_ms, "stable": stable}
+    return {"ms": bench.turn(run, asked["passes"])}
+
+
+def open_artifact(folder: Path, threads: int) -> Opened:
+    """The artifact in `folder`. Raises ArtifactError."""
+    artifact = reader.open_artifact(folder)
+    session = reader.open_session(artifact, threads)
+    jpeg = bench.photograph()
+    inputs: dict[int, reader.Pixels] = {}
+
+    def network(batch: int) -> Callable[[], object]:
+        if batch not in inputs:
+            inputs[batch] = bench.images_for(artifact, batch)
+        return lambda: session.run(inputs[batch])
+
+    def layers() -> list[tuple[str, str, float]] | None:
+        from foray.deploy._layer_times import layer_times
+
+        return layer_times(artifact, threads)
+
+    return Opened(network, lambda: reader.classify(artifact, session, [jpeg]), layers)
+
+
+if __name__ == "__main__":
+    serve(lambda: open_artifact(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,374 @@
+"""Times the exported network beside this file on this device: `python bench.py --device "Raspberry Pi 5"`.
+
+It writes device.json, with which `foray compare --profiles device.json` decides by this device's numbers. foray copies
+this file beside every artifact it exports and times with it itself, as foray.deploy.bench. It needs numpy, Pillow and
+the one runtime of the artifact, and predict.py beside it.
+
+How: passes until two successive medians agree; then turns, each one untimed pass and a few timed ones, so many that
+the 95th percentile means something. Every timed pass counts. Passes of one turn share a moment of the machine, so the
+intervals come from drawing whole turns anew (a block bootstrap). Between turns a fixed piece of work is timed, which
+tells a machine that slows down from a network that is slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import io
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+if __package__:
+    from foray.deploy import predict as reader
+else:  # beside an artifact
+    import predict as reader  # type: ignore[import-not-found,no-redef]
+
+Times = npt.NDArray[np.float64]  # (turns, passes) milliseconds
+
+TURNS = 30
+BATCH = 32  # of the throughput
+PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}  # in full, as in device.json
+DRIFT_LIMIT = 0.10  # of the calibration, from the first third of the turns to the last
+TAIL_LIMIT = 2.0  # 95th over 50th percentile of the passes
+WAVER_LIMIT = 1.3  # 90th over 10th percentile of the calibration
+
+_BURST = 5
+_WARM_TOLERANCE = 0.05
+_WARM_SECONDS = 3.0
+_TURN_MS = 100.0
+_MOST_PASSES = 10
+_RESAMPLES = 1000
+_CALIBRATION_BYTES = bytes(2**20)
+_PHOTOGRAPH = (500, 375)  # pixels: the median size of ImageNet's
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """A percentile of pass times in milliseconds with its 95 % interval over turns."""
+
+    value: float
+    low: float
+    high: float
+
+
+def percentile(times: Times, q: float, seed: int = 0) -> Percentile:
+    """The `q`-th percentile (0 to 100) of all passes in `times` (turns, passes).
+
+    The interval is the percentile bootstrap over whole turns (Kunsch 1989's blocks, here given by the schedule): passes
+    within a turn are correlated and are never drawn apart.
+    """
+    turns = len(times)
+    drawn = np.random.default_rng(seed).integers(0, turns, (_RESAMPLES, turns))
+    resampled = np.percentile(times[drawn].reshape(_RESAMPLES, -1), q, axis=1)
+    value = float(np.percentile(times, q))
+    low, high = (float(bound) for bound in np.percentile(resampled, [2.5, 97.5]))
+    return Percentile(value, min(low, value), max(high, value))
+
+
+def warm_up(run: Callable[[], object], seconds: float = _WARM_SECONDS) -> tuple[float, bool]:
+    """Runs until the median of a burst is within 5 % of the burst before, or for `seconds`.
+
+    Returns the last median, milliseconds, and whether it had become stable.
+    """
+    run()  # builds what is built once
+    before, spent_ms, now = math.inf, 0.0, math.inf
+    while spent_ms < seconds * 1e3:
+        burst = time_passes(run, _BURST)
+        now, spent_ms = statistics.median(burst), spent_ms + sum(burst)
+        if abs(now - before) <= _WARM_TOLERANCE * now:
+            return now, True
+        before = now
+    return now, False
+
+
+def passes_a_turn(pass_ms: float) -> int:
+    """Timed passes that fill about a tenth of a second: 1 to 10."""
+    return max(1, min(_MOST_PASSES, int(_TURN_MS / max(pass_ms, 1e-3))))
+
+
+def time_passes(run: Callable[[], object], passes: int) -> list[float]:
+    """Milliseconds of each of `passes` calls."""
+    spent = []
+    for _ in range(passes):
+        began = time.perf_counter_ns()
+        run()
+        spent.append((time.perf_counter_ns() - began) / 1e6)
+    return spent
+
+
+def turn(run: Callable[[], object], passes: int) -> list[float]:
+    """One untimed pass, which brings the weights back into the caches, and `passes` timed ones, milliseconds."""
+    run()
+    return time_passes(run, passes)
+
+
+def calibrate() -> float:
+    """Milliseconds of a fixed piece of work on one core, the middle of three: it follows the clock and the load."""
+    return statistics.median(time_passes(lambda: hashlib.sha256(_CALIBRATION_BYTES).digest(), 3))
+
+
+def unsteadiness(calibrations: Sequence[float]) -> list[str]:
+    """What the calibrations between turns say against the measurement, in sentences; none for a steady machine."""
+    found = []
+    change = drift(calibrations)
+    if abs(change) > DRIFT_LIMIT:
+        way = "slowed down" if change > 0 else "sped up"
+        found.append(f"the machine {way} by {100 * abs(change):.0f} % during the measurement")
+    low, high = np.percentile(calibrations, [10, 90])
+    if high / low > WAVER_LIMIT:
+        found.append(f"its speed wavered by a factor of {high / low:.1f} from turn to turn: something else was running")
+    return found
+
+
+def drift(calibrations: Sequence[float]) -> float:
+    """Median calibration of the last third of the turns over that of the first third, less 1: 0.14 is 14 % slower."""
+    third = max(1, len(calibrations) // 3)
+    return statistics.median(calibrations[-third:]) / statistics.median(calibrations[:third]) - 1
+
+
+def photograph() -> bytes:
+    """A JPEG of a size and content that decode like a photograph's: smooth shapes below noise, the same every time."""
+    random = np.random.default_rng(0)
+    width, height = _PHOTOGRAPH
+    coarse = Image.fromarray(random.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(np.float32)
+    pixels = np.clip(smooth + random.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def images_for(artifact: reader.Artifact, batch: int) -> reader.Pixels:
+    """`batch` random images as the network takes them, uint8 (N, H, W, 3).
+
+    A network that resizes gets squares of its resize side, so that the resize is in the time, but no photograph.
+    """
+    description = artifact.description
+    side = description["input"]["height"] or description["preprocessing"]["resize_side"]
+    return np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
+
+
+def resident_bytes() -> int:
+    """Memory this process holds now; where the system does not say, the most it has held."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held; 0 where the system does not say."""
+    try:  # getrusage of a process that was forked knows its parent's peak
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def measure(artifact: reader.Artifact, threads: int | None = None, *, turns: int = TURNS) -> dict[str, Any]:
+    """The artifact's costs on this device: a profile of device.json. Raises ArtifactError.
+
+    `notes` says what stands against the numbers.
+    """
+    before, began = resident_bytes(), time.perf_counter()
+    session = reader.open_session(artifact, threads)
+    images = images_for(artifact, 1)
+    session.run(images)
+    start_ms = (time.perf_counter() - began) * 1e3
+    pass_ms, stable = warm_up(lambda: session.run(images))
+    calibrations, network, passes = [], [], passes_a_turn(pass_ms)
+    for _ in range(turns):
+        calibrations.append(calibrate())
+        network.append(turn(lambda: session.run(images), passes))
+    memory = peak_bytes() - before
+    jpeg = photograph()
+    labelled = [turn(lambda: reader.classify(artifact, session, [jpeg]), 2) for _ in range(turns // 3)]
+    many = images_for(artifact, BATCH)
+    batches = [turn(lambda: session.run(many), 1) for _ in range(max(3, turns // 10))]
+    notes = unsteadiness(calibrations) + ([] if stable else ["passes had not become steady when timing began"])
+    p50, p95 = percentile(np.array(network), 50), percentile(np.array(network), 95)
+    if p95.value > TAIL_LIMIT * p50.value:
+        notes.append(f"p95 is {p95.value / p50.value:.1f} x p50: something else used the device")
+    return description_of(artifact) | {
+        "latency_p50_ms": p50.value,
+        "latency_p50_low_ms": p50.low,
+        "latency_p50_high_ms": p50.high,
+        "latency_p95_ms": p95.value,
+        "latency_n": turns * passes,
+        "throughput_images_per_second": 1e3 * BATCH / float(np.median(batches)),
+        "decode_to_label_p50_ms": float(np.median(labelled)),
+        "cold_start_ms": start_ms,
+        "peak_memory_bytes": memory if memory > 0 else None,
+        "memory_is": "resident",
+        "threads": threads or cores(),
+        "unsteady": notes,
+    }
+
+
+def description_of(artifact: reader.Artifact) -> dict[str, Any]:
+    """What is known of the artifact and the device without a clock."""
+    about = artifact.description
+    files = about["files"].items()
+    return {
+        "schema_version": 1,
+        "model": about["model"],
+        "resolution": about["resolution"],
+        "params": about["params"],
+        "macs": about["macs"],
+        "file_bytes": sum(info["bytes"] for name, info in files if name != "labels.txt"),
+        "runtime": about["runtime"],
+        "precision": PRECISIONS[about["precision"]],
+        "hardware": hardware(),
+        "versions": versions(about["runtime"]),
+    }
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hardware() -> dict[str, Any]:
+    """This device, as foray.records.Hardware has it."""
+    try:
+        memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        memory = None
+    return {
+        "processor": _processor(),
+        "cores": cores(),
+        "memory_bytes": memory,
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def _processor() -> str:
+    for path, key in (("/proc/cpuinfo", "model name"), ("/proc/cpuinfo", "Model"), ("/proc/device-tree/model", "")):
+        try:
+            for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.startswith(key):
+                    return (line.partition(":")[2] if key else line).strip(" \t\0")
+        except OSError:
+            continue
+    return platform.processor() or platform.machine()
+
+
+def versions(runtime: str) -> dict[str, str]:
+    """Versions of the packages that can change a number."""
+    found = {}
+    for name in (reader.RUNTIMES[runtime][0], "numpy", "pillow"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_device(path: Path, device: str, profile: Mapping[str, Any], *, append: bool) -> None:
+    """Writes device.json atomically; `append` keeps the profiles of other artifacts that are in it.
+
+    One of the same model, resolution, runtime, precision and threads is replaced. Raises ArtifactError for a file
+    that cannot be written, is no device.json, or is another device's.
+    """
+    kept = [other for other in _earlier(path, device) if _key(other) != _key(profile)] if append else []
+    content = {"schema_version": 1, "device": device, "profiles": [*kept, dict(profile)]}
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
+    except OSError as error:
+        raise reader.ArtifactError(f"Cannot write {path}: {error.strerror or error}.") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise reader.ArtifactError(f"Cannot write {path}: {error.strerror or error}.") from error
+        raise
+
+
+def _key(profile: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(profile.get(name) for name in ("model", "resolution", "runtime", "precision", "threads"))
+
+
+def _earlier(path: Path, device: str) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(path.read_bytes())
+        label, profiles = content["device"], content["profiles"]
+        known = content["schema_version"] == 1 and all(isinstance(profile, dict) for profile in profiles)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise reader.ArtifactError(f"{path} is no device.json ({error!r}). Name another with --out.") from error
+    if not known or label != device:
+        raise reader.ArtifactError(f"{path} is of another version or device ({label}). Name another with --out.")
+    return list(profiles)
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).parent) -> int:
+    """The command. Returns the exit status: 2 for what cannot be read or written."""
+    parser = argparse.ArgumentParser(description="Time the network beside this file on this device.")
+    parser.add_argument("--device", metavar="NAME", help='its name in reports, as in --device "Raspberry Pi 5"')
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one a core)")
+    parser.add_argument("--out", type=Path, metavar="FILE", default=Path("device.json"), help="(default: device.json)")
+    parser.add_argument("--append", action="store_true", help="keep what is in the file about other artifacts")
+    options = parser.parse_args(arguments)
+    if options.threads is not None and options.threads < 1:
+        parser.error("--threads must be at least 1")
+    device = options.device or hardware()["processor"]
+    try:
+        if options.append:
+            _earlier(options.out, device)  # before minutes are spent
+        profile = measure(reader.open_artifact(folder), options.threads)
+        write_device(options.out, device, profile, append=options.append)
+    except reader.ArtifactError as error:
+        print(f"bench.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench.py: interrupted, nothing was written", file=sys.stderr)
+        return 130
+    print(_sentence(profile))
+    for note in profile["unsteady"]:
+        print(f"Unreliable: {note}. Measure again when the device is idle.")
+    print(f"Written: {options.out}. Decide by it: foray compare ... --profiles {options.out.name}")
+    return 0
+
+
+def _sentence(profile: Mapping[str, Any]) -> str:
+    threads = f"{profile['threads']} thread{'s' if profile['threads'] > 1 else ''}"
+    return (
+        f"{profile['model']}, {profile['resolution']} px, {profile['runtime']} {profile['precision']}, {threads}: "
+        f"p50 {profile['latency_p50_ms']:.2f} ms (95 % interval {profile['latency_p50_low_ms']:.2f} to "
+        f"{profile['latency_p50_high_ms']:.2f}), p95 {profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; "
+        f"image file to label {profile['decode_to_label_p50_ms']:.2f} ms; "
+        f"{profile['throughput_images_per_second']:.1f} images/s at batch {BATCH}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

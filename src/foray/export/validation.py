@@ -1,0 +1,90 @@
+"""The images int8 is calibrated on, and those that say how much accuracy it lost. The test split is neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from foray.data import Dataset, decode_for_evaluation
+from foray.deploy import Session
+from foray.deploy.predict import RUNTIMES
+from foray.export.graph import Deployable
+from foray.export.quantization import TrainImages, train_images
+from foray.export.quantization.train_images import stratified_order
+from foray.progress import SILENT, Progress
+from foray.records import Runtime
+from foray.specs import Preprocessing
+from foray.statistics import PairedResult, paired_loss
+
+_BATCH_SIZE = 32
+_HELD_BACK = 4  # of calibration images that come without a val split, one in so many measures
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Prepared images: `pixels` uint8 (M, R, R, 3), of which `rows` (N,) are used, with their `labels` (N,).
+
+    `correct` (N,): what float32 got right.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    correct: npt.NDArray[np.bool_]
+
+    def measure(self, runtime: Runtime, entry: Path, batch: int | None, tolerance: float) -> PairedResult:
+        """The accuracy that the file in `entry`, which takes `batch` prepared images, loses against float32."""
+        side = self.pixels.shape[1]
+        description = {"precision": "int8", "input": {"height": side, "width": side, "batch": batch}}
+        session = Session(RUNTIMES[runtime][1](entry, description, torch.get_num_threads()), 1)
+        found = np.concatenate([session.run(self.pixels[row][None]).argmax(axis=1) for row in self.rows])
+        return paired_loss(self.correct[None], (found == self.labels)[None], tolerance)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizationImages:
+    """`train`: to calibrate on and to tune with; `validation`: to measure with. `dataset`: what both are of."""
+
+    train: TrainImages
+    validation: Validation | None
+    dataset: Dataset
+
+
+def quantization_images(
+    module: Deployable,
+    preprocessing: Preprocessing,
+    dataset: Dataset,
+    *,
+    whole: bool,
+    seed: int,
+    cache_dir: Path | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> QuantizationImages:
+    """From `dataset`: its train and val images, or, with `whole`, all of its images, three quarters for calibration.
+
+    `module`: the float32 network, which says what can be lost. Raises DataError when there are no train
+    images.
+    """
+    store = decode_for_evaluation(dataset, preprocessing, cache_dir=cache_dir, workers=workers, progress=progress)
+    if whole:
+        order = stratified_order(store.labels, seed)
+        held_back = len(order) // _HELD_BACK
+        train_rows, rows = np.sort(order[held_back:]), np.sort(order[:held_back])
+        train = TrainImages(store.pixels, train_rows, store.labels[train_rows])
+    else:
+        train, rows = train_images(dataset, store), dataset.indices("val")
+    if not len(rows):
+        return QuantizationImages(train, None, dataset)
+    labels = store.labels[rows]
+    found = []
+    with torch.inference_mode(), progress.task("float32 on val", len(rows)) as task:
+        for start in range(0, len(rows), _BATCH_SIZE):
+            chosen = rows[start : start + _BATCH_SIZE]
+            found.append(module(torch.from_numpy(store.pixels[chosen])).argmax(1).numpy())
+            task.advance(len(chosen))
+    return QuantizationImages(train, Validation(store.pixels, rows, labels, np.concatenate(found) == labels), dataset)

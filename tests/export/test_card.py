@@ -1,0 +1,136 @@
+"""The model card says what the record says, whatever the record lacks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from foray.export.card import render_card, write_card
+from foray.records import (
+    ArtifactOrigin,
+    ArtifactPreprocessing,
+    ArtifactRecord,
+    Calibration,
+    Certificate,
+    ClassDelta,
+    Estimate,
+    FileInfo,
+    InputShape,
+    WeightsInfo,
+)
+
+TOP1 = Estimate(value=0.91, low=0.88, high=0.93, n=723)
+RUN = ArtifactOrigin(
+    id="mobilenet_v2-finetune-plants-seed3",
+    network_sha256="ab" * 32,
+    protocol="finetune",
+    recipe={"epochs": 12, "batch_size": 32, "optimizer": {"name": "adamw", "learning_rate": 0.001}},
+    seed=3,
+    dataset="plants",
+    dataset_source="photos/",
+    dataset_licence=None,
+    fingerprint="cd" * 32,
+    images={"train": 3319, "val": 708, "test": 723},
+    weights=WeightsInfo(
+        source="timm/x", variant="tf_mobilenet_v2", sha256="ef" * 32, licence="apache-2.0", head="replaced"
+    ),
+    top1=TOP1,
+)
+RECORD = ArtifactRecord(
+    runtime="litert",
+    precision="int8",
+    entry="model.tflite",
+    files={"model.tflite": FileInfo(sha256="00", bytes=2_500_000), "labels.txt": FileInfo(sha256="11", bytes=40)},
+    model="tf_mobilenet_v2",
+    resolution=224,
+    num_classes=12,
+    input=InputShape(height=224, width=224, batch=1),
+    preprocessing=ArtifactPreprocessing(
+        resolution=224, resize_side=256, interpolation="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3
+    ),
+    run=RUN,
+    params=2_239_244,
+    macs=300_000_000,
+    versions={"torch": "2"},
+    created="2026-11-25T12:00:00+00:00",
+    foray_version="0.1.0",
+    calibration=Calibration(n=300, dataset="plants", fingerprint="cd", seed=0, settings="300 images, full ranges"),
+    remedies=["int8 after training: 2.1 points lost.", "more images: 0.4 points lost."],
+)
+FAILED = Certificate(
+    verdict="fail",
+    tolerance=0.01,
+    confidence=0.95,
+    n=723,
+    dataset="plants",
+    fingerprint="cd",
+    split="test",
+    reference="run",
+    top1=Estimate(value=0.80, low=0.77, high=0.83, n=723),
+    reference_top1=TOP1,
+    loss=0.11,
+    loss_lower=0.08,
+    loss_upper=0.14,
+    images_needed=None,
+    label_agreement=Estimate(value=0.85, low=0.82, high=0.88, n=723),
+    mean_shift=0.1,
+    logit_error=0.2,
+    largest_difference=0.7,
+    largest_difference_image="a.jpg",
+    per_class=[
+        ClassDelta(name="fat|hen", n=60, reference_recall=0.9, recall=0.5, loss=0.4, loss_lower=0.2),
+        ClassDelta(name="maize", n=0, reference_recall=None, recall=None, loss=None, loss_lower=None),
+    ],
+    failures=["It loses at least 8 points, more than the tolerance."],
+    doubts=[],
+    warnings=[],
+    files={},
+    runtime_version=None,
+    threads=None,
+    created="2026-11-25T12:00:00+00:00",
+)
+PUBLISHED = ArtifactOrigin(id="mobilenetv2_100.tf_in1k", network_sha256="ab" * 32)
+CASES = {
+    "a run": RECORD,
+    "failed": RECORD.model_copy(update={"certificate": FAILED}),
+    "published weights": RECORD.model_copy(update={"run": PUBLISHED, "calibration": None, "remedies": []}),
+    "any size": RECORD.model_copy(
+        update={"runtime": "onnx", "precision": "fp32", "input": InputShape(height=None, width=None, batch=None)}
+    ),
+}
+
+
+@pytest.mark.parametrize("record", CASES.values(), ids=CASES)
+def test_every_table_is_one_and_nothing_is_left_of_the_template(record: ArtifactRecord) -> None:
+    text = render_card(record)
+    assert not re.search(r"[{}%]}|{[{%]|None|Undefined", text)
+    assert "\n\n\n\n" not in text
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        rows = table.splitlines()
+        assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {rows[0].count("|")}
+        assert re.fullmatch(r"[|-]+", rows[1])
+    for heading in ("Use", "Input and output", "Accuracy", "Cost", "Data and training", "Limits", "Licences"):
+        assert f"\n## {heading}\n" in text
+
+
+def test_numbers_and_origins_are_there() -> None:
+    text = render_card(RECORD)
+    for fact in (
+        "91.0 % (95% interval 88.0 % to 93.0 %, n = 723)", "2.24 M", "300 M an image", "2.50 MB", "3319 train",
+        "has not been certified", "Calibrated on 300 images of plants", "more images: 0.4 points lost.",
+        "pip install numpy pillow ai-edge-litert", "learning rate | 0.001", "| data | not stated |",
+        "| pretrained weights | apache-2.0 |", "short side to 256 px, bicubic", "`prepare` in predict.py", "(seed 3)",
+    ):  # fmt: skip
+        assert fact in text
+
+
+def test_a_failed_file_says_so_first(tmp_path: Path) -> None:
+    CASES["failed"].save(tmp_path / "artifact.json")
+    write_card(tmp_path)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text.index("Do not ship this file.") < text.index("## Use")
+    assert "It loses at least 8 points, more than the tolerance." in text
+    assert "| fat\\|hen | 60 | 40 points |" in text
+    assert "maize" not in text

@@ -1,0 +1,41 @@
+"""LiteRT files say what PyTorch says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .conftest import Case, Run, photo
+
+pytest.importorskip("litert_torch", reason="litert-torch is not installed (extra: litert)")
+interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="not installed (extra: litert)")
+
+
+def opened(path: Path) -> Run:
+    model = interpreter.Interpreter(model_path=str(path), num_threads=1)
+    model.allocate_tensors()
+    (given,), (result,) = model.get_input_details(), model.get_output_details()
+    assert given["dtype"] == np.uint8
+
+    def run(images: np.ndarray) -> np.ndarray:
+        model.set_tensor(given["index"], images)
+        model.invoke()
+        return model.get_tensor(result["index"])
+
+    return run
+
+
+def test_float32_and_float16(depthwise: Case, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from foray.export.litert import halve_weights, write
+
+    path = write(depthwise.module, tmp_path)
+    assert capfd.readouterr() == ("", "")  # C++ included
+    images = photo(64, 64)[None]
+    prepared = depthwise.prepared(images)
+    whole_bytes = path.stat().st_size
+    assert np.abs(opened(path)(prepared) - depthwise.expected(images)).max() < 1e-5
+    halve_weights(path)
+    assert path.stat().st_size < 0.6 * whole_bytes
+    assert np.abs(opened(path)(prepared) - depthwise.expected(images)).max() < 5e-3

@@ -1,0 +1,79 @@
+"""OpenVINO models say what PyTorch says, in float32 unless they are asked for less."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.test_odd_sizes import TENSORFLOW
+
+from .conftest import SIZES, Case, Run, case, photo
+
+openvino = pytest.importorskip("openvino", reason="openvino is not installed (extra: openvino)")
+
+from foray.export.openvino import finish, write  # noqa: E402
+
+PIXELS = 5e-3  # see test_onnx
+
+
+def opened(path: Path, hint: str = "f32") -> Run:
+    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": 1}
+    compiled = openvino.Core().compile_model(path, "CPU", settings)
+    return lambda images: np.array(compiled(images)[0])
+
+
+@pytest.fixture(scope="module")
+def prepared(depthwise: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Without resize and crop."""
+    return write(depthwise.module, tmp_path_factory.mktemp("openvino"))
+
+
+def finished(prepared: Path, folder: Path, one: Case, precision: str) -> Path:
+    for suffix in (".xml", ".bin"):
+        shutil.copy(prepared.with_suffix(suffix), folder)
+    finish(folder / prepared.name, one.preprocessing, precision)
+    return folder / prepared.name
+
+
+def test_every_kind_of_block_gives_pytorchs_probabilities(tmp_path: Path) -> None:
+    one = case(TENSORFLOW, 65)
+    images = np.stack([photo(65, 65, seed=seed) for seed in range(3)])
+    found = opened(write(one.module, tmp_path))(images)
+    import torch
+
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, one.module(torch.from_numpy(images)), rtol=0, atol=1e-5)
+
+
+def test_images_of_any_size_are_resized_and_cropped(depthwise: Case, prepared: Path, tmp_path: Path) -> None:
+    run = opened(finished(prepared, tmp_path, depthwise, "fp32"))
+    for height, width in SIZES:
+        assert depthwise.largest_difference(run, photo(height, width)[None]) < PIXELS
+    batch = np.stack([photo(90, 70, seed=seed) for seed in range(3)])
+    assert depthwise.largest_difference(run, batch) < PIXELS
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "model.xml"]
+
+
+def test_the_network_is_compiled_for_one_size(depthwise: Case, prepared: Path, tmp_path: Path) -> None:
+    """Only what comes before it depends on the image: shapes that are known beforehand run faster."""
+    model = openvino.Core().read_model(finished(prepared, tmp_path, depthwise, "fp32"))
+    model.reshape([1, -1, -1, 3])
+    convolutions = [op for op in model.get_ops() if op.get_type_name() in ("Convolution", "GroupConvolution")]
+    assert len(convolutions) == sum("conv.weight" in key for key in depthwise.module.state_dict())
+    assert all(convolution.output(0).get_partial_shape().is_static for convolution in convolutions)
+
+
+@pytest.mark.parametrize(("precision", "hint"), [("fp32", "f32"), ("fp16", "f32"), ("bf16", "bf16")])
+def test_the_file_says_its_precision(
+    depthwise: Case, prepared: Path, tmp_path: Path, precision: str, hint: str
+) -> None:
+    path = finished(prepared, tmp_path, depthwise, precision)
+    model = openvino.Core().read_model(path)
+    assert model.get_rt_info(["runtime_options", "INFERENCE_PRECISION_HINT"]).astype(str) == hint
+    assert model.get_rt_info(["foray", "precision"]).astype(str) == precision
+    small = path.with_suffix(".bin").stat().st_size < 0.7 * prepared.with_suffix(".bin").stat().st_size
+    assert small == (precision != "fp32")
+    assert depthwise.largest_difference(opened(path, hint), photo(37, 50)[None]) < 0.03
