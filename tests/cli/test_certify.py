@@ -43,8 +43,6 @@ def test_few_images_are_inconclusive_and_say_how_many_would_decide(
     assert certificate["label_agreement"]["value"] == 1.0
     assert certificate["n"] < certificate["images_needed"]
     assert certificate["reference"].endswith("as it was tested")
-    generous = cli("certify", artifact, images, "--run", comparison.run, "--tolerance", "60pt", "--json")
-    assert json.loads(generous.stdout)["verdict"] == "pass"
 
 
 def test_a_file_that_fails_is_marked_and_kept_and_the_status_is_3(
@@ -69,7 +67,6 @@ def test_what_cannot_be_certified_is_one_message(
         ((artifact, images), "Name what"),
         ((tmp_path / "nothing", images, "--run", comparison.run), "artifact.json"),
         ((artifact, "digits", "--run", comparison.run), "does not know the class"),
-        ((artifact, images, "--run", tmp_path), "is not a run"),
     ):
         done = cli("certify", *arguments)
         assert done.returncode == 2

@@ -40,18 +40,23 @@ def certify(
 
     Exit status 0: it passes, or the images are too few to tell; 3: it fails.
     """
+    from foray.errors import ForayError
+    from foray.records import ArtifactRecord
     from foray.records.quantities import parse_points
 
     points = parse_points(tolerance, "--tolerance")
+    record = ArtifactRecord.load(artifact / "artifact.json")
+    if (run is None) == (weights is None):
+        raise ForayError(
+            f"Name what {artifact} was exported from: --run RUN, or --weights for published weights as they are."
+        )
     options.prepare_threads(threads)
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
     from foray.data import open_dataset
     from foray.export.certify import certify as certify_artifact
-    from foray.records import ArtifactRecord
 
     with terminal_progress() as progress:
-        record = ArtifactRecord.load(artifact / "artifact.json")
         dataset = open_dataset(
             data, fold=record.run.fold if fold is None else fold, data_dir=data_dir, offline=offline,
             cache_dir=cache_dir, progress=progress,
@@ -86,10 +91,6 @@ def _reference(
     from foray.errors import ForayError
     from foray.export.reference import reference_of_run, reference_of_weights
 
-    if (run is None) == (weights is None):
-        raise ForayError(
-            f"Name what {artifact} was exported from: --run RUN, or --weights for published weights as they are."
-        )
     if run is not None:
         return reference_of_run(run, dataset, split, cache_dir=cache_dir, workers=workers, progress=progress)
     assert weights is not None
