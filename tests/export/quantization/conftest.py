@@ -16,6 +16,7 @@ from foray.deploy import Session
 from foray.deploy.predict import RUNTIMES as ENGINES
 from foray.export.quantization import TrainImages
 from foray.export.quantization.fake_quantization import named_layers
+from foray.export.quiet import quiet
 from foray.export.runtimes import RUNTIMES
 from foray.models import Network, build_model, fold_batch_norm
 from foray.specs import Preprocessing, get_spec
@@ -91,4 +92,5 @@ def run(runtime: str, entry: Path, images: np.ndarray) -> np.ndarray:
     """Probabilities that the int8 file in `entry` gives, through the deploy path."""
     side, batch = images.shape[1], None if RUNTIMES[runtime].resizes else 1
     description = {"precision": "int8", "input": {"height": side, "width": side, "batch": batch}}
-    return Session(ENGINES[runtime][1](entry, description, 1), batch).run(images)
+    with quiet():  # ExecuTorch calls its own API experimental
+        return Session(ENGINES[runtime][1](entry, description, 1), batch).run(images)

@@ -46,7 +46,7 @@ class Bench:
         check = PreCheck(layers, 0.5, (0.4, 0.6), 64, "take another network.")
         trials = Trials("network", self.write, self.measure, 0.01, tmp_path, 1000)
         tune = options.get("tune", lambda: "tuned")
-        return trials.run(FIRST, Remedies(lambda: check, lambda: "corrected", tune, FineTuning()))
+        return trials.run(FIRST, Remedies(lambda: check, tune, FineTuning()))
 
 
 LOSSES = {
@@ -54,7 +54,6 @@ LOSSES = {
     "full_more": 8,
     "clipped": 9,
     "clipped_more": 7,
-    "corrected": 6,
     "float2": 5,
     "float4": 5,
     "float8": 6,
@@ -70,9 +69,8 @@ CALIBRATED = ["full", "full_more", "clipped_more"]
         ("full", ["full"]),
         ("full_more", ["full", "full_more"]),
         ("clipped_more", CALIBRATED),
-        ("corrected", [*CALIBRATED, "corrected"]),
-        ("float4", [*CALIBRATED, "corrected", "float2", "float4"]),
-        ("tuned", [*CALIBRATED, "corrected", "float2", "float4", "tuned"]),
+        ("float4", [*CALIBRATED, "float2", "float4"]),
+        ("tuned", [*CALIBRATED, "float2", "float4", "tuned"]),
     ],
 )
 def test_stops_at_the_first_that_suffices(tmp_path: Path, good: str, tried: list[str]) -> None:
@@ -89,8 +87,8 @@ def test_stops_at_the_first_that_suffices(tmp_path: Path, good: str, tried: list
 def test_keeps_the_least_bad_where_nothing_suffices(tmp_path: Path) -> None:
     outcome = Bench(**LOSSES).run(tmp_path)
     assert outcome.best.entry.read_text() == "tuned"
-    assert len(outcome.sentences) == 8
-    assert [path.name for path in tmp_path.iterdir()] == ["6"]  # the others are gone
+    assert len(outcome.sentences) == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["5"]  # the others are gone
     without = Bench(**LOSSES).run(_empty(tmp_path.parent / "again"), tune=None)
     assert without.best.entry.read_text() == "float2"
 
@@ -110,11 +108,9 @@ def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path
         return paired_loss(right, (run("onnx", entry, digits.val).argmax(1) == digits.labels[1200:])[None], 0.01)
 
     make = partial(
-        quantize, network, "onnx", digits.train, preprocessing=PREPROCESSING,
-        write_float=float_writer(RUNTIMES["onnx"]),
-        measure=measure, settings=Settings(images=16), fine_tuning=None,
-    )  # fmt: skip
-    model = make(tmp_path / "a")
+        quantize, network, "onnx", digits.train, preprocessing=PREPROCESSING, write_float=float_writer(RUNTIMES["onnx"])
+    )
+    model = make(tmp_path / "a", measure=measure, settings=Settings(images=16), fine_tuning=None)
     assert name in model.settings.float_layers
     assert model.meets_tolerance
     assert model.result is not None
@@ -123,7 +119,8 @@ def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path
     assert f"({name}" in model.remedies[-1]
     assert "within the tolerance" in model.remedies[-1]
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["model.onnx"]
-    assert make(tmp_path / "b").entry.read_bytes() == model.entry.read_bytes()
+    again = make(tmp_path / "b", settings=model.settings)
+    assert again.entry.read_bytes() == model.entry.read_bytes()
 
 
 def test_fine_tuning_brings_the_network_nearer_and_repeats(digits: Digits) -> None:

@@ -89,16 +89,16 @@ def test_damaged_layer_ranks_worst(digits: Digits) -> None:
 
 
 def test_one_scale_a_tensor_is_predicted_to_lose(digits: Digits) -> None:
-    """One depthwise channel that reads a three hundredth and weighs 300 times as much: the same function, but with one
-    scale for all channels the others keep no weight that is not zero.
+    """One depthwise channel that reads a fiftieth and weighs 50 times as much: the same function, but with one scale
+    for all channels the others keep hardly a weight that is not zero.
     """
     network = fold_batch_norm(digits.network)
     layers, channel = named_layers(network), 5
     expand, depthwise = layers["stages.1.0.expand.conv"], layers["stages.1.0.depthwise.conv"]
     network.get_submodule("stages.1.0.expand").activation = nn.ReLU()
-    expand.weight[channel] /= 300
-    expand.bias[channel] /= 300
-    depthwise.weight[channel] *= 300
+    expand.weight[channel] /= 50
+    expand.bias[channel] /= 50
+    depthwise.weight[channel] *= 50
     images, name = digits.pixels[:64], "stages.1.0.depthwise.conv"
     by_channel, by_tensor = (
         pre_check(network, images, PREPROCESSING, granularity=granularity, worst=1)
@@ -106,9 +106,9 @@ def test_one_scale_a_tensor_is_predicted_to_lose(digits: Digits) -> None:
     )
     assert {layer.name: layer.weight_sqnr_db for layer in by_channel.layers}[name] > 30
     assert by_tensor.layers[0].name == name
-    assert by_tensor.layers[0].weight_sqnr_db < 5
+    assert by_tensor.layers[0].weight_sqnr_db < 15
     assert by_channel.agreement > 0.9
-    assert by_tensor.agreement < by_channel.agreement - 0.1
+    assert by_tensor.agreement < by_channel.agreement - 0.03
     assert "tiny will suffer from int8" in by_tensor.advice
 
 

@@ -9,7 +9,7 @@ the float32 network is corrected before they get it, since all round weights ali
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -20,6 +20,7 @@ from foray.export.quantization.fake_quantization import (
     LayerRanges,
     Weighted,
     batches,
+    channel_sums,
     fake_quantize_activation,
     fake_quantize_weight,
     named_layers,
@@ -32,15 +33,24 @@ from foray.specs import Preprocessing
 
 
 def correct_biases(
-    network: Network, images: UInt8Images, preprocessing: Preprocessing, granularity: Granularity = "channel"
+    network: Network,
+    images: UInt8Images,
+    preprocessing: Preprocessing,
+    *,
+    granularity: Granularity = "channel",
+    float_layers: Collection[str] = (),
 ) -> Network:
-    """A copy of `network`, batch norm folded, whose biases are right in the mean once it is int8; in float32 it is no
-    longer quite right. `images`: uint8 (N, R, R, 3) train images, of which two passes are made.
+    """A copy of `network`, batch norm folded, whose biases are right in the mean once it is int8 but for the layers
+    called `float_layers`; in float32 it is no longer quite right.
+
+    `images`: uint8 (N, R, R, 3) train images, of which two passes are made; some dozens are enough.
     """
     folded = fold_batch_norm(network).float().cpu().requires_grad_(False)
     ranges = observe_ranges(folded, images, preprocessing)
     shifts = mean_shifts(folded, ranges, images, preprocessing, granularity)
     for name, layer in named_layers(folded).items():
+        if name in float_layers:
+            continue
         bias = torch.zeros_like(shifts[name]) if layer.bias is None else layer.bias.double()
         layer.bias = nn.Parameter((bias - shifts[name]).float(), requires_grad=False)
     return folded
@@ -63,7 +73,7 @@ def mean_shifts(
     def watch(name: str, rounded: Weighted) -> Callable[[nn.Module, Any, Tensor], None]:
         def hook(_: nn.Module, inputs: Any, output: Tensor) -> None:
             shift = rounded.forward(fake_quantize_activation(inputs[0], ranges[name].reads)) - output
-            totals[name] += shift.double().transpose(0, 1).flatten(1).sum(1)
+            totals[name] += channel_sums(shift)
             counts[name] += shift.numel() // shift.shape[1]
 
         return hook

@@ -69,6 +69,11 @@ def fake_quantize_activation(x: Tensor, values: Range) -> Tensor:
     return rounded
 
 
+def channel_sums(x: Tensor) -> Tensor:
+    """Sum over all axes but the channels', axis 1, in float64: (C,)."""
+    return x.sum([0, *range(2, x.dim())], dtype=torch.float64)
+
+
 def named_layers(network: Network) -> dict[str, Weighted]:
     """Convolutions and dense layers by name."""
     return {name: module for name, module in network.named_modules() if isinstance(module, Weighted)}

@@ -26,7 +26,7 @@ from foray.statistics.paired import PairedResult
 
 WriteFloat = Callable[[Deployable, Path], Path]
 
-_PRE_CHECK_IMAGES = 64
+_FEW_IMAGES = 64  # for the pre-check and for biases
 _TOOLS: dict[Runtime, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxruntime"),
     "openvino": ("openvino", "nncf"),
@@ -90,7 +90,11 @@ def quantize(
             entry = write(network, first, Path(workshop) / "0")
             return Quantized(*_moved(entry, folder), first, None, True, ())
         trials = Trials(network, write, measure, tolerance, Path(workshop), len(train))
-        outcome = trials.run(first, _remedies(network, runtime, train, preprocessing, fine_tuning, seed, progress))
+        plan = fine_tuning or FineTuning()
+        tune = partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
+        images = train.sample(_FEW_IMAGES, seed)
+        check = partial(pre_check, network, images, preprocessing, progress=progress)
+        outcome = trials.run(first, Remedies(check, tune if fine_tuning else None, plan))
         best = outcome.best
         return Quantized(
             *_moved(best.entry, folder),
@@ -101,29 +105,9 @@ def quantize(
         )
 
 
-def _remedies(
-    network: Network,
-    runtime: Runtime,
-    train: TrainImages,
-    preprocessing: Preprocessing,
-    fine_tuning: FineTuning | None,
-    seed: int,
-    progress: Progress,
-) -> Remedies:
-    images, plan = train.sample(_PRE_CHECK_IMAGES, seed), fine_tuning or FineTuning()
-    return Remedies(
-        pre_check=partial(pre_check, network, images, preprocessing, progress=progress),
-        correct_biases=None if runtime == "openvino" else partial(correct_biases, network, images, preprocessing),
-        tune=partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
-        if fine_tuning
-        else None,
-        plan=plan,
-    )
-
-
 @dataclass
 class _Writer:
-    """Quantises networks for one runtime; the float32 file of the last one is kept in `float_folder`."""
+    """Quantises networks for one runtime; the last float32 model, which attempts may share, lies in `float_folder`."""
 
     runtime: Runtime
     train: TrainImages
@@ -132,14 +116,15 @@ class _Writer:
     seed: int
     progress: Progress
     float_folder: Path
-    float_model: tuple[Network, Path] | None = None
+    module: Deployable | None = None
+    made_of: tuple[Network, tuple[str, ...]] | None = None
 
     def __call__(self, network: Network, settings: Settings, folder: Path) -> Path:
         """Quantises `network` by `settings` into `folder`; returns the entry file."""
         self.progress.note(f"int8 for {self.runtime}: {settings}")
         target = folder / _ENTRY[self.runtime]
         images = self.train.sample(settings.images, self.seed)
-        module = deployable(network, self.preprocessing)
+        module = self._float_module(network, settings)
         if self.runtime == "executorch":
             from foray.export.quantization.executorch import quantize_executorch
 
@@ -152,15 +137,28 @@ class _Writer:
                 from foray.export.quantization.openvino import quantize_openvino as quantize_file
             case "litert":
                 from foray.export.quantization.litert import quantize_litert as quantize_file
-        quantize_file(self._float_model(network, module), images, target, settings, weighted_layers(module.network))
+        float_model = self.float_folder / _ENTRY[self.runtime]
+        if not float_model.exists():
+            float_model = self.write_float(module, self.float_folder)
+        quantize_file(float_model, images, target, settings, weighted_layers(module.network))
         return target
 
-    def _float_model(self, network: Network, module: Deployable) -> Path:
-        if self.float_model is None or self.float_model[0] is not network:
+    def _float_module(self, network: Network, settings: Settings) -> Deployable:
+        """What is quantised. Its biases are corrected for all tools but NNCF, which does it itself."""
+        if self.module is None or self.made_of != (network, settings.float_layers):
             shutil.rmtree(self.float_folder, ignore_errors=True)
             self.float_folder.mkdir()
-            self.float_model = network, self.write_float(module, self.float_folder)
-        return self.float_model[1]
+            self.made_of = network, settings.float_layers
+            if self.runtime != "openvino":
+                network = correct_biases(
+                    network,
+                    self.train.sample(_FEW_IMAGES, self.seed),
+                    self.preprocessing,
+                    granularity=settings.weights,
+                    float_layers=settings.float_layers,
+                )
+            self.module = deployable(network, self.preprocessing)
+        return self.module
 
 
 def _moved(entry: Path, folder: Path) -> tuple[Path, tuple[Path, ...]]:

@@ -1,10 +1,9 @@
 """What is tried, in order, where int8 loses more accuracy than the tolerance allows, until something suffices.
 
 1. more calibration images, then the other way of taking ranges from them;
-2. biases that make up for the mean error of rounding, where the runtime's tool does not see to that itself;
-3. the layers that the pre-check found most sensitive kept in float32: two, four, eight;
-4. a word on architectures that take int8 better;
-5. short quantisation-aware fine-tuning, then quantisation after training as before.
+2. the layers that the pre-check found most sensitive kept in float32: two, four, eight;
+3. a word on architectures that take int8 better;
+4. short quantisation-aware fine-tuning, then quantisation after training as before.
 
 Everything is decided on the validation split. Each attempt leaves a sentence with what it measured.
 """
@@ -41,7 +40,6 @@ class Remedies:
     """Each is called when it comes to that, at most once; None leaves it out. `tune` is described by `plan`."""
 
     pre_check: Callable[[], PreCheck]
-    correct_biases: Callable[[], Network] | None
     tune: Callable[[], Network] | None
     plan: FineTuning
 
@@ -113,10 +111,7 @@ class Trials:
         settings = self.best.settings
         other = _OTHER_RANGES[settings.ranges]
         yield self._try(f"{other} ranges of activations", replace(settings, ranges=other), self.network)
-        settings = self.best.settings
-        if remedies.correct_biases is not None:
-            yield self._try("biases corrected for the mean error of rounding", settings, remedies.correct_biases())
-        found = remedies.pre_check()
+        settings, found = self.best.settings, remedies.pre_check()
         for count in (count for count in _FLOAT_LAYERS if 2 * count <= len(found.layers)):
             names = tuple(layer.name for layer in found.layers[:count])
             what = f"the {count} most sensitive layers in float32 ({', '.join(names)})"

@@ -21,11 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from foray.export.quantization.advice import advise
+from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fake_quantization import (
     LayerRanges,
     Weighted,
     activations_after,
     batches,
+    channel_sums,
     fake_quantize_activation,
     fake_quantize_weight,
     in_int8,
@@ -64,7 +66,7 @@ class LayerSensitivity:
 @dataclass(frozen=True)
 class PreCheck:
     """`layers`: the most sensitive first. `agreement`: share of the `n` images whose label stays the same when every
-    layer is int8, with its 95 % interval. `advice`: one sentence.
+    layer is int8 and biases are corrected, with its 95 % interval. `advice`: one sentence.
     """
 
     layers: tuple[LayerSensitivity, ...]
@@ -86,7 +88,7 @@ def pre_check(
     """Simulates int8 on `images`, uint8 (N, R, R, 3) train images: about 64 are enough to rank layers.
 
     `granularity` of the weights' scales. For the `worst` layers by SQNR the agreement of labels is measured, which
-    then decides the order among them. Takes about 5 + `worst` passes over `images`. `network` is left as it was.
+    then decides the order among them. Takes about 10 + `worst` passes over `images`. `network` is left as it was.
     """
     folded = fold_batch_norm(network).requires_grad_(False)
     with progress.task("Pre-check for int8", total=3 + worst) as task:
@@ -95,8 +97,9 @@ def pre_check(
         layers = layer_errors(folded, ranges, images, preprocessing, granularity)
         task.advance()
         reference = _labels(folded, images, preprocessing)
-        with in_int8(folded, ranges, list(ranges), granularity):
-            kept = int((_labels(folded, images, preprocessing) == reference).sum())
+        corrected = correct_biases(folded, images, preprocessing, granularity=granularity)
+        with in_int8(corrected, ranges, list(ranges), granularity):
+            kept = int((_labels(corrected, images, preprocessing) == reference).sum())
         task.advance()
         measured = []
         for layer in layers[:worst]:
@@ -160,10 +163,10 @@ class _LayerError:
         written = layer.forward(fake_quantize_activation(x, self.ranges.reads))
         if not self.rectified:
             written = fake_quantize_activation(written, self.ranges.writes)
-        self.total += _per_channel(exact)
-        self.squares += _per_channel(exact.double() ** 2)
-        self.by_weights += _per_channel((rounded_weights - exact).double() ** 2)
-        self.by_activations += _per_channel((self._activated(written) - exact).double() ** 2)
+        self.total += channel_sums(exact)
+        self.squares += channel_sums(exact**2)
+        self.by_weights += channel_sums((rounded_weights - exact) ** 2)
+        self.by_activations += channel_sums((self._activated(written) - exact) ** 2)
         self.n += exact.numel() // exact.shape[1]
 
     def _activated(self, output: Tensor) -> Tensor:
@@ -176,11 +179,6 @@ class _LayerError:
         noise = [(error / self.n)[heard] / variance[heard] for error in (self.by_weights, self.by_activations)]
         weights, activations = (float(ratio.mean()) if heard.any() else 0.0 for ratio in noise)
         return LayerSensitivity(name, _decibels(weights), _decibels(activations), _decibels(weights + activations))
-
-
-def _per_channel(x: Tensor) -> Tensor:
-    """Sum over all but axis 1, in float64."""
-    return x.double().transpose(0, 1).flatten(1).sum(1)
 
 
 def _decibels(noise_to_signal: float) -> float:
