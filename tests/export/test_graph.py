@@ -53,16 +53,17 @@ def test_half_a_network_still_answers_in_float32(depthwise) -> None:
 
 
 def assert_pillows_pixels(how: Preprocessing, image: np.ndarray, equal: float) -> None:
-    """No pixel is off by more than one grey level, and a share of `equal` by none.
+    """No pixel is off by more than two grey levels, hardly any by two, and a share of `equal` by none.
 
-    Bilinear weights are ratios of small numbers, so that sums of two pixels often lie on a half.
+    Where sides shrink by a ratio of small numbers, sums often lie on a half, in either pass.
     """
     found = Prepare(how)(torch.from_numpy(image)[None])
     assert found.dtype == torch.uint8
     expected = prepare(Image.fromarray(image), how)
     assert found.shape == (1, *expected.shape)
     difference = np.abs(found[0].numpy().astype(int) - expected.astype(int))
-    assert difference.max() <= 1
+    assert difference.max() <= 2
+    assert (difference == 2).sum() <= 0.001 * difference.size + 1
     assert (difference == 0).mean() >= equal
 
 

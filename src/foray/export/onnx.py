@@ -49,15 +49,16 @@ def add_prepare(entry: Path, preprocessing: Preprocessing) -> None:
         onnx_prepare.prepare_model(preprocessing, opset, model.ir_version),
         "prepare/",
         rename_inputs=False,
-        rename_outputs=False,
     )
-    given, result = model.graph.input[0].name, model.graph.output[0].name
-    # Both have an input called images; the model's becomes the other one's output.
-    model = onnx.compose.add_prefix(model, "network/", rename_outputs=False)
-    joined = onnx.compose.merge_models(
-        before, model, io_map=[(onnx_prepare.OUTPUT, f"network/{given}")], outputs=[result]
-    )
-    _saved(joined, entry.parent)
+    given, squares = model.graph.input[0].name, before.graph.output[0].name
+    for node in model.graph.node:
+        node.input[:] = [squares if name == given else name for name in node.input]
+    nodes = [*before.graph.node, *model.graph.node]
+    del model.graph.node[:], model.graph.input[:]
+    model.graph.node.extend(nodes)
+    model.graph.input.extend(before.graph.input)
+    model.graph.initializer.extend(before.graph.initializer)
+    _saved(model, entry.parent)
 
 
 def halve_weights(entry: Path) -> None:

@@ -4,10 +4,10 @@ Pillow resizes uint8 images in two passes, along rows and then along columns, ea
 rounded to uint8 (Pillow, src/libImaging/Resample.c). Both are products with a matrix that depends on the size of the
 image alone and of which only the rows that survive the crop are needed. Everything but the weights themselves is
 computed in integers, so that runtimes without float64 find the same weights. Sums are float32 where Pillow's are fixed
-point: where one lies within rounding error of a half, a pixel differs by one grey level.
+point: where one lies within rounding error of a half, a pixel differs by one grey level, hardly ever by two.
 
-The resizes that runtimes bring were tried: OpenVINO's Pillow modes take a second of preparation for every size they
-have not seen yet, and others do not round between the passes.
+The resizes that runtimes bring were passed over: OpenVINO's Pillow modes took from 0.4 to 9 s of processor time for the
+first image of every size, and ONNX's Resize leaves the rounding between the passes to each implementation.
 """
 
 from __future__ import annotations

@@ -143,9 +143,13 @@ def add_resize(support: RuntimeSupport, precision: ArtifactPrecision, entry: Pat
 
 
 def _not_exported(support: RuntimeSupport, module: Deployable, error: Exception) -> ForayError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    why = lines[0] if lines else type(error).__name__
+    """Exporters wrap what went wrong in advice of their own: the innermost cause says it."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    why = lines[0] if lines else type(cause).__name__
     return ForayError(
-        f"{module.network.spec.name} cannot be written for {support.name} ({type(error).__name__}: {why}). "
+        f"{module.network.spec.name} cannot be written for {support.name} ({type(cause).__name__}: {why}). "
         f"Another runtime may take it: {', '.join(name for name in RUNTIMES if name != support.name)}."
     )

@@ -69,6 +69,8 @@ def _is_quantized(float_layers: Sequence[str]) -> Callable[[torch.fx.Node], bool
     kept = {f"network.{name}" for name in float_layers}
 
     def accepts(node: torch.fx.Node) -> bool:
+        if node.op == "get_attr":  # weights and biases, which belong to no module but are asked about with their layer
+            return True
         module = _module_of(node)
         return bool(module) and module not in kept and not any(reads(user) for user in node.users)
 
