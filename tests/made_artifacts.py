@@ -167,7 +167,7 @@ def describe(
     shown = preprocessing or trained.preprocessing
     (folder / "labels.txt").write_text("".join(f"{name}\n" for name in labels or trained.dataset.classes), "utf-8")
     shutil.copy(reader.__file__, folder / "predict.py")
-    names = [path.name for path in sorted(folder.iterdir()) if path.suffix not in (".py", ".json")]
+    names = [path.name for path in sorted(folder.iterdir()) if path.suffix not in (".py", ".json", ".md")]
     entry = next(name for name in names if name.endswith((".onnx", ".xml", ".tflite", ".pte")))
     side = None if any_size else shown.resolution
     ArtifactRecord(

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foray.comparison import compare
+    from foray.comparison.compare import compare
     from foray.data import open_dataset
     from foray.export.export import export_run
     from foray.models import create_model

@@ -13,24 +13,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from foray.data import Dataset
 from foray.deploy import predict as reader
 from foray.errors import ForayError
-from foray.export import onnx as export_onnx
+from foray.export import onnx_prepare
 from foray.export.agreement import LARGEST_LOGIT_ERROR
 from foray.export.certify import certify
 from foray.export.onnx import add_prepare
-from foray.export.prepare import Prepare
 from foray.export.reference import Reference, reference_of_network
 from foray.models import Network, fold_batch_norm
 from foray.records import Certificate
-from foray.specs import HALF, IMAGENET_MEAN, IMAGENET_STD
+from foray.specs import HALF, IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from made_artifacts import FAMILIES, Trained, describe, pictures, sha256, trained, write_onnx
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
+parser = pytest.importorskip("onnx.parser", reason="onnx is not installed (extra: onnx)")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra: onnx)")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra: onnx)")
 
@@ -210,18 +209,30 @@ def test_a_wrong_crop_and_a_wrong_resize_do_not_pass(exported: Exported, tmp_pat
         assert certificate.verdict == "fail", certificate.sentence
 
 
-class WithoutAntialias(Prepare):
+def without_antialias(preprocessing: Preprocessing, opset: int, ir_version: int) -> onnx.ModelProto:
     """Interpolates between the nearest pixels only, however much the image shrinks, as most resize operators do.
 
     And it makes a square of the picture, which those of the seedlings are.
     """
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        planes = images.permute(0, 3, 1, 2).float()
-        side, cut = self.resize_side, (self.resize_side - self.resolution) // 2
-        resized = torch.nn.functional.interpolate(planes, size=(side, side), mode=self.interpolation, antialias=False)
-        square = resized[:, :, cut : cut + self.resolution, cut : cut + self.resolution]
-        return square.round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8)
+    side, resized = preprocessing.resolution, preprocessing.resize_side
+    first = (resized - side) // 2
+    mode = {"bilinear": "linear", "bicubic": "cubic"}[preprocessing.interpolation]
+    return parser.parse_model(f"""
+<ir_version: {ir_version}, opset_import: ["" : {opset}]>
+prepare (uint8[batch, height, width, 3] images) => (uint8[batch, {side}, {side}, 3] squares)
+<int64[2] size = {{{resized}, {resized}}}, int64[2] first = {{{first}, {first}}},
+ int64[2] last = {{{first + side}, {first + side}}}, int64[2] axes = {{2, 3}},
+ float black = {{0}}, float white = {{255}}>
+{{
+  planes_uint8 = Transpose <perm = [0, 3, 1, 2]> (images)
+  planes = Cast <to = 1> (planes_uint8)
+  large = Resize <mode = "{mode}", axes = [2, 3]> (planes, , , size)
+  square = Slice (large, first, last, axes)
+  rounded = Round (square)
+  clipped = Clip (rounded, black, white)
+  square_uint8 = Cast <to = 2> (clipped)
+  squares = Transpose <perm = [0, 2, 3, 1]> (square_uint8)
+}}""")
 
 
 def squashed(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str) -> np.ndarray:
@@ -261,8 +272,8 @@ def test_a_resize_in_the_graph_passes_if_it_is_antialiased(
 ) -> None:
     """Clean files stay far from the limit, though a grey level may differ here and there."""
     certificates = []
-    for name, prepare in {"clean": Prepare, "faulty": WithoutAntialias}.items():
-        monkeypatch.setattr(export_onnx, "Prepare", prepare)
+    for name, prepare in {"clean": onnx_prepare.prepare_model, "faulty": without_antialias}.items():
+        monkeypatch.setattr(onnx_prepare, "prepare_model", prepare)
         folder = exported.artifact(tmp_path / name)
         add_prepare(folder / "model.onnx", exported.trained.preprocessing)
         certificates.append(exported.certify(describe(folder, exported.trained, any_size=True)))

@@ -18,7 +18,7 @@ from .conftest import MODEL
 
 @pytest.fixture(autouse=True)
 def _torch_engine(monkeypatch) -> None:
-    monkeypatch.setattr(features, "_openvino_fits", lambda device: False)  # it takes seconds to compile each network
+    monkeypatch.setattr(features, "openvino_fits", lambda device: False)  # it takes seconds to compile each network
 
 
 def recipe_with(**changes: object) -> Recipe:

@@ -30,7 +30,7 @@ def store(squares):
 
 @pytest.fixture
 def torch_engine(monkeypatch) -> None:
-    monkeypatch.setattr(features, "_openvino_fits", lambda device: False)  # it takes seconds to compile each network
+    monkeypatch.setattr(features, "openvino_fits", lambda device: False)  # it takes seconds to compile each network
 
 
 def test_a_view_is_what_training_by_batches_shows_in_that_epoch(store) -> None:

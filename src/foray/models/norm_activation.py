@@ -127,7 +127,7 @@ class _ReLU6(torch.autograd.Function):
 
 
 def _clip(x: Tensor) -> Tensor:
-    if x.requires_grad and not torch.compiler.is_compiling():
+    if x.requires_grad and not is_recorded():
         clipped: Tensor = _ReLU6.apply(x)  # type: ignore[no-untyped-call]
         return clipped
     return F.relu6(x, inplace=True)

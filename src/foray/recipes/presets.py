@@ -91,9 +91,9 @@ def linear() -> Recipe:
 def finetune(augmentation: Augmentation = PHOTOS) -> Recipe:
     """Every weight from the pretrained ones: AdamW with a cosine after one epoch of warm-up.
 
-    Meant for minutes on a CPU. Images grow from 73 to 91 % of the resolution that is evaluated, which costs half as much
-    and, for random crops, shows things about as large as evaluation does. After an epoch and a half the early parts,
-    half of the work of a step, have seen what is new about the images and are left as they are.
+    Meant for minutes on a CPU. Images grow from 73 to 91 % of the resolution that is evaluated, which costs a third
+    less and, for random crops, shows things about as large as evaluation does. After an epoch and a half the early
+    parts, half of the work of a step, have seen what is new about the images and are left as they are.
 
     Command:  foray train DATA --model mobilenet_v2 --protocol finetune --weights DIR --resolution 176
               --set augmentation.vertical_flip=0.5
