@@ -14,7 +14,7 @@ from foray.export.card import write_card
 from foray.export.certify import certify
 from foray.export.folder import complete, describe, existing, remove_unfinished_folders, replaced_folder
 from foray.export.graph import deployable
-from foray.export.quantization import quantize
+from foray.export.quantization import PreCheck, pre_check, quantize
 from foray.export.reference import Reference, reference_of_network, reference_of_run
 from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
 from foray.export.source import ExportSource, require_classes, source_of_run, source_of_weights
@@ -23,6 +23,7 @@ from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
 from foray.statistics import PairedResult
 
+_PRE_CHECK_IMAGES = 64
 _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, and what it replaces
 
 
@@ -141,7 +142,7 @@ class _Export:
         with folder_lock(out, what="export"), self.progress.task("exporting", len(plan)) as task:
             remove_unfinished_folders(out)
             require_free_space(out, len(plan) * _BYTES_A_PARAMETER * _params(self.source), "Exporting")
-            done = []
+            done: list[Exported] = []
             for support, precision in plan:
                 done.append(self._one(support, precision, out / f"{support.name}-{precision}"))
                 task.advance(note=done[-1].folder.name)
@@ -190,7 +191,7 @@ class _Export:
         return complete(folder, self.source, planned, calibration, remedies)
 
     def _write_int8(self, support: RuntimeSupport, folder: Path) -> tuple[Calibration, tuple[str, ...]]:
-        found = self._quantization_images
+        checked, found = self._pre_check, self._quantization_images
         measure: Callable[[Path], PairedResult] | None = None
         if found.validation is not None:
             batch = None if support.resizes else 1
@@ -204,6 +205,7 @@ class _Export:
             write_float=float_writer(support),
             measure=measure,
             tolerance=self.tolerance,
+            checked=checked,
             seed=self.seed,
             progress=self.progress,
         )
@@ -215,6 +217,19 @@ class _Export:
             settings=str(quantized.settings),
         )
         return calibration, quantized.remedies
+
+    @cached_property
+    def _pre_check(self) -> PreCheck:
+        """What int8 will do to the network, said before the first int8 file is written."""
+        images = self._quantization_images.train.sample(_PRE_CHECK_IMAGES, self.seed)
+        found = pre_check(self.source.network, images, self.source.preprocessing, progress=self.progress)
+        worst = ", ".join(
+            f"{layer.name} (weights {layer.weight_sqnr_db:.0f} dB, activations {layer.activation_sqnr_db:.0f} dB)"
+            for layer in found.layers[:3]
+        )
+        self.progress.note(f"Pre-check: {found.advice}")
+        self.progress.note(f"Most sensitive layers, by signal to quantisation noise: {worst}")
+        return found
 
     @cached_property
     def _quantization_images(self) -> QuantizationImages:

@@ -50,7 +50,11 @@ RUNTIMES: dict[Runtime, RuntimeSupport] = {
             resizes=True,
         ),
         RuntimeSupport(
-            "openvino", "model.xml", {"openvino": "openvino"}, ("fp32", "fp16", "bf16", "int8"), resizes=True
+            "openvino",
+            "model.xml",
+            {"openvino": "openvino", "nncf": "nncf"},
+            ("fp32", "fp16", "bf16", "int8"),
+            resizes=True,
         ),
         RuntimeSupport(
             "litert",
@@ -64,7 +68,11 @@ RUNTIMES: dict[Runtime, RuntimeSupport] = {
             resizes=False,
         ),
         RuntimeSupport(
-            "executorch", "model.pte", {"executorch": "executorch"}, ("fp32", "fp16", "int8"), resizes=False
+            "executorch",
+            "model.pte",
+            {"executorch": "executorch", "torchao": "torchao"},
+            ("fp32", "fp16", "int8"),
+            resizes=False,
         ),
     )
 }

@@ -16,7 +16,7 @@ from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fine_tuning import FineTuning, fine_tune
 from foray.export.quantization.layers import weighted_layers
 from foray.export.quantization.remedies import Measure, Remedies, Trials
-from foray.export.quantization.sensitivity import pre_check
+from foray.export.quantization.sensitivity import PreCheck, pre_check
 from foray.export.quantization.settings import Runtime, Settings
 from foray.export.quantization.train_images import TrainImages
 from foray.models import Network
@@ -65,6 +65,7 @@ def quantize(
     measure: Measure | None = None,
     tolerance: float = 0.01,
     settings: Settings | None = None,
+    checked: PreCheck | None = None,
     fine_tuning: FineTuning | None = FineTuning(),  # noqa: B008, frozen
     seed: int = 0,
     progress: Progress = SILENT,
@@ -75,8 +76,9 @@ def quantize(
     `write_float(module, folder)` writes the runtime's float32 model and returns its entry; ExecuTorch, which is
     quantised before it is written, does not call it. `measure(entry)` says how much accuracy a file loses against the
     float32 network on the validation split; without it the first quantisation is kept. `tolerance`: largest loss
-    accepted, as a share. `settings`: where to start. `fine_tuning`: None leaves the last remedy out. `seed`: of the
-    calibration sample and of fine-tuning.
+    accepted, as a share. `settings`: where to start. `checked`: what `pre_check` found, which is otherwise run when a
+    remedy needs it. `fine_tuning`: None leaves the last remedy out. `seed`: of the calibration sample and of
+    fine-tuning.
 
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
@@ -92,8 +94,10 @@ def quantize(
         trials = Trials(network, write, measure, tolerance, Path(workshop), len(train))
         plan = fine_tuning or FineTuning()
         tune = partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
-        images = train.sample(_FEW_IMAGES, seed)
-        check = partial(pre_check, network, images, preprocessing, progress=progress)
+
+        def check() -> PreCheck:
+            return checked or pre_check(network, train.sample(_FEW_IMAGES, seed), preprocessing, progress=progress)
+
         outcome = trials.run(first, Remedies(check, tune if fine_tuning else None, plan))
         best = outcome.best
         return Quantized(
