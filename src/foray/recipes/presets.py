@@ -98,8 +98,8 @@ def finetune(augmentation: Augmentation = PHOTOS) -> Recipe:
     Command:  foray train DATA --model mobilenet_v2 --protocol finetune --weights DIR --resolution 176
               --set augmentation.vertical_flip=0.5
               DATA: as for `linear`, plants seen from above, which have no upside
-    Result:   RESULT
-    Time:     TIME
+    Result:   95.4 % test top-1, median of three seeds (95.2 to 95.7 %, n = 723)
+    Time:     5 min 38 s from empty caches, validation and test included (one seed, nothing else running)
     Hardware: two cores of an AMD EPYC (Zen 3) without bfloat16, float32
     """
     return Recipe(
@@ -125,7 +125,8 @@ def partial(augmentation: Augmentation = PHOTOS, unfreeze: str = "last:34") -> R
 
     Command:  foray train DATA --model mobilenet_v2_x0.5 --protocol partial --weights DIR --resolution 128 --epochs 4
               DATA: as for `linear`
-    Result:   86.4 % test top-1 (83.8 to 88.7 %, n = 723), one seed, where `finetune` has 89.8 %
+    Result:   86.4 % test top-1 (83.8 to 88.7 %, n = 723), one seed, with earlier numbers of both presets (a rate of
+              5e-4, images of full size), where `finetune` had 89.8 %
     Time:     3 min, 39 s an epoch
     Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
