@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from foray.export.graph import deployable
-from foray.export.quantization import RUNTIMES, Quantized, Settings, quantize
+from foray.export.quantization import Quantized, Settings, quantize
 from foray.export.quantization.fake_quantization import named_layers
 from foray.export.quiet import quiet
-from foray.export.runtimes import RUNTIMES as SUPPORT
-from foray.export.runtimes import float_writer
+from foray.export.runtimes import RUNTIMES, float_writer
 from tests.export.quantization.conftest import PREPROCESSING, Digits, run
 
 NEEDS = {"onnx": "onnxruntime", "openvino": "nncf", "litert": "ai_edge_quantizer", "executorch": "executorch"}
@@ -30,7 +29,7 @@ def quantized(request, digits: Digits, tmp_path_factory) -> tuple[str, Quantized
     settings = Settings(images=40)
     return runtime, quantize(
         digits.network, runtime, digits.train, folder, preprocessing=PREPROCESSING,
-        write_float=float_writer(SUPPORT[runtime]), settings=settings,
+        write_float=float_writer(RUNTIMES[runtime]), settings=settings,
     )  # fmt: skip
 
 

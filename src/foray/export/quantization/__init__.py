@@ -19,16 +19,14 @@
 from foray.export.quantization.fine_tuning import FineTuning
 from foray.export.quantization.quantize import Quantized, quantize
 from foray.export.quantization.sensitivity import LayerSensitivity, PreCheck, pre_check
-from foray.export.quantization.settings import RUNTIMES, Runtime, Settings
+from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import TrainImages, train_images
 
 __all__ = [
-    "RUNTIMES",
     "FineTuning",
     "LayerSensitivity",
     "PreCheck",
     "Quantized",
-    "Runtime",
     "Settings",
     "TrainImages",
     "pre_check",

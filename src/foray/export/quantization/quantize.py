@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,32 +9,24 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from foray.errors import ForayError
 from foray.export.graph import Deployable, deployable
 from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fine_tuning import FineTuning, fine_tune
 from foray.export.quantization.layers import weighted_layers
 from foray.export.quantization.remedies import Measure, Remedies, Trials
 from foray.export.quantization.sensitivity import PreCheck, pre_check
-from foray.export.quantization.settings import Runtime, Settings
+from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import TrainImages
+from foray.export.runtimes import RUNTIMES
 from foray.models import Network
 from foray.progress import SILENT, Progress
+from foray.records import Runtime
 from foray.specs import Preprocessing
 from foray.statistics.paired import PairedResult
 
 WriteFloat = Callable[[Deployable, Path], Path]
 
 _FEW_IMAGES = 64  # for the pre-check and for biases
-_TOOLS: dict[Runtime, tuple[str, ...]] = {
-    "onnx": ("onnx", "onnxruntime"),
-    "openvino": ("openvino", "nncf"),
-    "litert": ("ai_edge_litert", "ai_edge_quantizer"),
-    "executorch": ("executorch", "torchao"),
-}
-_ENTRY: dict[Runtime, str] = {
-    "onnx": "model.onnx", "openvino": "model.xml", "litert": "model.tflite", "executorch": "model.pte",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ def quantize(
 
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
-    _require(runtime)
+    RUNTIMES[runtime].require_installed()
     first = settings or Settings()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
@@ -126,7 +117,7 @@ class _Writer:
     def __call__(self, network: Network, settings: Settings, folder: Path) -> Path:
         """Quantises `network` by `settings` into `folder`; returns the entry file."""
         self.progress.note(f"int8 for {self.runtime}: {settings}")
-        target = folder / _ENTRY[self.runtime]
+        target = folder / RUNTIMES[self.runtime].entry
         images = self.train.sample(settings.images, self.seed)
         module = self._float_module(network, settings)
         if self.runtime == "executorch":
@@ -141,7 +132,7 @@ class _Writer:
                 from foray.export.quantization.openvino import quantize_openvino as quantize_file
             case "litert":
                 from foray.export.quantization.litert import quantize_litert as quantize_file
-        float_model = self.float_folder / _ENTRY[self.runtime]
+        float_model = self.float_folder / RUNTIMES[self.runtime].entry
         if not float_model.exists():
             float_model = self.write_float(module, self.float_folder)
         quantize_file(float_model, images, target, settings, weighted_layers(module.network))
@@ -169,12 +160,3 @@ def _moved(entry: Path, folder: Path) -> tuple[Path, tuple[Path, ...]]:
     """Entry and files of a finished attempt, in `folder`."""
     files = tuple(path.replace(folder / path.name) for path in sorted(entry.parent.iterdir()))
     return folder / entry.name, files
-
-
-def _require(runtime: Runtime) -> None:
-    missing = [name for name in _TOOLS[runtime] if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ForayError(
-            f"int8 for {runtime} needs {' and '.join(missing)}, which is not installed. "
-            f"Run: pip install 'foray[{runtime}]'"
-        )

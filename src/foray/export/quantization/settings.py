@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Runtime = Literal["onnx", "openvino", "litert", "executorch"]
-RUNTIMES: tuple[Runtime, ...] = ("onnx", "openvino", "litert", "executorch")
 Ranges = Literal["full", "clipped"]
 Granularity = Literal["channel", "tensor"]
 
