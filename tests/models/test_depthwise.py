@@ -18,7 +18,7 @@ needs_kernels = pytest.mark.skipif(compiled_kernels() is None, reason="no C++ co
 @needs_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @given(
-    n=st.integers(1, 5), groups_of_8=st.integers(1, 6), height=st.integers(1, 12), width=st.integers(1, 12),
+    n=st.integers(1, 5), groups_of_8=st.integers(1, 6), height=st.integers(1, 12), width=st.integers(1, 20),
     kernel=st.sampled_from([3, 5]), stride=st.sampled_from([1, 2]), same=st.booleans(), seed=st.integers(0, 2**31),
 )  # fmt: skip
 @settings(max_examples=60)

@@ -78,7 +78,9 @@ def test_values_and_gradients_are_those_of_float64(
         assert largest_error(x.grad, exact.grad) < 5 * rounding
         assert largest_error(norm.weight.grad, weight.grad) < 1e-4
         assert largest_error(norm.bias.grad, bias.grad) < 1e-4
-    assert largest_error(norm.running_mean, mean64) < 1e-5
+    assert norm.running_mean is not None
+    # A mean may be next to nothing; what it is computed from is about 1 + |mean|.
+    assert float((norm.running_mean.double() - mean64).abs().max()) < 1e-6 * (1 + abs(mean))
     assert largest_error(norm.running_var, var64) < 1e-5
     assert int(norm.num_batches_tracked) == 1
 

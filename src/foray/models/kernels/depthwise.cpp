@@ -1,9 +1,9 @@
 // Backward pass of a depthwise convolution (one filter a channel) over channels-last maps, float32 or bfloat16.
 //
-// Both gradients are products along channels, which lie side by side, so the inner loops run over V channels at a time:
-// the input's gradient gathers, for each pixel, the output pixels it contributed to; the weight's gradient keeps the sums
-// of one row of the filter in registers while it walks along a row of pixels. Sums of an image are float32, sums of
-// images double, and threads take contiguous images: the same number of threads gives the same bits.
+// Both gradients are products along channels, which lie side by side, so the inner loops run over LANES channels at a time.
+// Memory is walked in the order it lies in: with a walk along a row of pixels for each group of channels it took up to three times as
+// long. Sums of an image are float32, sums of images double, and threads take contiguous images: the same number of
+// threads gives the same bits.
 
 #include <algorithm>
 #include <cstdint>
@@ -14,6 +14,8 @@
 #include "number_formats.h"
 
 namespace {
+
+constexpr int64_t BLOCK = 8;  // columns
 
 struct Shape {
     int64_t images, channels, height, width, out_height, out_width;
@@ -26,8 +28,10 @@ struct Tap {
 };
 
 // For each row (or column) of the input the rows of the output that read it.
-std::vector<std::vector<Tap>> taps_of(int64_t size, int64_t out_size, int kernel, int stride, int before) {
-    std::vector<std::vector<Tap>> taps(size);
+using Taps = std::vector<std::vector<Tap>>;
+
+Taps taps_of(int64_t size, int64_t out_size, int kernel, int stride, int before) {
+    Taps taps(size);
     for (int64_t out = 0; out < out_size; ++out)
         for (int at = 0; at < kernel; ++at) {
             const int64_t in = out * stride + at - before;
@@ -36,78 +40,123 @@ std::vector<std::vector<Tap>> taps_of(int64_t size, int64_t out_size, int kernel
     return taps;
 }
 
-template <class T, int V>
-void input_gradient(const Shape& s, const T* dy, const float* weight, int64_t first, int64_t last, T* dx) {
-    const auto rows = taps_of(s.height, s.out_height, s.kernel, s.stride, s.top);
-    const auto columns = taps_of(s.width, s.out_width, s.kernel, s.stride, s.left);
-    for (int64_t n = first; n < last; ++n)
-        for (int64_t h = 0; h < s.height; ++h)
-            for (int64_t c = 0; c < s.channels; c += V)
-                for (int64_t w = 0; w < s.width; ++w) {
-                    float sum[V] = {};
-                    for (const Tap& row : rows[h])
-                        for (const Tap& column : columns[w]) {
-                            const T* from = dy + ((n * s.out_height + row.out) * s.out_width + column.out) * s.channels + c;
-                            const float* filter = weight + (row.at * s.kernel + column.at) * s.channels + c;
-                            for (int v = 0; v < V; ++v) sum[v] += load(from + v) * filter[v];
-                        }
-                    T* to = dx + ((n * s.height + h) * s.width + w) * s.channels + c;
-                    for (int v = 0; v < V; ++v) store(to + v, sum[v]);
-                }
+// One pixel of the input's gradient: the products of `taps` pixels with their filters; TAPS: as many, where not 0.
+template <class T, int TAPS>
+void gather(const T* const* from, const float* const* filters, int taps, int64_t channels, T* to) {
+    if (TAPS) taps = TAPS;
+    for (int64_t c = 0; c < channels; c += LANES) {
+        Lanes sum{};
+        for (int tap = 0; tap < taps; ++tap) sum += load_lanes(from[tap] + c) * load_lanes(filters[tap] + c);
+        store_lanes(to + c, sum);
+    }
 }
 
-// Adds the weight's gradient of images [first, last) to `total` (kernel, kernel, channels).
-template <class T, int V, int K>
-void weight_gradient(const Shape& s, const T* x, const T* dy, int64_t first, int64_t last, double* total) {
-    std::vector<float> of_image(K * K * s.channels);
+// The input's gradient of image n: pixels in the order they lie in memory, for each the taps that lead to it.
+template <class T, int K>
+void input_gradient(const Shape& s, const T* dy, const float* weight, const Taps& rows, const Taps& columns, int64_t n,
+                    T* dx) {
+    const T* from[K * K];
+    const float* filters[K * K];
+    for (int64_t h = 0; h < s.height; ++h)
+        for (int64_t w = 0; w < s.width; ++w) {
+            int taps = 0;
+            for (const Tap& row : rows[h])
+                for (const Tap& column : columns[w]) {
+                    from[taps] = dy + ((n * s.out_height + row.out) * s.out_width + column.out) * s.channels;
+                    filters[taps++] = weight + (row.at * K + column.at) * s.channels;
+                }
+            T* to = dx + ((n * s.height + h) * s.width + w) * s.channels;
+            if (taps == K * K)
+                gather<T, K * K>(from, filters, taps, s.channels, to);
+            else
+                gather<T, 0>(from, filters, taps, s.channels, to);
+        }
+}
+
+// Adds to `sums` (K, channels) the products of one output row's columns [first, last) with the input row `input`, whose
+// taps all lie inside it, for G groups of channels from c on: with one group additions would wait for one another.
+template <class T, int K, int G>
+void add_products(const Shape& s, const T* input, const T* gradient, int64_t first, int64_t last, int64_t c, float* sums) {
+    Lanes sum[K][G] = {};
+    for (int64_t w = first; w < last; ++w) {
+        const T* at = input + (w * s.stride - s.left) * s.channels + c;
+        const T* from = gradient + w * s.channels + c;
+        for (int g = 0; g < G; ++g) {
+            const Lanes factor = load_lanes(from + g * LANES);
+            for (int k = 0; k < K; ++k) sum[k][g] += load_lanes(at + k * s.channels + g * LANES) * factor;
+        }
+    }
+    for (int k = 0; k < K; ++k)
+        for (int g = 0; g < G; ++g) {
+            float* to = sums + k * s.channels + c + g * LANES;
+            store_lanes(to, load_lanes(to) + sum[k][g]);
+        }
+}
+
+template <class T, int K>
+void add_products(const Shape& s, const T* input, const T* gradient, int64_t first, int64_t last, float* sums) {
+    int64_t c = 0;
+    for (; c + 2 * LANES <= s.channels; c += 2 * LANES) add_products<T, K, 2>(s, input, gradient, first, last, c, sums);
+    if (c < s.channels) add_products<T, K, 1>(s, input, gradient, first, last, c, sums);
+}
+
+// The same for one column at the edge, some of whose taps lie outside.
+template <class T, int K>
+void add_edge_products(const Shape& s, const T* input, const T* gradient, int64_t w, float* sums) {
+    for (int k = 0; k < K; ++k) {
+        const int64_t column = w * s.stride + k - s.left;
+        if (column < 0 || column >= s.width) continue;
+        const T* at = input + column * s.channels;
+        const T* g = gradient + w * s.channels;
+        for (int64_t c = 0; c < s.channels; ++c) sums[k * s.channels + c] += load(at + c) * load(g + c);
+    }
+}
+
+// The weight's gradient (K, K, channels) of image n, block by block of columns, so that a block stays in the cache for
+// all rows of the filter.
+template <class T, int K>
+void weight_gradient(const Shape& s, const T* x, const T* dy, int64_t n, float* sums) {
+    std::fill(sums, sums + K * K * s.channels, 0.0f);
     // Columns of the output whose whole filter row lies inside the input.
     int64_t inner = 0, edge = s.out_width;
     while (inner < s.out_width && inner * s.stride < s.left) ++inner;
     while (edge > inner && (edge - 1) * s.stride + K - 1 - s.left >= s.width) --edge;
-    for (int64_t n = first; n < last; ++n) {
-        std::fill(of_image.begin(), of_image.end(), 0.0f);
-        for (int64_t out = 0; out < s.out_height; ++out)
+    for (int64_t out = 0; out < s.out_height; ++out) {
+        const T* gradient = dy + (n * s.out_height + out) * s.out_width * s.channels;
+        const auto of_rows = [&](const auto& add) {
             for (int row = 0; row < K; ++row) {
                 const int64_t in = out * s.stride + row - s.top;
-                if (in < 0 || in >= s.height) continue;
-                const T* input = x + (n * s.height + in) * s.width * s.channels;
-                const T* gradient = dy + (n * s.out_height + out) * s.out_width * s.channels;
-                for (int64_t c = 0; c < s.channels; c += V) {
-                    float sum[K][V] = {};
-                    for (int64_t w = inner; w < edge; ++w) {
-                        const T* at = input + (w * s.stride - s.left) * s.channels + c;
-                        const T* g = gradient + w * s.channels + c;
-                        for (int k = 0; k < K; ++k)
-                            for (int v = 0; v < V; ++v) sum[k][v] += load(at + k * s.channels + v) * load(g + v);
-                    }
-                    for (int64_t w = 0; w < s.out_width; ++w) {
-                        if (w == inner && edge > inner) w = edge;  // the columns between are summed
-                        if (w == s.out_width) break;
-                        for (int k = 0; k < K; ++k) {
-                            const int64_t column = w * s.stride + k - s.left;
-                            if (column < 0 || column >= s.width) continue;
-                            for (int v = 0; v < V; ++v)
-                                sum[k][v] += load(input + column * s.channels + c + v) * load(gradient + w * s.channels + c + v);
-                        }
-                    }
-                    for (int k = 0; k < K; ++k)
-                        for (int v = 0; v < V; ++v) of_image[(row * K + k) * s.channels + c + v] += sum[k][v];
-                }
+                if (in >= 0 && in < s.height)
+                    add(x + (n * s.height + in) * s.width * s.channels, sums + row * K * s.channels);
             }
-        for (size_t i = 0; i < of_image.size(); ++i) total[i] += of_image[i];
+        };
+        for (int64_t w = inner; w < edge; w += BLOCK)
+            of_rows([&](const T* input, float* to) {
+                add_products<T, K>(s, input, gradient, w, std::min(w + BLOCK, edge), to);
+            });
+        of_rows([&](const T* input, float* to) {
+            for (int64_t w = 0; w < inner; ++w) add_edge_products<T, K>(s, input, gradient, w, to);
+            for (int64_t w = edge; w < s.out_width; ++w) add_edge_products<T, K>(s, input, gradient, w, to);
+        });
     }
 }
 
-template <class T, int V, int K>
+template <class T, int K>
 void backward(const Shape& s, int threads, const T* x, const T* dy, const float* weight, T* dx, float* dweight) {
     const int64_t size = static_cast<int64_t>(K) * K * s.channels;
+    const Taps rows = taps_of(s.height, s.out_height, K, s.stride, s.top);
+    const Taps columns = taps_of(s.width, s.out_width, K, s.stride, s.left);
     std::vector<double> totals(threads * size, 0.0);
 #pragma omp parallel num_threads(threads)
     {
         const int64_t thread = omp_get_thread_num(), used = omp_get_num_threads();
-        const int64_t first = s.images * thread / used, last = s.images * (thread + 1) / used;
-        if (dx) input_gradient<T, V>(s, dy, weight, first, last, dx);
-        weight_gradient<T, V, K>(s, x, dy, first, last, totals.data() + thread * size);
+        const int64_t last = s.images * (thread + 1) / used;
+        std::vector<float> of_image(size);
+        for (int64_t n = s.images * thread / used; n < last; ++n) {
+            if (dx) input_gradient<T, K>(s, dy, weight, rows, columns, n, dx);
+            weight_gradient<T, K>(s, x, dy, n, of_image.data());
+            for (int64_t i = 0; i < size; ++i) totals[thread * size + i] += of_image[i];
+        }
     }
     for (int64_t i = 0; i < size; ++i) {
         double sum = 0.0;
@@ -118,11 +167,8 @@ void backward(const Shape& s, int threads, const T* x, const T* dy, const float*
 
 template <class T>
 void backward_of(const Shape& s, int threads, const T* x, const T* dy, const float* weight, T* dx, float* dweight) {
-    const bool wide = s.channels % 16 == 0;
-    if (s.kernel == 3) return wide ? backward<T, 16, 3>(s, threads, x, dy, weight, dx, dweight)
-                                   : backward<T, 8, 3>(s, threads, x, dy, weight, dx, dweight);
-    return wide ? backward<T, 16, 5>(s, threads, x, dy, weight, dx, dweight)
-                : backward<T, 8, 5>(s, threads, x, dy, weight, dx, dweight);
+    if (s.kernel == 3) return backward<T, 3>(s, threads, x, dy, weight, dx, dweight);
+    return backward<T, 5>(s, threads, x, dy, weight, dx, dweight);
 }
 
 }  // namespace

@@ -25,4 +25,28 @@ inline void store(BFloat16* p, float value) {  // round to nearest, ties to even
     p->bits = value == value ? static_cast<uint16_t>((wide + 0x7fffu + ((wide >> 16) & 1u)) >> 16) : 0x7fc0u;
 }
 
+// Eight numbers side by side, as GCC and Clang write vectors for any processor.
+constexpr int LANES = 8;
+using Lanes = float __attribute__((vector_size(4 * LANES)));
+using Wide = uint32_t __attribute__((vector_size(4 * LANES)));
+using Narrow = uint16_t __attribute__((vector_size(2 * LANES)));
+
+inline Lanes load_lanes(const float* p) {
+    Lanes values;
+    std::memcpy(&values, p, sizeof values);
+    return values;
+}
+inline Lanes load_lanes(const BFloat16* p) {
+    Narrow bits;
+    std::memcpy(&bits, p, sizeof bits);
+    const Wide wide = __builtin_convertvector(bits, Wide) << 16;
+    Lanes values;
+    std::memcpy(&values, &wide, sizeof values);
+    return values;
+}
+template <class T>
+inline void store_lanes(T* p, const Lanes& values) {
+    for (int i = 0; i < LANES; ++i) store(p + i, values[i]);
+}
+
 }  // namespace
