@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.warm_start import run_command
+
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 CLASSES = {"circle red": (200, 60, 60), "grün": (60, 190, 70), "blue": (50, 70, 210)}
@@ -31,15 +33,7 @@ def command(*arguments: object) -> list[str]:
 def run_cli(
     *arguments: object, cache: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=240,
-        cwd=cwd,
-        env={**environment(cache), **(env or {})},
-    )
+    return run_command(arguments, {**environment(cache), **(env or {})}, cwd)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import importlib.util
 import json
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.folder import replaced_folder
 from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports
 from foray.records import ArtifactRecord, RunRecord
+from tests.warm_start import run_command
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 190, 70), "blue": (50, 70, 210)}
 needs_openvino = pytest.mark.skipif(
@@ -215,8 +216,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def foray(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "foray", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=240)
+    return run_command(arguments, os.environ)
 
 
 @pytest.mark.parametrize(

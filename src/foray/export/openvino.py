@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from foray.export.graph import Deployable, example_images
 from foray.export.quiet import quiet
 from foray.specs import Preprocessing
-
-if TYPE_CHECKING:
-    pass
 
 ENTRY = "model.xml"
 

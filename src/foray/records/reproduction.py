@@ -7,10 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from foray.records.comparison import PairedLoss
-from foray.records.environment import Hardware
 from foray.records.metrics import Estimate
 from foray.records.record import Record
-from foray.records.run import WeightsInfo
 
 Scale = Literal["full", "standin", "mini"]
 Verdict = Literal[
@@ -28,21 +26,6 @@ class ExperimentInfo(Record):
     reduced: str | None = None
     random_weights: bool = False
     command: str
-
-
-class Evaluation(Record):
-    """evaluation.json: pretrained weights scored on images nobody trained on here."""
-
-    schema_version: Literal[1] = 1
-    model: str
-    weights: WeightsInfo
-    resolution: int
-    top1: Estimate
-    top5: Estimate | None
-    seconds: float
-    hardware: Hardware
-    versions: dict[str, str]
-    commit: str | None = None
 
 
 class Unavailable(Record):

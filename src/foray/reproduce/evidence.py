@@ -80,7 +80,7 @@ def _of_evaluation(result: EvaluationResult) -> Evidence:
         measured=scored.top1,
         seeds=[],
         epochs=0,
-        resolution=scored.resolution,
+        resolution=scored.preprocessing.resolution,
         images=scored.top1.n,
         steps=0,
         minutes=scored.seconds / 60,

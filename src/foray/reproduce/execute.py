@@ -13,13 +13,14 @@ from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
-from foray.reproduce.evaluation import evaluate_weights
+from foray.reproduce.evaluation import at_resolution, test_images
 from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
 from foray.reproduce.folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.random_weights import write_random_weights
 from foray.reproduce.sources import Places, open_source, reduced
 from foray.training import RunPlan, TrainingFailedError, plan_run, run_id, train_run
 from foray.training.distributed import ALONE, Processes
+from foray.training.pretrained_evaluation import evaluate_weights
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,10 @@ class Runner:
         if is_kept(target):
             self.progress.note(f"{experiment.key}: {target.name} is there already.")
             return
-        evaluation = evaluate_weights(
-            found, dataset, experiment.resolution, device=self.device, workers=self.workers,
-            cache_dir=self.places.cache_dir, progress=self.progress,
+        working = self.out / "runs" / experiment.key
+        evaluation, _ = evaluate_weights(
+            at_resolution(found, experiment.resolution), test_images(dataset, working / "images"), out=working,
+            device=self.device, workers=self.workers, progress=self.progress,
         )  # fmt: skip
         self._info(experiment, dataset, is_random).save(target / "experiment.json")
         evaluation.save(target / "evaluation.json")

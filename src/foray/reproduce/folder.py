@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from foray.comparison.outcomes import read_predictions
 from foray.errors import RunError
-from foray.records import EpochRow, RunRecord, atomic_writer, write_bytes
-from foray.records.reproduction import Evaluation, ExperimentInfo, Scale, UnavailableList
+from foray.records import EpochRow, PretrainedEvaluation, RunRecord, atomic_writer, write_bytes
+from foray.records.reproduction import ExperimentInfo, Scale, UnavailableList
 
 _SPLITS = ("val", "test")
 SCALES: tuple[Scale, ...] = ("full", "standin", "mini")
@@ -53,7 +53,7 @@ class EvaluationResult:
     """Pretrained weights that were evaluated."""
 
     info: ExperimentInfo
-    evaluation: Evaluation
+    evaluation: PretrainedEvaluation
     path: Path
 
 
@@ -99,7 +99,7 @@ def read_unavailable(folder: Path, scale: Scale) -> UnavailableList:
 def _read(path: Path) -> Result:
     info = ExperimentInfo.load(path / "experiment.json")
     if (path / "evaluation.json").is_file():
-        return EvaluationResult(info, Evaluation.load(path / "evaluation.json"), path)
+        return EvaluationResult(info, PretrainedEvaluation.load(path / "evaluation.json"), path)
     return RunResult(info, RunRecord.load(path / "record.json"), tuple(_rows(path / "history.jsonl")), path)
 
 

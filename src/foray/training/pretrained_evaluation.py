@@ -84,10 +84,29 @@ def evaluate_pretrained(
     `skip_unreadable`, RunError when another process evaluates the same.
     """
     found = find_weights(weights, model, offline=offline, progress=progress)
-    classifier, info = _load(found)
+    _require_imagenet_classes(found)
     data = validation_images(
         None if data_dir is None else Path(data_dir), cache_dir=cache_dir or cache_directory(), progress=progress
     )
+    return evaluate_weights(
+        found, data, out=out, skip_unreadable=skip_unreadable, device=device, threads=threads, workers=workers,
+        progress=progress,
+    )  # fmt: skip
+
+
+def evaluate_weights(
+    found: PretrainedWeights,
+    data: ValidationImages,
+    *,
+    out: str | Path,
+    skip_unreadable: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> tuple[PretrainedEvaluation, Path]:
+    """As `evaluate_pretrained`, of weights and images that are found already."""
+    classifier, info = _load(found)
     target = resolve_device(device)
     side = found.preprocessing.resolution
     sample = next(decoded_batches(data.images[:4], [range(min(4, len(data.images)))], found.preprocessing, workers=1))
@@ -124,8 +143,8 @@ def evaluate_pretrained(
     return record, folder
 
 
-def _load(found: PretrainedWeights) -> tuple[Classifier, WeightsInfo]:
-    """The network with its weights. Raises WeightsError when they do not classify into ImageNet's classes."""
+def _require_imagenet_classes(found: PretrainedWeights) -> None:
+    """Raises WeightsError for weights that do not classify into ImageNet's classes."""
     if found.num_classes == 0:
         raise WeightsError(f"The weights in {found.source} are a backbone without classifier: it predicts no classes.")
     if found.num_classes not in (_CLASSES, _CLASSES + 1):
@@ -133,6 +152,11 @@ def _load(found: PretrainedWeights) -> tuple[Classifier, WeightsInfo]:
             f"The weights in {found.source} tell {found.num_classes:,} classes apart, not the 1000 of ImageNet (or "
             "1001 with TensorFlow's background). Score a run on its own images with foray evaluate RUN DATA."
         )
+
+
+def _load(found: PretrainedWeights) -> tuple[Classifier, WeightsInfo]:
+    """The network with its weights. Raises WeightsError when they do not classify into ImageNet's classes."""
+    _require_imagenet_classes(found)
     network = build_model(found.spec, num_classes=found.num_classes)
     info = load_weights(network, found)
     return Classifier(network.eval(), found.preprocessing), info
