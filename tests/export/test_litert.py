@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from .conftest import Case, Run, photo
+from foray.data.preprocessing import normalize
+from foray.export.graph import deployable
+from foray.specs import Preprocessing, get_spec
+
+from .conftest import Case, Run, lively, photo
 
 pytest.importorskip("litert_torch", reason="litert-torch is not installed (extra: litert)")
 interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="not installed (extra: litert)")
@@ -39,3 +44,18 @@ def test_float32_and_float16(depthwise: Case, tmp_path: Path, capfd: pytest.Capt
     halve_weights(path)
     assert path.stat().st_size < 0.6 * whole_bytes
     assert np.abs(opened(path)(prepared) - depthwise.expected(images)).max() < 5e-3
+
+
+def test_weights_may_lie_channels_last(tmp_path: Path) -> None:
+    """As training and scoring leave them. The exporter reads them in the wrong order and says nothing."""
+    from foray.export.litert import write
+
+    network = lively(get_spec("resnet18")).to(memory_format=torch.channels_last)
+    preprocessing = Preprocessing(resolution=32)
+    written = Case(deployable(network, preprocessing), preprocessing)
+    images = photo(32, 32)[None]
+    found = opened(write(written.module, tmp_path))(written.prepared(images))
+    with torch.inference_mode():
+        normalized = normalize(torch.from_numpy(written.prepared(images)).permute(0, 3, 1, 2), preprocessing)
+        expected = network(normalized).softmax(1).numpy()
+    assert np.abs(found - expected).max() < 1e-4

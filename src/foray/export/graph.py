@@ -37,9 +37,11 @@ def deployable(network: Network, preprocessing: Preprocessing) -> Deployable:
     """A copy of `network`, in inference mode with its batch norms folded, behind scaling and normalisation.
 
     Resize and crop come before it: in the graph of runtimes that can (`pixels_onnx`, `pixels_openvino`), else in the
-    reader. The copy is on the CPU, in float32, and asks for no gradients, so that kernels for training stay off.
+    reader. The copy is on the CPU, in float32, and asks for no gradients, so that kernels for training stay off. Its
+    weights are contiguous: LiteRT's exporter reads channels-last ones in the wrong order.
     """
-    module = Deployable(fold_batch_norm(network).float().cpu(), preprocessing)
+    folded = fold_batch_norm(network).float().cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    module = Deployable(folded, preprocessing)
     return module.requires_grad_(False).eval()
 
 

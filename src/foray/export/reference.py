@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import zipfile
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def reference_of_network(
     positions = np.arange(len(only.samples))
     batches = Batches(store, positions, batch_size=_BATCH_SIZE, device=torch.device("cpu"))
     normalized = functools.partial(normalize, preprocessing=preprocessing)
-    channels_last = network.cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last = copy.deepcopy(network).cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     probabilities = predict_batches(channels_last, batches, normalized, len(classes), progress=progress)
     return Reference(f"{source}, float32", tuple(classes), image_ids(only, positions), probabilities.numpy())
 
