@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -118,10 +119,11 @@ def _profile(section: Section, threads: int, turns: int, progress: Progress) -> 
 
 def _head(profile: RuntimeProfile, threads: int) -> list[str]:
     packages = ", ".join(f"{name} {version}" for name, version in sorted(profile.versions.items()))
+    command = " ".join(["python -m tools.runtime_table", *sys.argv[1:]])
     return [
         "# Shipped files: latency and accuracy by runtime and precision",
         "",
-        "Written by `python -m tools.runtime_table`; every file is what `foray export` writes and certifies. Latency: "
+        f"Written by `{command}`; every file is what `foray export` writes and certifies. Latency: "
         f"one image as the network takes it, {threads} threads, processes that take turns ({profile.turns} each), "
         "beside the same network in eager PyTorch (float32, channels-last). File to label: with decoding and resizing "
         "of a JPEG. Top-1 is scored by the file itself, from image file to label; the points lost are against float32 "
@@ -156,11 +158,13 @@ def _table(section: Section, profile: RuntimeProfile) -> Iterator[str]:
 
 
 def _remedies(section: Section) -> Iterator[str]:
+    """How each int8 file came about: what was tried, on images held back for it, in order."""
     for one in section.exported:
         if one.record.calibration is not None:
-            told = [f"calibrated on {one.record.calibration.n:,} images of {one.record.calibration.dataset}"]
-            told += [sentence.rstrip(".") for sentence in one.record.remedies]
-            yield f"- {one.record.runtime} int8: {'; '.join(told)}."
+            yield f"int8 for {one.record.runtime}, by what was tried on images that are not those of the table:"
+            yield ""
+            yield from (f"- {sentence}" for sentence in one.record.remedies)
+            yield ""
 
 
 def _certificate(one: Exported) -> Certificate:
