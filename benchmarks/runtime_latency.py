@@ -27,6 +27,7 @@ import numpy as np
 from benchmarks._results import machine, print_table, write_json
 from foray.comparison.on_runtimes import model_subject, plan_targets, write_candidates
 from foray.deploy import bench
+from foray.export.runtimes import RUNTIMES
 from foray.profiling.runtimes import RuntimeCandidate, profile_on_runtimes
 from foray.profiling.steadiness import LoadWatch
 from foray.profiling.turns import difference, interleave
@@ -34,7 +35,6 @@ from foray.profiling.workers import Worker
 from foray.records import RuntimeProfile
 
 MODELS = ("mobilenet_v2", "efficientnet_b0")
-RUNTIMES = ("onnx", "openvino", "litert", "executorch")
 TARGETS = {"fp32": 3.5, "int8": 6.0}
 AA_COMPARISONS, AA_ALARMS = 20, 2
 

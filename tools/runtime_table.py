@@ -11,13 +11,13 @@ kept, so an interrupted one goes on; timings are always taken anew. Needs the ex
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks._results import ROOT, shared_data
 from foray.cli.progress import terminal_progress
 from foray.comparison.on_runtimes import (
     Subject,
@@ -29,13 +29,12 @@ from foray.comparison.on_runtimes import (
 )
 from foray.deploy import bench
 from foray.export.export import Exported, Images, export_run, export_weights
+from foray.export.runtimes import RUNTIMES
 from foray.profiling.runtimes import profile_on_runtimes
 from foray.progress import Progress
 from foray.records import Certificate, Estimate, RuntimeCost, RuntimeProfile, hardware
 from foray.records.quantities import format_bytes, format_points
 
-ROOT = Path(__file__).resolve().parents[1]
-RUNTIMES = ("onnx", "openvino", "litert", "executorch")
 PRECISIONS = ("fp32", "int8")
 WEIGHTS = {"mobilenet_v2": "mobilenetv2_100.tf_in1k", "efficientnet_v2_b0": "tf_efficientnetv2_b0.in1k"}
 TOLERANCES = {"mobilenet_v2": 0.01, "efficientnet_v2_b0": 0.015}  # of top-1
@@ -71,7 +70,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    shared = Path(os.environ.get("FORAY_TEST_DATA", ROOT.parent / "shared"))
+    shared = shared_data()
     parser = argparse.ArgumentParser(prog="python -m tools.runtime_table", description="Latency and accuracy of files.")
     parser.add_argument("--models", nargs="*", choices=[*WEIGHTS], default=[*WEIGHTS])
     parser.add_argument("--weights", type=Path, default=shared / "weights", help="timm's folders")
@@ -96,7 +95,7 @@ def _arguments() -> argparse.Namespace:
 def _published(name: str, given: argparse.Namespace, progress: Progress) -> Section:
     weights = given.weights / WEIGHTS[name]
     exported = export_weights(
-        name, weights, RUNTIMES, PRECISIONS, given.artifacts / name,
+        name, weights, tuple(RUNTIMES), PRECISIONS, given.artifacts / name,
         images=Images("imagenet", str(given.calibration), data_dir=given.imagenet), tolerance=TOLERANCES[name],
         progress=progress,
     )  # fmt: skip
@@ -105,7 +104,7 @@ def _published(name: str, given: argparse.Namespace, progress: Progress) -> Sect
 
 def _of_run(run: Path, given: argparse.Namespace, progress: Progress) -> Section:
     folder = given.artifacts / run.resolve().name
-    exported = export_run(run, RUNTIMES, PRECISIONS, folder, images=Images(given.data), progress=progress)
+    exported = export_run(run, tuple(RUNTIMES), PRECISIONS, folder, images=Images(given.data), progress=progress)
     about = exported[0].record
     return Section(f"{about.model}, {about.run.protocol} on {about.run.dataset}", exported, run_subject(run))
 

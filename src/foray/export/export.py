@@ -14,7 +14,7 @@ from foray.export.card import write_card
 from foray.export.certify import certify
 from foray.export.folder import complete, describe, existing, remove_unfinished_folders, replaced_folder
 from foray.export.graph import deployable
-from foray.export.quantization import PreCheck, pre_check, quantize
+from foray.export.quantization import FEW_IMAGES, PreCheck, pre_check, quantize
 from foray.export.reference import Reference, reference_of_network, reference_of_run
 from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
 from foray.export.source import ExportSource, require_classes, source_of_run, source_of_weights
@@ -23,7 +23,6 @@ from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
 from foray.statistics import PairedResult
 
-_PRE_CHECK_IMAGES = 64
 _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, and what it replaces
 
 
@@ -221,7 +220,7 @@ class _Export:
     @cached_property
     def _pre_check(self) -> PreCheck:
         """What int8 will do to the network, said before the first int8 file is written."""
-        images = self._quantization_images.train.sample(_PRE_CHECK_IMAGES, self.seed)
+        images = self._quantization_images.train.sample(FEW_IMAGES, self.seed)
         found = pre_check(self.source.network, images, self.source.preprocessing, progress=self.progress)
         worst = ", ".join(
             f"{layer.name} (weights {layer.weight_sqnr_db:.0f} dB, activations {layer.activation_sqnr_db:.0f} dB)"

@@ -36,7 +36,7 @@ class Deployable(nn.Module):
 def deployable(network: Network, preprocessing: Preprocessing) -> Deployable:
     """A copy of `network`, in inference mode with its batch norms folded, behind scaling and normalisation.
 
-    Resize and crop come before it: in the graph of runtimes that can (`pixels_onnx`, `pixels_openvino`), else in the
+    Resize and crop come before it: in the graph of runtimes that can (`export.runtimes.add_resize`), else in the
     reader. The copy is on the CPU, in float32, and asks for no gradients, so that kernels for training stay off. Its
     weights are contiguous: LiteRT's exporter reads channels-last ones in the wrong order.
     """

@@ -84,7 +84,7 @@ def evaluate_pretrained(
     `skip_unreadable`, RunError when another process evaluates the same.
     """
     found = find_weights(weights, model, offline=offline, progress=progress)
-    _require_imagenet_classes(found)
+    _require_imagenet_classes(found)  # before the images are looked for, which may take long
     data = validation_images(
         None if data_dir is None else Path(data_dir), cache_dir=cache_dir or cache_directory(), progress=progress
     )

@@ -17,12 +17,13 @@
 """
 
 from foray.export.quantization.fine_tuning import FineTuning
-from foray.export.quantization.quantize import Quantized, quantize
+from foray.export.quantization.quantize import FEW_IMAGES, Quantized, quantize
 from foray.export.quantization.sensitivity import LayerSensitivity, PreCheck, pre_check
 from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import TrainImages, train_images
 
 __all__ = [
+    "FEW_IMAGES",
     "FineTuning",
     "LayerSensitivity",
     "PreCheck",

@@ -26,7 +26,7 @@ from foray.statistics.paired import PairedResult
 
 WriteFloat = Callable[[Deployable, Path], Path]
 
-_FEW_IMAGES = 64  # for the pre-check and for biases
+FEW_IMAGES = 64  # for the pre-check and for biases
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def quantize(
         tune = partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
 
         def check() -> PreCheck:
-            return checked or pre_check(network, train.sample(_FEW_IMAGES, seed), preprocessing, progress=progress)
+            return checked or pre_check(network, train.sample(FEW_IMAGES, seed), preprocessing, progress=progress)
 
         outcome = trials.run(first, Remedies(check, tune if fine_tuning else None, plan))
         best = outcome.best
@@ -147,7 +147,7 @@ class _Writer:
             if self.runtime != "openvino":
                 network = correct_biases(
                     network,
-                    self.train.sample(_FEW_IMAGES, self.seed),
+                    self.train.sample(FEW_IMAGES, self.seed),
                     self.preprocessing,
                     granularity=settings.weights,
                     float_layers=settings.float_layers,
