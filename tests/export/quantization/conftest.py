@@ -52,24 +52,27 @@ class Digits:
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
-    """The network, trained for a few seconds, and its images."""
+    """The network, trained for a few seconds, and its images.
+
+    In float64, so that every machine and kernel ends with the same one: rounding to float32 would be a seed of its own.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8).repeat(2, axis=1).repeat(2, axis=2)
     pixels, labels = np.repeat(grey[..., None], 3, axis=3), bunch.target.astype(np.int64)
-    network = build_model(TINY, num_classes=10, dropout=0.0, seed=0).train()
+    network = build_model(TINY, num_classes=10, dropout=0.0, seed=0).double().train()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     generator = np.random.default_rng(0)
     for _ in range(_STEPS):
         rows = generator.choice(1200, _BATCH, replace=False)
-        images = normalize(torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2), PREPROCESSING)
+        images = normalize(torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2), PREPROCESSING).double()
         loss = F.cross_entropy(network(images), torch.from_numpy(labels[rows]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     train = TrainImages(pixels, np.arange(1200), labels[:1200])
-    return Digits(network.eval().requires_grad_(False), pixels, labels, train)
+    return Digits(network.float().eval().requires_grad_(False), pixels, labels, train)
 
 
 def damaged(network: Network) -> tuple[Network, str]:

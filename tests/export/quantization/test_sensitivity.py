@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from foray.export.quantization.advice import quantizable_variant
 from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fake_quantization import (
     Range,
+    activations_after,
     batches,
     fake_quantize_activation,
     fake_quantize_weight,
     in_int8,
+    is_rectified,
     named_layers,
     observe_ranges,
 )
@@ -147,20 +150,31 @@ def test_layers_are_listed_as_they_run(digits: Digits) -> None:
 
 
 def test_corrected_bias_makes_the_mean_right(digits: Digits) -> None:
-    """Layer by layer, alone in int8, on the images it was measured on; the sound network is left alone."""
+    """Layer by layer, alone in int8, on the images it was measured on; the sound network is left alone.
+
+    Exactly right where a rectifier follows. Elsewhere what is written is rounded as well, which no bias makes up for:
+    by less than a third of the error over the pixels of a map, by about a step / sqrt(12 n) over the classifier's few.
+    """
     images = digits.train.sample(48, 0)
     network = fold_batch_norm(digits.network)
     corrected = correct_biases(network, images, PREPROCESSING)
     ranges = observe_ranges(network, images, PREPROCESSING)
-    for name in ("stages.1.0.depthwise.conv", "stages.1.1.project.conv", "classifier"):
+    activations = activations_after(network)
+    for name, layer in named_layers(network).items():
         exact = mean_output(network, name, images)
         lone = copy.deepcopy(network)
         with in_int8(lone, ranges, [name]):
-            before = (mean_output(lone, name, images) - exact).abs().mean()
+            before = float((mean_output(lone, name, images) - exact).abs().mean())
         named_layers(lone)[name].bias.copy_(named_layers(corrected)[name].bias)
         with in_int8(lone, ranges, [name]):
-            after = (mean_output(lone, name, images) - exact).abs().mean()
-        assert after < before / 3
+            after = float((mean_output(lone, name, images) - exact).abs().mean())
+        step = (ranges[name].writes.high - ranges[name].writes.low) / 255
+        if is_rectified(name, activations):
+            assert after < before / 1000
+        elif isinstance(layer, nn.Linear):
+            assert after < min(before, 1.5 * step / math.sqrt(12 * len(images)))
+        else:
+            assert after < before / 3
 
 
 def mean_output(network: nn.Module, name: str, images: np.ndarray) -> torch.Tensor:
