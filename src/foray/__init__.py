@@ -6,6 +6,7 @@ The names below are loaded when first used, so that `import foray` costs nothing
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ _HOMES = {
     "predict": "foray.training",
     "train": "foray.training",
 }
+
+
+# Converting a model with OpenVINO or NNCF tells their makers about it, from a process forked in a thread. foray sends
+# nothing anywhere: without this package they have nothing to send with.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def __getattr__(name: str) -> Any:

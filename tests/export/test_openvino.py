@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +79,15 @@ def test_the_file_says_its_precision(
     small = path.with_suffix(".bin").stat().st_size < 0.7 * prepared.with_suffix(".bin").stat().st_size
     assert small == (precision != "fp32")
     assert depthwise.largest_difference(opened(path, hint), photo(37, 50)[None]) < 0.03
+
+
+def test_nobody_is_told() -> None:
+    """OpenVINO and NNCF report conversions to their makers by a package that foray's processes do without."""
+    script = (
+        "import foray, nncf.telemetry.wrapper, openvino.tools.ovc.telemetry_utils as utils; "
+        "wrapper = nncf.telemetry.wrapper; "
+        "print(utils.tm.__name__, isinstance(wrapper.telemetry, wrapper.NNCFTelemetryStub))"
+    )
+    pytest.importorskip("nncf")
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert printed == ["openvino.tools.ovc.telemetry_stub", "True"]

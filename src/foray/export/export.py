@@ -14,14 +14,13 @@ from foray.export.card import write_card
 from foray.export.certify import certify
 from foray.export.folder import complete, describe, existing, remove_unfinished_folders, replaced_folder
 from foray.export.graph import deployable
-from foray.export.quantization import FEW_IMAGES, PreCheck, pre_check, quantize
+from foray.export.quantization import Int8Loss, Remedies, quantize, remedies_for
 from foray.export.reference import Reference, reference_of_network, reference_of_run
 from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
 from foray.export.source import ExportSource, require_classes, source_of_run, source_of_weights
 from foray.export.validation import QuantizationImages, quantization_images
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
-from foray.statistics import PairedResult
 
 _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, and what it replaces
 
@@ -190,8 +189,8 @@ class _Export:
         return complete(folder, self.source, planned, calibration, remedies)
 
     def _write_int8(self, support: RuntimeSupport, folder: Path) -> tuple[Calibration, tuple[str, ...]]:
-        checked, found = self._pre_check, self._quantization_images
-        measure: Callable[[Path], PairedResult] | None = None
+        remedies, found = self._remedies, self._quantization_images
+        measure: Callable[[Path], Int8Loss] | None = None
         if found.validation is not None:
             batch = None if support.resizes else 1
             measure = partial(_measure, found, support, batch, self.tolerance)
@@ -204,7 +203,7 @@ class _Export:
             write_float=float_writer(support),
             measure=measure,
             tolerance=self.tolerance,
-            checked=checked,
+            remedies=remedies,
             seed=self.seed,
             progress=self.progress,
         )
@@ -218,17 +217,20 @@ class _Export:
         return calibration, quantized.remedies
 
     @cached_property
-    def _pre_check(self) -> PreCheck:
-        """What int8 will do to the network, said before the first int8 file is written."""
-        images = self._quantization_images.train.sample(FEW_IMAGES, self.seed)
-        found = pre_check(self.source.network, images, self.source.preprocessing, progress=self.progress)
+    def _remedies(self) -> Remedies:
+        """Of all int8 files; what the pre-check finds is said before the first one is written."""
+        remedies = remedies_for(
+            self.source.network, self._quantization_images.train, self.source.preprocessing, seed=self.seed,
+            progress=self.progress,
+        )  # fmt: skip
+        found = remedies.pre_check()
         worst = ", ".join(
             f"{layer.name} (weights {layer.weight_sqnr_db:.0f} dB, activations {layer.activation_sqnr_db:.0f} dB)"
             for layer in found.layers[:3]
         )
         self.progress.note(f"Pre-check: {found.advice}")
         self.progress.note(f"Most sensitive layers, by signal to quantisation noise: {worst}")
-        return found
+        return remedies
 
     @cached_property
     def _quantization_images(self) -> QuantizationImages:
@@ -274,7 +276,7 @@ class _Export:
 
 def _measure(
     found: QuantizationImages, support: RuntimeSupport, batch: int | None, tolerance: float, entry: Path
-) -> PairedResult:
+) -> Int8Loss:
     assert found.validation is not None
     return found.validation.measure(support.name, entry, batch, tolerance)
 

@@ -13,12 +13,11 @@ from foray.data import Dataset, decode_for_evaluation
 from foray.deploy import Session
 from foray.deploy.predict import RUNTIMES
 from foray.export.graph import Deployable
-from foray.export.quantization import TrainImages, train_images
+from foray.export.quantization import Int8Loss, TrainImages, int8_loss, train_images
 from foray.export.quantization.train_images import stratified_order
 from foray.progress import SILENT, Progress
 from foray.records import Runtime
 from foray.specs import Preprocessing
-from foray.statistics import PairedResult, paired_loss
 
 _BATCH_SIZE = 32
 _HELD_BACK = 4  # of calibration images that come without a val split, one in so many measures
@@ -28,21 +27,21 @@ _HELD_BACK = 4  # of calibration images that come without a val split, one in so
 class Validation:
     """Prepared images: `pixels` uint8 (M, R, R, 3), of which `rows` (N,) are used, with their `labels` (N,).
 
-    `correct` (N,): what float32 got right.
+    `float32` (N, C): the network's probabilities.
     """
 
     pixels: npt.NDArray[np.uint8]
     rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
-    correct: npt.NDArray[np.bool_]
+    float32: npt.NDArray[np.float32]
 
-    def measure(self, runtime: Runtime, entry: Path, batch: int | None, tolerance: float) -> PairedResult:
+    def measure(self, runtime: Runtime, entry: Path, batch: int | None, tolerance: float) -> Int8Loss:
         """The accuracy that the file in `entry`, which takes `batch` prepared images, loses against float32."""
         side = self.pixels.shape[1]
         description = {"precision": "int8", "input": {"height": side, "width": side, "batch": batch}}
         session = Session(RUNTIMES[runtime][1](entry, description, torch.get_num_threads()), 1)
-        found = np.concatenate([session.run(self.pixels[row][None]).argmax(axis=1) for row in self.rows])
-        return paired_loss(self.correct[None], (found == self.labels)[None], tolerance)
+        found = np.concatenate([session.run(self.pixels[row][None]) for row in self.rows])
+        return int8_loss(self.float32, found, self.labels, tolerance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +84,6 @@ def quantization_images(
     with torch.inference_mode(), progress.task("float32 on val", len(rows)) as task:
         for start in range(0, len(rows), _BATCH_SIZE):
             chosen = rows[start : start + _BATCH_SIZE]
-            found.append(module(torch.from_numpy(store.pixels[chosen])).argmax(1).numpy())
+            found.append(module(torch.from_numpy(store.pixels[chosen])).numpy())
             task.advance(len(chosen))
-    return QuantizationImages(train, Validation(store.pixels, rows, labels, np.concatenate(found) == labels), dataset)
+    return QuantizationImages(train, Validation(store.pixels, rows, labels, np.concatenate(found)), dataset)

@@ -47,7 +47,7 @@ def test_labels_are_those_of_the_float_network(quantized, digits: Digits) -> Non
 def test_folder_holds_the_model_and_nothing_else(quantized) -> None:
     _, model = quantized
     assert sorted(model.entry.parent.iterdir()) == sorted(model.files)
-    assert (model.result, model.meets_tolerance, model.remedies) == (None, True, ())
+    assert (model.loss, model.meets_tolerance, model.remedies) == (None, True, ())
 
 
 def test_weights_have_one_scale_a_channel(quantized, digits: Digits) -> None:

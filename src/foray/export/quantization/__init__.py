@@ -12,25 +12,31 @@
 | `bias_correction` | biases that make up for the mean error of rounding |
 | `sensitivity`, `advice` | the pre-check |
 | `fine_tuning` | short quantisation-aware fine-tuning |
+| `loss` | what int8 loses, by labels and by probabilities |
 | `remedies` | what is tried, in order, until the loss is within the tolerance |
 | `quantize` | the entry |
 """
 
 from foray.export.quantization.fine_tuning import FineTuning
-from foray.export.quantization.quantize import FEW_IMAGES, Quantized, quantize
+from foray.export.quantization.loss import Int8Loss, int8_loss
+from foray.export.quantization.quantize import Quantized, quantize, remedies_for
+from foray.export.quantization.remedies import Remedies
 from foray.export.quantization.sensitivity import LayerSensitivity, PreCheck, pre_check
 from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import TrainImages, train_images
 
 __all__ = [
-    "FEW_IMAGES",
     "FineTuning",
+    "Int8Loss",
     "LayerSensitivity",
     "PreCheck",
     "Quantized",
+    "Remedies",
     "Settings",
     "TrainImages",
+    "int8_loss",
     "pre_check",
     "quantize",
+    "remedies_for",
     "train_images",
 ]

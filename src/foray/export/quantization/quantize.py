@@ -6,13 +6,14 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 from foray.export.graph import Deployable, deployable
 from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fine_tuning import FineTuning, fine_tune
 from foray.export.quantization.layers import weighted_layers
+from foray.export.quantization.loss import Int8Loss
 from foray.export.quantization.remedies import Measure, Remedies, Trials
 from foray.export.quantization.sensitivity import PreCheck, pre_check
 from foray.export.quantization.settings import Settings
@@ -22,25 +23,24 @@ from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.records import Runtime
 from foray.specs import Preprocessing
-from foray.statistics.paired import PairedResult
 
 WriteFloat = Callable[[Deployable, Path], Path]
 
-FEW_IMAGES = 64  # for the pre-check and for biases
+_FEW_IMAGES = 64  # for the pre-check and for biases
 
 
 @dataclass(frozen=True)
 class Quantized:
     """`entry`: the file a runtime opens; `files`: all that were written, entry included. `settings`: what was used.
 
-    `result`: the loss measured on the validation split, None if it was not. `meets_tolerance`: whether that loss is
-    within the tolerance (True if none was measured). `remedies`: what was tried, one sentence each.
+    `loss`: on the validation split, None if it was not measured. `meets_tolerance`: whether that is within the
+    tolerance (True if none was measured). `remedies`: what was tried, one sentence each.
     """
 
     entry: Path
     files: tuple[Path, ...]
     settings: Settings
-    result: PairedResult | None
+    loss: Int8Loss | None
     meets_tolerance: bool
     remedies: tuple[str, ...]
 
@@ -56,8 +56,7 @@ def quantize(
     measure: Measure | None = None,
     tolerance: float = 0.01,
     settings: Settings | None = None,
-    checked: PreCheck | None = None,
-    fine_tuning: FineTuning | None = FineTuning(),  # noqa: B008, frozen
+    remedies: Remedies | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Quantized:
@@ -67,9 +66,8 @@ def quantize(
     `write_float(module, folder)` writes the runtime's float32 model and returns its entry; ExecuTorch, which is
     quantised before it is written, does not call it. `measure(entry)` says how much accuracy a file loses against the
     float32 network on the validation split; without it the first quantisation is kept. `tolerance`: largest loss
-    accepted, as a share. `settings`: where to start. `checked`: what `pre_check` found, which is otherwise run when a
-    remedy needs it. `fine_tuning`: None leaves the last remedy out. `seed`: of the calibration sample and of
-    fine-tuning.
+    accepted, as a share. `settings`: where to start. `remedies`: of `remedies_for`, which several runtimes may share.
+    `seed`: of the calibration sample.
 
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
@@ -83,21 +81,39 @@ def quantize(
             entry = write(network, first, Path(workshop) / "0")
             return Quantized(*_moved(entry, folder), first, None, True, ())
         trials = Trials(network, write, measure, tolerance, Path(workshop), len(train))
-        plan = fine_tuning or FineTuning()
-        tune = partial(fine_tune, network, train, preprocessing, plan, seed=seed, progress=progress)
-
-        def check() -> PreCheck:
-            return checked or pre_check(network, train.sample(FEW_IMAGES, seed), preprocessing, progress=progress)
-
-        outcome = trials.run(first, Remedies(check, tune if fine_tuning else None, plan))
+        outcome = trials.run(
+            first, remedies or remedies_for(network, train, preprocessing, seed=seed, progress=progress)
+        )
         best = outcome.best
         return Quantized(
             *_moved(best.entry, folder),
             settings=best.settings,
-            result=best.result,
-            meets_tolerance=best.result.loss <= tolerance,
+            loss=best.loss,
+            meets_tolerance=best.loss.within(tolerance),
             remedies=outcome.sentences,
         )
+
+
+def remedies_for(
+    network: Network,
+    train: TrainImages,
+    preprocessing: Preprocessing,
+    *,
+    fine_tuning: FineTuning | None = FineTuning(),  # noqa: B008, frozen
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Remedies:
+    """What is done about `network` if need be: once, for however many runtimes. `fine_tuning` None: without it."""
+
+    @cache
+    def check() -> PreCheck:
+        return pre_check(network, train.sample(_FEW_IMAGES, seed), preprocessing, progress=progress)
+
+    @cache
+    def tune() -> Network:
+        return fine_tune(network, train, preprocessing, fine_tuning or FineTuning(), seed=seed, progress=progress)
+
+    return Remedies(check, tune if fine_tuning else None, fine_tuning or FineTuning())
 
 
 @dataclass
@@ -147,7 +163,7 @@ class _Writer:
             if self.runtime != "openvino":
                 network = correct_biases(
                     network,
-                    self.train.sample(FEW_IMAGES, self.seed),
+                    self.train.sample(_FEW_IMAGES, self.seed),
                     self.preprocessing,
                     granularity=settings.weights,
                     float_layers=settings.float_layers,
