@@ -118,13 +118,17 @@ def trained(family: str, dataset: Dataset, shared: Path | None, cache: Path, *, 
 
 
 def settle(network: Network, images: torch.Tensor) -> None:
-    """Gives fresh batch norms the statistics of `images` (N, 3, H, W), without which features fade with depth."""
+    """Gives fresh batch norms the statistics of `images` (N, 3, H, W), without which features fade with depth.
+
+    They alone are in train mode: dropout and stochastic depth would give other statistics each time.
+    """
+    network.eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.reset_running_stats()
+            module.train().reset_running_stats()
             module.momentum = None  # the mean of all batches: of one
     with torch.inference_mode():
-        network.train()(images)
+        network(images)
     network.eval()
 
 

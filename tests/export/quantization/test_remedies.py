@@ -100,8 +100,8 @@ def test_keeps_the_least_bad_where_nothing_suffices(tmp_path: Path) -> None:
 
 
 def test_luck_with_the_labels_is_no_reason_to_stop(tmp_path: Path) -> None:
-    """One attempt loses nothing by the labels, and 8 % by the probabilities: others are tried, and a better one kept."""
-    bench = Bench(lucky=("full_more",), **LOSSES)
+    """One attempt loses nothing by the labels and 8 % by the probabilities: others are tried, a better one is kept."""
+    bench = Bench(("full_more",), **LOSSES)
     outcome = bench.run(tmp_path)
     assert bench.tried == [*CALIBRATED, "float4", "float16", "tuned"]
     assert outcome.best.entry.read_text() == "tuned"
