@@ -19,7 +19,8 @@ needs_kernels = pytest.mark.skipif(compiled_kernels() is None, reason="no C++ co
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @given(
     n=st.integers(1, 5), groups_of_8=st.integers(1, 6), height=st.integers(1, 12), width=st.integers(1, 20),
-    kernel=st.sampled_from([3, 5]), stride=st.sampled_from([1, 2]), same=st.booleans(), seed=st.integers(0, 2**31),
+    kernel=st.sampled_from([3, 5]), stride=st.sampled_from([1, 2]), same=st.booleans(), biased=st.booleans(),
+    seed=st.integers(0, 2**31),
 )  # fmt: skip
 @settings(max_examples=60)
 def test_gradients_are_those_of_float64(
@@ -31,6 +32,7 @@ def test_gradients_are_those_of_float64(
     kernel: int,
     stride: int,
     same: bool,
+    biased: bool,
     seed: int,
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -40,6 +42,8 @@ def test_gradients_are_those_of_float64(
     )  # fmt: skip
     with torch.no_grad():
         conv.weight.normal_(generator=generator)
+    bias = torch.randn(channels, generator=generator)
+    conv.bias = torch.nn.Parameter(bias.clone()) if biased else None
     x = torch.randn(n, channels, height, width, generator=generator).to(dtype)
     x = x.to(memory_format=torch.channels_last).requires_grad_()
     assert fits_depthwise(conv, x)
@@ -60,12 +64,14 @@ def test_gradients_are_those_of_float64(
         sizes = [(-(-size // stride) - 1) * stride + kernel - size for size in (height, width)]
         (top, bottom), (left, right) = ((max(t, 0) // 2, max(t, 0) - max(t, 0) // 2) for t in sizes)
         padded, before = F.pad(exact, (left, right, top, bottom)), (0, 0)
-    expected = F.conv2d(padded, weight, None, stride, before, 1, channels)
+    bias = bias.double().requires_grad_()
+    expected = F.conv2d(padded, weight, bias if biased else None, stride, before, 1, channels)
     torch.testing.assert_close(expected.detach(), reference)
     expected.backward(dy.double())
 
     rounding = 1e-5 if dtype == torch.float32 else 2e-2
-    for ours, theirs in ((y, expected), (x.grad, exact.grad), (conv.weight.grad, weight.grad)):
+    pairs = [(y, expected), (x.grad, exact.grad), (conv.weight.grad, weight.grad)]
+    for ours, theirs in [*pairs, (conv.bias.grad, bias.grad)] if biased else pairs:
         scale = float(theirs.detach().abs().max()) + 1e-6
         assert float((ours.detach().double() - theirs.detach()).abs().max()) < rounding * scale
 
@@ -76,7 +82,7 @@ def test_equal_threads_give_equal_bits_and_a_frozen_input_costs_no_gradient() ->
         generator = torch.Generator().manual_seed(0)
         weight = torch.randn(16, 1, 3, 3, generator=generator, requires_grad=True)
         x = torch.randn(6, 16, 9, 7, generator=generator).to(memory_format=torch.channels_last)
-        depthwise_conv2d(x, weight, 2, (1, 1, 1, 1)).square().sum().backward()
+        depthwise_conv2d(x, weight, None, 2, (1, 1, 1, 1)).square().sum().backward()
         assert x.grad is None
         return weight.grad
 

@@ -79,7 +79,7 @@ def test_bfloat16_computes_the_same_features(name: str) -> None:
 
     Features of another image differ by 0.38 (the ResNets) to 1.03.
     """
-    pixels = images(8, side=97)
+    pixels = images(4, side=97)
     network = without_chance(name)
     for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.momentum = 1.0
@@ -87,10 +87,9 @@ def test_bfloat16_computes_the_same_features(name: str) -> None:
     exact = network.eval().forward_features(pixels)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = network.forward_features(pixels)
-        assert network(pixels).isfinite().all()
     network.to(torch.bfloat16)
     low = network.forward_features(pixels.bfloat16())
-    logits = network(pixels.bfloat16())
+    logits = network.classifier(low)
     assert low.dtype == logits.dtype == torch.bfloat16
     assert logits.isfinite().all()
     assert distance(mixed, exact) < 0.3

@@ -31,7 +31,6 @@ def fits_depthwise(conv: nn.Conv2d, x: Tensor) -> bool:
         and conv.kernel_size[0] == conv.kernel_size[1] in _KERNELS
         and conv.stride[0] == conv.stride[1]
         and conv.dilation == (1, 1)
-        and conv.bias is None
         and torch.is_grad_enabled()
         and conv.weight.requires_grad
         and x.device.type == "cpu"
@@ -42,11 +41,11 @@ def fits_depthwise(conv: nn.Conv2d, x: Tensor) -> bool:
     )
 
 
-def depthwise_conv2d(x: Tensor, weight: Tensor, stride: int, padding: Padding4) -> Tensor:
-    """x (N, C, H, W), weight (C, 1, K, K): (N, C, H', W'). Under autocast, in its format."""
+def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding4) -> Tensor:
+    """x (N, C, H, W), weight (C, 1, K, K), bias (C,): (N, C, H', W'). Under autocast, in its format."""
     if torch.is_autocast_enabled("cpu"):
         x = x.to(torch.get_autocast_dtype("cpu"))
-    out: Tensor = _Depthwise.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]
+    out: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -54,13 +53,14 @@ class _Depthwise(torch.autograd.Function):
     """Keeps the input as it is, without its padding."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: Padding4) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding4) -> Tensor:
         left, right, top, bottom = padding
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.top, ctx.left = stride, top, left
         if (left, top) != (right, bottom):
             x, left, top = F.pad(x, padding), 0, 0
-        return F.conv2d(x, weight.to(x.dtype), None, stride, (top, left), 1, x.shape[1])
+        offsets = None if bias is None else bias.to(x.dtype)
+        return F.conv2d(x, weight.to(x.dtype), offsets, stride, (top, left), 1, x.shape[1])
 
     @staticmethod
     @once_differentiable
@@ -79,4 +79,5 @@ class _Depthwise(torch.autograd.Function):
             number_format(x.dtype), *map(ctypes.c_int64, lengths), size, ctx.stride, ctx.top, ctx.left,
             torch.get_num_threads(), address(x), address(dy), address(filters), address(dx), address(dfilters),
         )  # fmt: skip
-        return dx, dfilters.permute(2, 0, 1).unsqueeze(1).to(weight.dtype), None, None
+        dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
+        return dx, dfilters.permute(2, 0, 1).unsqueeze(1).to(weight.dtype), dbias, None, None

@@ -28,7 +28,8 @@ class PlainConv2d(nn.Conv2d):
             return super().forward(x)
         assert not isinstance(self.padding, str)
         vertical, horizontal = self.padding
-        return depthwise_conv2d(x, self.weight, self.stride[0], (horizontal, horizontal, vertical, vertical))
+        padding = (horizontal, horizontal, vertical, vertical)
+        return depthwise_conv2d(x, self.weight, self.bias, self.stride[0], padding)
 
 
 class PlainBatchNorm2d(nn.BatchNorm2d):
@@ -55,7 +56,7 @@ class SamePaddingConv2d(PlainConv2d):
         top, bottom = self._padding(x, 0)
         left, right = self._padding(x, 1)
         if fits_depthwise(self, x):
-            return depthwise_conv2d(x, self.weight, self.stride[0], (left, right, top, bottom))
+            return depthwise_conv2d(x, self.weight, self.bias, self.stride[0], (left, right, top, bottom))
         # A trace records the sizes as values of the graph, on which Python cannot branch.
         if not _is_tracing() and top == bottom and left == right:
             return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
