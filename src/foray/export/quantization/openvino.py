@@ -48,6 +48,9 @@ def _advanced(settings: Settings) -> Any:
     ranges = {"full": RangeEstimatorParametersSet.MINMAX, "clipped": RangeEstimatorParametersSet.MEAN_MINMAX}
     return AdvancedQuantizationParameters(
         weights_quantization_params=QuantizationParameters(per_channel=settings.weights == "channel"),
+        # NNCF would give each channel that a depthwise convolution reads a range of its own. Clipped ones then cut off
+        # what single channels say loudest: EfficientNetV2-B0 lost 23 points by it, and loses 2 without.
+        activations_quantization_params=QuantizationParameters(per_channel=False),
         activations_range_estimator_params=ranges[settings.ranges],
     )
 
