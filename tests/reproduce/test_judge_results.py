@@ -48,6 +48,19 @@ def test_an_order_of_which_half_was_not_run_is_not_judged(findings: Findings) ->
     assert [one.role for one in found.evidence] == [FROZEN]
 
 
+def test_an_order_with_a_missing_step_is_told_and_not_decided(findings: Findings) -> None:
+    """Unless a step to the contrary is shown, which no other step makes good."""
+    found = judge(findings, Order(((FROZEN, WHOLE), (FROZEN, "deepweeds-b0")), ours=True))
+    assert "1 of 2 steps are without results (deepweeds-b0)" in found.sentence
+    contrary = any(pair.status == "not_worse" for pair in found.pairs)
+    assert found.decided == contrary
+
+
+def test_what_two_cores_can_run_is_said_to_be_theirs(findings: Findings) -> None:
+    assert "--scale standin does" in judge(findings, Order(((FROZEN, "deepweeds-b0"),))).sentence
+    assert "--scale full does" in judge(findings, Order(((FROZEN, "cifar100-b0"),))).sentence
+
+
 def test_a_gap_is_that_of_the_paired_test(findings: Findings) -> None:
     found = judge(findings, Gap(FROZEN, WHOLE, "similar", 0.5))
     right = {one.role: one.test.value for one in found.evidence if one.test}

@@ -15,7 +15,7 @@ from foray.records.reproduction import ClaimResult, Evidence, Unavailable, Verdi
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, Order, TimeRatio
 from foray.reproduce.curve_shapes import shape_of
 from foray.reproduce.evidence import correct, evidence_of
-from foray.reproduce.experiments import FULL
+from foray.reproduce.experiments import FULL, STANDIN
 from foray.reproduce.folder import Result, RunResult
 from foray.reproduce.sources import SOURCES
 
@@ -112,12 +112,8 @@ def _accuracy(claim: Claim, judge: Accuracy, findings: Findings) -> ClaimResult:
 
 
 def _order(claim: Claim, judge: Order, findings: Findings) -> ClaimResult:
-    steps = [
-        (lower, higher)
-        for chain in judge.chains
-        for lower, higher in pairwise(chain)
-        if lower in findings.results and higher in findings.results
-    ]
+    all_steps = [step for chain in judge.chains for step in pairwise(chain)]
+    steps = [step for step in all_steps if all(role in findings.results for role in step)]
     if not steps:
         return _without_data(claim, findings, judge.roles)
     confidence = 1 - (1 - _CONFIDENCE) / len(steps)  # Bonferroni: all bounds hold together
@@ -125,6 +121,10 @@ def _order(claim: Claim, judge: Order, findings: Findings) -> ClaimResult:
     verdict, decided = order_verdict(pairs)
     evidence = findings.evidence(judge.roles)
     told = "; ".join(_step_words(pair) for pair in pairs)
+    if len(steps) < len(all_steps):
+        decided = decided and verdict == "not reproduced"  # one step to the contrary suffices
+        absent = dict.fromkeys(role for step in all_steps for role in step if role not in findings.results)
+        told += f"; {len(all_steps) - len(steps)} of {len(all_steps)} steps are without results ({', '.join(absent)})"
     say = _said if judge.ours else _qualitative
     return say(claim, verdict, decided, f"{told}.", evidence, pairs)
 
@@ -246,7 +246,7 @@ def _without_data(claim: Claim, findings: Findings, roles: Sequence[str]) -> Cla
 def _how_to_get(claim: Claim, absent: Sequence[str]) -> str:
     sources = dict.fromkeys(FULL[role].source for role in absent if role in FULL)
     images = " ".join(f"{SOURCES[name].title}: {SOURCES[name].manual}" for name in sources)
-    scale = "full" if sources else "standin"
+    scale = "standin" if all(role in STANDIN for role in absent) else "full"
     return f"Not run: foray reproduce {claim.id} --scale {scale} does. {images}".strip()
 
 
