@@ -27,7 +27,7 @@ class Hardware(Record):
         """One line for a report."""
         memory = f", {self.memory_bytes / 2**30:.0f} GiB" if self.memory_bytes else ""
         accelerator = f", {self.accelerator}" if self.accelerator else ""
-        return f"{self.processor}, {self.cores} cores{memory}{accelerator}"
+        return f"{self.processor}, {self.cores} {'core' if self.cores == 1 else 'cores'}{memory}{accelerator}"
 
 
 def hardware(accelerator: str | None = None) -> Hardware:
