@@ -87,6 +87,7 @@ def test_bfloat16_computes_the_same_features(name: str) -> None:
     exact = network.eval().forward_features(pixels)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = network.forward_features(pixels)
+        assert network.classifier(mixed).isfinite().all()
     network.to(torch.bfloat16)
     low = network.forward_features(pixels.bfloat16())
     logits = network.classifier(low)

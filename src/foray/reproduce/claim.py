@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from foray.recipes import STUDY, Choice
+from foray.records.quantities import format_points
 from foray.reproduce.experiments import ROLES
 
 Section = Literal["table1", "mobilenet", "figure1", "comparison", "scaling", "analysis"]
@@ -36,7 +37,7 @@ class Accuracy:
 
     def rule(self) -> str:
         return (
-            f"reproduced within {100 * self.tolerance:g} points of {100 * self.expected:.4g} % or when that is in the "
+            f"reproduced within {format_points(self.tolerance)} of {100 * self.expected:.4g} % or when that is in the "
             "95 % interval, beaten above, on the study's images and protocol alone"
         )
 

@@ -244,10 +244,16 @@ def _without_data(claim: Claim, findings: Findings, roles: Sequence[str]) -> Cla
 
 
 def _how_to_get(claim: Claim, absent: Sequence[str]) -> str:
-    sources = dict.fromkeys(FULL[role].source for role in absent if role in FULL)
-    images = " ".join(f"{SOURCES[name].title}: {SOURCES[name].manual}" for name in sources)
-    scale = "standin" if all(role in STANDIN for role in absent) else "full"
-    return f"Not run: foray reproduce {claim.id} --scale {scale} does. {images}".strip()
+    own = dict.fromkeys(FULL[role].source for role in absent if role in FULL)
+    ways = []
+    if all(role in STANDIN for role in absent):
+        there = [STANDIN[role] for role in absent]
+        others = dict.fromkeys(("a part of " if one.per_class else "") + SOURCES[one.source].title for one in there)
+        ways.append(f"--scale standin does on {' and '.join(others)}")
+    if own:
+        ways.append(f"--scale full does on {' and '.join(SOURCES[name].title for name in own)}")
+    images = " ".join(f"{SOURCES[name].title}: {SOURCES[name].manual}" for name in own)
+    return f"Not run: foray reproduce {claim.id} {', '.join(ways)}. {images}".strip()
 
 
 def _as_mini(found: ClaimResult) -> ClaimResult:

@@ -88,7 +88,7 @@ def _number(view: ClaimView) -> tuple[str, ...]:
     assert isinstance(judge, Accuracy)
     evidence = view.result.evidence
     ours = evidence[0] if evidence else None
-    network = claim.id.rsplit(".", 1)[-1] if judge.at_epoch is None else f"b0, epoch {judge.at_epoch}"
+    network = claim.id.rsplit(".", 1)[-1] if judge.at_epoch is None else f"B0, epoch {judge.at_epoch}"
     if claim.section == "mobilenet":
         network = f"MobileNetV2, {claim.id.partition('.')[2]}"
     return (

@@ -85,7 +85,7 @@ def test_stops_at_the_first_that_suffices(tmp_path: Path, good: str, tried: list
     assert bench.tried == tried
     assert outcome.best.entry.read_text() == good
     assert outcome.best.loss.paired.loss == pytest.approx(0.01)
-    assert outcome.sentences[-1].endswith("within the tolerance of 1.0 points.")
+    assert outcome.sentences[-1].endswith("within the tolerance of 1 point.")
     assert all("n = 100 validation images" in sentence for sentence in outcome.sentences if "lost" in sentence)
     assert ("take another network." in outcome.sentences) == (good == "tuned")
 
@@ -105,9 +105,9 @@ def test_luck_with_the_labels_is_no_reason_to_stop(tmp_path: Path) -> None:
     outcome = bench.run(tmp_path)
     assert bench.tried == [*CALIBRATED, "float4", "float16", "tuned"]
     assert outcome.best.entry.read_text() == "tuned"
-    assert "0.0 points lost" in outcome.sentences[1]
-    assert "8.0 points expected" in outcome.sentences[1]
-    assert outcome.sentences[1].endswith("above the tolerance of 1.0 points.")
+    assert "0 points lost" in outcome.sentences[1]
+    assert "8 points expected" in outcome.sentences[1]
+    assert outcome.sentences[1].endswith("above the tolerance of 1 point.")
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,15 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
+from foray.records.quantities import format_points
 from foray.statistics.paired import PairedResult, paired_loss
-
-_CONFIDENCE = 0.95  # one-sided
 
 
 @dataclass(frozen=True)
 class Int8Loss:
     """`paired`: top-1 lost by the labels of the images. `expected`: top-1 lost by the float32 network's own
-    probabilities, as a share, and `expected_upper`, its one-sided 95 % bound.
+    probabilities, as a share, and `expected_upper`, its one-sided bound, at the confidence of `paired`.
 
     The labels of a few hundred images decide by a handful of them: with 250 images and nine labels in a hundred
     changed, the standard error is 1.9 points. `expected` weighs each changed label by what float32 gives up with it,
@@ -35,10 +34,11 @@ class Int8Loss:
     def words(self) -> str:
         """Both, with bounds and the number of images."""
         paired = self.paired
+        bounds = f"{format_points(paired.lower)} and {format_points(paired.upper)}, each at {paired.confidence:.0%}"
         return (
-            f"{points(paired.loss)} lost (bounds {points(paired.lower)} and {points(paired.upper)}, each at "
-            f"{paired.confidence:.0%}, n = {paired.n} validation images), {points(self.expected)} expected by the "
-            f"probabilities of float32 (at most {points(self.expected_upper)})"
+            f"{format_points(paired.loss)} lost (bounds {bounds}, n = {paired.n} validation images), "
+            f"{format_points(self.expected)} expected by the probabilities of float32 (at most "
+            f"{format_points(self.expected_upper)})"
         )
 
 
@@ -49,13 +49,5 @@ def int8_loss(
     rows, ours, theirs = np.arange(len(labels)), float32.argmax(axis=1), int8.argmax(axis=1)
     given_up = float32[rows, ours].astype(np.float64) - float32[rows, theirs]
     expected, error = float(given_up.mean()), float(given_up.std()) / math.sqrt(len(labels))
-    return Int8Loss(
-        paired=paired_loss((ours == labels)[None], (theirs == labels)[None], tolerance),
-        expected=expected,
-        expected_upper=expected + float(norm.ppf(_CONFIDENCE)) * error,
-    )
-
-
-def points(share: float) -> str:
-    """0.0123 -> `1.2 points`."""
-    return f"{100 * share:.1f} points"
+    paired = paired_loss((ours == labels)[None], (theirs == labels)[None], tolerance)
+    return Int8Loss(paired, expected, expected + float(norm.ppf(paired.confidence)) * error)

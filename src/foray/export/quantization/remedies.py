@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Protocol
 
 from foray.export.quantization.fine_tuning import FineTuning
-from foray.export.quantization.loss import Int8Loss, points
+from foray.export.quantization.loss import Int8Loss
 from foray.export.quantization.sensitivity import PreCheck
 from foray.export.quantization.settings import Ranges, Settings
 from foray.models import Network
+from foray.records.quantities import format_points
 
 Measure = Callable[[Path], Int8Loss]
 
@@ -58,7 +59,7 @@ class Attempt:
     def sentence(self, tolerance: float) -> str:
         """For artifact.json: `what`, the loss with its bounds, and whether that is within `tolerance`."""
         verdict = "within" if self.loss.within(tolerance) else "above"
-        return f"{self.what}: {self.loss.words()}, {verdict} the tolerance of {points(tolerance)}."
+        return f"{self.what}: {self.loss.words()}, {verdict} the tolerance of {format_points(tolerance)}."
 
 
 @dataclass(frozen=True)
