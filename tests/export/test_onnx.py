@@ -96,3 +96,18 @@ def test_an_operator_that_is_not_there_is_named(depthwise: Case, tmp_path: Path)
     with pytest.raises(ForayError, match=r"cannot be written for onnx .*bessel_j0.* Another runtime may take it"):
         write_float(RUNTIMES["onnx"], "fp32", module, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_for_one_number_of_images_is_refused() -> None:
+    """Its reshape has two written into it: a file that says any number would fail on a device."""
+    from foray.export.onnx import _for_any_number
+
+    model = onnx.parser.parse_model("""
+<ir_version: 8, opset_import: ["" : 18]>
+two (float[2, 3] images) => (float[2, 3] probabilities)
+<int64[2] two_of_three = {2, 3}>
+{
+  probabilities = Reshape (images, two_of_three)
+}""")
+    with pytest.raises(AssertionError, match="depends on the number of images"):
+        _for_any_number(model)

@@ -29,14 +29,31 @@ def write(module: Deployable, folder: Path) -> Path:
             module,
             (example_images(module, n=2),),
             dynamo=True,
-            dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
             opset_version=_OPSET,
             input_names=[_INPUT],
             output_names=[_OUTPUT],
             verbose=False,
         )
     assert program is not None
-    return _saved(program.model_proto, folder)
+    return _saved(_for_any_number(program.model_proto), folder)
+
+
+def _for_any_number(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, exported for two images, for any number of them.
+
+    No operator of ours depends on how many there are, so that a name in place of the two is enough. Asked for a batch
+    of any size, PyTorch's exporter computes with symbols instead, and takes two to three times as long.
+    """
+    import onnx.shape_inference
+
+    (images,), (probabilities,) = model.graph.input, model.graph.output
+    for value in (images, probabilities):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    del model.graph.value_info[:]  # for two images
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    if inferred.graph.output[0].type.tensor_type.shape.dim[0].dim_param != "batch":
+        raise AssertionError("An operator of this network depends on the number of images; write it another way.")
+    return inferred
 
 
 def add_prepare(entry: Path, preprocessing: Preprocessing) -> None:
