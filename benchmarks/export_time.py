@@ -48,6 +48,7 @@ def main() -> int:
             met &= ratio.median <= TARGET
             results[f"{model} {support.name}"] = seconds
             rows.append([model, support.name, *(f"{sorted(s)[len(s) // 2]:.1f}" for s in seconds.values()), str(ratio)])
+            print(f"{model} for {support.name}: {ratio} x its own exporter's time", flush=True)
     print_table(["model", "runtime", "ours s", "its own exporter s", "ours / its own"], rows)
     print(f"at most {TARGET} x the runtime's own exporter: {'met' if met else 'missed'}")
     write_json(given.json, {"seconds": results, "met": met})
