@@ -94,7 +94,8 @@ def _list(names: list[str], scale: Scale, data_dir: Path | None, offline: bool, 
     from foray.reproduce.sources import Places, where_is
 
     claims = claims_named(names)
-    print_table(["claim", "statement"], [[claim.id, claim.statement] for claim in claims], words=["statement"])
+    statements = [[claim.id, claim.statement] for claim in claims]
+    print_table(["claim", "statement"], statements, words=["statement"], whole_names=True)
     experiments = experiments_at(scale, roles_of(claims))
     places = Places(data_dir, download=not offline and scale != "mini", cache_dir=cache_dir)
     print(f"\n{len(claims)} claims need {len(experiments)} experiments at scale {scale}:\n")
@@ -137,6 +138,7 @@ def _print(found: Reproduction, out: Path) -> None:
             for one in found.results
         ],
         words=["verdict", "why"],
+        whole_names=True,
     )
     counts: dict[str, int] = {}
     for one in found.results:

@@ -107,14 +107,14 @@ def _standin() -> dict[str, Experiment]:
                    against="imagenet-mobilenet"),
         *(Experiment(f"deepweeds-{name}-{protocol}", "standin", model, recipe, weeds, 96)
           for name, model in _TRANSFER.items() for protocol, recipe in _PROTOCOLS.items()),
-        Experiment("deepweeds-b0", "standin", "efficientnet_b0", "study_deepweeds_scratch", weeds, 64,
+        Experiment("deepweeds-b0", "standin", "efficientnet_b0", "study_deepweeds_scratch", weeds, 48,
                    (*_SHORT, "epochs=8")),
-        Experiment("deepweeds-mobilenet-scratch", "standin", "mobilenet_v2", "study_deepweeds_scratch", weeds, 64,
+        Experiment("deepweeds-mobilenet-scratch", "standin", "mobilenet_v2", "study_deepweeds_scratch", weeds, 48,
                    (*_SHORT, "epochs=8")),
         Experiment("rps-b0", "standin", "efficientnet_b0", "study_rps_finetune", hands, 75, ("epochs=6",)),
         Experiment("rps-b2", "standin", "efficientnet_b2", "study_rps_finetune", hands, 150,
                    ("protocol=scratch", "epochs=2")),
-        *(Experiment(f"rps-{b}-scratch", "standin", model, "study_rps_finetune", hands, 64,
+        *(Experiment(f"rps-{b}-scratch", "standin", model, "study_rps_finetune", hands, 48,
                      ("protocol=scratch", "epochs=6", "optimizer.learning_rate=0.025"), against="rps-b0")
           for b, model in _MODELS.items()),
         Experiment("cifar10-b0", "standin", "efficientnet_b0", "study_cifar_finetune", cifar, 96,
@@ -124,7 +124,7 @@ def _standin() -> dict[str, Experiment]:
           for b, model in _MODELS.items()),
         *(Experiment(f"scaling-{way}", "standin", model, "study_cifar_finetune", cifar, None,
                      ("protocol=scratch", "epochs=6", *_SHORT), _CIFAR_PART, (0, 1)) for way, model in SCALED.items()),
-        *(Experiment(f"deepweeds-{b}", "standin", _MODELS[b], "study_deepweeds_scratch", weeds, 64,
+        *(Experiment(f"deepweeds-{b}", "standin", _MODELS[b], "study_deepweeds_scratch", weeds, 48,
                      (*_SHORT, "epochs=8")) for b in ("b1", "b2")),
     ]  # fmt: skip
     return {one.role: one for one in found}
