@@ -155,9 +155,12 @@ def _time_ratio(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimResu
     ratio = times[1] / times[0]
     same_machine = fast.hardware == slow.hardware
     holds = same_machine and ratio >= judge.low and (judge.high is None or ratio <= judge.high)
-    how = "one run each" if judge.of == "run" else f"medians of {slow.epochs} and {fast.epochs} epochs"
+    if judge.of == "run":
+        unit, how = "a run", "one run each"
+    else:
+        unit, how = "an epoch", f"medians of {slow.epochs} and {fast.epochs} epochs, the first left out"
     said = (
-        f"{ratio:.2f} times: {times[1]:.1f} s a {judge.of} of {slow.model} at {slow.resolution} px against "
+        f"{ratio:.2f} times: {times[1]:.1f} s {unit} of {slow.model} at {slow.resolution} px against "
         f"{times[0]:.1f} s of {fast.model} at {fast.resolution} px ({how}, {fast.hardware})"
     )
     said += "." if same_machine else f", but on different machines ({slow.hardware}): run both on one."
