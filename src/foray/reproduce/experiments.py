@@ -120,7 +120,7 @@ def _standin() -> dict[str, Experiment]:
                      ("protocol=scratch", "epochs=8", *_SHORT), _CIFAR_PART, against=f"cifar10-{b}")
           for b, model in _MODELS.items()),
         *(Experiment(f"scaling-{way}", "standin", model, "study_cifar_finetune", cifar, None,
-                     ("protocol=scratch", "epochs=4", *_SHORT), _CIFAR_PART) for way, model in SCALED.items()),
+                     ("protocol=scratch", "epochs=6", *_SHORT), _CIFAR_PART) for way, model in SCALED.items()),
         *(Experiment(f"deepweeds-{name}", "standin", model, "study_deepweeds_scratch", weeds, 48,
                      (*_SHORT, "epochs=8"))
           for name, model in {"b0": _MODELS["b0"], "mobilenet-scratch": "mobilenet_v2", **_MODELS}.items()),
