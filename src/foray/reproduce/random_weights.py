@@ -27,6 +27,7 @@ def write_random_weights(folder: Path, model: str) -> Path:
         config = {
             "architecture": _TIMM_NAMES.get(model, model),
             "num_classes": _CLASSES,
+            "model_args": {"bn_eps": network.spec.bn_eps},
             "pretrained_cfg": {"notes": "random weights: nobody trained them"},
         }
         write_bytes(target / WEIGHTS_FILE, save(tensors))
