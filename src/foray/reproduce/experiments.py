@@ -94,7 +94,7 @@ def _full() -> dict[str, Experiment]:
 
 
 # A quarter of the study recipe's batch, so that few images give enough steps. Its rate of 0.1 would be 0.025 then
-# (Goyal et al. 2017, arXiv:1706.02677, section 2.1), at which B1 still answers by chance after five epochs: so less.
+# (Goyal et al. 2017, arXiv:1706.02677, section 2.1), at which B1 still answers by chance after four epochs: so less.
 _RATE = "optimizer.learning_rate=0.01"
 _SHORT = ("batch_size=32", _RATE)
 _CIFAR_PART = PerClass(425, 75, 200)
