@@ -55,6 +55,7 @@ CLAIMS = (
         judge=TimeRatio(_WHOLE, "deepweeds-b0-whole", 1.5),
         expected="an epoch of B0 takes at least 1.5 times as long",
         unstated={"much": Choice("1.5 times an epoch", "the study says no number; same images, resolution and batch")},
+        note="the runs are timed one after the other, not side by side: a machine whose speed wavers moves the ratio",
     ),
     Claim(
         id="comparison.cheaper_to_deploy",
