@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from foray.models.depthwise import depthwise_conv2d, fits_depthwise
 from foray.models.norm_activation import norm_activation
+from foray.models.recomputation import recomputed_for_backward
 from foray.specs import Activation, Padding, same_padding, squeezed_channels
 from foray.specs import SqueezeExcitation as SqueezeExcitationStyle
 
@@ -148,7 +149,9 @@ class ConvNormActivation(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        return norm_activation(self.conv(x), self.norm, self.activation)
+        with recomputed_for_backward(x):
+            out: Tensor = self.conv(x)
+        return norm_activation(out, self.norm, self.activation)
 
 
 class SqueezeExcitation(nn.Module):
@@ -167,7 +170,8 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate: Tensor = self.expand(self.activation(self.reduce(x.mean((2, 3), keepdim=True))))
-        return x * (F.hardsigmoid(gate) if self.hard else gate.sigmoid())
+        with recomputed_for_backward(x):
+            return x * (F.hardsigmoid(gate) if self.hard else gate.sigmoid())
 
 
 class Dense(nn.Module):

@@ -3,13 +3,14 @@
 The two are bound by memory, not arithmetic: a MobileNetV2 spends half of its training step in them. Fused, the
 normalised map is neither written nor kept but computed again from the convolution's output in the backward pass (as in
 in-place activated batch norm, Rota Bulo et al. 2018, arXiv:1712.02616, without its restriction to activations that can
-be inverted).
+be inverted). The activation itself is computed again for those that need it there (foray.models.recomputation).
 Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from foray.models.kernels import address, compiled_kernels, is_recorded, number_format
+from foray.models.recomputation import can_be_recomputed
 
 # As in kernels/norm_activation.cpp. Names instead of types: foray.models.layers imports this module.
 _ACTIVATIONS = {"Identity": 0, "ReLU": 1, "ReLU6": 2, "SiLU": 3, "HardSwish": 4}
@@ -30,12 +32,28 @@ def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor
         activated: Tensor = _clip(normalized) if isinstance(activation, nn.ReLU6) else activation(normalized)
         return activated
     assert isinstance(norm, nn.BatchNorm2d)
-    y, mean, variance = _NormActivation.apply(  # type: ignore[no-untyped-call]
-        x, norm.weight, norm.bias, norm.eps, _ACTIVATIONS[type(activation).__name__]
-    )
+    kind = _ACTIVATIONS[type(activation).__name__]
+    y, mean, variance = _NormActivation.apply(x, norm.weight, norm.bias, norm.eps, kind)  # type: ignore[no-untyped-call]
     _keep_statistics(norm, mean, variance, x.numel() // x.shape[1])
     fused: Tensor = y
+    if fused.requires_grad:
+        weight, bias = norm.weight.detach(), norm.bias.detach()
+        can_be_recomputed(fused, functools.partial(_apply, x.detach(), weight, bias, mean, variance, norm.eps, kind))
     return fused
+
+
+def _apply(
+    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float, activation: int
+) -> Tensor:
+    """The activation of x normalised by `mean` and (biased) `variance`."""
+    y = torch.empty_like(x, memory_format=torch.channels_last)
+    kernels = compiled_kernels()
+    assert kernels is not None
+    kernels.norm_activation_apply(
+        number_format(x.dtype), activation, address(x), *_rows_and_channels(x), torch.get_num_threads(),
+        address(weight), address(bias), ctypes.c_float(epsilon), address(mean), address(variance), address(y),
+    )  # fmt: skip
+    return y
 
 
 def _keep_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, n: int) -> None:

@@ -42,12 +42,15 @@ Taps taps_of(int64_t size, int64_t out_size, int kernel, int stride, int before)
 
 // One pixel of the input's gradient: the products of `taps` pixels with their filters; TAPS: as many, where not 0.
 template <class T, int TAPS>
-void gather(const T* const* from, const float* const* filters, int taps, int64_t channels, T* to) {
+void gather(const T* const* from, const float* const* filters, int taps, int64_t channels, bool streams, T* to) {
     if (TAPS) taps = TAPS;
     for (int64_t c = 0; c < channels; c += LANES) {
         Lanes sum{};
         for (int tap = 0; tap < taps; ++tap) sum += load_lanes(from[tap] + c) * load_lanes(filters[tap] + c);
-        store_lanes(to + c, sum);
+        if (streams)
+            stream_lanes(to + c, sum);
+        else
+            store_lanes(to + c, sum);
     }
 }
 
@@ -57,6 +60,7 @@ void input_gradient(const Shape& s, const T* dy, const float* weight, const Taps
                     T* dx) {
     const T* from[K * K];
     const float* filters[K * K];
+    const bool streams = s.images * s.height * s.width * s.channels * static_cast<int64_t>(sizeof(T)) >= STREAM_BYTES;
     for (int64_t h = 0; h < s.height; ++h)
         for (int64_t w = 0; w < s.width; ++w) {
             int taps = 0;
@@ -67,9 +71,9 @@ void input_gradient(const Shape& s, const T* dy, const float* weight, const Taps
                 }
             T* to = dx + ((n * s.height + h) * s.width + w) * s.channels;
             if (taps == K * K)
-                gather<T, K * K>(from, filters, taps, s.channels, to);
+                gather<T, K * K>(from, filters, taps, s.channels, streams, to);
             else
-                gather<T, 0>(from, filters, taps, s.channels, to);
+                gather<T, 0>(from, filters, taps, s.channels, streams, to);
         }
 }
 
@@ -157,6 +161,7 @@ void backward(const Shape& s, int threads, const T* x, const T* dy, const float*
             weight_gradient<T, K>(s, x, dy, n, of_image.data());
             for (int64_t i = 0; i < size; ++i) totals[thread * size + i] += of_image[i];
         }
+        end_streams();
     }
     for (int64_t i = 0; i < size; ++i) {
         double sum = 0.0;

@@ -89,6 +89,27 @@ void sum_rows(int64_t rows, int64_t channels, int threads, double* totals, const
         for (int64_t c = 0; c < 2 * channels; ++c) totals[c] += partial[thread * 2 * channels + c];
 }
 
+// Every row of `y` as `compute(row, out)` writes it to `out`; large maps go past the caches.
+template <class T, class Compute>
+void write_rows(int64_t rows, int64_t channels, int threads, T* y, const Compute& compute) {
+    const bool streams = channels % LANES == 0 && rows * channels * static_cast<int64_t>(sizeof(T)) >= STREAM_BYTES;
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> buffer(streams ? channels : 0);
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < rows; ++row) {
+            if (!streams) {
+                compute(row, y + row * channels);
+                continue;
+            }
+            compute(row, buffer.data());
+            for (int64_t c = 0; c < channels; c += LANES)
+                stream_lanes(y + row * channels + c, load_lanes(buffer.data() + c));
+        }
+        end_streams();
+    }
+}
+
 template <class T>
 void moments(const T* x, int64_t rows, int64_t channels, int threads, float* mean, float* variance) {
     std::vector<float> origin(channels);  // the first row: sums of differences from it lose no digits
@@ -113,26 +134,26 @@ void moments(const T* x, int64_t rows, int64_t channels, int threads, float* mea
 }
 
 template <class T, Activation A>
-void apply(const T* x, int64_t rows, int64_t channels, int threads, const float* scale, const float* shift, T* y) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t row = 0; row < rows; ++row) {
+void apply(const T* x, int64_t rows, int64_t channels, int threads, const float* weight, const float* bias, float epsilon,
+           const float* mean, const float* variance, T* y) {
+    std::vector<float> constants(2 * channels);
+    float *scale = constants.data(), *shift = scale + channels;
+    for (int64_t c = 0; c < channels; ++c) {
+        scale[c] = weight[c] / std::sqrt(variance[c] + epsilon);
+        shift[c] = bias[c] - mean[c] * scale[c];
+    }
+    write_rows(rows, channels, threads, y, [=](int64_t row, auto* __restrict out) {
         const T* __restrict in = x + row * channels;
-        T* __restrict out = y + row * channels;
 #pragma omp simd
         for (int64_t c = 0; c < channels; ++c) store(out + c, activate<A>(load(in + c) * scale[c] + shift[c]));
-    }
+    });
 }
 
 template <class T, Activation A>
 void forward(const T* x, int64_t rows, int64_t channels, int threads, const float* weight, const float* bias, float epsilon,
              float* mean, float* variance, T* y) {
     moments(x, rows, channels, threads, mean, variance);
-    std::vector<float> scale(channels), shift(channels);
-    for (int64_t c = 0; c < channels; ++c) {
-        scale[c] = weight[c] / std::sqrt(variance[c] + epsilon);
-        shift[c] = bias[c] - mean[c] * scale[c];
-    }
-    apply<T, A>(x, rows, channels, threads, scale.data(), shift.data(), y);
+    apply<T, A>(x, rows, channels, threads, weight, bias, epsilon, mean, variance, y);
 }
 
 template <class T, Activation A>
@@ -164,18 +185,16 @@ void backward(const T* x, const T* dy, int64_t rows, int64_t channels, int threa
         slant[c] = static_cast<float>(-static_cast<double>(scale[c]) * inverse[c] * inverse[c] * totals[channels + c] / rows);
         offset[c] = static_cast<float>(-static_cast<double>(scale[c]) * totals[c] / rows);
     }
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t row = 0; row < rows; ++row) {
+    write_rows(rows, channels, threads, dx, [=](int64_t row, auto* __restrict out) {
         const T* __restrict in = x + row * channels;
         const T* __restrict gradient = dy + row * channels;
-        T* __restrict out = dx + row * channels;
 #pragma omp simd
         for (int64_t c = 0; c < channels; ++c) {
             const float value = load(in + c);
             const float g = load(gradient + c) * slope<A>(value * scale[c] + shift[c]);
             store(out + c, g * scale[c] + ((value - mean[c]) * slant[c] + offset[c]));
         }
-    }
+    });
 }
 
 template <class T, class... Rest>
@@ -186,6 +205,17 @@ void forward_of(int activation, Rest... rest) {
         case SILU: return forward<T, SILU>(rest...);
         case HARD_SWISH: return forward<T, HARD_SWISH>(rest...);
         default: return forward<T, IDENTITY>(rest...);
+    }
+}
+
+template <class T, class... Rest>
+void apply_of(int activation, Rest... rest) {
+    switch (activation) {
+        case RELU: return apply<T, RELU>(rest...);
+        case RELU6: return apply<T, RELU6>(rest...);
+        case SILU: return apply<T, SILU>(rest...);
+        case HARD_SWISH: return apply<T, HARD_SWISH>(rest...);
+        default: return apply<T, IDENTITY>(rest...);
     }
 }
 
@@ -212,6 +242,18 @@ void norm_activation_forward(int bfloat16, int activation, const void* x, int64_
     else
         forward_of<float>(activation, static_cast<const float*>(x), rows, channels, threads, weight, bias, epsilon, mean,
                           variance, static_cast<float*>(y));
+}
+
+// What forward wrote to y, from the statistics it found.
+void norm_activation_apply(int bfloat16, int activation, const void* x, int64_t rows, int64_t channels, int threads,
+                           const float* weight, const float* bias, float epsilon, const float* mean, const float* variance,
+                           void* y) {
+    if (bfloat16)
+        apply_of<BFloat16>(activation, static_cast<const BFloat16*>(x), rows, channels, threads, weight, bias, epsilon, mean,
+                           variance, static_cast<BFloat16*>(y));
+    else
+        apply_of<float>(activation, static_cast<const float*>(x), rows, channels, threads, weight, bias, epsilon, mean,
+                        variance, static_cast<float*>(y));
 }
 
 void norm_activation_backward(int bfloat16, int activation, const void* x, const void* dy, int64_t rows, int64_t channels,

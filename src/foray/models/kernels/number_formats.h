@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+
 namespace {
 
 struct BFloat16 {
@@ -48,5 +52,18 @@ template <class T>
 inline void store_lanes(T* p, const Lanes& values) {
     for (int i = 0; i < LANES; ++i) store(p + i, values[i]);
 }
+
+// Past the caches, for maps that no cache holds: a store into a cache first reads the line that it will overwrite.
+// Addresses are multiples of a vector's size; `end_streams` before another thread reads.
+constexpr int64_t STREAM_BYTES = 16 << 20;  // maps from here on
+
+#ifdef __AVX__
+inline void stream_lanes(float* p, const Lanes& values) { _mm256_stream_ps(p, reinterpret_cast<const __m256&>(values)); }
+inline void end_streams() { _mm_sfence(); }
+#else
+inline void stream_lanes(float* p, const Lanes& values) { store_lanes(p, values); }
+inline void end_streams() {}
+#endif
+inline void stream_lanes(BFloat16* p, const Lanes& values) { store_lanes(p, values); }
 
 }  // namespace
