@@ -11,7 +11,7 @@ from torch import nn
 from foray.data import Augment, Batches, Dataset, ImageStore, Mix, Split, decode_for_evaluation, decode_for_training
 from foray.data import normalize as normalize_images
 from foray.models import Network
-from foray.models.kernels import prepare_kernels
+from foray.models.kernels import KERNELS
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.specs import Preprocessing
@@ -102,8 +102,8 @@ def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore,
 
 def prepare_processor(progress: Progress) -> bool:
     """Keeps memory between steps and builds the kernels, where that can be done; whether the kernels are there."""
-    keep_freed_memory()
-    return prepare_kernels(progress)
+    keep_freed_memory(progress)
+    return KERNELS.prepare(progress)
 
 
 def _notes(state: TrainingState, recipe: Recipe, accelerated: bool) -> tuple[str, ...]:

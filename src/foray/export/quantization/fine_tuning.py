@@ -19,7 +19,7 @@ from foray.data.preprocessing import normalize
 from foray.export.quantization.fake_quantization import in_int8, observe_ranges
 from foray.export.quantization.train_images import TrainImages
 from foray.models import Network, fold_batch_norm
-from foray.models.kernels import prepare_kernels
+from foray.models.kernels import KERNELS
 from foray.models.layers import StochasticDepth
 from foray.progress import SILENT, Progress
 from foray.specs import Preprocessing
@@ -53,8 +53,8 @@ def fine_tune(
 
     The same seed and number of threads give the same weights bit for bit.
     """
-    keep_freed_memory()
-    prepare_kernels(progress)
+    keep_freed_memory(progress)
+    KERNELS.prepare(progress)
     teacher = fold_batch_norm(network).float().cpu().requires_grad_(False)
     student = _trainable(copy.deepcopy(teacher))
     ranges = observe_ranges(teacher, train.sample(_RANGE_IMAGES, seed), preprocessing)

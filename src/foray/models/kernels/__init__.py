@@ -1,5 +1,5 @@
-"""Kernels of our own for training on a CPU, compiled once on the machine that uses them."""
+"""Kernels of our own for training on a CPU."""
 
-from foray.models.kernels.compiled import address, compiled_kernels, is_recorded, number_format, prepare_kernels
+from foray.models.kernels.library import KERNELS, address, compiled_kernels, is_recorded, number_format
 
-__all__ = ["address", "compiled_kernels", "is_recorded", "number_format", "prepare_kernels"]
+__all__ = ["KERNELS", "address", "compiled_kernels", "is_recorded", "number_format"]
