@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_ATTRIBUTE = "foray_recipe"
+_ATTRIBUTE = "foray_origin"
 
 
 @dataclass(frozen=True)
-class _Recipe:
+class _Origin:
     """How to compute a map again. `version`: the map's, which counts what is written into it in place."""
 
     compute: Callable[[], Tensor]
@@ -28,23 +28,23 @@ class _Recipe:
 
 def can_be_recomputed(y: Tensor, compute: Callable[[], Tensor]) -> None:
     """Says that `compute()` gives the numbers of y in a new tensor of the same layout."""
-    setattr(y, _ATTRIBUTE, _Recipe(compute, y._version))
+    setattr(y, _ATTRIBUTE, _Origin(compute, y._version))
 
 
 def recomputed_for_backward(x: Tensor) -> AbstractContextManager[object]:
     """While it is open, operators that would keep x for their backward pass keep how to compute it, where that is known
     and x was not changed since.
     """
-    recipe: _Recipe | None = getattr(x, _ATTRIBUTE, None)
-    if recipe is None or x._version != recipe.version:
+    origin: _Origin | None = getattr(x, _ATTRIBUTE, None)
+    if origin is None or x._version != origin.version:
         return nullcontext()
     address, shape = x.data_ptr(), x.shape
 
-    def pack(kept: Tensor) -> Tensor | _Recipe:
-        return recipe if kept.data_ptr() == address and kept.shape == shape else kept
+    def pack(kept: Tensor) -> Tensor | _Origin:
+        return origin if kept.data_ptr() == address and kept.shape == shape else kept
 
     return torch.autograd.graph.saved_tensors_hooks(pack, _unpack)
 
 
-def _unpack(kept: Tensor | _Recipe) -> Tensor:
-    return kept.compute() if isinstance(kept, _Recipe) else kept
+def _unpack(kept: Tensor | _Origin) -> Tensor:
+    return kept.compute() if isinstance(kept, _Origin) else kept

@@ -99,8 +99,8 @@ def finetune(augmentation: Augmentation = PHOTOS) -> Recipe:
               --set augmentation.vertical_flip=0.5
               DATA: as for `linear`, plants seen from above, which have no upside
     Result:   96.1 % test top-1, median of three seeds (94.3 to 96.7 %, n = 723); the same seeds with gradients of
-              depthwise layers that were rounded otherwise: 95.4 % (95.2 to 95.7 %). EfficientNetV2-B0 at 192 px: 95.0 %;
-              at half the rate 95.9 %, with batches of 16 and later freezing too 95.2 % (one seed each)
+              depthwise layers that were rounded otherwise: 95.4 % (95.2 to 95.7 %). EfficientNetV2-B0 at 192 px:
+              95.0 %; at half the rate 95.9 %, with batches of 16 and later freezing too 95.2 % (one seed each)
     Time:     5 min 38 s from empty caches, validation and test included (one seed, nothing else running), 10 min 48 s
               on a day when the machine was slower; EfficientNetV2-B0, the last of the three, 24 min on such a day
     Hardware: two cores of an AMD EPYC (Zen 3) without bfloat16, float32
