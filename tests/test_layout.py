@@ -24,9 +24,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"specs"},
     "statistics": set(),
     "deploy": set(),
-    "models": {"specs", "records"},
+    "compiled": set(),
+    "models": {"specs", "records", "compiled"},
     "data": {"specs", "recipes", "records", "deploy"},
-    "training": {"specs", "models", "data", "recipes", "records", "statistics", "deploy"},
+    "training": {"specs", "models", "data", "recipes", "records", "statistics", "deploy", "compiled"},
     "profiling": {"specs", "models", "records", "statistics", "deploy"},
     "decision": {"records", "statistics"},
     "comparison": {
@@ -59,6 +60,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "records": {"pydantic", "filelock"},
     "statistics": {"numpy", "scipy"},
     "decision": {"numpy"},
+    "compiled": {"torch"},
     # Besides numpy and Pillow the runtimes, imported by who opens an artifact of theirs; torch is ExecuTorch's.
     "deploy": {"numpy", "PIL", "onnxruntime", "openvino", "ai_edge_litert", "executorch", "torch", "predict"},
     "cli": {"typer", "rich", "torch"},
