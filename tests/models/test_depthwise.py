@@ -89,6 +89,22 @@ def test_equal_threads_give_equal_bits_and_a_frozen_input_costs_no_gradient() ->
     assert torch.equal(once(), once())
 
 
+@needs_kernels
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_map_that_no_cache_holds_has_the_gradients_of_its_images(stride: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(24, 1, 3, 3, generator=generator, requires_grad=True)
+    images = torch.randn(10, 24, 151, 139, generator=generator)  # 20 MB: written past the caches; an image is not
+
+    def gradient(x: torch.Tensor) -> torch.Tensor:
+        x = x.to(memory_format=torch.channels_last).requires_grad_()
+        depthwise_conv2d(x, weight, None, stride, (1, 1, 1, 1)).square().sum().backward()
+        assert x.grad is not None
+        return x.grad
+
+    assert torch.equal(gradient(images), torch.cat([gradient(image[None].clone()) for image in images]))
+
+
 @pytest.mark.parametrize(
     ("channels", "kernel", "groups"), [(12, 3, 12), (16, 7, 16), (16, 3, 1), (16, 1, 16)],
     ids=["channels", "kernel", "not depthwise", "pointwise"],

@@ -123,6 +123,27 @@ def test_a_number_that_is_none_stays_none() -> None:
 
 
 @needs_kernels
+@pytest.mark.parametrize("channels", [24, 33])
+@pytest.mark.parametrize("name", ["relu6", "silu"])
+def test_a_map_that_no_cache_holds_is_that_of_float64(name: str, channels: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    norm = norm_of(channels, generator)
+    x = channels_last((10, channels, 151, 139), generator, torch.float32).requires_grad_()
+    assert x.numel() * 4 > 16 * 2**20  # written past the caches where channels fill whole vectors
+    dy = channels_last(tuple(x.shape), generator, torch.float32)
+    y = norm_activation(x, norm, activation_of(name))
+    y.backward(dy)
+
+    exact = x.detach().double().requires_grad_()
+    weight, bias = norm.weight.detach().double(), norm.bias.detach().double()
+    z = F.batch_norm(exact, None, None, weight, bias, training=True, eps=1e-3)
+    ACTIVATIONS[name](z).backward(dy.double())
+    assert largest_error(y, ACTIVATIONS[name](z)) < 1e-5
+    near_a_kink = torch.minimum(z.abs(), (z - 6).abs()) < 1e-4
+    assert largest_error(x.grad[~near_a_kink], exact.grad[~near_a_kink]) < 1e-5
+
+
+@needs_kernels
 def test_equal_threads_give_equal_bits() -> None:
     def once() -> list[Tensor]:
         generator = torch.Generator().manual_seed(1)

@@ -58,7 +58,8 @@ class Library:
 
     def _path(self, compiler: str) -> Path:
         """Its name is a digest of everything it depends on, so that it is never out of date."""
-        digest = hashlib.sha256(" ".join([compiler, *self._flags(), torch.__version__, _processor()]).encode())
+        built_with = [compiler, *_FLAGS, *self._linked(), torch.__version__, _processor()]
+        digest = hashlib.sha256(" ".join(built_with).encode())
         for source in (*self.sources, *self.headers):
             digest.update(source.read_bytes())
         return _cache_directory() / f"{self.name}-{digest.hexdigest()[:16]}.so"
@@ -67,11 +68,11 @@ class Library:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             built = Path(folder) / path.name
-            command = [compiler, *_FLAGS, "-o", str(built), *map(str, self.sources), *self._flags()]
+            command = [compiler, *_FLAGS, "-o", str(built), *map(str, self.sources), *self._linked()]
             subprocess.run(command, check=True, capture_output=True, timeout=300)
             built.replace(path)  # whoever builds at the same time builds the same
 
-    def _flags(self) -> list[str]:
+    def _linked(self) -> list[str]:
         """Links the OpenMP library that torch carries: with one pool of threads none waits for a core another holds."""
         linked = [str(path) for path in sorted((_TORCH / "lib").glob("libgomp*.so*"))]
         if self.uses_torch:

@@ -92,18 +92,17 @@ class _NormActivation(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float, activation: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        y = torch.empty_like(x, memory_format=torch.channels_last)
         mean, variance = torch.empty(2, x.shape[1]).unbind()
         kernels = compiled_kernels()
         assert kernels is not None
-        kernels.norm_activation_forward(
-            number_format(x.dtype), activation, address(x), *_rows_and_channels(x), torch.get_num_threads(),
-            address(weight), address(bias), ctypes.c_float(epsilon), address(mean), address(variance), address(y),
+        kernels.norm_activation_moments(
+            number_format(x.dtype), address(x), *_rows_and_channels(x), torch.get_num_threads(), address(mean),
+            address(variance),
         )  # fmt: skip
         ctx.save_for_backward(x, weight, bias, mean, variance)
         ctx.epsilon, ctx.activation = epsilon, activation
         ctx.mark_non_differentiable(mean, variance)
-        return y, mean, variance
+        return _apply(x, weight, bias, mean, variance, epsilon, activation), mean, variance
 
     @staticmethod
     @once_differentiable

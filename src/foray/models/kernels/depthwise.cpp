@@ -60,7 +60,7 @@ void input_gradient(const Shape& s, const T* dy, const float* weight, const Taps
                     T* dx) {
     const T* from[K * K];
     const float* filters[K * K];
-    const bool streams = s.images * s.height * s.width * s.channels * static_cast<int64_t>(sizeof(T)) >= STREAM_BYTES;
+    const bool streams = is_streamed(dx, s.images * s.height * s.width * s.channels);
     for (int64_t h = 0; h < s.height; ++h)
         for (int64_t w = 0; w < s.width; ++w) {
             int taps = 0;

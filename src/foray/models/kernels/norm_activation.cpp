@@ -92,7 +92,7 @@ void sum_rows(int64_t rows, int64_t channels, int threads, double* totals, const
 // Every row of `y` as `compute(row, out)` writes it to `out`; large maps go past the caches.
 template <class T, class Compute>
 void write_rows(int64_t rows, int64_t channels, int threads, T* y, const Compute& compute) {
-    const bool streams = channels % LANES == 0 && rows * channels * static_cast<int64_t>(sizeof(T)) >= STREAM_BYTES;
+    const bool streams = channels % LANES == 0 && is_streamed(y, rows * channels);
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> buffer(streams ? channels : 0);
@@ -150,13 +150,6 @@ void apply(const T* x, int64_t rows, int64_t channels, int threads, const float*
 }
 
 template <class T, Activation A>
-void forward(const T* x, int64_t rows, int64_t channels, int threads, const float* weight, const float* bias, float epsilon,
-             float* mean, float* variance, T* y) {
-    moments(x, rows, channels, threads, mean, variance);
-    apply<T, A>(x, rows, channels, threads, weight, bias, epsilon, mean, variance, y);
-}
-
-template <class T, Activation A>
 void backward(const T* x, const T* dy, int64_t rows, int64_t channels, int threads, const float* weight, const float* bias,
               float epsilon, const float* mean, const float* variance, T* dx, float* dweight, float* dbias) {
     std::vector<float> constants(5 * channels);
@@ -198,17 +191,6 @@ void backward(const T* x, const T* dy, int64_t rows, int64_t channels, int threa
 }
 
 template <class T, class... Rest>
-void forward_of(int activation, Rest... rest) {
-    switch (activation) {
-        case RELU: return forward<T, RELU>(rest...);
-        case RELU6: return forward<T, RELU6>(rest...);
-        case SILU: return forward<T, SILU>(rest...);
-        case HARD_SWISH: return forward<T, HARD_SWISH>(rest...);
-        default: return forward<T, IDENTITY>(rest...);
-    }
-}
-
-template <class T, class... Rest>
 void apply_of(int activation, Rest... rest) {
     switch (activation) {
         case RELU: return apply<T, RELU>(rest...);
@@ -234,17 +216,16 @@ void backward_of(int activation, Rest... rest) {
 
 extern "C" {
 
-void norm_activation_forward(int bfloat16, int activation, const void* x, int64_t rows, int64_t channels, int threads,
-                             const float* weight, const float* bias, float epsilon, float* mean, float* variance, void* y) {
+// Mean and biased variance of every channel.
+void norm_activation_moments(int bfloat16, const void* x, int64_t rows, int64_t channels, int threads, float* mean,
+                             float* variance) {
     if (bfloat16)
-        forward_of<BFloat16>(activation, static_cast<const BFloat16*>(x), rows, channels, threads, weight, bias, epsilon,
-                             mean, variance, static_cast<BFloat16*>(y));
+        moments(static_cast<const BFloat16*>(x), rows, channels, threads, mean, variance);
     else
-        forward_of<float>(activation, static_cast<const float*>(x), rows, channels, threads, weight, bias, epsilon, mean,
-                          variance, static_cast<float*>(y));
+        moments(static_cast<const float*>(x), rows, channels, threads, mean, variance);
 }
 
-// What forward wrote to y, from the statistics it found.
+// The activation of x, normalised by these moments.
 void norm_activation_apply(int bfloat16, int activation, const void* x, int64_t rows, int64_t channels, int threads,
                            const float* weight, const float* bias, float epsilon, const float* mean, const float* variance,
                            void* y) {

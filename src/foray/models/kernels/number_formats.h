@@ -58,12 +58,15 @@ inline void store_lanes(T* p, const Lanes& values) {
 constexpr int64_t STREAM_BYTES = 16 << 20;  // maps from here on
 
 #ifdef __AVX__
+inline bool is_streamed(const float*, int64_t numbers) { return numbers * 4 >= STREAM_BYTES; }
 inline void stream_lanes(float* p, const Lanes& values) { _mm256_stream_ps(p, reinterpret_cast<const __m256&>(values)); }
 inline void end_streams() { _mm_sfence(); }
 #else
+inline bool is_streamed(const float*, int64_t) { return false; }
 inline void stream_lanes(float* p, const Lanes& values) { store_lanes(p, values); }
 inline void end_streams() {}
 #endif
+inline bool is_streamed(const BFloat16*, int64_t) { return false; }
 inline void stream_lanes(BFloat16* p, const Lanes& values) { store_lanes(p, values); }
 
 }  // namespace
