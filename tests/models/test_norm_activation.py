@@ -166,7 +166,62 @@ def test_the_rectifier_alone_keeps_its_output_and_has_pytorchs_gradient(monkeypa
     assert torch.equal(ours, x.grad)
 
 
-def test_evaluation_uses_pytorchs_operators() -> None:
+@needs_kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@given(
+    n=st.integers(1, 5), channels=st.integers(1, 70), side=st.integers(2, 13), seed=st.integers(0, 2**31),
+)  # fmt: skip
+@settings(max_examples=10)
+def test_a_frozen_layer_is_that_of_float64_in_place(
+    name: str, dtype: torch.dtype, n: int, channels: int, side: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    norm = frozen_norm_of(channels, generator)
+    before = [norm.running_mean.clone(), norm.running_var.clone(), norm.num_batches_tracked.clone()]
+    x = channels_last((n, channels, side, side), generator, dtype)
+    exact = norm_in_float64(x, norm)
+    y = norm_activation(x, norm, activation_of(name))
+    assert y.data_ptr() == x.data_ptr()
+    assert largest_error(y, ACTIVATIONS[name](exact)) < (1e-5 if dtype == torch.float32 else 1e-2)
+    assert all(torch.equal(*pair) for pair in zip(before, norm.buffers(), strict=True))
+
+
+@needs_kernels
+def test_a_large_map_of_a_frozen_layer_is_that_of_float64() -> None:
+    generator = torch.Generator().manual_seed(0)
+    norm = frozen_norm_of(24, generator)
+    x = channels_last((10, 24, 151, 139), generator, torch.float32)
+    assert x.numel() * 4 > 16 * 2**20  # written past the caches
+    exact = norm_in_float64(x, norm)
+    assert largest_error(norm_activation(x, norm, activation_of("silu")), F.silu(exact)) < 1e-5
+
+
+def frozen_norm_of(channels: int, generator: torch.Generator) -> PlainBatchNorm2d:
+    norm = norm_of(channels, generator).eval().requires_grad_(False)
+    norm.running_mean.normal_(generator=generator)
+    norm.running_var.uniform_(0.5, 2.0, generator=generator)
+    return norm
+
+
+def norm_in_float64(x: Tensor, norm: PlainBatchNorm2d) -> Tensor:
+    return copy.deepcopy(norm).double()(x.double())
+
+
+@pytest.mark.parametrize("part", ["input", "scale", "shift"])
+def test_inference_mode_with_something_to_train_has_pytorchs_gradients(part: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    norm = frozen_norm_of(4, generator)
+    x = channels_last((2, 4, 5, 5), generator, torch.float32)
+    trained = {"input": x, "scale": norm.weight, "shift": norm.bias}[part].requires_grad_()
+    norm_activation(x.clone(), norm, nn.ReLU6(inplace=True)).sum().backward()
+    ours, trained.grad = trained.grad, None
+    F.relu6(norm(x)).sum().backward()
+    assert torch.equal(ours, trained.grad)
+
+
+def test_inference_uses_pytorchs_operators() -> None:
     norm = norm_of(4, torch.Generator().manual_seed(0)).eval()
-    x = torch.randn(2, 4, 5, 5)
-    assert torch.equal(norm_activation(x, norm, nn.Identity()), norm(x))
+    x = channels_last((2, 4, 5, 5), torch.Generator().manual_seed(1), torch.float32)
+    with torch.no_grad():
+        assert torch.equal(norm_activation(x, norm, nn.Identity()), norm(x))
