@@ -9,6 +9,7 @@ from types import ModuleType
 import hypothesis
 import pytest
 
+from tests.caches import new_cache, remove_shared_libraries, share_compiled_libraries
 from tools.peers import import_peer
 
 # Examples have no time limit: how fast a shared machine happens to be is no fact about the code.
@@ -16,6 +17,18 @@ hypothesis.settings.register_profile("foray", deadline=None)
 hypothesis.settings.load_profile("foray")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Test modules ask for the kernels when they are imported; where several processes do, they are built before."""
+    if not hasattr(config, "workerinput"):
+        share_compiled_libraries(builds=bool(getattr(config.option, "numprocesses", None)))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leaves nothing behind."""
+    if not hasattr(config, "workerinput"):
+        remove_shared_libraries()
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +43,7 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests write their caches into one temporary folder, never into the user's."""
-    monkeypatch.setenv("FORAY_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("FORAY_CACHE", str(new_cache(tmp_path_factory.getbasetemp() / "cache")))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.caches import new_cache
 from tests.warm_start import run_command
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -38,7 +39,7 @@ def run_cli(
 
 @pytest.fixture(scope="session")
 def cli_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cli-cache")
+    return new_cache(tmp_path_factory.mktemp("cli-cache"))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from foray.errors import RunError
 from foray.records import RunRecord
 from foray.training import Interrupted, plan_run, resume, train, train_run
 from foray.training.checkpoint import Checkpoint
+from tests.caches import new_cache
 
 from .conftest import MODEL, coloured_squares, small_recipe
 from .lives import RECIPES
@@ -33,7 +34,7 @@ def lives(tmp_path_factory, small_weights) -> Path:
     folder = tmp_path_factory.mktemp("lives")
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.lives", folder, small_weights],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "FORAY_CACHE": str(folder / "cache")},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "FORAY_CACHE": str(new_cache(folder / "cache"))},
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
