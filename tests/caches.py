@@ -1,10 +1,13 @@
-"""Cache folders of tests. Decoded images are each folder's own; compiled libraries are one for the whole test run."""
+"""Cache folders of tests. Decoded images are each folder's own; what is shared is made once for the whole test run."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _SHARED = "FORAY_TESTS_SHARED_CACHE"  # inherited by the processes among which pytest-xdist deals the tests
@@ -34,3 +37,12 @@ def new_cache(folder: Path) -> Path:
     if not libraries.is_symlink():
         libraries.symlink_to(shared, target_is_directory=True)
     return folder
+
+
+@contextmanager
+def made_once(name: str) -> Iterator[Path]:
+    """A file of the whole test run. Whoever finds it missing makes it here, while other processes wait."""
+    path = Path(os.environ[_SHARED]) / name
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -240,3 +241,23 @@ def test_parameters_stand_in_the_same_order_each_time() -> None:
 def test_discriminative_rates_need_the_parts_of_a_network() -> None:
     with pytest.raises(TypeError, match="parts of a foray Network"):
         create_optimizer(Optimizer(name="sgd", learning_rate=0.1, layer_decay=0.5), nn.Linear(2, 2))
+
+
+def test_adamw_moves_a_network_as_pytorchs_plain_loop_does() -> None:
+    """Weights and gradients of a network lie in memory in several orders, which one fused pass must not confuse."""
+    network = build_model(get_spec("mobilenet_v3_small"), num_classes=3, seed=0).to(memory_format=torch.channels_last)
+    plain = copy.deepcopy(network)
+    recipe = Optimizer(name="adamw", learning_rate=0.01, weight_decay=0.05)
+    ours = create_optimizer(recipe, network)
+    theirs = torch.optim.AdamW(parameter_groups(plain, 0.05), lr=0.01, foreach=False)
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    for _ in range(3):
+        ours.zero_grad()
+        torch.manual_seed(0)
+        network.train()(images).square().sum().backward()
+        for weight, other in zip(network.parameters(), plain.parameters(), strict=True):
+            other.grad = weight.grad.clone()
+        ours.step()
+        theirs.step()
+    for weight, other in zip(network.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(weight, other, rtol=1e-5, atol=1e-6)

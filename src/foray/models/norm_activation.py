@@ -4,8 +4,8 @@ The two are bound by memory, not arithmetic: a MobileNetV2 spends half of its tr
 normalised map is neither written nor kept but computed again from the convolution's output in the backward pass (as in
 in-place activated batch norm, Rota Bulo et al. 2018, arXiv:1712.02616, without its restriction to activations that can
 be inverted). The activation itself is computed again for those that need it there (foray.models.recomputation).
-Frozen layers before the first that is trained need no backward pass: there one pass writes over the convolution's output.
-Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
+Frozen layers before the first that is trained need no backward pass: there one pass writes over the convolution's
+output. Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""A small depthwise network that has learned scikit-learn's digits,, and what its int8 files answer."""
+"""A small depthwise network that has learned scikit-learn's digits, and what its int8 files answer."""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -21,6 +23,7 @@ from foray.export.runtimes import RUNTIMES
 from foray.models import Network, build_model, fold_batch_norm
 from foray.specs import Preprocessing, get_spec
 from foray.specs.spec import Conv, InvertedResidual
+from tests.caches import made_once
 
 SIDE = 16
 PREPROCESSING = Preprocessing(resolution=SIDE, crop_pct=1.0)
@@ -52,27 +55,36 @@ class Digits:
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
-    """The network, trained for a few seconds, and its images.
-
-    In float64, so that every machine and kernel ends with the same one: rounding to float32 would be a seed of its own.
-    """
+    """The network, trained for half a minute, and its images."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8).repeat(2, axis=1).repeat(2, axis=2)
     pixels, labels = np.repeat(grey[..., None], 3, axis=3), bunch.target.astype(np.int64)
-    network = build_model(TINY, num_classes=10, dropout=0.0, seed=0).double().train()
+    network = build_model(TINY, num_classes=10, dropout=0.0, seed=0)
+    with made_once("digits.safetensors") as path:
+        if not path.exists():
+            save_file(_learned(copy.deepcopy(network), pixels[:1200], labels[:1200]).state_dict(), path)
+        network.load_state_dict(load_file(path))
+    train = TrainImages(pixels, np.arange(1200), labels[:1200])
+    return Digits(network.eval().requires_grad_(False), pixels, labels, train)
+
+
+def _learned(network: Network, pixels: np.ndarray, labels: np.ndarray) -> Network:
+    """In float64, so that every machine and kernel ends with the same one: rounding to float32 would be a seed of its
+    own.
+    """
+    network = network.double().train()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     generator = np.random.default_rng(0)
     for _ in range(_STEPS):
-        rows = generator.choice(1200, _BATCH, replace=False)
+        rows = generator.choice(len(pixels), _BATCH, replace=False)
         images = normalize(torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2), PREPROCESSING).double()
         loss = F.cross_entropy(network(images), torch.from_numpy(labels[rows]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    train = TrainImages(pixels, np.arange(1200), labels[:1200])
-    return Digits(network.float().eval().requires_grad_(False), pixels, labels, train)
+    return network.float()
 
 
 def damaged(network: Network) -> tuple[Network, str]:
