@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 _SHARED = "FORAY_TESTS_SHARED_CACHE"  # inherited by the processes among which pytest-xdist deals the tests
 
@@ -43,6 +44,5 @@ def new_cache(folder: Path) -> Path:
 def made_once(name: str) -> Iterator[Path]:
     """A file of the whole test run. Whoever finds it missing makes it here, while other processes wait."""
     path = Path(os.environ[_SHARED]) / name
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(path.with_suffix(".lock")):
         yield path

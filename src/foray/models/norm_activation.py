@@ -4,8 +4,8 @@ The two are bound by memory, not arithmetic: a MobileNetV2 spends half of its tr
 normalised map is neither written nor kept but computed again from the convolution's output in the backward pass (as in
 in-place activated batch norm, Rota Bulo et al. 2018, arXiv:1712.02616, without its restriction to activations that can
 be inverted). The activation itself is computed again for those that need it there (foray.models.recomputation).
-Frozen layers before the first that is trained need no backward pass: there one pass writes over the convolution's
-output. Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
+Frozen layers before the first that is trained need no backward pass: there it is one pass with the running statistics.
+Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ACTIVATIONS = {"Identity": 0, "ReLU": 1, "ReLU6": 2, "SiLU": 3, "HardSwish": 4}
 
 
 def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor:
-    """`activation(norm(x))` for x (N, C, H, W), fused where it can be. x itself may be written over."""
+    """`activation(norm(x))` for x (N, C, H, W), fused where it can be."""
     if not _is_fusible(x, norm, activation):
         normalized: Tensor = norm(x)
         activated: Tensor = _clip(normalized) if isinstance(activation, nn.ReLU6) else activation(normalized)
@@ -37,7 +37,7 @@ def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor
     if not norm.training:
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        return _apply(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps, kind, out=x)
+        return _apply(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps, kind)
     y, mean, variance = _NormActivation.apply(x, norm.weight, norm.bias, norm.eps, kind)  # type: ignore[no-untyped-call]
     _keep_statistics(norm, mean, variance, x.numel() // x.shape[1])
     fused: Tensor = y
@@ -48,17 +48,10 @@ def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor
 
 
 def _apply(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    epsilon: float,
-    activation: int,
-    out: Tensor | None = None,
+    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float, activation: int
 ) -> Tensor:
-    """The activation of x normalised by `mean` and (biased) `variance`, in `out`, which may be x, or a new tensor."""
-    y = torch.empty_like(x, memory_format=torch.channels_last) if out is None else out
+    """The activation of x normalised by `mean` and (biased) `variance`."""
+    y = torch.empty_like(x, memory_format=torch.channels_last)
     kernels = compiled_kernels()
     assert kernels is not None
     kernels.norm_activation_apply(

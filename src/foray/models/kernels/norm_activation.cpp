@@ -142,8 +142,8 @@ void apply(const T* x, int64_t rows, int64_t channels, int threads, const float*
         scale[c] = weight[c] / std::sqrt(variance[c] + epsilon);
         shift[c] = bias[c] - mean[c] * scale[c];
     }
-    write_rows(rows, channels, threads, y, [=](int64_t row, auto* out) {
-        const T* in = x + row * channels;
+    write_rows(rows, channels, threads, y, [=](int64_t row, auto* __restrict out) {
+        const T* __restrict in = x + row * channels;
 #pragma omp simd
         for (int64_t c = 0; c < channels; ++c) store(out + c, activate<A>(load(in + c) * scale[c] + shift[c]));
     });
@@ -225,7 +225,7 @@ void norm_activation_moments(int bfloat16, const void* x, int64_t rows, int64_t 
         moments(static_cast<const float*>(x), rows, channels, threads, mean, variance);
 }
 
-// The activation of x, normalised by these moments; y may be x.
+// The activation of x, normalised by these moments.
 void norm_activation_apply(int bfloat16, int activation, const void* x, int64_t rows, int64_t channels, int threads,
                            const float* weight, const float* bias, float epsilon, const float* mean, const float* variance,
                            void* y) {
