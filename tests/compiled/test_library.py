@@ -8,14 +8,14 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from foray.compiled import Library
-from foray.compiled.compiler import CompilerError, build_folder, compile_in
+from foray.compiled.compiler import CompilerError, compile_in
 from foray.progress import SILENT
+from foray.records import scratch_folder
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which(os.environ.get("CXX", "c++")) is None, reason="no C++ compiler here"
@@ -101,7 +101,7 @@ def test_a_compiler_that_fails_leaves_nothing_behind(
 
 def test_a_compiler_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
     hanging = compiler(tmp_path / "cxx", f"sleep 1000 & echo $! > {tmp_path / 'child'}\nwait")
-    with pytest.raises(CompilerError, match="does not end"), build_folder(tmp_path / "cache") as folder:
+    with pytest.raises(CompilerError, match="does not end"), scratch_folder("build", tmp_path / "cache") as folder:
         compile_in(folder, [str(hanging)], idle_seconds=0.3)
     child = int((tmp_path / "child").read_text())
     assert not is_running(child)
@@ -116,16 +116,6 @@ def test_a_compiler_that_is_busy_for_ever_is_ended(tmp_path: Path) -> None:
 def test_a_slow_compiler_is_not_taken_to_hang(tmp_path: Path) -> None:
     busy = "import time; end = time.process_time() + 1.0\nwhile time.process_time() < end: pass"
     compile_in(tmp_path, [sys.executable, "-c", busy], idle_seconds=0.9)
-
-
-def test_folders_of_killed_builds_are_removed_once_they_are_old(tmp_path: Path) -> None:
-    for name, age in (("build-old", 7200.0), ("build-young", 60.0)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "cc1.s").touch()
-        os.utime(tmp_path / name, (time.time() - age,) * 2)
-    with build_folder(tmp_path):
-        pass
-    assert [path.name for path in tmp_path.iterdir()] == ["build-young"]
 
 
 def test_a_cache_that_cannot_be_written_leaves_foray_without_the_library(

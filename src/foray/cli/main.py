@@ -29,7 +29,7 @@ from foray.cli import (
     scale,
     train,
 )
-from foray.errors import ForayError, OtherProcessFailedError
+from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
 
 
 class Verbs(TyperGroup):
@@ -43,6 +43,16 @@ class Verbs(TyperGroup):
                 raise
             if not isinstance(error, OtherProcessFailedError):
                 print(f"foray: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except (MemoryError, OSError, RuntimeError) as error:
+            if os.environ.get("FORAY_DEBUG") or not is_out_of_memory(error):
+                raise
+            said = str(error).partition("\n")[0]
+            print(
+                f"foray: Out of memory{f' ({said})' if said else ''}. What is finished is kept. Use a lower "
+                "resolution, a smaller batch or model, or fewer --workers, and run the same command again.",
+                file=sys.stderr,
+            )
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("\nInterrupted. What is finished is kept: run the same command again to go on.", file=sys.stderr)

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 IDLE_SECONDS = 10.0  # without using a processor, after which a compiler is taken to hang
 MOST_SECONDS = 120.0  # however busy it is
 _POLL_SECONDS = 0.1
-_STALE_SECONDS = 3600.0  # no build takes as long: the process that made such a folder was killed
-_PREFIX = "build-"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class CompilerError(Exception):
     """The compiler failed, was killed, or hangs."""
-
-
-@contextlib.contextmanager
-def build_folder(parent: Path) -> Iterator[Path]:
-    """A temporary folder in `parent`; removes those that killed processes left there. Raises OSError."""
-    parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):  # another process removes it too
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=_PREFIX) as folder:
-        yield Path(folder)
 
 
 def compile_in(

@@ -1,8 +1,8 @@
 """Builds C++ with the machine's compiler, once, and loads it.
 
 What is built is an acceleration and no more: without a compiler, or where the build fails, PyTorch does the work.
-`FORAY_KERNELS=0` leaves all of it out. A library is loaded into this process, so a damaged one would end it: the name of
-its file holds a digest of its bytes, which is checked first, and what does not have it is built anew.
+`FORAY_KERNELS=0` leaves all of it out. A damaged library would end the process that loads it. The name of its file
+therefore holds a digest of its bytes, which is checked first; a library that does not match is built anew.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 
 from foray.cache_folder import cache_directory
-from foray.compiled.compiler import CompilerError, build_folder, compile_in
+from foray.compiled.compiler import CompilerError, compile_in
 from foray.errors import ForayError
 from foray.progress import Progress
-from foray.records import write_bytes
+from foray.records import scratch_folder, write_bytes
 
 # No -ffast-math: NaN and infinity must stay what they are, or a loss that is not finite would go unseen.
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math")
@@ -80,7 +80,7 @@ class Library:
     def _build(self, compiler: str) -> Path:
         """Compiles it into the cache. Raises OSError, ForayError or CompilerError."""
         cache = cache_directory() / _FOLDER
-        with build_folder(cache) as folder:
+        with scratch_folder("build", cache) as folder:
             fresh = folder / "library.so"
             compile_in(folder, [compiler, *_FLAGS, "-o", str(fresh), *map(str, self.sources), *self._linked()])
             content = fresh.read_bytes()
