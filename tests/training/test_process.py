@@ -131,3 +131,11 @@ def test_out_of_memory_is_explained_and_other_errors_are_not() -> None:
         raise MemoryError
     with pytest.raises(RuntimeError, match="another"), memory_explained("the test", "Use less."):
         raise RuntimeError("another")
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 35}, {"batch_size": 36, "micro_batch_size": 1}], ids=str)
+def test_a_last_batch_of_one_image_is_trained_on(squares, tmp_path, changes) -> None:
+    """36 images of 32 px, of which the last map is 1 x 1: batch norm has a single value per channel."""
+    record = train_run(plan_run(MODEL, squares, small_recipe(epochs=1, **changes)), squares, tmp_path, device="cpu")
+    assert record.status == "done"
+    assert record.metrics["test"].loss < 100
