@@ -15,11 +15,12 @@ import pytest
 import foray
 
 SOURCE = Path(foray.__file__).parent
-EVERYWHERE = {"errors", "progress", "cache_folder"}
+EVERYWHERE = {"errors", "progress", "cache_folder", "parsing"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
     "cache_folder": set(),
+    "parsing": set(),
     "specs": set(),
     "recipes": set(),
     "records": {"specs"},
@@ -57,6 +58,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
     "cache_folder": set(),
+    "parsing": set(),
     "specs": set(),
     "recipes": {"pydantic"},
     "records": {"pydantic", "filelock"},

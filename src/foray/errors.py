@@ -21,6 +21,7 @@ class UnknownNameError(ForayError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], see: str = "") -> None:
         known = list(known)
+        name = name if len(name) <= 80 else f"{name[:80]}..."
         nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
         super().__init__(f"Unknown {kind} {name!r}.{hint}{' ' + see if see else ''}")

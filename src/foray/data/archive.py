@@ -24,6 +24,7 @@ from foray.data.content import file_digests
 from foray.data.folder import is_visible
 from foray.data.storage import require_free_space
 from foray.errors import DataError, DiskFullError
+from foray.parsing import parse_json
 from foray.progress import SILENT, Progress
 from foray.records import folder_lock, write_text
 
@@ -203,7 +204,7 @@ def _check_size(archive: Path, written: int, packed_bytes: int, limits: Limits) 
 def _is_complete(home: Path, target: Path) -> bool:
     """Whether all files are still there: cleaners of temporary folders may have taken some."""
     try:
-        expected = json.loads((home / _MARKER).read_text(encoding="utf-8"))
+        expected = parse_json((home / _MARKER).read_bytes())
     except (OSError, ValueError):
         return False
     files, total = _measure(target)

@@ -19,6 +19,7 @@ import pooch
 
 from foray.data.storage import require_free_space
 from foray.errors import DataError, DiskFullError
+from foray.parsing import parse_json
 from foray.progress import SILENT, Progress
 from foray.records import folder_lock, write_text
 
@@ -163,6 +164,6 @@ def _copy(response: http.client.HTTPResponse, out: BinaryIO, advance: Callable[[
 def _recorded(folder: Path) -> dict[str, str]:
     """Hashes of files downloaded before whose official hash is not known."""
     try:
-        return {str(name): str(value) for name, value in json.loads((folder / _HASHES).read_text()).items()}
+        return {str(name): str(value) for name, value in parse_json((folder / _HASHES).read_bytes()).items()}
     except (OSError, ValueError, AttributeError):
         return {}

@@ -323,7 +323,7 @@ def _earlier(path: Path, device: str) -> list[dict[str, Any]]:
         known = content["schema_version"] == 1 and all(isinstance(profile, dict) for profile in profiles)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise reader.ArtifactError(f"{path} is no device.json ({error!r}). Name another with --out.") from error
     if not known or label != device:
         raise reader.ArtifactError(f"{path} is of another version or device ({label}). Name another with --out.")

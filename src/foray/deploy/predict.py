@@ -196,7 +196,7 @@ def open_artifact(folder: str | Path) -> Artifact:
     except OSError as error:
         missing = error.filename or folder
         raise ArtifactError(f"{folder} is no complete artifact: {missing}: {error.strerror or error}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(f"{folder / 'artifact.json'} is damaged ({error!r}). Export again.") from error
     labels = (folder / "labels.txt").read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     if len(labels) != description["num_classes"]:

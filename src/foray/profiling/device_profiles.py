@@ -10,7 +10,6 @@ or, for one model, a bare `CostProfile` as found in a run's profile.json. Times,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ from pydantic import Field
 
 from foray.deploy.bench import PRECISIONS
 from foray.errors import RunError
+from foray.parsing import parse_json
 from foray.records import CostProfile
 from foray.records.record import Record
 
@@ -74,7 +74,7 @@ def _on(path: Path, profiles: list[CostProfile], runtime: str | None, precision:
 
 def _is_one_profile(path: Path) -> bool:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return False  # the record's own reading says what is wrong
     return isinstance(content, dict) and "profiles" not in content and "model" in content

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
 from foray.errors import ForayError
+from foray.parsing import parse_toml, shortened
 from foray.recipes.recipe import Recipe
 from foray.recipes.toml import validated
 
@@ -21,19 +21,21 @@ def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise ForayError(f"--set {setting}: write key=value, for example --set optimizer.learning_rate=0.01.")
+            raise ForayError(
+                f"--set {shortened(setting)}: write key=value, for example --set optimizer.learning_rate=0.01."
+            )
         *names, last = key.strip().split(".")
         table: Any = tables
         for name in names:
             table = table.get(name) if isinstance(table, dict) else None
         if not isinstance(table, dict):
-            raise ForayError(f"--set {setting}: a recipe has no table {'.'.join(names)!r}.")
+            raise ForayError(f"--set {shortened(setting)}: a recipe has no table {shortened('.'.join(names))!r}.")
         table[last] = _value(value.strip())
     return validated(tables, "--set") if settings else recipe
 
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text

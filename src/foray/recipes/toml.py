@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from foray.errors import ForayError
+from foray.parsing import parse_toml, shortened
 from foray.recipes.recipe import Recipe
 
 
@@ -27,10 +27,10 @@ def recipe_toml(recipe: Recipe) -> str:
 def read_recipe(path: Path) -> Recipe:
     """Reads a recipe. Raises ForayError naming the file and the key that is unknown, missing or out of range."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ForayError(f"Cannot read the recipe {path}: {error.strerror or error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ForayError(f"{path} is not a recipe: {error}.") from error
     return validated(tables, str(path))
 
@@ -52,12 +52,12 @@ def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key!r}. Known here: {', '.join(_known_keys(problem['loc'][:-1]))}."
+        return f"unknown key {shortened(key)!r}. Known here: {', '.join(_known_keys(problem['loc'][:-1]))}."
     if problem["type"] == "value_error":  # of keys that do not go together
         return f"{problem['msg'].removeprefix('Value error, ')}."
     if problem["type"] == "missing":
         return f"the key {key!r} is missing."
-    return f"{key} = {problem['input']!r} does not fit: {problem['msg']}."
+    return f"{key} = {shortened(repr(problem['input']))} does not fit: {problem['msg']}."
 
 
 def _known_keys(table: tuple[int | str, ...]) -> list[str]:

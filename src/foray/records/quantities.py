@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from foray.errors import QuantityError
+from foray.parsing import shortened
 
 _NUMBER = r"\d+(?:_\d+)*(?:\.\d*)?|\d{1,3}(?:,\d{3})+(?:\.\d*)?|\.\d+"
 _QUANTITY = re.compile(rf"(?P<number>[+-]?(?:{_NUMBER})(?:[eE][+-]?\d\d?)?)\s*(?P<unit>[^\s\d.,+-][^\s\d]*)?")
@@ -26,6 +27,7 @@ _BYTE_UNITS: Mapping[str, Decimal] = {
 }  # fmt: skip
 _POINT_UNITS: Mapping[str, Decimal] = {"pt": Decimal("0.01"), "point": Decimal("0.01"), "points": Decimal("0.01")}
 
+_LARGEST = Decimal(10**18)  # no network, file or latency is near it
 _PLAIN_COUNT_FROM = 1000  # below, a bare number of parameters or MACs is almost surely one that lost its M
 
 
@@ -124,9 +126,11 @@ def _split(text: str, option: str, example: str, units: Mapping[str, Decimal]) -
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
         raise QuantityError(
-            f"{option}: {text.strip()!r} is not a number with a unit. Write {_example(option, example)}."
+            f"{option}: {shortened(text.strip())!r} is not a number with a unit. Write {_example(option, example)}."
         )
     number = Decimal(match["number"].replace(",", ""))
+    if number > _LARGEST:
+        raise QuantityError(f"{option}: {shortened(text.strip())} is too large. Write {_example(option, example)}.")
     if number <= 0:
         raise QuantityError(f"{option}: {text.strip()!r} must be above zero. Write {_example(option, example)}.")
     unit: str | None = match["unit"]
