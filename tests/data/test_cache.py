@@ -331,7 +331,7 @@ class Talking(Counting):
 BUILD = """
 talking = Talking()
 store = decode_for_evaluation(dataset, SMALL, cache_dir=cache, progress=talking)
-print("decoded", talking.decoded, hashlib.sha256(store.pixels).hexdigest(), flush=True)
+print("decoded", talking.decoded, hashlib.sha256(np.asarray(store.pixels)).hexdigest(), flush=True)
 """
 
 

@@ -213,7 +213,7 @@ def _read(path: Path, state: TrainingState) -> dict[str, Tensor]:
         content = path.read_bytes()
         expected = state.files.get(path.name)
         if expected is not None and sha256(content) != expected:
-            raise RunError(f"{path} is damaged: it is not as the run wrote it (SHA-256). {WAY_OUT}")
+            raise RunError(f"Cannot read {path}: it is not as the run wrote it (SHA-256). {WAY_OUT}")
         return load(content)
     except (OSError, SafetensorError) as error:
         raise RunError(f"Cannot read {path}: {error}. {WAY_OUT}") from error
@@ -243,7 +243,7 @@ def _load_network(network: nn.Module, tensors: dict[str, Tensor], prefix: str) -
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:  # names and shapes of another network
-        raise RunError(f"The checkpoint is of another network: {str(error).splitlines()[0]} {WAY_OUT}") from error
+        raise RunError(f"The checkpoint is of another network. {WAY_OUT}") from error
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

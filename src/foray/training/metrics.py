@@ -38,8 +38,8 @@ def compute_metrics(
         raise ValueError(f"{labels.shape} labels and {probabilities.shape} probabilities for {len(classes)} classes")
     if wrong := int((~np.isfinite(probabilities)).any(axis=1).sum()):
         raise ForayError(
-            f"The network's probabilities for {wrong:,} of {n:,} {split} images are no numbers: its weights are damaged, "
-            "or a value overflows in it."
+            f"The network's probabilities for {wrong:,} of {n:,} {split} images are no numbers: its weights are "
+            "damaged, or a value overflows in it."
         )
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
