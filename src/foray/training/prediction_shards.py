@@ -85,5 +85,5 @@ def read_shard(path: Path, n: int) -> TopPredictions | None:
         return None
     found = TopPredictions(**arrays)
     whole = found.classes.shape == found.probabilities.shape == (n, TOP) and found.reasons.shape == (n,)
-    kinds = (found.classes.dtype, found.probabilities.dtype, found.reasons.dtype.kind)
-    return found if whole and kinds == (np.int16, np.float32, "U") else None
+    kinds = "".join(array.dtype.char for array in arrays.values())
+    return found if whole and kinds == "hfU" else None
