@@ -14,7 +14,8 @@ says which run it is of and what the digests of its files are: a run never goes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -189,34 +190,45 @@ class Checkpoint:
         if state.epoch == state.step == 0:
             return state
         self.history.load(state.epoch, state.history)
-        tensors = _read(self._path(state.epoch, state.step), state)
-        _load_network(learner.network, tensors, _NETWORK)
-        if learner.average:
-            _load_network(learner.average.network, tensors, _AVERAGE)
-        _load_optimizer(learner.optimizer, tensors)
+        path = self._path(state.epoch, state.step)
+        with _fits(path):
+            tensors = _read(path, state)
+            _load_network(learner.network, tensors, _NETWORK)
+            if learner.average:
+                _load_network(learner.average.network, tensors, _AVERAGE)
+            _load_optimizer(learner.optimizer, tensors)
         return state
 
     def load_kept(self, network: nn.Module, state: TrainingState) -> int:
         """Puts the weights to keep, the average where there is one, into `network`; returns their epoch."""
         epoch = state.best_epoch if self.keep == "best" else state.epoch
-        tensors = _read(self._path(epoch), state)
-        averaged = any(name.startswith(_AVERAGE) for name in tensors)
-        _load_network(network, tensors, _AVERAGE if averaged else _NETWORK)
+        path = self._path(epoch)
+        with _fits(path):
+            tensors = _read(path, state)
+            averaged = any(name.startswith(_AVERAGE) for name in tensors)
+            _load_network(network, tensors, _AVERAGE if averaged else _NETWORK)
         return epoch
 
     def _path(self, epoch: int, step: int = 0) -> Path:
         return self.folder / (f"epoch-{epoch:04d}" + (f"-step-{step:06d}" if step else "") + ".safetensors")
 
 
-def _read(path: Path, state: TrainingState) -> dict[str, Tensor]:
+@contextmanager
+def _fits(path: Path) -> Iterator[None]:
+    """Says which file it is whose tensors are damaged, or of another network."""
     try:
-        content = path.read_bytes()
-        expected = state.files.get(path.name)
-        if expected is not None and sha256(content) != expected:
-            raise RunError(f"Cannot read {path}: it is not as the run wrote it (SHA-256). {WAY_OUT}")
-        return load(content)
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"Cannot read {path}: {error}. {WAY_OUT}") from error
+        yield
+    except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise RunError(f"Cannot read {path}: {reason} {WAY_OUT}") from error
+
+
+def _read(path: Path, state: TrainingState) -> dict[str, Tensor]:
+    content = path.read_bytes()
+    expected = state.files.get(path.name)
+    if expected is not None and sha256(content) != expected:
+        raise ValueError("it is not as the run wrote it (SHA-256).")
+    return load(content)
 
 
 def _tensors(learner: Learner) -> dict[str, Tensor]:
@@ -240,10 +252,7 @@ def _flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def _load_network(network: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
     weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:  # names and shapes of another network
-        raise RunError(f"The checkpoint is of another network. {WAY_OUT}") from error
+    network.load_state_dict(weights, strict=True)
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
