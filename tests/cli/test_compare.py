@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from foray.records import Comparison, RunRecord, folder_lock
@@ -46,6 +48,21 @@ def test_same_command_again_trains_nothing(comparison: Finished, images: Path, c
     again = cli("compare", images, *TINY, "--out", comparison.out)
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in comparison.out.glob("runs/*/best.safetensors")} == before
+
+
+def test_predictions_cut_short_give_no_verdict(comparison: Finished, images: Path, cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(comparison.out, tmp_path / "out")
+    before = (tmp_path / "out" / "comparison.json").read_bytes()
+    for path in (tmp_path / "out").glob("runs/*/predictions/test.npz"):
+        with np.load(path) as whole:
+            arrays = {name: whole[name][:5] for name in whole.files}
+        np.savez(path, **arrays)
+    done = cli("compare", images, *TINY, "--out", "out")
+    assert done.returncode == 2, done.stdout
+    assert "Traceback" not in done.stderr
+    assert "test.npz is damaged" in " ".join(done.stderr.split())
+    assert "run the command that began it again" in " ".join(done.stderr.split())
+    assert (tmp_path / "out" / "comparison.json").read_bytes() == before
 
 
 def test_budget_nobody_meets_and_its_report_again(images: Path, cli: Cli, tmp_path: Path) -> None:

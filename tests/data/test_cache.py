@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import json
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foray.data.batches import Batches
 from foray.data.cache import ImageStore, decode_for_evaluation, decode_for_training, store_bytes, training_side
 from foray.data.dataset import Dataset, ImageArray, ImageFile, Sample
 from foray.data.decoding import Target, decode_into
@@ -30,6 +32,7 @@ from foray.data.preprocessing import prepare
 from foray.errors import DataError, DiskFullError, RunError
 from foray.progress import SilentProgress, Task
 from foray.specs.preprocessing import HALF, Preprocessing
+from tests.damage import flip_a_bit
 
 SMALL = Preprocessing(resolution=28, crop_pct=0.875)
 
@@ -215,6 +218,82 @@ def test_a_damaged_store_is_rebuilt(images: Dataset, tmp_path: Path, damage: str
     assert counting.decoded == 12
 
 
+@pytest.mark.parametrize("position", [0, 5 * 28 * 28 * 3 + 7, -1])
+def test_a_flipped_bit_is_noticed_and_mended(images: Dataset, tmp_path: Path, position: int) -> None:
+    path = decode_for_evaluation(images, SMALL, cache_dir=tmp_path).path
+    whole = path.read_bytes()
+    flip_a_bit(path, position)
+    counting = Counting()
+    store = decode_for_evaluation(images, SMALL, cache_dir=tmp_path, progress=counting)
+    assert_right(store, images)
+    assert counting.notes == [f"Images cached in {path} are damaged: they are decoded again."]
+    assert path.read_bytes() == whole
+    assert counting.decoded == 0  # the damaged one alone was, when it was read
+
+
+def test_batches_are_of_whole_images_whatever_became_of_the_file(images: Dataset, tmp_path: Path) -> None:
+    store = decode_for_training(images, SMALL, cache_dir=tmp_path)
+    expected = np.array(store.pixels)
+    store.path.write_bytes(bytes(255 - byte for byte in store.path.read_bytes()))
+    again = decode_for_training(images, SMALL, cache_dir=tmp_path)
+    batches = Batches(again, np.arange(12), batch_size=5, device="cpu", seed=1)
+    for found, _, positions in batches.epoch(0):
+        np.testing.assert_array_equal(found.permute(0, 2, 3, 1).numpy(), expected[positions.numpy()])
+
+
+def test_every_way_to_read_verifies_what_it_reads(images: Dataset, tmp_path: Path) -> None:
+    expected = np.array(decode_for_evaluation(images, SMALL, cache_dir=tmp_path).pixels)
+    keys = [4, -3, slice(2, 7), slice(None, None, -1), np.array([5, 0, 5]), (slice(3, 6), slice(1, 9), 2), (7, 0)]
+    for key in keys:
+        store = decode_for_evaluation(images, SMALL, cache_dir=tmp_path)
+        store.path.write_bytes(bytes(12 * 28 * 28 * 3))
+        np.testing.assert_array_equal(store.pixels[key], expected[key])
+
+
+def test_an_image_is_verified_once(images: Dataset, tmp_path: Path) -> None:
+    store = decode_for_evaluation(images, SMALL, cache_dir=tmp_path)
+    before = np.array(store.pixels[3])
+    flip_a_bit(store.path, 3 * 28 * 28 * 3)
+    assert store.pixels[3][0, 0, 0] == before[0, 0, 0] ^ 64
+
+
+def test_damage_to_an_image_that_is_gone_is_an_error_and_the_store_is_discarded(
+    images: Dataset, tmp_path: Path
+) -> None:
+    path = decode_for_evaluation(images, SMALL, cache_dir=tmp_path / "cache").path
+    flip_a_bit(path, 0)
+    store = decode_for_evaluation(images, SMALL, cache_dir=tmp_path / "cache")
+    images.samples[0].image.path.unlink()
+    with pytest.raises(DataError, match=r"pixels\.u8 is damaged, and image 0 .* The cache is discarded: run the same"):
+        _ = store.pixels[0]
+    with pytest.raises(UnreadableImagesError, match="no such file"):
+        decode_for_evaluation(images, SMALL, cache_dir=tmp_path / "cache")
+
+
+def test_a_store_of_an_earlier_version_without_digests_is_built_anew_in_its_place(
+    images: Dataset, tmp_path: Path
+) -> None:
+    path = decode_for_evaluation(images, SMALL, cache_dir=tmp_path).path
+    index = json.loads(path.with_name("index.json").read_text())
+    earlier = {key: index[key] for key in ("key", "shape", "pillow")} | {"format_version": 1}
+    path.with_name("index.json").write_text(json.dumps(earlier))
+    flip_a_bit(path, 0)
+    counting = Counting()
+    store = decode_for_evaluation(images, SMALL, cache_dir=tmp_path, progress=counting)
+    assert_right(store, images)
+    assert (store.path, counting.decoded) == (path, 12)
+    assert "is damaged, or of an earlier version of foray: its images are decoded again" in counting.notes[0]
+
+
+@pytest.mark.parametrize("position", range(40, 340, 40))
+def test_a_damaged_index_is_noticed(images: Dataset, tmp_path: Path, position: int) -> None:
+    path = decode_for_evaluation(images, SMALL, cache_dir=tmp_path).path
+    flip_a_bit(path.with_name("index.json"), position)
+    counting = Counting()
+    assert_right(decode_for_evaluation(images, SMALL, cache_dir=tmp_path, progress=counting), images)
+    assert counting.decoded == 12
+
+
 def test_a_store_that_is_in_use_survives_its_replacement(images: Dataset, tmp_path: Path) -> None:
     store = decode_for_evaluation(images, SMALL, cache_dir=tmp_path)
     store.path.with_name("index.json").unlink()
@@ -331,7 +410,7 @@ class Talking(Counting):
 BUILD = """
 talking = Talking()
 store = decode_for_evaluation(dataset, SMALL, cache_dir=cache, progress=talking)
-print("decoded", talking.decoded, hashlib.sha256(store.pixels).hexdigest(), flush=True)
+print("decoded", talking.decoded, hashlib.sha256(np.asarray(store.pixels)).hexdigest(), flush=True)
 """
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from foray.errors import WeightsError
@@ -29,6 +30,17 @@ def test_saved_and_reloaded_networks_are_equal(tmp_path: Path) -> None:
         torch.equal(a, b) for a, b in zip(saved.state_dict().values(), loaded.state_dict().values(), strict=True)
     )
     assert int(loaded.stem.norm.num_batches_tracked) == 1
+
+
+def test_equal_networks_give_equal_bytes(tmp_path: Path) -> None:
+    saved = network(seed=1)
+    contents = set()
+    for i in range(12):  # the library draws an order of the metadata anew each time
+        save_network(saved, tmp_path / f"{i}.safetensors")
+        contents.add((tmp_path / f"{i}.safetensors").read_bytes())
+    assert len(contents) == 1
+    with safe_open(tmp_path / "0.safetensors", framework="pt") as file:
+        assert file.metadata() == {"architecture": NAME, "num_classes": "4", "stem_stride": "2"}
 
 
 @pytest.mark.parametrize(

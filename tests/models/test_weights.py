@@ -152,6 +152,12 @@ def test_missing_and_left_over_tensors_are_listed(tmp_path: Path, write_weights)
         ({"pretrained_cfg": {"input_size": [3, 224, 192]}}, "224 x 192"),
         ({"pretrained_cfg": {"crop_pct": 1.5}}, "crop_pct"),
         ({"pretrained_cfg": {"mean": [0.5]}}, "is not a timm config"),
+        ({"pretrained_cfg": {"std": [0.5, 0.5, float("inf")]}}, "std must be positive and finite"),
+        ({"pretrained_cfg": {"std": [0.5, 0.0, 0.5]}}, "std must be positive and finite"),
+        ({"pretrained_cfg": {"std": [0.5, float("nan"), 0.5]}}, "std must be positive and finite"),
+        ({"pretrained_cfg": {"mean": [float("nan")] * 3}}, "mean must be finite"),
+        ({"pretrained_cfg": {"mean": [0.5, 0.5, float("-inf")]}}, "mean must be finite"),
+        ({"pretrained_cfg": {"crop_pct": float("nan")}}, "crop_pct must be in"),
         ({"num_classes": "many"}, "is not a timm config"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from foray.errors import ForayError
 from foray.recipes import Augmentation, Optimizer, Protocol, Recipe, changed, preset, recipe_named
@@ -47,6 +49,23 @@ def test_contradictions_name_the_key_and_the_way_out(
 ) -> None:
     with pytest.raises(ForayError, match=f"--set: .*{key}.*{way_out}"):
         changed(preset(protocol), settings)
+
+
+def float_keys(model: type[BaseModel], table: str = "") -> Iterator[str]:
+    """Every key of a recipe that takes a number with a fraction, dotted."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from float_keys(field.annotation, f"{table}{name}.")
+        elif "float" in str(field.annotation):
+            yield f"{table}{name}"
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
+@pytest.mark.parametrize("key", list(float_keys(Recipe)))
+def test_every_number_is_finite(key: str, number: str) -> None:
+    value = f"[0.5, {number}]" if "random_crop" in key else number
+    with pytest.raises(ForayError, match=f"--set: .*{key}.* does not fit"):
+        changed(preset("finetune"), [f"{key}={value}"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from foray.errors import RunError
@@ -142,6 +143,21 @@ def test_a_damaged_file_is_named(finished: Finished, tmp_path: Path, name: str) 
     path = only(results, "deepweeds-mobilenet-frozen") / name
     path.write_bytes(path.read_bytes()[:-40] if name != "history.jsonl" else b'{"epoch": 0')
     with pytest.raises(RunError, match=name):
+        rewrite(results, tmp_path / "page", NAMES)
+
+
+@pytest.mark.parametrize("has_digests", [True, False])
+def test_predictions_cut_short_are_refused(finished: Finished, tmp_path: Path, has_digests: bool) -> None:
+    results = copy_of(finished, tmp_path / "results")
+    run = only(results, "deepweeds-mobilenet-frozen")
+    with np.load(run / "predictions.npz") as whole:
+        arrays = {name: whole[name][:3] for name in whole.files}
+    np.savez(run / "predictions.npz", **arrays)
+    if not has_digests:  # as earlier versions of foray left it
+        info = ExperimentInfo.load(run / "experiment.json")
+        info.model_copy(update={"files": {}}).save(run / "experiment.json")
+    words = "it is not as it was written" if has_digests else "it is not about the 20 images"
+    with pytest.raises(RunError, match=rf"predictions\.npz: {words}.*Delete its folder and run again"):
         rewrite(results, tmp_path / "page", NAMES)
 
 

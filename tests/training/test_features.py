@@ -14,12 +14,24 @@ from foray.models import create_model, find_weights
 from foray.specs import Preprocessing
 from foray.training import extract_features, features, inference_engine
 from foray.training.features import DecodedImages, cached_features
+from tests.damage import flip_a_bit
 
 from .conftest import MODEL, lively
 
 CPU = torch.device("cpu")
 PREPROCESSING = Preprocessing(resolution=32, crop_pct=1.0)
 needs_openvino = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="openvino is not installed")
+
+
+class Notes:
+    """Progress that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.task = features.SILENT.task
+
+    def note(self, message: str) -> None:
+        self.said.append(message)
 
 
 @pytest.fixture
@@ -52,14 +64,6 @@ def test_openvino_computes_them_in_float32(store, name: str) -> None:
 
 @needs_openvino
 def test_an_engine_that_differs_is_not_believed(store, monkeypatch) -> None:
-    class Notes:
-        def __init__(self) -> None:
-            self.said: list[str] = []
-            self.task = features.SILENT.task
-
-        def note(self, message: str) -> None:
-            self.said.append(message)
-
     notes, network = Notes(), lively()
     other = lively(seed=1)
     convert = inference_engine.convert
@@ -78,11 +82,10 @@ def test_kept_features_are_found_again_and_belong_to_their_weights_and_images(
     monkeypatch.setattr(features, "openvino_fits", lambda device: False)  # it takes seconds to compile each network
     arguments = {"device": CPU, "cache_dir": tmp_path}
     first, engine = cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, **arguments)
-    (kept,) = (tmp_path / "features").rglob("*.npy")
-    np.save(kept, first + 1)  # shows where the next ones come from
-    again, engine_again = cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, **arguments)
+    # of another network, said to be of the same weights: shows where they come from
+    again, engine_again = cached_features(lively(seed=1), "aa", DecodedImages(store), PREPROCESSING, **arguments)
     assert engine_again == engine
-    assert np.array_equal(again, first + 1)
+    assert np.array_equal(again, first)
     other_weights, _ = cached_features(lively(seed=1), "bb", DecodedImages(store), PREPROCESSING, **arguments)
     assert not np.allclose(other_weights, first)
     other_mean = Preprocessing(resolution=32, crop_pct=1.0, mean=(0.1, 0.1, 0.1))
@@ -90,6 +93,34 @@ def test_kept_features_are_found_again_and_belong_to_their_weights_and_images(
     fewer = DecodedImages(decode_for_evaluation(squares.without(["red/000"]), PREPROCESSING))
     cached_features(lively(), "aa", fewer, PREPROCESSING, **arguments)
     assert len(list((tmp_path / "features").rglob("*.npy"))) == 4
+
+
+@pytest.mark.parametrize("damage", ["flipped bit", "cut short", "other features", "no array", "no digest", "digest"])
+def test_damaged_features_are_computed_again_with_a_note(store, tmp_path, monkeypatch, damage: str) -> None:
+    monkeypatch.setattr(features, "openvino_fits", lambda device: False)
+    arguments = {"device": CPU, "cache_dir": tmp_path}
+    first, _ = cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, **arguments)
+    (kept,) = (tmp_path / "features").rglob("*.npy")
+    match damage:
+        case "flipped bit":
+            flip_a_bit(kept, -400)
+        case "cut short":
+            kept.write_bytes(kept.read_bytes()[:-400])
+        case "other features":
+            np.save(kept, first + 1)
+        case "no array":
+            kept.write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'shape': (9" + b"9" * 30 + b",)}")
+        case "no digest":  # as an earlier version of foray left it
+            kept.with_suffix(".json").unlink()
+        case "digest":
+            flip_a_bit(kept.with_suffix(".json"), 100)
+    notes = Notes()
+    again, _ = cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, progress=notes, **arguments)
+    assert np.array_equal(again, first)
+    assert any("features are computed again" in said for said in notes.said)
+    notes.said.clear()
+    cached_features(lively(), "aa", DecodedImages(store), PREPROCESSING, progress=notes, **arguments)
+    assert notes.said == []
 
 
 @needs_openvino

@@ -11,30 +11,13 @@ import numpy.typing as npt
 from foray.errors import RunError
 from foray.records import CandidateResult, CostProfile, Estimate, RunRecord
 from foray.statistics import mean_accuracy_interval, seed_summary
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """One split of one run: ids (N,), labels (N,), class probabilities (N, C)."""
-
-    image_ids: npt.NDArray[np.str_]
-    labels: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
-
-    @property
-    def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether the most probable class is the label, (N,)."""
-        return np.asarray(self.probabilities.argmax(axis=1) == self.labels)
+from foray.training.evaluate import Predictions
+from foray.training.run_folder import RunFolder
 
 
 def read_predictions(run: Path, split: str) -> Predictions:
-    """predictions/<split>.npz of a run folder. Raises RunError when it is missing or damaged."""
-    path = run / "predictions" / f"{split}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Predictions(arrays["image_ids"], arrays["labels"], arrays["probabilities"])
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"Cannot read the predictions {path}: {error}. Delete the run folder and run again.") from error
+    """predictions/<split>.npz of a run folder. Raises RunError when it is missing, or not what the run wrote."""
+    return RunFolder(run).read_predictions(split)
 
 
 @dataclass(frozen=True, eq=False)

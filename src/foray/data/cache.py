@@ -1,11 +1,13 @@
 """The decode cache: every image is decoded and resized once, into a memory-mapped uint8 file.
 
     <cache>/decoded/<purpose>-<side>px-<key>/pixels.u8    (N, side, side, 3) uint8, in the order of dataset.samples
-                                             index.json   what they are; neither counts without the other
+                                             index.json   what they are, and a digest of each; neither file counts
+                                                          without the other
 
 The key is a SHA-256 over the content hashes of the samples in order, what is done to their pixels, the version of
 Pillow and of this format; labels, splits, mean and deviation are not part of it, so folds and networks share a store.
-One process builds a store at a time, a second waits and then uses it.
+One process builds a store at a time, a second waits and then uses it. An image is held against its digest when it is
+first read (`verified_pixels`); a store of an earlier version, without digests, is built anew.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import PIL
+from pydantic import Field
 
 from foray.data.dataset import Dataset, ImageArray, Sample
-from foray.data.decoding import Target, decode_into, reserve
+from foray.data.decoding import Target, decode, decode_into, reserve
 from foray.data.images import UnreadableImagesError
 from foray.data.storage import cache_directory, require_free_space
+from foray.data.verified_pixels import VerifiedPixels
 from foray.errors import DataError, RunError
 from foray.progress import SILENT, Progress
 from foray.records.files import atomic_writer
@@ -32,17 +36,24 @@ from foray.records.lock import folder_lock
 from foray.records.record import Record
 from foray.specs.preprocessing import Preprocessing
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_KEY_VERSION = 1  # of what the key is made of: a store of an earlier format keeps its folder, and is replaced there
 _PIXELS = "pixels.u8"
 _INDEX = "index.json"
 _FOREVER = -1.0
 
 
+Pixels = npt.NDArray[np.uint8] | VerifiedPixels  # (N, side, side, 3), both indexed alike
+
+
 @dataclass(frozen=True, eq=False)
 class ImageStore:
-    """Decoded images in dataset order: `pixels` uint8 (N, side, side, 3), a read-only map of `path`; `labels` (N,)."""
+    """Decoded images in dataset order: `pixels` uint8 (N, side, side, 3), read-only and verified; `labels` (N,).
 
-    pixels: npt.NDArray[np.uint8]
+    `path`: of the file with the pixels.
+    """
+
+    pixels: Pixels
     labels: npt.NDArray[np.int64]
     path: Path
 
@@ -61,12 +72,13 @@ class ImageStore:
 
 
 class StoreIndex(Record):
-    """index.json: what lies beside it."""
+    """index.json: what lies beside it. `digests`: of the images in order, 8 hexadecimal digits each."""
 
     format_version: int
     key: str
     shape: tuple[int, int, int, int]
     pillow: str
+    digests: str = Field(default="", pattern=r"^[0-9a-f]*$")
 
 
 def store_bytes(n_images: int, side: int) -> int:
@@ -129,17 +141,28 @@ def _store(
         shape=(len(dataset.samples), target.side, target.side, 3),
         pillow=PIL.__version__,
     )
-    if not _is_complete(folder, index):
+    found = _complete(folder, index)
+    if found is None:
         with _only_builder(folder, progress):
-            if not _is_complete(folder, index):  # the other process may have finished it
-                _build(folder, index, dataset, target, workers, progress)
-    pixels = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r", shape=index.shape)
+            # The other process may have finished it.
+            found = _complete(folder, index) or _build(folder, index, dataset, target, workers, progress)
+    pixels = VerifiedPixels(
+        folder / _PIXELS,
+        index.shape,
+        np.frombuffer(bytes.fromhex(found.digests), dtype=">u4").astype(np.uint32),
+        decode_again=lambda position: decode(dataset.samples[position], target),
+        discard=lambda: (folder / _INDEX).unlink(missing_ok=True),
+        progress=progress,
+    )
     return ImageStore(pixels, dataset.labels, folder / _PIXELS)
 
 
 def _build(
     folder: Path, index: StoreIndex, dataset: Dataset, target: Target, workers: int | None, progress: Progress
-) -> None:
+) -> StoreIndex:
+    """Decodes all images. Returns the index with their digests."""
+    if (folder / _PIXELS).exists() or (folder / _INDEX).exists():
+        progress.note(f"{folder} is damaged, or of an earlier version of foray: its images are decoded again.")
     for leftover in (folder / _INDEX, folder / _PIXELS, *folder.glob(f".{_PIXELS}.*"), *folder.glob(f".{_INDEX}.*")):
         leftover.unlink(missing_ok=True)  # the lock is ours: these are damaged, or of a process that was killed
     n = len(dataset.samples)
@@ -147,12 +170,15 @@ def _build(
     what = f"Caching {n:,} images at {target.side} x {target.side} pixels"
     progress.note(f"{what}: {size_bytes / 1e6:,.1f} MB in {folder}")
     require_free_space(folder, size_bytes, what)
+    digests = np.zeros(n, dtype=np.uint32)
     with atomic_writer(folder / _PIXELS) as stream, progress.task("Decoding images", n) as task:
         reserve(stream.fileno(), size_bytes)
-        unreadable = decode_into(stream.fileno(), dataset.samples, target, workers=workers, task=task)
+        unreadable = decode_into(stream.fileno(), dataset.samples, target, workers=workers, task=task, digests=digests)
         if unreadable:
             raise UnreadableImagesError(unreadable)
+        index = index.model_copy(update={"digests": digests.astype(">u4").tobytes().hex()})
         index.save(folder / _INDEX)  # before the pixels take their name, so a failure here leaves neither
+    return index
 
 
 @contextmanager
@@ -167,18 +193,21 @@ def _only_builder(folder: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _is_complete(folder: Path, expected: StoreIndex) -> bool:
+def _complete(folder: Path, expected: StoreIndex) -> StoreIndex | None:
+    """The index of the store in `folder`, if all of it is there and it is the one expected."""
     try:
         found = StoreIndex.load(folder / _INDEX)
         size_bytes = (folder / _PIXELS).stat().st_size
     except (RunError, OSError):
-        return False
-    return found == expected and size_bytes == store_bytes(expected.shape[0], expected.shape[1])
+        return None
+    n, side = expected.shape[0], expected.shape[1]
+    whole = size_bytes == store_bytes(n, side) and len(found.digests) == 8 * n
+    return found if whole and found.model_copy(update={"digests": ""}) == expected else None
 
 
 def _key(dataset: Dataset, target: Target) -> str:
     pixels = {name: value for name, value in asdict(target.preprocessing).items() if name not in ("mean", "std")}
-    what = {"format": FORMAT_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels}
+    what = {"format": _KEY_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     for sample in dataset.samples:
         digest.update(b"\n" + _content(sample).encode())

@@ -15,6 +15,7 @@ from foray.data.decoding import available_cores
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import write_text
+from foray.records.sealing import sealed, unsealed
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -55,7 +56,7 @@ def file_digests(files: Sequence[Path], *, cache_dir: Path, progress: Progress =
                     task.advance()
         finally:
             pool.shutdown(cancel_futures=True)
-        write_text(store, json.dumps(known))
+        write_text(store, sealed(json.dumps(known)))
     return [known[str(path)][0] for path in files]
 
 
@@ -84,7 +85,7 @@ def _store(files: Sequence[Path], cache_dir: Path) -> Path:
 
 def _load(store: Path) -> dict[str, tuple[str, _Stamp]]:
     try:
-        entries = json.loads(store.read_text(encoding="utf-8"))
+        entries = json.loads(unsealed(store.read_bytes(), needed=True))
         return {path: (str(digest), list(stamp)) for path, (digest, stamp) in entries.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}  # absent or damaged: it is only a memory, and is written anew
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return {}  # absent, damaged or without a digest: it is only a memory, and is written anew

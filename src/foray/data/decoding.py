@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import warnings
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,11 +59,18 @@ def decode(sample: Sample, target: Target) -> npt.NDArray[np.uint8]:
 
 
 def decode_into(
-    descriptor: int, samples: Sequence[Sample], target: Target, *, workers: int | None, task: Task
+    descriptor: int,
+    samples: Sequence[Sample],
+    target: Target,
+    *,
+    workers: int | None,
+    task: Task,
+    digests: npt.NDArray[np.uint32] | None = None,
 ) -> dict[str, str]:
     """Writes sample i at byte i * image_bytes of the open file. Returns why samples are unreadable, by id.
 
-    `workers`: threads, by default one a core. Raises DiskFullError, or the OSError of the write.
+    `workers`: threads, by default one a core. `digests`: (N,), filled with those of the images (`row_digest`). Raises
+    DiskFullError, or the OSError of the write.
     """
 
     def store(position: int) -> str | None:
@@ -70,7 +78,9 @@ def decode_into(
             pixels = decode(samples[position], target)
         except ImageReadError as error:
             return error.reason
-        _write_at(descriptor, pixels, position * target.image_bytes)
+        write_at(descriptor, pixels, position * target.image_bytes)
+        if digests is not None:
+            digests[position] = row_digest(pixels)
         return None
 
     reasons: dict[str, str] = {}
@@ -90,6 +100,11 @@ def decode_into(
     return reasons
 
 
+def row_digest(pixels: npt.NDArray[np.uint8]) -> int:
+    """CRC-32 of one image as it is stored."""
+    return zlib.crc32(pixels.data)
+
+
 def reserve(descriptor: int, size_bytes: int) -> None:
     """Allocates the blocks of an open file now, so that a full disk is found at once. Raises DiskFullError."""
     if size_bytes == 0 or not hasattr(os, "posix_fallocate"):
@@ -107,7 +122,8 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> None:
+def write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> None:
+    """Writes one image at byte `offset` of the open file. Raises DiskFullError, or the OSError of the write."""
     rest = pixels.data.cast("B")
     try:
         while rest:

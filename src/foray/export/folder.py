@@ -17,7 +17,6 @@ from foray.errors import DiskFullError, ForayError, RunError
 from foray.export.reader_probes import is_own_reader
 from foray.export.runtimes import RuntimeSupport
 from foray.export.source import ExportSource
-from foray.models.tensor_file import file_sha256
 from foray.profiling.macs import count_macs, count_params
 from foray.records import (
     ArtifactPrecision,
@@ -26,6 +25,7 @@ from foray.records import (
     Calibration,
     FileInfo,
     InputShape,
+    file_sha256,
     write_text,
 )
 

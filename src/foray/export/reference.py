@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +12,14 @@ import numpy.typing as npt
 import torch
 
 from foray.data import Batches, Dataset, Split, decode_for_evaluation, normalize
-from foray.errors import DataError
+from foray.errors import DataError, RunError
 from foray.models import Network, build_model, find_weights, load_weights
 from foray.progress import SILENT, Progress
 from foray.records import RunRecord
 from foray.specs import Preprocessing
 from foray.training import load_run
 from foray.training.evaluate import image_ids, predict_batches
+from foray.training.run_folder import RunFolder
 
 _BATCH_SIZE = 32
 
@@ -46,7 +46,7 @@ def reference_of_run(
     if split == "test" and (folder / "record.json").exists():
         record = RunRecord.load(folder / "record.json")
         if record.status == "done" and record.dataset.fingerprint == dataset.fingerprint:
-            kept = _kept(folder / "predictions" / "test.npz", record)
+            kept = _kept(folder, record, progress)
             if kept is not None:
                 return kept
     trained = load_run(folder)
@@ -91,14 +91,13 @@ def reference_of_network(
     return Reference(f"{source}, float32", tuple(classes), image_ids(only, positions), probabilities.numpy())
 
 
-def _kept(path: Path, record: RunRecord) -> Reference | None:
+def _kept(folder: Path, record: RunRecord, progress: Progress) -> Reference | None:
     """The predictions a run left; None where they are gone or damaged, since its weights can say it again."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            ids, probabilities = stored["image_ids"], stored["probabilities"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        found = RunFolder(folder).read_predictions("test")
+    except RunError as error:
+        progress.note(f"{error} Until then its network is run again.")
         return None
     classes = tuple(record.dataset.classes)
-    if probabilities.shape != (len(ids), len(classes)):
-        return None
-    return Reference(f"run {record.run_id}, float32, as it was tested", classes, ids, probabilities)
+    source = f"run {record.run_id}, float32, as it was tested"
+    return Reference(source, classes, found.image_ids, found.probabilities)

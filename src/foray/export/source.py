@@ -9,9 +9,8 @@ from pathlib import Path
 from foray.data import Dataset
 from foray.errors import ForayError
 from foray.models import Network, build_model, find_weights, load_weights
-from foray.models.tensor_file import file_sha256
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactOrigin
+from foray.records import ArtifactOrigin, file_sha256
 from foray.specs import Preprocessing
 from foray.training import load_run
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from foray.data import Dataset, decode_for_evaluation
+from foray.data.cache import Pixels
 from foray.deploy import Session
 from foray.deploy.predict import RUNTIMES
 from foray.export.graph import Deployable
@@ -30,7 +31,7 @@ class Validation:
     `float32` (N, C): the network's probabilities.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     float32: npt.NDArray[np.float32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from safetensors.torch import save
@@ -13,9 +14,9 @@ from foray.records.files import write_bytes
 
 
 def save_network(network: Network, path: Path) -> None:
-    """Writes the state of `network` to `path`, atomically."""
+    """Writes the state of `network` to `path`, atomically. Equal networks give equal bytes."""
     tensors = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
-    write_bytes(path, save(tensors, metadata=_identity(network)))
+    write_bytes(path, _with_sorted_metadata(save(tensors, metadata=_identity(network))))
 
 
 def load_network_weights(network: Network, path: Path) -> None:
@@ -32,6 +33,18 @@ def load_network_weights(network: Network, path: Path) -> None:
         if theirs != ours:
             raise WeightsError(f"{path} is of {item} {theirs}, the network of {item} {ours}.")
     copy_strictly(network, tensors, {key: key for key in network.state_dict()}, source=str(path))
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file whose metadata stands in order; the library writes it in an order drawn by chance.
+
+    The format: 8 bytes for the length of the header, the header as JSON, padded with spaces, then the tensors.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    return content[:8] + text.ljust(length) + content[8 + length :]
 
 
 def _identity(network: Network) -> dict[str, str]:

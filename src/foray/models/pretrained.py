@@ -12,10 +12,10 @@ from foray.models.build import Network
 from foray.models.keras_file import KERAS_SUFFIXES, check_keras_has, read_keras
 from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
 from foray.models.layouts import Layout, layout_of, names_in
-from foray.models.tensor_file import copy_strictly, file_sha256, read_weights
+from foray.models.tensor_file import copy_strictly, read_weights
 from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, read_config
 from foray.progress import SILENT, Progress
-from foray.records import WeightsInfo
+from foray.records import WeightsInfo, file_sha256
 from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, ScaledName, get_spec, listed_twin
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

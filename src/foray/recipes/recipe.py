@@ -39,7 +39,9 @@ _NOT_SOLVED = ("sampling", "ema_decay", "clip_norm", "early_stopping_epochs")
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """Every number is finite: neither recipe.toml nor a record could be read back with another one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _states(model: BaseModel, key: str) -> bool:

@@ -21,6 +21,7 @@ from foray.records.pretrained_evaluation import PretrainedEvaluation
 from foray.records.record import Record
 from foray.records.resumable import find_run, unfinished_runs
 from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecord, WeightsInfo
+from foray.records.run_files import read_history, read_run_file, result_digests
 from foray.records.runtime_profile import (
     LayerTime,
     RateEstimate,
@@ -32,6 +33,7 @@ from foray.records.runtime_profile import (
 )
 from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSearch
 from foray.records.scratch import scratch_folder
+from foray.records.sealing import file_sha256
 
 __all__ = [
     "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord", "BrokenBound",
@@ -40,6 +42,6 @@ __all__ = [
     "InputShape", "LayerTime", "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
     "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
     "ScalingSearch", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
-    "find_run", "folder_lock", "hardware", "remove_unfinished_files", "scratch_folder", "unfinished_runs", "versions",
-    "write_bytes", "write_text",
+    "file_sha256", "find_run", "folder_lock", "hardware", "read_history", "read_run_file", "remove_unfinished_files",
+    "result_digests", "scratch_folder", "unfinished_runs", "versions", "write_bytes", "write_text",
 ]  # fmt: skip

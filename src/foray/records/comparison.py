@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -92,6 +92,9 @@ class CandidateResult(Record):
 class Comparison(Record):
     """comparison.json."""
 
+    way_out: ClassVar[str] = (
+        "Delete it, and run foray compare with the same arguments: finished runs are not trained again."
+    )
     schema_version: Literal[1] = 1
     id: str
     created: str

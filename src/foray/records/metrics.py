@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from foray.records.record import Record
 
@@ -39,6 +41,13 @@ class Metrics(Record):
     loss: float
     per_class: list[ClassMetrics]
     confusion: list[list[int]]
+
+    @model_validator(mode="after")
+    def _has_a_row_a_class(self) -> Self:
+        sides = {len(self.per_class), len(self.confusion), *map(len, self.confusion)}
+        if len(sides) > 1:
+            raise ValueError("per_class and confusion are about different numbers of classes")
+        return self
 
 
 class EpochRow(Record):

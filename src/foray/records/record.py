@@ -2,36 +2,81 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foray.errors import RunError
 from foray.records.files import write_text
+from foray.records.sealing import BrokenSealError, sealed, unsealed
 
 
 class Record(BaseModel):
-    """A frozen value with a JSON form. "Not measured" is None, never 0."""
+    """A frozen value with a JSON form. "Not measured" is None, never 0; NaN and infinity, which JSON has not, are
+    refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `way_out`: what a person does about a file of this kind that is damaged.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    way_out: ClassVar[str] = ""
+
+    def text(self) -> str:
+        """The record as JSON, sealed with its digest. Raises RunError for a number that JSON cannot hold."""
+        for where, value in _numbers(self.model_dump(), ""):
+            if not math.isfinite(value):
+                raise RunError(f"{type(self).__name__}.{where} is {value}, which no file can hold: nothing is written.")
+        return sealed(self.model_dump_json(indent=1) + "\n")
 
     def save(self, path: Path) -> None:
-        """Writes the record as JSON, atomically."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        """Writes the record as JSON, atomically. Raises RunError for a number that JSON cannot hold."""
+        write_text(path, self.text())
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Reads a record. Raises RunError when the file is missing, damaged or of another version."""
+        """Reads a record. Raises RunError when the file is missing, damaged or of another version.
+
+        Files without a digest, as foray wrote them earlier and other programs do, are read unchecked.
+        """
         try:
-            content = path.read_bytes()
+            content = unsealed(path.read_bytes())
         except OSError as error:
             raise RunError(f"Cannot read {path}: {error.strerror or error}.") from error
+        except BrokenSealError as error:
+            raise RunError(
+                _joined(
+                    f"{path} is damaged: it is not as foray wrote it (SHA-256).",
+                    cls.way_out,
+                    'If you changed it yourself, delete its line "digest" as well.',
+                )
+            ) from error
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            first: Any = error.errors()[0]
+            first: Any = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "the file"
             raise RunError(
-                f"{path} is damaged or was written by another version of foray: {where}: {first['msg']}."
+                _joined(
+                    f"{path} is damaged or was written by another version of foray: {where}: {first['msg']}.",
+                    cls.way_out,
+                )
             ) from error
+
+
+def _numbers(value: Any, where: str) -> Iterator[tuple[str, float]]:
+    """Every float within, and where it stands."""
+    if isinstance(value, float):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _numbers(item, f"{where}.{i}")
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,12 @@ Verdict = Literal[
 
 
 class ExperimentInfo(Record):
-    """experiment.json beside a result: what it was run for. `reduced`: how many images a class, where not all."""
+    """experiment.json beside a result: what it was run for. `reduced`: how many images a class, where not all.
+
+    `files`: SHA-256 of what lies beside it, by name; none in results of earlier versions of foray.
+    """
+
+    way_out: ClassVar[str] = "Delete its folder and run again."
 
     schema_version: Literal[1] = 1
     role: str
@@ -26,6 +31,7 @@ class ExperimentInfo(Record):
     reduced: str | None = None
     random_weights: bool = False
     command: str
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class Unavailable(Record):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from foray.records.environment import Hardware
 from foray.records.metrics import Metrics
@@ -65,7 +65,13 @@ class RunInputs(Record):
 
 
 class RunRecord(Record):
-    """record.json. Durations in seconds; accuracies in [0, 1]."""
+    """record.json. Durations in seconds; accuracies in [0, 1].
+
+    `files`: SHA-256 of every file with results in the run's folder, by relative path; none in records of earlier
+    versions of foray.
+    """
+
+    way_out: ClassVar[str] = "Delete the folder of the run, and run the command that began it again."
 
     schema_version: Literal[1] = 1
     run_id: str
@@ -95,3 +101,12 @@ class RunRecord(Record):
     hardware: Hardware
     versions: dict[str, str]
     commit: str | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_as_many_outputs_as_classes(self) -> Self:
+        if self.architecture.num_classes != len(self.dataset.classes):
+            raise ValueError(
+                f"the network has {self.architecture.num_classes} outputs for {len(self.dataset.classes)} classes"
+            )
+        return self

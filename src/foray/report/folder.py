@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from foray.errors import RunError
-from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunRecord
+from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunRecord, read_history
 
 
 @dataclass(frozen=True)
@@ -78,23 +76,8 @@ def _read_runs(folder: Path, run_ids: Sequence[str]) -> tuple[Run, ...]:
         run = _inside(folder, f"runs/{run_id}")
         record = RunRecord.load(run / "record.json")
         if record.status == "done":
-            runs.append(Run(record, _read_history(run / "history.jsonl")))
+            runs.append(Run(record, read_history(run, record)))
     return tuple(runs)
-
-
-def _read_history(path: Path) -> tuple[EpochRow, ...]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"Cannot read {path}: {error}. Run the same comparison again to restore it.") from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(EpochRow.model_validate_json(line))
-        except ValidationError as error:
-            message = error.errors()[0]["msg"]
-            raise RunError(f"{path} is damaged in line {number}: {message}. Run the same comparison again.") from error
-    return tuple(rows)
 
 
 def _inside(folder: Path, relative: str) -> Path:

@@ -8,21 +8,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from foray.comparison.outcomes import read_predictions
 from foray.errors import RunError
-from foray.records import EpochRow, PretrainedEvaluation, RunRecord, atomic_writer, write_bytes
+from foray.records import (
+    EpochRow,
+    PretrainedEvaluation,
+    RunRecord,
+    atomic_writer,
+    file_sha256,
+    read_history,
+    write_bytes,
+)
 from foray.records.reproduction import ExperimentInfo, Scale, UnavailableList
+from foray.records.sealing import sha256
+from foray.training.arrays import Array, DamagedArraysError, read_arrays
 
 _SPLITS = ("val", "test")
+_PREDICTIONS = "predictions.npz"
 SCALES: tuple[Scale, ...] = ("full", "standin", "mini")
 
 
@@ -36,14 +44,30 @@ class RunResult:
     path: Path
 
     def correct(self, split: str) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.bool_]]:
-        """(ids (N,), whether each was right (N,)), by id. Raises RunError when the file is missing or damaged."""
-        path = self.path / "predictions.npz"
+        """(ids (N,), whether each was right (N,)), by id. Raises RunError when the file is missing, or damaged.
+
+        Its number of images and its accuracy have to be those of the run's record.
+        """
+        path = self.path / _PREDICTIONS
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                ids = arrays[f"{split}_ids"]
-                right = arrays[f"{split}_labels"] == arrays[f"{split}_predicted"]
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise RunError(f"Cannot read {path}: {error}. Delete its folder and run again.") from error
+            content = path.read_bytes()
+            expected = self.info.files.get(_PREDICTIONS)
+            if expected is not None and sha256(content) != expected:
+                raise DamagedArraysError("it is not as it was written (SHA-256)")
+            arrays = read_arrays(content, [f"{split}_{kind}" for kind in ("ids", "labels", "predicted")])
+            return self._by_id(split, *arrays.values())
+        except (OSError, DamagedArraysError) as error:
+            raise RunError(f"Cannot read {path}: {error}. {ExperimentInfo.way_out}") from error
+
+    def _by_id(
+        self, split: str, ids: Array, labels: Array, predicted: Array
+    ) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.bool_]]:
+        metrics = self.record.metrics.get(split)
+        if ids.ndim != 1 or not ids.shape == labels.shape == predicted.shape or len(np.unique(ids)) < len(ids):
+            raise DamagedArraysError("its arrays do not fit each other, or it holds an image twice")
+        right = np.asarray(labels == predicted)
+        if metrics and (len(ids), int(right.sum())) != (metrics.n, round(metrics.top1.value * metrics.n)):
+            raise DamagedArraysError(f"it is not about the {metrics.n} images of record.json")
         order = np.argsort(ids)
         return ids[order], right[order]
 
@@ -68,9 +92,10 @@ def keep_run(run: Path, info: ExperimentInfo, target: Path) -> None:
         arrays[f"{split}_ids"] = predictions.image_ids
         arrays[f"{split}_labels"] = predictions.labels.astype(np.uint16)
         arrays[f"{split}_predicted"] = predictions.probabilities.argmax(axis=1).astype(np.uint16)
-    with atomic_writer(target / "predictions.npz") as stream:
+    with atomic_writer(target / _PREDICTIONS) as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-    info.save(target / "experiment.json")
+    files = {_PREDICTIONS: file_sha256(target / _PREDICTIONS)}
+    info.model_copy(update={"files": files}).save(target / "experiment.json")
     write_bytes(target / "history.jsonl", (run / "history.jsonl").read_bytes())
     write_bytes(target / "record.json", (run / "record.json").read_bytes())  # last: it says the others are there
 
@@ -100,13 +125,5 @@ def _read(path: Path) -> Result:
     info = ExperimentInfo.load(path / "experiment.json")
     if (path / "evaluation.json").is_file():
         return EvaluationResult(info, PretrainedEvaluation.load(path / "evaluation.json"), path)
-    return RunResult(info, RunRecord.load(path / "record.json"), tuple(_rows(path / "history.jsonl")), path)
-
-
-def _rows(path: Path) -> Iterator[EpochRow]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        for line in lines:
-            yield EpochRow.model_validate_json(line)
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise RunError(f"Cannot read {path}: it is missing or damaged. Delete its folder and run again.") from error
+    record = RunRecord.load(path / "record.json")
+    return RunResult(info, record, read_history(path, record), path)

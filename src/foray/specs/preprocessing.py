@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,8 +34,10 @@ class Preprocessing:
             raise ValueError(f"resolution must be at least 1 pixel, not {self.resolution}")
         if not 0.0 < self.crop_pct <= 1.0:
             raise ValueError(f"crop_pct must be in (0, 1], not {self.crop_pct}")
-        if min(self.std) <= 0.0:
-            raise ValueError(f"std must be positive, not {self.std}")
+        if not all(math.isfinite(value) for value in self.mean):
+            raise ValueError(f"mean must be finite, not {self.mean}")
+        if not all(0.0 < value < math.inf for value in self.std):
+            raise ValueError(f"std must be positive and finite, not {self.std}")
 
     @property
     def resize_side(self) -> int:

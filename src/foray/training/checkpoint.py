@@ -7,29 +7,33 @@
     history.jsonl                                   one line an epoch
 
 The files of the last and of the best epoch are kept, others removed once state.json names newer ones. A process killed
-at any moment leaves a state.json whose files are complete; steps after it are made again, bit for bit.
+at any moment leaves a state.json whose files are complete; steps after it are made again, bit for bit. state.json also
+says which run it is of and what the digests of its files are: a run never goes on from damaged weights or another's.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foray.errors import RunError
 from foray.records import EpochRow, write_bytes, write_text
 from foray.records.record import Record
+from foray.records.sealing import sha256
 from foray.training.average import WeightAverage
 from foray.training.tally import TallySums
 
+WAY_OUT = "Delete the run's folder to start anew."
 SAVE_SECONDS = 180.0  # between two checkpoints within an epoch
 _NETWORK = "network."
 _AVERAGE = "average."
@@ -37,7 +41,13 @@ _OPTIMIZER = "optimizer."
 
 
 class TrainingState(Record):
-    """How far a run has come: `epoch` epochs (0: none is finished) and `step` steps of the next one."""
+    """How far a run has come: `epoch` epochs (0: none is finished) and `step` steps of the next one.
+
+    `run`: what identifies the run (`run_folder.run_identity`); `files`: SHA-256 of the files in checkpoint/, by name;
+    `history`: that of the lines of finished epochs. Checkpoints of earlier versions of foray have none of them.
+    """
+
+    way_out: ClassVar[str] = WAY_OUT
 
     epoch: int = 0
     step: int = 0
@@ -46,6 +56,9 @@ class TrainingState(Record):
     epoch_seconds: float = 0.0  # in the unfinished epoch
     tally: TallySums = TallySums()  # of the unfinished epoch
     micro_batch_size: int | None = None  # images at once, once memory ended; None: as the recipe says
+    run: str | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    history: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,30 +76,41 @@ class Learner:
 
 
 class History:
-    """history.jsonl: rows of finished epochs, rewritten atomically after each if this process `writes`."""
+    """history.jsonl: rows of finished epochs, rewritten atomically after each if this process `writes`.
+
+    `digest`: SHA-256 of their lines in the file.
+    """
 
     def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.path = path
         self._writes = writes
         self.rows: list[EpochRow] = []
+        self.digest = sha256(b"")
 
-    def load(self, epochs: int) -> None:
-        """Reads the rows of the first `epochs` epochs; later rows belong to an epoch that will be trained again."""
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+    def load(self, epochs: int, digest: str | None = None) -> None:
+        """Reads the rows of the first `epochs` epochs; later rows belong to an epoch that will be trained again.
+
+        `digest`: what theirs has to be, if known. Raises RunError when they are not all there, or not as written.
+        """
         try:
-            self.rows = [EpochRow.model_validate_json(line) for line in lines[:epochs]]
-        except ValidationError as error:
-            raise RunError(f"{self.path} is damaged. Delete the run's folder to start anew.") from error
+            content = self.path.read_bytes() if self.path.exists() else b""
+            lines = content.splitlines(keepends=True)[:epochs]
+            self.rows = [EpochRow.model_validate_json(line) for line in lines]
+        except (OSError, ValidationError) as error:
+            raise RunError(f"{self.path} is damaged. {WAY_OUT}") from error
         if len(self.rows) != epochs:
-            raise RunError(
-                f"{self.path} has {len(self.rows)} of {epochs} epochs. Delete the run's folder to start anew."
-            )
+            raise RunError(f"{self.path} has {len(self.rows)} of {epochs} epochs. {WAY_OUT}")
+        self.digest = sha256(b"".join(lines))
+        if digest not in (None, self.digest):
+            raise RunError(f"{self.path} is damaged: it is not as the run wrote it (SHA-256). {WAY_OUT}")
 
     def replace(self, rows: list[EpochRow]) -> None:
         """Writes the file with these rows."""
         self.rows = rows
+        text = "".join(row.model_dump_json() + "\n" for row in rows)
+        self.digest = sha256(text.encode("utf-8"))
         if self._writes:
-            write_text(self.path, "".join(row.model_dump_json() + "\n" for row in rows))
+            write_text(self.path, text)
 
 
 def best_epoch(rows: Sequence[EpochRow]) -> int:
@@ -95,28 +119,35 @@ def best_epoch(rows: Sequence[EpochRow]) -> int:
 
 
 class Checkpoint:
-    """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result; `writes`:
-    False in a process that reads what another one writes."""
+    """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result; `identity`:
+    of the run, whose own checkpoint alone it goes on from; `writes`: False in a process that reads what another one
+    writes.
+    """
 
     def __init__(
         self,
         run: Path,
         *,
         keep: Literal["best", "last"],
+        identity: str | None = None,
         writes: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = run / "checkpoint"
         self.history = History(run / "history.jsonl", writes=writes)
         self._writes = writes
+        self._identity = identity
         self.keep = keep
         self._clock = clock
         self._saved_at = clock()
 
     def state(self) -> TrainingState:
-        """How far the run has come."""
+        """How far the run has come. Raises RunError when that is damaged, or another run's."""
         path = self.folder / "state.json"
-        return TrainingState.load(path) if path.exists() else TrainingState()
+        state = TrainingState.load(path) if path.exists() else TrainingState()
+        if state.run is not None and self._identity is not None and state.run != self._identity:
+            raise RunError(f"{self.folder} is the checkpoint of another run. {WAY_OUT}")
+        return state
 
     @property
     def is_due(self) -> bool:
@@ -131,6 +162,7 @@ class Checkpoint:
             best_epoch=best_epoch(self.history.rows),
             elapsed_seconds=sum(row.seconds for row in self.history.rows),
             micro_batch_size=state.micro_batch_size,
+            files=state.files,
         )
         return self.save(finished, learner)
 
@@ -138,9 +170,14 @@ class Checkpoint:
         """Writes what `learner` has come to, says so in state.json, and only then removes what is no longer needed."""
         if not self._writes:
             return state
-        write_bytes(self._path(state.epoch, state.step), save(_tensors(learner)))
+        latest = self._path(state.epoch, state.step)
+        needed = (latest, self._path(state.best_epoch))
+        content = save(_tensors(learner))
+        write_bytes(latest, content)
+        digests = state.files | {latest.name: sha256(content)}
+        files = {path.name: digests[path.name] for path in needed if path.name in digests}
+        state = state.model_copy(update={"run": self._identity, "files": files, "history": self.history.digest})
         state.save(self.folder / "state.json")
-        needed = (self._path(state.epoch, state.step), self._path(state.best_epoch))
         for path in self.folder.glob("epoch-*.safetensors"):
             if path not in needed:
                 path.unlink()
@@ -152,30 +189,46 @@ class Checkpoint:
         state = self.state()
         if state.epoch == state.step == 0:
             return state
-        self.history.load(state.epoch)
-        tensors = self._read(self._path(state.epoch, state.step))
-        _load_network(learner.network, tensors, _NETWORK)
-        if learner.average:
-            _load_network(learner.average.network, tensors, _AVERAGE)
-        _load_optimizer(learner.optimizer, tensors)
+        self.history.load(state.epoch, state.history)
+        path = self._path(state.epoch, state.step)
+        with _fits(path):
+            tensors = _read(path, state)
+            _load_network(learner.network, tensors, _NETWORK)
+            if learner.average:
+                _load_network(learner.average.network, tensors, _AVERAGE)
+            _load_optimizer(learner.optimizer, tensors)
         return state
 
     def load_kept(self, network: nn.Module, state: TrainingState) -> int:
         """Puts the weights to keep, the average where there is one, into `network`; returns their epoch."""
         epoch = state.best_epoch if self.keep == "best" else state.epoch
-        tensors = self._read(self._path(epoch))
-        averaged = any(name.startswith(_AVERAGE) for name in tensors)
-        _load_network(network, tensors, _AVERAGE if averaged else _NETWORK)
+        path = self._path(epoch)
+        with _fits(path):
+            tensors = _read(path, state)
+            averaged = any(name.startswith(_AVERAGE) for name in tensors)
+            _load_network(network, tensors, _AVERAGE if averaged else _NETWORK)
         return epoch
 
     def _path(self, epoch: int, step: int = 0) -> Path:
         return self.folder / (f"epoch-{epoch:04d}" + (f"-step-{step:06d}" if step else "") + ".safetensors")
 
-    def _read(self, path: Path) -> dict[str, Tensor]:
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise RunError(f"Cannot read {path}: {error}. Delete the run's folder to start anew.") from error
+
+@contextmanager
+def _fits(path: Path) -> Iterator[None]:
+    """Says which file it is whose tensors are damaged, or of another network."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise RunError(f"Cannot read {path}: {reason} {WAY_OUT}") from error
+
+
+def _read(path: Path, state: TrainingState) -> dict[str, Tensor]:
+    content = path.read_bytes()
+    expected = state.files.get(path.name)
+    if expected is not None and sha256(content) != expected:
+        raise ValueError("it is not as the run wrote it (SHA-256).")
+    return load(content)
 
 
 def _tensors(learner: Learner) -> dict[str, Tensor]:

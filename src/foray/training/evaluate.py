@@ -28,8 +28,12 @@ class Predictions:
     @property
     def score(self) -> Score:
         """Accuracy and mean loss."""
-        hits = self.probabilities.argmax(axis=1) == self.labels
-        return Score(top1=float(hits.mean()), loss=mean_loss(self.labels, self.probabilities))
+        return Score(top1=float(self.correct.mean()), loss=mean_loss(self.labels, self.probabilities))
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether the most probable class is the label, (N,)."""
+        return np.asarray(self.probabilities.argmax(axis=1) == self.labels)
 
 
 def image_ids(dataset: Dataset, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from foray.data import ImageStore, normalize
 from foray.data.storage import require_free_space
+from foray.errors import RunError
 from foray.models import Network
 from foray.progress import SILENT, Progress
-from foray.records import atomic_writer, folder_lock, versions
+from foray.records import Record, atomic_writer, folder_lock, versions
 from foray.specs.preprocessing import Preprocessing
+from foray.training.arrays import DamagedArraysError, read_array
 from foray.training.inference_engine import (
     CHECKED_IMAGES,
     LARGEST_RELATIVE_ERROR,
@@ -118,7 +120,7 @@ def cached_features(
     """`extract_features`, kept under `cache_dir`/features: the seeds of a model and repeated runs pay once.
 
     The key is the identity of the images, the weights, the architecture, the normalisation and the engine with its
-    version.
+    version. Features that are damaged, or of an earlier version without a digest, are computed again, with a note.
     """
     engine = "openvino" if openvino_fits(device) else "torch"
     about = {
@@ -129,14 +131,46 @@ def cached_features(
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:20]
     folder = cache_dir / "features" / f"{network.spec.name}-{key}"
     with folder_lock(folder, wait_seconds=-1.0, what="feature extraction"):
+        shape = (len(images), network.num_features)
         for name in ("openvino", "torch"):
-            if (path := folder / f"{name}.npy").exists():
-                return np.load(path), name
+            if (folder / f"{name}.npy").exists():
+                if (found := _kept(folder, name, shape)) is not None:
+                    return found, name
+                progress.note(f"{folder / name}.npy is damaged, or of an earlier version: features are computed again.")
         require_free_space(folder, len(images) * network.num_features * 4, "Keeping features")
         features, used = extract_features(network, images, preprocessing, device=device, progress=progress)
-        with atomic_writer(folder / f"{used}.npy") as stream:
-            np.save(stream, features)
+        _keep(folder, used, features)
     return features, used
+
+
+class _FeatureIndex(Record):
+    """<engine>.json: the SHA-256 of the features beside it."""
+
+    sha256: str
+
+
+def _keep(folder: Path, engine: str, features: Features) -> None:
+    """Writes the features, then what they are: neither file counts without the other."""
+    for leftover in (*folder.glob("*.json"), *folder.glob("*.npy")):
+        leftover.unlink()
+    with atomic_writer(folder / f"{engine}.npy") as stream:
+        np.save(stream, features)
+    _FeatureIndex(sha256=_sha256(features)).save(folder / f"{engine}.json")
+
+
+def _kept(folder: Path, engine: str, shape: tuple[int, int]) -> Features | None:
+    """The features, if they are what was kept."""
+    try:
+        expected = _FeatureIndex.load(folder / f"{engine}.json").sha256
+        features = read_array(folder / f"{engine}.npy")
+    except (RunError, DamagedArraysError):
+        return None
+    is_whole = features.shape == shape and features.dtype == np.float32 and _sha256(features) == expected
+    return features if is_whole else None
+
+
+def _sha256(features: Features) -> str:
+    return hashlib.sha256(np.ascontiguousarray(features).data).hexdigest()
 
 
 class _Backbone(nn.Module):

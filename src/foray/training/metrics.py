@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from foray.errors import ForayError
 from foray.records import ClassMetrics, Estimate, Metrics
 from foray.statistics import wilson_interval
 
@@ -29,12 +30,17 @@ def compute_metrics(
     """Scores `probabilities` (N, C) against `labels` (N,), each in [0, C).
 
     Intervals are Wilson's at 95 %. `loss` is the mean cross-entropy in nats, probabilities below 1e-12 counted as
-    that. Macro-F1 is the mean over the classes that occur among labels or predictions. Raises ValueError for shapes
-    that do not fit and for an empty split.
+    that. Macro-F1 is the mean over the classes that occur among labels or predictions. Raises ForayError
+    for probabilities that are no numbers, ValueError for shapes that do not fit and for an empty split.
     """
     n, num_classes = probabilities.shape
     if n == 0 or labels.shape != (n,) or len(classes) != num_classes:
         raise ValueError(f"{labels.shape} labels and {probabilities.shape} probabilities for {len(classes)} classes")
+    if wrong := int((~np.isfinite(probabilities)).any(axis=1).sum()):
+        raise ForayError(
+            f"The network's probabilities for {wrong:,} of {n:,} {split} images are no numbers: its weights are "
+            "damaged, or a value overflows in it."
+        )
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
     np.add.at(confusion, (labels, predicted), 1)

@@ -15,7 +15,10 @@ from foray.training.evaluate import Predictions
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run computes and caches; none of it changes what is computed, but for rounding."""
+    """Where a run computes and caches; none of it changes what is computed, but for rounding.
+
+    `identity`: of the run (`run_folder.run_identity`), which its checkpoint bears.
+    """
 
     folder: Path
     device: torch.device
@@ -23,6 +26,7 @@ class Workplace:
     workers: int | None = None
     progress: Progress = SILENT
     processes: Processes = ALONE
+    identity: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import torch
 
 from foray.data import load_image, normalize, prepare
 from foray.deploy import Prediction
+from foray.errors import RunError
 from foray.progress import SILENT, Progress
 from foray.training.precision import float32_exactly, resolve_device
 from foray.training.trained import load_run
@@ -36,6 +37,10 @@ def predict(
             pixels = np.stack([prepare(load_image(path), preprocessing) for path in paths])  # (N, R, R, 3) uint8
             batch = torch.from_numpy(pixels).to(target).permute(0, 3, 1, 2)
             probabilities = network(normalize(batch, preprocessing)).softmax(dim=1).cpu()
+            if not torch.isfinite(probabilities).all():
+                raise RunError(
+                    f"{run} has no answer for {paths[0]} or those after it: a value overflows in its network."
+                )
             values, order = probabilities.topk(min(_RUNNERS_UP, len(classes)), dim=1)
             for path, best, of_best in zip(paths, order.tolist(), values.tolist(), strict=True):
                 top = [(classes[i], value) for i, value in zip(best, of_best, strict=True)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from foray.data.encoded import EncodedImage
 from foray.records import atomic_writer
+from foray.training.arrays import DamagedArraysError, read_arrays
 
 SHARD_IMAGES = 1024  # a multiple of every batch size, so that going on makes the batches that one run makes
 TOP = 5
@@ -75,11 +75,15 @@ def write_shard(path: Path, predictions: TopPredictions) -> None:
 
 
 def read_shard(path: Path, n: int) -> TopPredictions | None:
-    """The predictions of `n` images; None where the file is absent or damaged: then they are computed again."""
+    """The predictions of `n` images; None where the file is absent or damaged: then they are computed again.
+
+    Each array of a .npz file has a CRC-32, which is checked on reading.
+    """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            found = TopPredictions(arrays["classes"], arrays["probabilities"], arrays["reasons"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path.read_bytes(), ("classes", "probabilities", "reasons"))
+    except (OSError, DamagedArraysError):
         return None
+    found = TopPredictions(**arrays)
     whole = found.classes.shape == found.probabilities.shape == (n, TOP) and found.reasons.shape == (n,)
-    return found if whole else None
+    kinds = "".join(array.dtype.char for array in arrays.values())
+    return found if whole and kinds == "hfU" else None

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from foray.data import Dataset, cache_directory
@@ -26,6 +28,7 @@ from foray.records import (
     folder_lock,
     hardware,
     remove_unfinished_files,
+    result_digests,
     versions,
     write_text,
 )
@@ -34,11 +37,12 @@ from foray.training.distributed import ALONE, Processes
 from foray.training.freezing import unfreeze_part
 from foray.training.interruption import Interrupted, stop_signals_as_ctrl_c
 from foray.training.linear import train_linear
+from foray.training.loop import WAY_OUT, TrainingFailedError
 from foray.training.metrics import compute_metrics
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
 from foray.training.precision import resolve_device, training_format
-from foray.training.run_folder import RunFolder
+from foray.training.run_folder import RunFolder, run_identity
 from foray.training.whole_network import train_whole_network
 
 _TRAINING = threading.Lock()
@@ -78,6 +82,7 @@ def train_run(
         network, weights = _initial_network(plan)
         unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
         record = _planned_record(plan, dataset, network, weights, at, unfrozen, inputs)
+        at = replace(at, identity=run_identity(record))
         with processes.writer_first():
             record = _begun(record, run, plan, processes)
         if record.status == "done":
@@ -94,7 +99,8 @@ def train_run(
             record = _finished(record, outcome, dataset, time.perf_counter() - started)
             if processes.is_writer:
                 _write_results(run, outcome)
-                record.save(run.record)  # last: it says that the others are there
+                record = record.model_copy(update={"files": result_digests(folder)})
+                record.save(run.record)  # last: it says that the others are there, and what they are
         except BaseException as error:
             if processes.is_writer:
                 record.model_copy(update={"status": "failed", "failure": _reason(error)}).save(run.record)
@@ -228,6 +234,9 @@ def _write_results(run: RunFolder, outcome: Outcome) -> None:
 
 
 def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:
+    for split, predictions in outcome.predictions.items():
+        if not np.isfinite(predictions.probabilities).all():
+            raise TrainingFailedError(f"The network's probabilities for {split} images are no numbers. {WAY_OUT}")
     return record.model_copy(
         update={
             "status": "done",

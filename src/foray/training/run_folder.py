@@ -5,6 +5,7 @@ recipe.toml  record.json  history.jsonl  checkpoint/  best.safetensors  predicti
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import numpy as np
 
 from foray.errors import RunError
 from foray.recipes import Recipe
-from foray.records import RunRecord, atomic_writer
+from foray.records import RunRecord, atomic_writer, read_run_file
+from foray.records.sealing import sha256
+from foray.training.arrays import DamagedArraysError, read_arrays
 from foray.training.evaluate import Predictions
 
 
@@ -47,6 +50,23 @@ class RunFolder:
                 probabilities=predictions.probabilities,
             )
 
+    def read_predictions(self, split: str) -> Predictions:
+        """predictions/<split>.npz. Raises RunError when it is missing, or not what the run wrote.
+
+        The record of a run says what its files were and what they scored; of a run without digests, written by an
+        earlier version of foray, the number of images and the accuracy have to be those of its record.
+        """
+        record = RunRecord.load(self.record)
+        name = f"predictions/{split}.npz"
+        content = read_run_file(self.path, record, name)
+        try:
+            arrays = read_arrays(content, ("image_ids", "labels", "probabilities"))
+            predictions = Predictions(**arrays)
+            _require_consistent(predictions, record, split)
+        except DamagedArraysError as error:
+            raise RunError(f"{self.path / name} is damaged: {error}. {RunRecord.way_out}") from error
+        return predictions
+
     def earlier(self, planned: RunRecord) -> RunRecord | None:
         """The record of the same run begun earlier, if any. Raises RunError when the folder holds a different run."""
         if not self.record.exists():
@@ -60,24 +80,60 @@ class RunFolder:
         return there
 
 
+def _require_consistent(predictions: Predictions, record: RunRecord, split: str) -> None:
+    """Raises DamagedArraysError for arrays that are no predictions, or not those that the record is about."""
+    ids, labels, probabilities = predictions.image_ids, predictions.labels, predictions.probabilities
+    n, classes = len(ids) if ids.ndim == 1 else 0, record.architecture.num_classes
+    if not n or labels.shape != (n,) or probabilities.shape != (n, classes):
+        raise DamagedArraysError(
+            f"its arrays are of shapes {ids.shape}, {labels.shape} and {probabilities.shape}, for {classes} classes"
+        )
+    kinds = (ids.dtype.kind, labels.dtype.kind, probabilities.dtype.kind)
+    if kinds != ("U", "i", "f") or not np.isfinite(probabilities).all():
+        raise DamagedArraysError("its probabilities are not all numbers, or its ids and labels of another kind")
+    if labels.min() < 0 or labels.max() >= classes or len(np.unique(ids)) < n:
+        raise DamagedArraysError("it holds labels of no class, or an image twice")
+    if (metrics := record.metrics.get(split)) is None:
+        return
+    hits = int(predictions.correct.sum())
+    if n != metrics.n or hits != round(metrics.top1.value * metrics.n):
+        raise DamagedArraysError(
+            f"it has {hits} of {n} images right, and record.json has {round(metrics.top1.value * metrics.n)} of "
+            f"{metrics.n}"
+        )
+
+
+def run_identity(record: RunRecord) -> str:
+    """A digest of what decides the result of the run: its checkpoint bears it."""
+    recipe = Recipe.model_validate(record.recipe).model_dump(mode="json", exclude_defaults=True)
+    decisive = {name: str(value) for name, value in _decisive(record).items()}
+    return sha256(json.dumps(decisive | {"recipe": recipe}, sort_keys=True).encode("utf-8"))
+
+
 def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
     """What decides the result and is not the same, in words."""
-    pairs: dict[str, tuple[object, object]] = {
-        "model": (there.architecture.name, planned.architecture.name),
-        "resolution": (there.architecture.resolution, planned.architecture.resolution),
-        "classes": (there.architecture.num_classes, planned.architecture.num_classes),
-        "small-image handling": (there.architecture.small_image, planned.architecture.small_image),
-        "preprocessing": (there.preprocessing, planned.preprocessing),
-        "weights": (_weights_sha256(there), _weights_sha256(planned)),
-        "data": (_data(there), _data(planned)),
-        "seed": (there.seed, planned.seed),
-        "processes": (there.processes, planned.processes),
-        "deterministic": (there.deterministic, planned.deterministic),
-    }
+    theirs, ours = _decisive(there), _decisive(planned)
+    pairs: dict[str, tuple[object, object]] = {name: (theirs[name], ours[name]) for name in ours}
     # What an older recipe does not say had the default's value.
     defaults = {key: field.default for key, field in Recipe.model_fields.items()}
     pairs |= {key: (there.recipe.get(key, defaults[key]), value) for key, value in planned.recipe.items()}
     return [f"{name}: {old} there, {new} here" for name, (old, new) in pairs.items() if old != new]
+
+
+def _decisive(record: RunRecord) -> dict[str, object]:
+    """What decides the result, the recipe apart, as a person calls it."""
+    return {
+        "model": record.architecture.name,
+        "resolution": record.architecture.resolution,
+        "classes": record.architecture.num_classes,
+        "small-image handling": record.architecture.small_image,
+        "preprocessing": record.preprocessing,
+        "weights": _weights_sha256(record),
+        "data": _data(record),
+        "seed": record.seed,
+        "processes": record.processes,
+        "deterministic": record.deterministic,
+    }
 
 
 def _weights_sha256(record: RunRecord) -> str | None:

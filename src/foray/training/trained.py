@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from foray.errors import RunError
+import torch
+
+from foray.errors import RunError, WeightsError
 from foray.models import Network, build_model, load_network_weights
 from foray.records import RunRecord
+from foray.records.run_files import require_intact
 from foray.specs import get_spec
 from foray.training.run_folder import RunFolder
 
@@ -21,7 +24,11 @@ class TrainedRun:
 
 
 def load_run(folder: str | Path) -> TrainedRun:
-    """Loads a run. Raises RunError when it is none or not done, WeightsError for damaged weights."""
+    """Loads a run.
+
+    Raises RunError when it is none, not done, or its weights are not those that it wrote, and WeightsError for weights
+    that do not fit or are no numbers.
+    """
     run = RunFolder(Path(folder))
     if not run.record.exists():
         raise RunError(f"{folder} is not a run: it has no record.json. Name a folder below runs/.")
@@ -33,5 +40,14 @@ def load_run(folder: str | Path) -> TrainedRun:
     network = build_model(
         get_spec(architecture.name), num_classes=architecture.num_classes, small_image=architecture.small_image, seed=0
     )
+    require_intact(run.path, record, run.weights.name)
     load_network_weights(network, run.weights)
+    _require_numbers(network, run.weights)
     return TrainedRun(record, network.eval())
+
+
+def _require_numbers(network: Network, path: Path) -> None:
+    """Raises WeightsError for NaN or infinity, which make every class as probable as every other."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise WeightsError(f"{path} is damaged: {name} holds values that are no numbers. {RunRecord.way_out}")

@@ -48,7 +48,7 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         share=at.processes.share,
     )  # fmt: skip
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
-    checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint, writes=at.processes.is_writer)
+    checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint, identity=at.identity, writes=at.processes.is_writer)
     earlier = checkpoint.state()
     score = functools.partial(
         predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from foray.data.cache import ImageStore
+from foray.data.cache import ImageStore, Pixels
 from foray.data.dataset import Dataset
 from foray.errors import DataError
 
@@ -20,7 +20,7 @@ class TrainImages:
     to train; `labels` (N,).
     """
 
-    pixels: UInt8Images
+    pixels: Pixels
     rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
 

@@ -1,0 +1,99 @@
+"""Records on disk: what is written can be read back, and what is not as it was written is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from foray.errors import RunError
+from foray.records import Budget, Comparison, CostProfile, Estimate, Metrics
+from foray.records.reproduction import ExperimentInfo
+from foray.records.sealing import BrokenSealError, sealed, unsealed
+from tests.report.example import write_comparison
+
+COST = CostProfile(model="mobilenet_v2", resolution=224, params=3_504_872, macs=300_774_272, latency_p50_ms=12.5)
+
+
+def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
+    COST.save(tmp_path / "profile.json")
+    assert CostProfile.load(tmp_path / "profile.json") == COST
+    assert json.loads((tmp_path / "profile.json").read_text())["params"] == 3_504_872  # plain JSON for others
+
+
+def test_any_flipped_bit_is_noticed_and_the_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    COST.save(path)
+    content = path.read_bytes()
+    for position in range(len(content)):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        with pytest.raises(RunError, match=r"profile\.json is damaged"):
+            CostProfile.load(path)
+
+
+def test_a_digit_changed_by_hand_is_refused_until_the_line_of_the_digest_is_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    COST.save(path)
+    edited = path.read_text().replace("12.5", "11.5")
+    path.write_text(edited)
+    with pytest.raises(RunError, match='delete its line "digest"'):
+        CostProfile.load(path)
+    path.write_text("".join(line for line in edited.splitlines(keepends=True) if '"digest"' not in line))
+    assert CostProfile.load(path).latency_p50_ms == 11.5
+
+
+def test_records_without_a_digest_are_read(tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text(COST.model_dump_json())
+    assert CostProfile.load(tmp_path / "profile.json") == COST
+
+
+def test_a_text_that_needs_a_digest_and_has_none_is_refused() -> None:
+    assert unsealed(sealed('{"a": 1}').encode(), needed=True) == b'{"a": 1}'
+    with pytest.raises(BrokenSealError):
+        unsealed(b'{"a": 1}', needed=True)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_has_not_are_refused_before_anything_is_written(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValidationError, match="finite number"):
+        Estimate(value=number, low=0.0, high=1.0, n=1)
+    with pytest.raises(ValidationError, match="finite number"):
+        Budget(max_latency_ms=number)
+    path = tmp_path / "profile.json"
+    with pytest.raises(RunError, match=r"CostProfile\.latency_p50_ms is .*nothing is written"):
+        COST.model_copy(update={"latency_p50_ms": number}).save(path)
+    assert not path.exists()
+
+
+def test_numbers_within_free_tables_are_looked_at_too(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "out")
+    before = (folder / "comparison.json").read_bytes()
+    comparison = Comparison.load(folder / "comparison.json")
+    recipe = comparison.recipe | {"optimizer": {"learning_rate": math.inf}}
+    with pytest.raises(RunError, match=r"Comparison\.recipe\.optimizer\.learning_rate is inf"):
+        comparison.model_copy(update={"recipe": recipe}).save(folder / "comparison.json")
+    assert (folder / "comparison.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e400"])
+def test_files_with_such_numbers_are_refused(tmp_path: Path, token: str) -> None:
+    path = tmp_path / "device.json"
+    path.write_text(COST.model_dump_json().replace("12.5", token))
+    with pytest.raises(RunError, match=r"device\.json is damaged.*latency_p50_ms"):
+        CostProfile.load(path)
+
+
+def test_a_confusion_has_a_row_a_class() -> None:
+    one = Estimate(value=1.0, low=0.2, high=1.0, n=1)
+    with pytest.raises(ValidationError, match="different numbers of classes"):
+        Metrics(split="test", n=1, top1=one, top5=None, macro_f1=1.0, loss=0.0, per_class=[], confusion=[[1]])
+
+
+def test_earlier_records_of_experiments_have_no_digests(tmp_path: Path) -> None:
+    (tmp_path / "experiment.json").write_text('{"role": "a", "scale": "mini", "source": "b", "command": "c"}')
+    assert ExperimentInfo.load(tmp_path / "experiment.json").files == {}
