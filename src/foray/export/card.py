@@ -7,11 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from foray.export.folder import RECORD
+from foray.export.folder import CARD, RECORD
 from foray.records import ArtifactRecord, Estimate, write_text
 from foray.records.quantities import format_bytes, format_count, format_percent, format_points
 
-CARD = "README.md"
 _SHOWN_CLASSES = 5
 
 _COMPUTES = {
