@@ -153,7 +153,8 @@ class _Export:
             require_free_space(out, len(plan) * _BYTES_A_PARAMETER * _params(self.source), "Exporting")
             wanted = []
             for support, precision in plan:
-                folder, planned = artifact_folder(out, support, precision), describe(self.source, support, precision)
+                folder = artifact_folder(out, support, precision)
+                planned = describe(self.source, support, precision, {})
                 kept = None if self.force else existing(folder, planned, self.source.classes, self.seed)
                 if kept is None:
                     require_replaceable(folder)

@@ -47,15 +47,17 @@ def artifact_folder(out: Path, support: RuntimeSupport, precision: ArtifactPreci
     return out / f"{support.name}-{precision}"
 
 
-def describe(source: ExportSource, support: RuntimeSupport, precision: ArtifactPrecision) -> ArtifactRecord:
-    """What is known of an artifact before its files are written."""
+def describe(
+    source: ExportSource, support: RuntimeSupport, precision: ArtifactPrecision, files: dict[str, FileInfo]
+) -> ArtifactRecord:
+    """What is known of an artifact before it has been calibrated or certified."""
     how, network = source.preprocessing, source.network
     side = None if support.resizes else how.resolution
     return ArtifactRecord(
         runtime=support.name,
         precision=precision,
         entry=support.entry,
-        files={},
+        files=files,
         model=network.spec.name,
         resolution=how.resolution,
         num_classes=len(source.classes),
