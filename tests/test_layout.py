@@ -15,10 +15,12 @@ import pytest
 import foray
 
 SOURCE = Path(foray.__file__).parent
-EVERYWHERE = {"errors", "progress"}
+EVERYWHERE = {"errors", "plain_text", "progress", "regular_files"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "plain_text": set(),
     "progress": set(),
+    "regular_files": set(),
     "specs": set(),
     "recipes": set(),
     "records": {"specs"},
@@ -54,7 +56,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Packages that keep to few third-party modules; the others may use what pyproject.toml names.
 THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
+    "plain_text": set(),
     "progress": set(),
+    "regular_files": set(),
     "specs": set(),
     "recipes": {"pydantic"},
     "records": {"pydantic", "filelock"},
@@ -67,7 +71,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
 # Copied beside every artifact, so one file each.
-LONG_MODULES = {"deploy/predict.py": 370, "deploy/bench.py": 380}
+LONG_MODULES = {"deploy/predict.py": 425, "deploy/bench.py": 380}
 
 
 def modules() -> list[Path]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
-# C0 but for tab and newline, DEL and C1 (ECMA-48); line and paragraph separator; bidirectional controls (UAX 9, 2).
-_CONTROLS = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+# C0 but for tab and newline, DEL and C1 (ECMA-48); line and paragraph separator; bidirectional controls (UAX 9, 2);
+# lone surrogates, which stand for bytes that are no text.
+_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_CONTROL_OR_BREAK = re.compile(f"[\t\n{_CONTROLS}]")
+_CONTROL_OR_BREAK = re.compile(rf"[\t\n{_CONTROLS}]")
 _MARKDOWN = re.compile(r"[\\`*\[\]|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[#+~=>-]|^\d+(?=[.)])")
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 

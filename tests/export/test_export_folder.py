@@ -96,14 +96,20 @@ def test_a_link_or_a_file_in_the_place_of_the_folder_stops_an_export(run: Path, 
     assert (tmp_path / "elsewhere" / "notes.txt" if kind == "link" else place).read_text() == "mine"
 
 
+def write_both(unfinished: Path, folder: Path) -> None:
+    (unfinished / "model.onnx").write_bytes(b"the new one")
+    (folder / "notes.txt").write_text("mine")
+
+
 def test_what_comes_into_the_folder_while_an_export_works_is_not_deleted(tmp_path: Path) -> None:
     folder = tmp_path / "onnx-fp32"
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"the earlier one")
-    with pytest.raises(RunError, match=r"onnx-fp32 holds notes\.txt, which foray export did not write"):  # noqa: SIM117
-        with replaced_folder(folder) as unfinished:
-            (unfinished / "model.onnx").write_bytes(b"the new one")
-            (folder / "notes.txt").write_text("mine")
+    with (
+        pytest.raises(RunError, match=r"onnx-fp32 holds notes\.txt, which foray export did not write"),
+        replaced_folder(folder) as unfinished,
+    ):
+        write_both(unfinished, folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         "model.onnx": b"the earlier one",
         "notes.txt": b"mine",

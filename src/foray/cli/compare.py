@@ -75,6 +75,7 @@ def compare(
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_rows
+    from foray.cli.terminal import say
     from foray.cli.verdict import print_comparison
     from foray.comparison import compare as run_comparison
     from foray.comparison import missing_downloads, plan_comparison
@@ -102,6 +103,7 @@ def compare(
             threads=threads, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
         )  # fmt: skip
     print_comparison(comparison)
-    print(f"\nReport: {out / 'report.html'}")
+    print()
+    say(f"Report: {out / 'report.html'}")
     if comparison.decision.pick is None:
         raise typer.Exit(1)

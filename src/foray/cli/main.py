@@ -29,11 +29,16 @@ from foray.cli import (
     scale,
     train,
 )
+from foray.cli.terminal import complain, make_streams_plain, plain_streams
 from foray.errors import ForayError, OtherProcessFailedError
 
 
 class Verbs(TyperGroup):
     """Runs a verb. Mistakes of the user end as one message; FORAY_DEBUG=1 shows where they were raised."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with plain_streams():
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -42,7 +47,7 @@ class Verbs(TyperGroup):
             if os.environ.get("FORAY_DEBUG"):
                 raise
             if not isinstance(error, OtherProcessFailedError):
-                print(f"foray: {error}", file=sys.stderr)
+                complain(f"foray: {error}")
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("\nInterrupted. What is finished is kept: run the same command again to go on.", file=sys.stderr)
@@ -95,4 +100,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")  # a file name the terminal cannot spell must not end a run
+    make_streams_plain()  # what is printed after an unforeseen error as well
     app(prog_name="foray")

@@ -55,6 +55,7 @@ def profile(
     options.prepare_threads(None)
     from foray.cli.progress import terminal_progress
     from foray.cli.runtime_tables import print_layer_times, print_runtime_profile
+    from foray.cli.terminal import say
     from foray.profiling import save_profiles
     from foray.profiling.runtimes import cost_profile, profile_on_runtimes
 
@@ -76,7 +77,8 @@ def profile(
     if layers:
         print_layer_times(measured)
     if out is not None:
-        print(f"\nWritten: {out / 'profile.json'}, {out / 'device.json'}")
+        print()
+        say(f"Written: {out / 'profile.json'}, {out / 'device.json'}")
 
 
 def _candidates(

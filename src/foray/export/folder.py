@@ -102,9 +102,7 @@ def require_replaceable(folder: Path) -> None:
         _refuse(folder, _foreign(folder) if (folder / RECORD).is_file() else sorted(os.listdir(folder)))
 
 
-def refuse_foreign_files(
-    plan: Sequence[tuple[RuntimeSupport, ArtifactPrecision]], out: Path, *, force: bool
-) -> None:
+def refuse_foreign_files(plan: Sequence[tuple[RuntimeSupport, ArtifactPrecision]], out: Path, *, force: bool) -> None:
     """`require_replaceable` of every folder that is sure to be written, before any work is done.
 
     Those with an artifact may be kept as they are unless `force`.
