@@ -14,8 +14,10 @@ import re
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_OR_BREAK = re.compile(rf"[\t\n{_CONTROLS}]")
-_MARKDOWN = re.compile(r"[\\`*\[\]|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[#+~=>-]|^\d+(?=[.)])")
-_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_MARKDOWN = re.compile(r"[\\`*\[\]|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[#~>]")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_FORMULA = re.compile(r"(^|;\s*)(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def plain(text: str) -> str:
@@ -30,33 +32,29 @@ def one_line(text: str) -> str:
 
 def markdown(text: str) -> str:
     """`text` on one line as Markdown that shows it: neither markup nor HTML nor a cell's end (CommonMark 0.31, GFM)."""
-    entities = one_line(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
-    return _MARKDOWN.sub(_escaped, entities)
+    entities = _ENTITY.sub("&amp;", one_line(" ".join(text.split()))).replace("<", "&lt;")
+    return _MARKDOWN.sub(r"\\\g<0>", entities)
 
 
 def markdown_code(text: str) -> str:
-    """`text` on one line as a code span of Markdown, fenced by more backticks than it holds in a row."""
-    line = one_line(" ".join(text.split()))
+    """`text` on one line as a code span of Markdown, fenced by more backticks than it holds in a row.
+
+    A bar, which would end a cell, is shown as `\\u007c`.
+    """
+    line = one_line(" ".join(text.split())).replace("|", r"\u007c")
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     room = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{room}{line}{room}{fence}"
 
 
 def csv_cell(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula: an apostrophe before what begins like one.
+    """`text` on one line as a cell that no spreadsheet takes for a formula: an apostrophe before what begins like one.
 
-    As OWASP recommends (owasp.org/www-community/attacks/CSV_Injection). Numbers stay.
+    As OWASP recommends (owasp.org/www-community/attacks/CSV_Injection); also after a semicolon, at which some
+    spreadsheets part cells. Numbers stay.
     """
-    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", text) is not None
+    return text if _NUMBER.fullmatch(text) else one_line(_FORMULA.sub(r"\1'", text))
 
 
 def _visible(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[0] + "\\" if found[0].isdigit() else "\\" + found[0]

@@ -25,13 +25,13 @@ def require_regular(path: str | Path) -> None:
 
     Raises OSError, whose `strerror` says what is there instead, or that nothing is there.
     """
-    _require(os.stat(path).st_mode, path)
+    _require(Path(path).stat().st_mode, path)
 
 
 def open_regular(path: str | Path, *, buffering: int = -1) -> BinaryIO:
     """The file at `path`, open for reading bytes. Raises OSError as `require_regular` does, and never waits."""
     require_regular(path)  # some devices act when they are opened
-    stream = open(path, "rb", buffering, opener=_without_waiting)
+    stream = open(path, "rb", buffering, opener=_without_waiting)  # noqa: SIM115 (the caller closes it)
     try:
         _require(os.fstat(stream.fileno()).st_mode, path)
     except BaseException:

@@ -12,7 +12,6 @@ tells a machine that slows down from a network that is slow.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib.metadata
 import io

@@ -75,7 +75,7 @@ def one_line(text: str) -> str:
 
 def regular(path: Path | str) -> Path:
     """`path`, if a regular file is there: a pipe, a socket or a device may wait for ever. Raises OSError."""
-    mode = os.stat(path).st_mode
+    mode = Path(path).stat().st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
     if not stat.S_ISREG(mode):
@@ -237,7 +237,7 @@ def _loaded(description: Mapping[str, Any]) -> set[str]:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """The file `name` directly in `folder`. Raises ArtifactError where a name or a link leads elsewhere, and OSError."""
+    """The file `name` directly in `folder`. Raises OSError, and ArtifactError where a name or link leads elsewhere."""
     path = folder / name
     if path.name != name or name in ("", "..") or "\\" in name or "\0" in name:
         raise ArtifactError(

@@ -95,7 +95,8 @@ def export_run(
     versions is kept unless `force`. `threads`: of the runtimes while they are scored.
 
     Raises ForayError before any work for what a runtime cannot do or lacks, a run that is not done, int8 without
-    images, classes that are not the run's, and a folder that holds what foray did not write; later for a full disk and an operator that a runtime lacks.
+    images, classes that are not the run's, and a folder that holds what foray did not write; later for a full disk and
+    an operator that a runtime lacks.
     """
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)

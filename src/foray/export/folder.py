@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -88,7 +87,7 @@ def existing(folder: Path, planned: ArtifactRecord, classes: Sequence[str], seed
     decided_later = {"files", "created", "calibration", "remedies", "certificate"}
     same = there.model_dump(exclude=decided_later) == planned.model_dump(exclude=decided_later)
     same_seed = there.calibration is None or there.calibration.seed == seed
-    return there if same and same_seed and artifact.labels == _labels(classes) and is_own_reader(folder) else None
+    return there if same and same_seed and artifact.labels == label_lines(classes) and is_own_reader(folder) else None
 
 
 def require_replaceable(folder: Path) -> None:
@@ -99,7 +98,9 @@ def require_replaceable(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise RunError(f"{folder} is a link or a file, not the folder of an artifact. {_way_out('it')}")
     if folder.is_dir():
-        _refuse(folder, _foreign(folder) if (folder / RECORD).is_file() else sorted(os.listdir(folder)))
+        _refuse(
+            folder, _foreign(folder) if (folder / RECORD).is_file() else sorted(path.name for path in folder.iterdir())
+        )
 
 
 def refuse_foreign_files(plan: Sequence[tuple[RuntimeSupport, ArtifactPrecision]], out: Path, *, force: bool) -> None:
@@ -152,7 +153,7 @@ def complete(
     remedies: Sequence[str] = (),
 ) -> ArtifactRecord:
     """Writes what lies beside the model files in `folder`; the card comes last, when the certificate is known."""
-    write_text(folder / LABELS, "".join(f"{name}\n" for name in _labels(source.classes)))
+    write_text(folder / LABELS, "".join(f"{name}\n" for name in label_lines(source.classes)))
     files = {
         path.name: FileInfo(sha256=file_sha256(path), bytes=path.stat().st_size) for path in sorted(folder.iterdir())
     }
@@ -163,8 +164,8 @@ def complete(
     return record
 
 
-def _labels(classes: Sequence[str]) -> list[str]:
-    """One line each, whatever a class is called."""
+def label_lines(classes: Sequence[str]) -> list[str]:
+    """The lines of labels.txt: one for each class, whatever it is called."""
     return [" ".join(name.split()) or "(no name)" for name in classes]
 
 
