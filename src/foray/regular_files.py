@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = {
     stat.S_IFIFO: "it is a named pipe (FIFO), not a regular file",
@@ -28,10 +28,10 @@ def require_regular(path: str | Path) -> None:
     _require(Path(path).stat().st_mode, path)
 
 
-def open_regular(path: str | Path, *, buffering: int = -1) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """The file at `path`, open for reading bytes. Raises OSError as `require_regular` does, and never waits."""
     require_regular(path)  # some devices act when they are opened
-    stream = open(path, "rb", buffering, opener=_without_waiting)  # noqa: SIM115 (the caller closes it)
+    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (the caller closes it)
     try:
         _require(os.fstat(stream.fileno()).st_mode, path)
     except BaseException:

@@ -21,6 +21,7 @@ from foray.deploy.bench import PRECISIONS
 from foray.errors import RunError
 from foray.records import CostProfile
 from foray.records.record import Record
+from foray.regular_files import read_regular
 
 
 class DeviceProfiles(Record):
@@ -74,7 +75,7 @@ def _on(path: Path, profiles: list[CostProfile], runtime: str | None, precision:
 
 def _is_one_profile(path: Path) -> bool:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path))
     except (OSError, ValueError):
         return False  # the record's own reading says what is wrong
     return isinstance(content, dict) and "profiles" not in content and "model" in content

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foray.errors import RunError
 from foray.records.files import write_text
+from foray.regular_files import read_regular
 
 
 class Record(BaseModel):
@@ -24,7 +25,7 @@ class Record(BaseModel):
     def load(cls, path: Path) -> Self:
         """Reads a record. Raises RunError when the file is missing, damaged or of another version."""
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
         except OSError as error:
             raise RunError(f"Cannot read {path}: {error.strerror or error}.") from error
         try:
