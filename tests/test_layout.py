@@ -15,9 +15,10 @@ import pytest
 import foray
 
 SOURCE = Path(foray.__file__).parent
-EVERYWHERE = {"errors", "plain_text", "progress", "regular_files"}
+EVERYWHERE = {"errors", "limits", "plain_text", "progress", "regular_files"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "limits": set(),
     "plain_text": set(),
     "progress": set(),
     "regular_files": set(),
@@ -56,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Packages that keep to few third-party modules; the others may use what pyproject.toml names.
 THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
+    "limits": set(),
     "plain_text": set(),
     "progress": set(),
     "regular_files": set(),
