@@ -60,6 +60,8 @@ def profile(
     from foray.profiling import save_profiles
     from foray.profiling.runtimes import cost_profile, profile_on_runtimes
 
+    if out is not None:
+        _require_replaceable(out)
     with terminal_progress() as progress, tempfile.TemporaryDirectory(prefix="foray-profile-") as folder:
         candidates = _candidates(
             what, runtime, precision, threads_wanted, Path(folder), weights, resolution, offline, progress
@@ -80,6 +82,16 @@ def profile(
     if out is not None:
         print()
         say(f"Written: {out / 'profile.json'}, {out / 'device.json'}")
+
+
+def _require_replaceable(out: Path) -> None:
+    """Raises RunError where a file of the same name in `out` is none of foray's, or of another device."""
+    from foray.profiling.device_profiles import require_replaceable
+    from foray.records import RuntimeProfile, hardware
+
+    if (out / "profile.json").exists():
+        RuntimeProfile.load(out / "profile.json")
+    require_replaceable(out / "device.json", hardware().label())
 
 
 def _candidates(

@@ -37,6 +37,15 @@ def save_profiles(path: Path, device: str, profiles: Iterable[CostProfile]) -> N
     DeviceProfiles(device=device, profiles=list(profiles)).save(path)
 
 
+def require_replaceable(path: Path, device: str) -> None:
+    """Raises RunError where writing `path`, costs measured on `device`, would take away what was measured elsewhere."""
+    if not path.exists():
+        return
+    there = DeviceProfiles.load(path).device
+    if there != device:
+        raise RunError(f"{path} was measured on {there}, and would be overwritten. Choose another folder with --out.")
+
+
 def load_profiles(
     path: Path, wanted: Mapping[str, int] | None = None, runtime: str | None = None, precision: str | None = None
 ) -> dict[str, CostProfile]:
