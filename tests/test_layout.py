@@ -15,12 +15,15 @@ import pytest
 import foray
 
 SOURCE = Path(foray.__file__).parent
-EVERYWHERE = {"errors", "progress", "cache_folder", "parsing"}
+EVERYWHERE = {"cache_folder", "errors", "limits", "parsing", "plain_text", "progress", "regular_files"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "limits": set(),
+    "plain_text": set(),
     "progress": set(),
     "cache_folder": set(),
     "parsing": set(),
+    "regular_files": set(),
     "specs": set(),
     "recipes": set(),
     "records": {"specs"},
@@ -56,9 +59,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Packages that keep to few third-party modules; the others may use what pyproject.toml names.
 THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
+    "limits": set(),
+    "plain_text": set(),
     "progress": set(),
     "cache_folder": set(),
     "parsing": set(),
+    "regular_files": set(),
     "specs": set(),
     "recipes": {"pydantic"},
     "records": {"pydantic", "filelock"},
@@ -71,7 +77,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
 # Copied beside every artifact, so one file each.
-LONG_MODULES = {"deploy/predict.py": 370, "deploy/bench.py": 380}
+LONG_MODULES = {"deploy/predict.py": 425, "deploy/bench.py": 380}
 
 
 def modules() -> list[Path]:

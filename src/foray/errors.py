@@ -44,6 +44,10 @@ class RunError(ForayError):
     """A run or comparison folder is missing, damaged, in use, or of another version."""
 
 
+class FolderBusyError(RunError):
+    """Another process works in the folder."""
+
+
 class DiskFullError(ForayError):
     """There is no room for what has to be written."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -52,3 +53,20 @@ def test_unknown_name_suggests_the_nearest(name: str, cli: Cli) -> None:
     assert done.returncode == 2
     assert "Did you mean" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_named_pipe_among_the_images_is_named_and_skipped(cli: Cli, tmp_path: Path) -> None:
+    folder = paint(tmp_path / "photos", per_class=6)
+    os.mkfifo(folder / "blue" / "pipe.jpg")
+    reason = "it is a named pipe (FIFO), not a regular file"
+    inspected = cli("data", "inspect", folder)
+    assert inspected.returncode == 0, inspected.stderr
+    assert f"unreadable: 1\n  blue/pipe.jpg: {reason}\n" in inspected.stdout
+    train = (
+        "train", folder, "--model", "mobilenet_v1_x0.25", "--protocol", "scratch", "--epochs", 1, "--workers", 1,
+        "--resolution", 32,
+    )  # fmt: skip
+    stopped, skipped = cli(*train), cli(*train, "--skip-unreadable")
+    assert stopped.returncode == 2
+    assert f"1 image cannot be read: blue/pipe.jpg ({reason})." in stopped.stderr
+    assert skipped.returncode == 0, skipped.stderr

@@ -134,3 +134,30 @@ def test_a_failed_file_says_so_first(tmp_path: Path) -> None:
     assert "It loses at least 8 points, more than the tolerance." in text
     assert "| fat\\|hen | 60 | 40 points |" in text
     assert "maize" not in text
+
+
+def test_whatever_comes_from_outside_is_text() -> None:
+    """A data set, a class, a licence, a sentence: none of them is HTML, a link, a table's cell or steers a terminal."""
+    name = "<img src=x onerror=alert(1)>[a](javascript:b)|\x1b]0;x\x07\n# c"
+    shown = r"&lt;img src=x onerror=alert(1)>\[a\](javascript:b)\|\\u001b\]0;x\\u0007 # c"
+    run = RUN.model_copy(
+        update={"dataset": name, "dataset_source": name, "dataset_licence": name, "id": f"`{name}", "recipe": {}}
+        | {"weights": RUN.weights.model_copy(update={"source": name, "licence": name, "origin": name})}
+    )
+    sentences = {"failures": [name], "doubts": [name], "warnings": [name], "dataset": name}
+    row = FAILED.per_class[0].model_copy(update={"name": name})
+    record = RECORD.model_copy(
+        update={"run": run, "remedies": [name], "calibration": RECORD.calibration.model_copy(update={"dataset": name})}
+        | {"certificate": FAILED.model_copy(update=sentences | {"per_class": [row]})}
+    )
+    text = render_card(record)
+    # Data in five places, licences in two, weights in two, sentences in five, and the class that loses most.
+    assert text.count(shown) == 15
+    outside_code = re.sub(r"``? .*? ``?", "", text)
+    assert "<" not in outside_code
+    assert not re.search(r"(?<!\\)\]\(", outside_code)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", text)
+    assert not re.search(r"^# c", text, re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        rows = table.splitlines()
+        assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {rows[0].count("|")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -9,6 +10,7 @@ import pytest
 
 from foray.errors import WeightsError
 from foray.models import HUB_IDS, HUB_LICENCES, find_weights
+from foray.models.pretrained import hub_id_of
 
 HUB_ID = "timm/mobilenetv1_025.test"
 
@@ -58,3 +60,19 @@ def test_the_tensorflow_variant_answers_where_no_symmetric_weights_are_published
 def test_licences_are_those_timm_states(timm) -> None:
     stated = {name: timm.get_pretrained_cfg(hub_id.removeprefix("timm/")).license for name, hub_id in HUB_IDS.items()}
     assert stated == HUB_LICENCES
+
+
+@pytest.mark.parametrize(
+    "typo",
+    ["./typo", "../typo", ".hidden/typo", "~/typo", "/typo/weights", "a/b/typo", "typo/b0.pth", "typo/b0.safetensors",
+     "typo/B0.H5"],
+)  # fmt: skip
+def test_what_looks_like_a_path_is_no_hub_id(typo: str, cache: Path) -> None:
+    for offline in (True, False):  # nothing asks the hub: it would say something else, with a connection or without
+        with pytest.raises(WeightsError, match=f"There are no weights at {re.escape(typo)}: give a folder"):
+            find_weights(typo, "mobilenet_v2", offline=offline)
+
+
+@pytest.mark.parametrize("hub_id", ["timm/tf_mobilenetv2_100.in1k", "someone/my-weights_v1.5"])
+def test_two_plain_words_are_a_hub_id(hub_id: str) -> None:
+    assert hub_id_of(hub_id, "mobilenet_v2") == hub_id

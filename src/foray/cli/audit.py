@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foray.cli.tables import print_rows, print_table
+from foray.cli.terminal import say
 from foray.data import Audit
 from foray.data.audit import DuplicatePair, PixelRange
 
@@ -38,7 +39,7 @@ def print_audit(audit: Audit) -> None:
     _print_names("exact duplicates across splits", [_pair(pair, "=") for pair in audit.exact_duplicates])
     _print_names("near duplicates across splits", [_pair(pair, "~") for pair in audit.near_duplicates])
     for note in audit.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
 
 
 def _pixels(side: PixelRange | None) -> str:
@@ -53,6 +54,6 @@ def _pair(pair: DuplicatePair, sign: str) -> str:
 def _print_names(what: str, names: Sequence[str]) -> None:
     print(f"{what}: {len(names) or 'none'}")
     for name in names[:_SHOWN]:
-        print(f"  {name}")
+        say(f"  {name}")
     if len(names) > _SHOWN:
         print(f"  ... and {len(names) - _SHOWN} more (all of them with --json)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foray.cli.tables import interval, percent, print_rows, print_table
+from foray.cli.terminal import say
 from foray.records import Certificate
 from foray.records.quantities import format_points
 
@@ -11,9 +12,9 @@ _SHOWN_CLASSES = 10
 
 def print_certificate(certificate: Certificate) -> None:
     """The verdict, the numbers behind it, and the classes that lose most."""
-    print(certificate.sentence)
+    say(certificate.sentence)
     for warning in certificate.warnings:
-        print(f"Beware: {warning}")
+        say(f"Beware: {warning}")
     print()
     rows = [
         ("top-1", f"{percent(certificate.top1.value)} % ({interval(certificate.top1)})"),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from foray.cli import options
+from foray.limits import MOST_SEEDS
 
 
 def compare(
@@ -34,7 +35,9 @@ def compare(
         str, typer.Option(metavar="1pt", help="Accuracy, in points, you would give for a lower cost.")
     ] = "1pt",
     prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Runs a model, with seeds 0 to N-1.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MOST_SEEDS, metavar="N", help="Runs a model, with seeds 0 to N-1.")
+    ] = 1,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
@@ -75,6 +78,7 @@ def compare(
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_rows
+    from foray.cli.terminal import say
     from foray.cli.verdict import print_comparison
     from foray.comparison import compare as run_comparison
     from foray.comparison import missing_downloads, plan_comparison
@@ -102,6 +106,7 @@ def compare(
             threads=threads, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
         )  # fmt: skip
     print_comparison(comparison)
-    print(f"\nReport: {out / 'report.html'}")
+    print()
+    say(f"Report: {out / 'report.html'}")
     if comparison.decision.pick is None:
         raise typer.Exit(1)

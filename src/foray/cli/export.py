@@ -107,6 +107,7 @@ def _json(one: Exported) -> dict[str, object]:
 
 def _print(done: list[Exported]) -> None:
     from foray.cli.tables import percent, print_table
+    from foray.cli.terminal import say
     from foray.records.quantities import format_bytes, format_points
 
     rows = []
@@ -123,11 +124,12 @@ def _print(done: list[Exported]) -> None:
                 _verdict(one),
             ]
         )
-    print(f"In {done[0].folder.parent}:\n")
+    say(f"In {done[0].folder.parent}:")
+    print()
     print_table(["artifact", "file", "top-1 %", "loss against float32", "certificate"], rows)
     for one in done:
         certificate = one.record.certificate
         for sentence in one.record.remedies:
-            print(f"{one.folder.name}: {sentence}")
+            say(f"{one.folder.name}: {sentence}")
         for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:
-            print(f"{one.folder.name}: {sentence}")
+            say(f"{one.folder.name}: {sentence}")

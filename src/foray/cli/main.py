@@ -31,11 +31,16 @@ from foray.cli import (
     train,
 )
 from foray.cli.streams import open_standard_streams, output_failed
+from foray.cli.terminal import complain, make_streams_plain, plain_streams
 from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
 
 
 class Verbs(TyperGroup):
     """Runs a verb. Mistakes of the user end as one message; FORAY_DEBUG=1 shows where they were raised."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with plain_streams():
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,7 +49,7 @@ class Verbs(TyperGroup):
             if os.environ.get("FORAY_DEBUG"):
                 raise
             if not isinstance(error, OtherProcessFailedError):
-                print(f"foray: {error}", file=sys.stderr)
+                complain(f"foray: {error}")
             raise SystemExit(2) from None
         except (MemoryError, OSError, RuntimeError) as error:
             if os.environ.get("FORAY_DEBUG") or not is_out_of_memory(error):
@@ -105,6 +110,7 @@ def _foray(
 def main() -> None:
     """Entry point of the `foray` command."""
     stdout = open_standard_streams()
+    make_streams_plain()  # what is printed after an unforeseen error as well
     for name in ("SIGTERM", "SIGHUP"):  # end as Ctrl-C does: temporary files are removed, and workers ended
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:

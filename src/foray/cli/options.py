@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from foray.limits import MOST_EPOCHS, MOST_RESOLUTION, MOST_THREADS, MOST_WORKERS
+
 if TYPE_CHECKING:
     from foray.recipes import Recipe
     from foray.records import Budget
@@ -36,7 +38,9 @@ WeightsFrom = Annotated[
         help="Pretrained weights: a folder in timm's layout, a folder of such folders, a hub id (timm/...), or hub.",
     ),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Epochs instead of the protocol's.")]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", min=1, max=MOST_EPOCHS, metavar="N", help="Epochs instead of the protocol's.")
+]
 Unfreeze = Annotated[
     str | None,
     typer.Option(
@@ -57,7 +61,13 @@ Changes = Annotated[
 ]
 Resolution = Annotated[
     int | None,
-    typer.Option("--resolution", min=8, metavar="PX", help="Input side for scratch; pretrained weights bring theirs."),
+    typer.Option(
+        "--resolution",
+        min=8,
+        max=MOST_RESOLUTION,
+        metavar="PX",
+        help="Input side for scratch; pretrained weights bring theirs.",
+    ),
 ]
 Fold = Annotated[
     int | None, typer.Option("--fold", min=0, metavar="K", help="Fold of a data set with official folds (deepweeds).")
@@ -75,10 +85,16 @@ SkipUnreadable = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where networks are trained.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, metavar="N", help="Processes that decode images (default: cores).")
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=MOST_WORKERS, metavar="N", help="Processes that decode images (default: cores)."
+    ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, metavar="N", help="Threads for training and timing (default: cores).")
+    int | None,
+    typer.Option(
+        "--threads", min=1, max=MOST_THREADS, metavar="N", help="Threads for training and timing (default: cores)."
+    ),
 ]
 MaxParams = Annotated[str | None, typer.Option("--max-params", metavar="6M", help="Budget: parameters.")]
 MaxMacs = Annotated[

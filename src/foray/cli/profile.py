@@ -10,6 +10,7 @@ import typer
 
 from foray.cli import options
 from foray.errors import ForayError
+from foray.limits import MOST_BATCH, MOST_RESOLUTION, MOST_THREADS, MOST_TURNS, require_range
 
 if TYPE_CHECKING:
     from foray.comparison.on_runtimes import Subject
@@ -38,10 +39,10 @@ def profile(
     batch: Annotated[str, typer.Option(metavar="N,N", help="Batch sizes; 1 is always timed.")] = "1",
     weights: options.WeightsFrom = None,
     resolution: Annotated[
-        int | None, typer.Option(min=8, metavar="PX", help="Input side of models given by name.")
+        int | None, typer.Option(min=8, max=MOST_RESOLUTION, metavar="PX", help="Input side of models given by name.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Time by layer, where the runtime tells.")] = False,
-    turns: Annotated[int, typer.Option(min=6, metavar="N", help="Turns of each candidate.")] = 30,
+    turns: Annotated[int, typer.Option(min=6, max=MOST_TURNS, metavar="N", help="Turns of each candidate.")] = 30,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the order of the turns.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write profile.json, and device.json for compare --profiles.")
@@ -50,14 +51,17 @@ def profile(
     as_json: options.AsJson = False,
 ) -> None:
     """Time models, runs and exported files on runtimes, each in a process of its own, turn by turn."""
-    threads_wanted = _numbers(threads, "--threads") if threads is not None else None
-    batches = _numbers(batch, "--batch")
+    threads_wanted = _numbers(threads, "--threads", MOST_THREADS) if threads is not None else None
+    batches = _numbers(batch, "--batch", MOST_BATCH)
     options.prepare_threads(None)
     from foray.cli.progress import terminal_progress
     from foray.cli.runtime_tables import print_layer_times, print_runtime_profile
+    from foray.cli.terminal import say
     from foray.profiling import save_profiles
     from foray.profiling.runtimes import cost_profile, profile_on_runtimes
 
+    if out is not None:
+        _require_replaceable(out)
     with terminal_progress() as progress, tempfile.TemporaryDirectory(prefix="foray-profile-") as folder:
         candidates = _candidates(
             what, runtime, precision, threads_wanted, Path(folder), weights, resolution, offline, progress
@@ -76,7 +80,18 @@ def profile(
     if layers:
         print_layer_times(measured)
     if out is not None:
-        print(f"\nWritten: {out / 'profile.json'}, {out / 'device.json'}")
+        print()
+        say(f"Written: {out / 'profile.json'}, {out / 'device.json'}")
+
+
+def _require_replaceable(out: Path) -> None:
+    """Raises RunError where a file of the same name in `out` is none of foray's, or of another device."""
+    from foray.profiling.device_profiles import require_replaceable
+    from foray.records import RuntimeProfile, hardware
+
+    if (out / "profile.json").exists():
+        RuntimeProfile.load(out / "profile.json")
+    require_replaceable(out / "device.json", hardware().label())
 
 
 def _candidates(
@@ -120,11 +135,12 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _numbers(text: str, option: str) -> list[int]:
+def _numbers(text: str, option: str, most: int) -> list[int]:
     try:
         numbers = [int(number) for number in _names(text)]
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
         raise ForayError(f"{option}: {text!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
+    require_range(option, max(numbers), 1, most)
     return numbers

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column
 
+from foray.cli.terminal import complain, make_streams_plain, unfiltered
+from foray.plain_text import one_line
 from foray.progress import SILENT, Progress, Task
 from foray.records.quantities import format_seconds
 
@@ -27,7 +29,7 @@ class _Bar:
 
     def advance(self, n: int = 1, note: str = "") -> None:
         self.note = note or self.note
-        self._display.update(self._task, advance=n, note=escape(self.note))
+        self._display.update(self._task, advance=n, note=escape(one_line(self.note)))
 
 
 class RichProgress:
@@ -47,6 +49,7 @@ class RichProgress:
 
     def __enter__(self) -> RichProgress:
         self._display.start()
+        make_streams_plain()  # those that the display has put in their place until it stops
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,7 +58,7 @@ class RichProgress:
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[Task]:
         started = time.monotonic()
-        task = self._display.add_task(escape(description), total=total, note="")
+        task = self._display.add_task(escape(one_line(description)), total=total, note="")
         bar = _Bar(self._display, task)
         try:
             yield bar
@@ -64,7 +67,7 @@ class RichProgress:
             self._display.remove_task(task)
 
     def note(self, message: str) -> None:
-        self._display.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        self._display.console.print(one_line(message), markup=False, highlight=False, soft_wrap=True)
 
 
 class _Lines:
@@ -106,7 +109,7 @@ class PlainProgress:
         self.note(_finished(description, lines.seconds, lines.note))
 
     def note(self, message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
+        complain(message)
 
 
 def _finished(description: str, seconds: float, note: str) -> str:
@@ -120,5 +123,5 @@ def progress_of(processes: Processes) -> AbstractContextManager[Progress]:
 
 def terminal_progress() -> AbstractContextManager[Progress]:
     """Bars where stderr is a terminal, plain lines otherwise."""
-    console = Console(stderr=True)
+    console = Console(file=unfiltered(sys.stderr))
     return RichProgress(console) if console.is_terminal else nullcontext(PlainProgress())

@@ -14,6 +14,7 @@ def report(
     ],
 ) -> None:
     """Write report.html, table.md, table.csv and figures of a finished comparison again."""
+    from foray.cli.terminal import say
     from foray.cli.verdict import print_comparison
     from foray.records import Comparison
     from foray.report import write_report
@@ -21,4 +22,5 @@ def report(
     comparison = Comparison.load(folder / "comparison.json")
     path = write_report(folder)
     print_comparison(comparison)
-    print(f"\nReport: {path}")
+    print()
+    say(f"Report: {path}")

@@ -124,6 +124,7 @@ def _list(names: list[str], scale: Scale, data_dir: Path | None, offline: bool, 
 
 def _print(found: Reproduction, out: Path) -> None:
     from foray.cli.tables import print_table
+    from foray.cli.terminal import say
 
     if found.mini:
         print("Mini: a few images and two epochs, whose numbers say nothing about the study.\n")
@@ -144,4 +145,4 @@ def _print(found: Reproduction, out: Path) -> None:
     for one in found.results:
         counts[one.verdict] = counts.get(one.verdict, 0) + 1
     print("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".")
-    print(f"Page: {out / 'reproduction.html'}")
+    say(f"Page: {out / 'reproduction.html'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from foray.cli.tables import print_table
+from foray.plain_text import one_line
 from foray.records import RuntimeProfile, TimeEstimate
 from foray.records.quantities import format_bytes
 
@@ -77,7 +78,7 @@ def _sentences(profile: RuntimeProfile) -> list[str]:
 
 
 def _say(sentence: str) -> None:
-    print(textwrap.fill(sentence, _WIDTH))
+    print(textwrap.fill(one_line(sentence), _WIDTH))
 
 
 def _ties(profile: RuntimeProfile, name: str) -> list[str]:

@@ -13,6 +13,7 @@ import typer
 
 from foray.cli import options
 from foray.errors import ForayError
+from foray.limits import MOST_CLASSES, MOST_COEFFICIENT, MOST_EPOCHS, MOST_SEEDS
 
 if TYPE_CHECKING:
     from foray.scaling import Candidate, Family, Solution
@@ -40,10 +41,12 @@ def scale(
             "Default: as the family's authors did.",
         ),
     ] = None,
-    alpha: Annotated[float, typer.Option(min=1.0, metavar="A", help="Depth is alpha^phi.")] = 1.2,
-    beta: Annotated[float, typer.Option(min=1.0, metavar="B", help="Width is beta^phi.")] = 1.1,
-    gamma: Annotated[float, typer.Option(min=1.0, metavar="G", help="Resolution is gamma^phi.")] = 1.15,
-    classes: Annotated[int, typer.Option(min=1, metavar="N", help="Classes of the network.")] = 1000,
+    alpha: Annotated[float, typer.Option(min=1.0, max=MOST_COEFFICIENT, metavar="A", help="Depth is alpha^phi.")] = 1.2,
+    beta: Annotated[float, typer.Option(min=1.0, max=MOST_COEFFICIENT, metavar="B", help="Width is beta^phi.")] = 1.1,
+    gamma: Annotated[
+        float, typer.Option(min=1.0, max=MOST_COEFFICIENT, metavar="G", help="Resolution is gamma^phi.")
+    ] = 1.15,
+    classes: Annotated[int, typer.Option(min=1, max=MOST_CLASSES, metavar="N", help="Classes of the network.")] = 1000,
     search: Annotated[
         str | None,
         typer.Option(
@@ -55,8 +58,12 @@ def scale(
         typer.Option(metavar="NAME", show_default=False, help="--search: what is scaled (FAMILY@d0.5,w0.5,r96)."),
     ] = None,
     steps: Annotated[int, typer.Option(metavar="N", help="--search: steps of the grid; 3 make 11 networks.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="--search: epochs of each training.")] = 10,
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="--search: trainings of each network.")] = 3,
+    epochs: Annotated[
+        int, typer.Option(min=1, max=MOST_EPOCHS, metavar="N", help="--search: epochs of each training.")
+    ] = 10,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MOST_SEEDS, metavar="N", help="--search: trainings of each network.")
+    ] = 3,
     out: Annotated[Path, typer.Option(metavar="DIR", help="--search: where runs and picture go.")] = Path("scaling"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="--search: show the plan, train nothing.")] = False,
     fold: options.Fold = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from foray.cli.terminal import say, unfiltered
+from foray.plain_text import one_line
 from foray.records import Estimate, Metrics, PretrainedEvaluation, RunRecord
 from foray.records.quantities import format_seconds
 
@@ -30,13 +33,13 @@ def print_table(
     `whole_names`: the first column is never folded; there must be words to fold instead.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    short = whole_names or all(len(row[0]) <= _NAME_WIDTH for row in rows)
+    short = whole_names or all(len(one_line(row[0])) <= _NAME_WIDTH for row in rows)
     table.add_column(columns[0], overflow="fold", no_wrap=short)
     for column in columns[1:]:
         is_words = column in words
         table.add_column(column, justify="left" if is_words else "right", overflow="fold", no_wrap=not is_words)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     _print(table)
 
 
@@ -44,7 +47,7 @@ def print_rows(rows: Sequence[tuple[str, str]]) -> None:
     """Prints (what, value) pairs below each other, long values folded within their column."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for what, value in rows:
-        table.add_row(Text(what), Text(value, overflow="fold"))
+        table.add_row(Text(one_line(what)), Text(one_line(value), overflow="fold"))
     _print(table)
 
 
@@ -54,7 +57,7 @@ def _print(table: Table) -> None:
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
-        print(line.rstrip())
+        print(line.rstrip(), file=unfiltered(sys.stdout))
 
 
 def print_run(record: RunRecord, folder: Path, data: str) -> None:
@@ -64,10 +67,11 @@ def print_run(record: RunRecord, folder: Path, data: str) -> None:
     if record.total_seconds is not None:
         print(f"Trained in {format_seconds(record.total_seconds)} on {record.device} ({record.train_precision}).")
     for note in record.notes:
-        print(f"Note: {note}")
-    print(f"\nRun: {folder}")
-    print(f"  foray evaluate {shlex.join([str(folder), data])}")
-    print(f"  foray predict {shlex.quote(str(folder))} image.jpg")
+        say(f"Note: {note}")
+    print()
+    say(f"Run: {folder}")
+    say(f"  foray evaluate {shlex.join([str(folder), data])}")
+    say(f"  foray predict {shlex.quote(str(folder))} image.jpg")
 
 
 def print_metrics(metrics: Metrics) -> None:
@@ -97,24 +101,24 @@ def print_metrics(metrics: Metrics) -> None:
         (n, names[i], names[j]) for i, row in enumerate(metrics.confusion) for j, n in enumerate(row) if n and i != j
     ]
     for n, label, predicted in sorted(confusions, key=lambda confusion: -confusion[0])[:5]:
-        print(f"{n} x {label} taken for {predicted}")
+        say(f"{n} x {label} taken for {predicted}")
 
 
 def print_pretrained(record: PretrainedEvaluation, folder: Path) -> None:
     """Top-1 and top-5 of published weights, what they were measured on, and what was left out."""
-    print(f"{record.model}, weights {record.weights.source}, on {record.n:,} ImageNet validation images")
+    say(f"{record.model}, weights {record.weights.source}, on {record.n:,} ImageNet validation images")
     print(f"top-1: {_accuracy(record.top1)}")
     print(f"top-5: {_accuracy(record.top5)}")
     if record.published_top1 is not None:
         print(f"Published top-1 on the 50,000 validation images: {percent(record.published_top1)} %")
     for note in record.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
     for name, reason in record.unreadable.items():
-        print(f"Left out: {name} ({reason})")
+        say(f"Left out: {name} ({reason})")
     if record.computed:
         rate = record.computed / record.seconds
         print(f"{rate:,.0f} images/s, files to predictions, {record.engine} in float32 on {record.device}.")
-    print(f"Kept in {folder}")
+    say(f"Kept in {folder}")
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:

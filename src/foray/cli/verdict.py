@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from foray.cli.tables import interval, percent, print_table
+from foray.plain_text import one_line
 from foray.records import CandidateResult, Comparison
 from foray.records.quantities import format_count
 from foray.report.standing import standing
@@ -17,9 +18,9 @@ def print_comparison(comparison: Comparison) -> None:
     A row: accuracy on the selection split and on test with its 95 % interval, costs, standing. Those out come last.
     """
     console = Console(highlight=False)
-    console.print(Text(comparison.decision.sentence))
+    console.print(Text(one_line(comparison.decision.sentence)))
     for caution in comparison.cautions:
-        console.print(Text(f"Caution: {caution}"))
+        console.print(Text(one_line(f"Caution: {caution}")))
     print()
     split = comparison.decision.selection_split.replace("_", " ")
     ranked = sorted(

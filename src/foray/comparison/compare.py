@@ -31,7 +31,7 @@ from foray.records import (
     hardware,
     versions,
 )
-from foray.report import write_report
+from foray.report import require_no_foreign_report, write_report
 from foray.training import RunPlan, TrainingFailedError, train_run
 
 
@@ -82,9 +82,11 @@ def compare(
     bf16, int8): what the costs are measured on here, or which of `profiles` count. Finished runs found in `out` are
     used again, so the same call resumes an interrupted comparison and changing only the budget decides anew without
     training.
-    Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison.
+    Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, or
+    files in the place of its report.
     """
     started = time.perf_counter()
+    require_no_foreign_report(Path(out))
     plan = plan_comparison(
         data,
         models,

@@ -15,6 +15,7 @@ from foray.comparison.on_runtimes import Target, plan_targets
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
 from foray.data.storage import cache_directory
 from foray.errors import ForayError
+from foray.limits import MOST_THREADS, require_range, require_runs
 from foray.models import build_model
 from foray.profiling import load_profiles
 from foray.progress import SILENT, Progress
@@ -133,8 +134,9 @@ def plan_comparison(
     """
     if not models:
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
-    if seeds < 1:
-        raise ForayError(f"--seeds must be at least 1, not {seeds}.")
+    require_runs(len(models), seeds)
+    if threads is not None:
+        require_range("--threads", threads, 1, MOST_THREADS)
     target = _target(runtime, precision, threads, is_measured=profiles is None)
     dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
     recipe = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)

@@ -21,12 +21,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from foray.data.content import file_digests
+from foray.data.dataset import some_names
 from foray.data.folder import is_visible
-from foray.data.storage import require_free_space
+from foray.data.storage import cache_lock, require_free_space
 from foray.errors import DataError, DiskFullError
 from foray.parsing import parse_json
 from foray.progress import SILENT, Progress
-from foray.records import folder_lock, write_text
+from foray.records import write_text
+from foray.regular_files import open_regular
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 _CHUNK_BYTES = 1 << 20
@@ -75,21 +77,37 @@ def unpack(archive: Path, *, cache_dir: Path, limits: Limits | None = None, prog
     digest = file_digests([archive], cache_dir=cache_dir, progress=progress)[0]
     home = cache_dir / "unpacked" / f"{archive_stem(archive)[:60]}-{digest[:16]}"
     target = home / "files"
-    with folder_lock(home, wait_seconds=_LOCK_WAIT_SECONDS, what="process"):
+    if _is_complete(home, target):
+        return target
+    with cache_lock(home, wait_seconds=_LOCK_WAIT_SECONDS, what="process"):
         if _is_complete(home, target):
             return target
-        for leftover in (target, *home.glob(".part-*")):  # of a process that was killed
+        for leftover in home.glob(".part-*"):  # of a process that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         require_free_space(home, archive.stat().st_size, f"Unpacking {archive.name}")
         part = Path(tempfile.mkdtemp(prefix=".part-", dir=home))
         try:
             _extract(archive, part, limits or Limits(), progress)
             files, total = _measure(part)
+            _remove_unpacked(target, part, archive)
             part.rename(target)
             write_text(home / _MARKER, json.dumps({"files": files, "bytes": total}))
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return target
+
+
+def _remove_unpacked(target: Path, part: Path, archive: Path) -> None:
+    """Removes what is left of files unpacked earlier. Raises DataError where others were put among them."""
+    if not target.exists():
+        return
+    unpacked, there = ({str(path.relative_to(home)) for path in home.rglob("*")} for home in (part, target))
+    if foreign := there - unpacked:
+        raise DataError(
+            f"{target} holds {some_names(foreign)}, not from {archive.name}, which has to be unpacked there again. "
+            "Move what is yours elsewhere."
+        )
+    shutil.rmtree(target)
 
 
 def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) -> None:
@@ -131,7 +149,7 @@ def _members(archive: Path) -> Iterator[_Member]:
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as packed:
+    with open_regular(archive) as raw, zipfile.ZipFile(raw) as packed:
         for info in packed.infolist():
             name = _zip_name(info)
             _safe(name, archive)
@@ -154,7 +172,7 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
-    with archive.open("rb") as raw, _open_tar(raw) as packed:
+    with open_regular(archive) as raw, _open_tar(raw) as packed:
         for info in packed:
             _safe(info.name, archive)
             if info.isdir():

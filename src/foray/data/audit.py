@@ -22,6 +22,7 @@ from foray.data.images import ImageReadError, read_image
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import DatasetInfo, Record
+from foray.regular_files import require_regular
 
 _DRAFT_SIDE = 64  # pixels that must be left of a JPEG's sides when decoding it small: enough for any thumbnail
 _SIDES_SAMPLED = 200
@@ -143,6 +144,7 @@ def _header_size(sample: Sample) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            require_regular(sample.image.path)
             with Image.open(sample.image.path) as image:
                 return image.size
     except Exception:  # on damaged bytes Pillow raises nearly every kind of exception; the audit names such files

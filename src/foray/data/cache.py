@@ -27,13 +27,13 @@ from pydantic import Field
 from foray.data.dataset import Dataset, ImageArray, Sample
 from foray.data.decoding import Target, decode, decode_into, reserve
 from foray.data.images import UnreadableImagesError
-from foray.data.storage import cache_directory, require_free_space
+from foray.data.storage import cache_directory, cache_lock, require_free_space
 from foray.data.verified_pixels import VerifiedPixels
-from foray.errors import DataError, RunError
+from foray.errors import DataError, FolderBusyError, RunError
 from foray.progress import SILENT, Progress
 from foray.records.files import atomic_writer
-from foray.records.lock import folder_lock
 from foray.records.record import Record
+from foray.regular_files import open_regular
 from foray.specs.preprocessing import Preprocessing
 
 FORMAT_VERSION = 2
@@ -186,10 +186,10 @@ def _only_builder(folder: Path, progress: Progress) -> Iterator[None]:
     """Holds the folder's lock, waiting for another process as long as it takes."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(folder_lock(folder))
-        except RunError:
+            stack.enter_context(cache_lock(folder))
+        except FolderBusyError:
             progress.note(f"Waiting for {folder}: another process is decoding the same images into it.")
-            stack.enter_context(folder_lock(folder, wait_seconds=_FOREVER))
+            stack.enter_context(cache_lock(folder, wait_seconds=_FOREVER))
         yield
 
 
@@ -222,7 +222,7 @@ def _content(sample: Sample) -> str:
         pixels = np.ascontiguousarray(sample.image.pixels)
         return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
     try:
-        with sample.image.path.open("rb") as stream:
+        with open_regular(sample.image.path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return str(sample.image.path)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from foray.data.dataset import Dataset, ImageArray, ImageFile
 from foray.data.decoding import available_cores
-from foray.errors import DataError
+from foray.errors import DataError, RunError
 from foray.progress import SILENT, Progress
 from foray.records import write_text
 from foray.records.sealing import sealed, unsealed
+from foray.regular_files import open_regular, require_regular
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -23,14 +24,29 @@ _Stamp = list[int]  # size in bytes, mtime in ns, ctime in ns: any write to the 
 
 
 def with_content(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILENT) -> Dataset:
-    """The dataset with every sample's `content` set. Raises DataError when a file cannot be opened."""
+    """The dataset with every sample's `content` set: empty of what is no regular file or may not be read.
+
+    Decoding such a file says why. Raises DataError when reading a file fails.
+    """
     files = [sample.image.path for sample in dataset.samples if isinstance(sample.image, ImageFile)]
-    digests = iter(file_digests(files, cache_dir=cache_dir, progress=progress))
-    samples = tuple(
-        replace(sample, content=next(digests) if isinstance(sample.image, ImageFile) else _array_digest(sample.image))
-        for sample in dataset.samples
-    )
+    readable = list(filter(_may_be_read, files))
+    digests = dict(zip(readable, file_digests(readable, cache_dir=cache_dir, progress=progress), strict=True))
+    samples = tuple(replace(sample, content=_content(sample.image, digests)) for sample in dataset.samples)
     return replace(dataset, samples=samples)
+
+
+def _content(image: ImageFile | ImageArray, digests: Mapping[Path, str]) -> str:
+    return digests.get(image.path, "") if isinstance(image, ImageFile) else _array_digest(image)
+
+
+def _may_be_read(path: Path) -> bool:
+    try:
+        require_regular(path)
+    except FileNotFoundError:
+        return True  # what was listed is gone: that is an error
+    except OSError:
+        return False
+    return os.access(path, os.R_OK)
 
 
 def file_digests(files: Sequence[Path], *, cache_dir: Path, progress: Progress = SILENT) -> list[str]:
@@ -56,13 +72,16 @@ def file_digests(files: Sequence[Path], *, cache_dir: Path, progress: Progress =
                     task.advance()
         finally:
             pool.shutdown(cancel_futures=True)
-        write_text(store, sealed(json.dumps(known)))
+        try:
+            write_text(store, sealed(json.dumps(known)))
+        except RunError as error:  # a cache that cannot be written: it is only a memory
+            progress.note(f"What the files hold is not remembered, and they are read again next time. {error}")
     return [known[str(path)][0] for path in files]
 
 
 def _file_digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_
 from foray.data.folder import class_list, normal, unique_samples
 from foray.data.splits import SPLIT_NAMES
 from foray.errors import DataError
+from foray.regular_files import open_regular
 
 _COLUMNS = ("path", "label", "split", "group")
 
@@ -34,7 +36,7 @@ def read_csv(table: Path, name: str, source: str) -> Dataset:
     rows, ignored = _rows(table)
     if not rows:
         raise DataError(f"{table} has a header but no rows.")
-    if absent := [row.path for row in rows if not (table.parent / row.path).is_file()]:
+    if absent := [row.path for row in rows if not (table.parent / row.path).exists()]:
         raise DataError(
             f"{table} names {counted(len(absent), 'file')} that cannot be found: {some_names(absent)}. "
             f"Paths are relative to {table.parent}."
@@ -60,7 +62,7 @@ def read_csv(table: Path, name: str, source: str) -> Dataset:
 def read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Column names in lower case, and (line number, row) of a CSV with a header. Raises DataError if unreadable."""
     try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
+        with io.TextIOWrapper(open_regular(table), encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
             header = [column.strip().lower() for column in next(reader, [])]
             rows = []

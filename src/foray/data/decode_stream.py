@@ -16,7 +16,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from foray.data.decoding import available_cores
+from foray.data.decoding import decoding_threads
 from foray.data.encoded import EncodedImage
 from foray.data.images import ImageReadError, read_image
 from foray.data.preprocessing import prepare
@@ -38,7 +38,7 @@ def decoded_batches(
     images: Sequence[EncodedImage], batches: Iterable[range], preprocessing: Preprocessing, *, workers: int | None
 ) -> Iterator[DecodedBatch]:
     """The `batches` of positions in `images`, in that order. `workers`: threads, by default one a core."""
-    workers = workers or available_cores()
+    workers = decoding_threads(workers)
     todo = iter(batches)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="foray-decode")
 

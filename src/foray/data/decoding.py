@@ -24,6 +24,7 @@ from foray.data.dataset import ImageArray, Sample
 from foray.data.images import ImageReadError, read_image
 from foray.data.preprocessing import prepare
 from foray.errors import DiskFullError
+from foray.limits import MOST_WORKERS, require_range
 from foray.progress import Task
 from foray.specs.preprocessing import Preprocessing
 
@@ -84,7 +85,7 @@ def decode_into(
         return None
 
     reasons: dict[str, str] = {}
-    workers = workers or available_cores()
+    workers = decoding_threads(workers)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="foray-decode")
     try:
         with warnings.catch_warnings():
@@ -115,6 +116,14 @@ def reserve(descriptor: int, size_bytes: int) -> None:
         if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             return  # the file system cannot reserve; the writes will tell
         raise _room_error(error) from error
+
+
+def decoding_threads(workers: int | None) -> int:
+    """`workers`, by default one a core. Raises ForayError for a number that no machine has."""
+    if workers is None:
+        return available_cores()
+    require_range("--workers", workers, 1, MOST_WORKERS)
+    return workers
 
 
 def available_cores() -> int:

@@ -17,11 +17,11 @@ from typing import BinaryIO
 
 import pooch
 
-from foray.data.storage import require_free_space
+from foray.data.storage import cache_lock, require_free_space
 from foray.errors import DataError, DiskFullError
 from foray.parsing import parse_json
 from foray.progress import SILENT, Progress
-from foray.records import folder_lock, write_text
+from foray.records import write_text
 
 _TIMEOUT_SECONDS = 60.0
 _LOCK_WAIT_SECONDS = 24 * 3600.0  # another process downloads the same file: wait and use its result
@@ -57,10 +57,12 @@ def fetch(file: RemoteFile, folder: Path, *, offline: bool, manual: str, progres
     if offline and not target.is_file():
         raise DataError(f"{file.name} is not in {folder} and offline mode is on. {manual}")
     logging.getLogger("pooch").setLevel(logging.WARNING)  # it would print; Progress tells instead
-    with folder_lock(folder, wait_seconds=_LOCK_WAIT_SECONDS, what="download"):
+    if target.is_file() and _is_expected(target, file.hash or _recorded(folder).get(file.name)):
+        return target
+    with cache_lock(folder, wait_seconds=_LOCK_WAIT_SECONDS, what="download"):
         expected = file.hash or _recorded(folder).get(file.name)
         if target.is_file():
-            if expected is None or pooch.hashes.hash_matches(target, expected):
+            if _is_expected(target, expected):  # another process has just got it
                 return target
             if offline:
                 raise DataError(f"{target} does not have the hash {expected}; it is damaged. Remove it. {manual}")
@@ -71,6 +73,10 @@ def fetch(file: RemoteFile, folder: Path, *, offline: bool, manual: str, progres
             digest = "sha256:" + pooch.file_hash(str(target), alg="sha256")
             write_text(folder / _HASHES, json.dumps({**_recorded(folder), file.name: digest}, indent=1))
     return target
+
+
+def _is_expected(target: Path, digest: str | None) -> bool:
+    return digest is None or pooch.hashes.hash_matches(target, digest)
 
 
 def _try_mirrors(file: RemoteFile, folder: Path, expected: str | None, progress: Progress) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from foray.data.folder import is_image, is_visible
 from foray.errors import DataError
+from foray.regular_files import open_regular
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class EncodedImage:
 
     def read(self) -> bytes:
         """The encoded bytes. Raises OSError."""
-        with self.path.open("rb", buffering=0) as stream:
+        with open_regular(self.path) as stream:
             stream.seek(self.offset)
             return stream.read(self.size_bytes)
 
@@ -48,7 +49,7 @@ def images_in_tar(archive: Path) -> list[EncodedImage]:
     size_bytes = archive.stat().st_size
     found = []
     try:
-        with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:") as packed:
+        with open_regular(archive) as raw, tarfile.open(fileobj=raw, mode="r:") as packed:
             for member in packed:
                 name = PurePosixPath(member.name.removeprefix("./"))
                 if not member.isreg() or not is_image(Path(name)) or not all(map(is_visible, name.parts)):

@@ -15,6 +15,7 @@ from foray.data.splits import complete_splits
 from foray.data.storage import cache_directory
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
+from foray.regular_files import require_regular
 
 
 def open_dataset(
@@ -85,12 +86,13 @@ def _with_folds() -> str:
 def _read_path(path: Path, cache_dir: Path, progress: Progress) -> Dataset:
     if path.is_dir():
         return read_folder(path, name=path.resolve().name, source=str(path))
-    if not path.is_file():
+    if not path.exists():
         nearest = difflib.get_close_matches(path.name, NAMED_DATASETS, n=2, cutoff=0.5)
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
         raise DataError(
             f"{path} does not exist, and is not one of the named datasets ({', '.join(NAMED_DATASETS)}).{hint}"
         )
+    require_regular(path)
     if is_archive(path):
         folder = unpack(path, cache_dir=cache_dir, progress=progress)
         return read_folder(folder, name=archive_stem(path), source=str(path))

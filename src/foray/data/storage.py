@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from foray.cache_folder import cache_directory as cache_directory
-from foray.errors import DiskFullError
+from foray.errors import DiskFullError, FolderBusyError, RunError
+from foray.records.lock import folder_lock
+
+
+@contextmanager
+def cache_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") -> Iterator[None]:
+    """`folder_lock` of a folder in the cache. Where it cannot be written, the RunError says how to name another."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folder_lock(folder, wait_seconds=wait_seconds, what=what))
+        except FolderBusyError:
+            raise
+        except RunError as error:
+            raise RunError(
+                f"{error} Nothing can be kept in this cache: name one that can be written with --cache-dir or "
+                "FORAY_CACHE."
+            ) from error
+        yield
 
 
 def require_free_space(folder: Path, needed_bytes: int, what: str) -> None:

@@ -12,7 +12,6 @@ tells a machine that slows down from a network that is slow.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib.metadata
 import io
@@ -290,9 +289,10 @@ def write_device(path: Path, device: str, profile: Mapping[str, Any], *, append:
     """Writes device.json atomically; `append` keeps the profiles of other artifacts that are in it.
 
     One of the same model, resolution, runtime, precision and threads is replaced. Raises ArtifactError for a file
-    that cannot be written, is no device.json, or is another device's.
+    that cannot be written, is no device.json, or, with `append`, is another device's.
     """
-    kept = [other for other in _earlier(path, device) if _key(other) != _key(profile)] if append else []
+    earlier = _earlier(path, device if append else None)
+    kept = [other for other in earlier if _key(other) != _key(profile)] if append else []
     content = {"schema_version": 1, "device": device, "profiles": [*kept, dict(profile)]}
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
@@ -316,23 +316,24 @@ def _key(profile: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(profile.get(name) for name in ("model", "resolution", "runtime", "precision", "threads"))
 
 
-def _earlier(path: Path, device: str) -> list[dict[str, Any]]:
+def _earlier(path: Path, device: str | None) -> list[dict[str, Any]]:
+    """The profiles in `path`, which has to be a device.json, of `device` where that is given. Raises ArtifactError."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(reader.regular(path).read_bytes())
         label, profiles = content["device"], content["profiles"]
         known = content["schema_version"] == 1 and all(isinstance(profile, dict) for profile in profiles)
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise reader.ArtifactError(f"{path} is no device.json ({error!r}). Name another with --out.") from error
-    if not known or label != device:
+    if not known or (device is not None and label != device):
         raise reader.ArtifactError(f"{path} is of another version or device ({label}). Name another with --out.")
     return list(profiles)
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).parent) -> int:
     """The command. Returns the exit status: 2 for what cannot be read or written."""
-    parser = argparse.ArgumentParser(description="Time the network beside this file on this device.")
+    parser = reader.Arguments(description="Time the network beside this file on this device.")
     parser.add_argument("--device", metavar="NAME", help='its name in reports, as in --device "Raspberry Pi 5"')
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one a core)")
     parser.add_argument("--out", type=Path, metavar="FILE", default=Path("device.json"), help="(default: device.json)")
@@ -342,20 +343,19 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
         parser.error("--threads must be at least 1")
     device = options.device or hardware()["processor"]
     try:
-        if options.append:
-            _earlier(options.out, device)  # before minutes are spent
+        _earlier(options.out, device if options.append else None)  # before minutes are spent
         profile = measure(reader.open_artifact(folder), options.threads)
         write_device(options.out, device, profile, append=options.append)
     except reader.ArtifactError as error:
-        print(f"bench.py: {error}", file=sys.stderr)
+        print(reader.one_line(f"bench.py: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bench.py: interrupted, nothing was written", file=sys.stderr)
         return 130
-    print(_sentence(profile))
+    print(reader.one_line(_sentence(profile)))
     for note in profile["unsteady"]:
         print(f"Unreliable: {note}. Measure again when the device is idle.")
-    print(f"Written: {options.out}. Decide by it: foray compare ... --profiles {options.out.name}")
+    print(reader.one_line(f"Written: {options.out}. Decide by it: foray compare ... --profiles {options.out.name}"))
     return 0
 
 

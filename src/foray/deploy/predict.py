@@ -8,17 +8,20 @@ folder, `open_session` of it, then `classify` image files.
 from __future__ import annotations
 
 import argparse
+import errno
 import functools
 import hashlib
 import io
 import json
 import os
+import re
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +46,10 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 # A strip longer than this many times its short side is cut before the resize, which would otherwise blow a picture of
 # 1 x 10,000 pixels up to 256 x 2,560,000. Real pictures stay far below.
 _LONGEST_STRIP = 32
+_MOST_THREADS = 1024
+# What steers a terminal, ends a line, turns it round or is no text: C0, DEL, C1, separators, bidirectional controls,
+# lone surrogates.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ArtifactError(Exception):
@@ -59,6 +66,22 @@ class ImageError(ArtifactError):
 
 class _UnknownRangeError(Exception):
     """Pixel values that do not say which of them is white."""
+
+
+def one_line(text: str) -> str:
+    r"""`text`, a name or a message that holds one, as it may be printed: control characters as \u001b."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def regular(path: Path | str) -> Path:
+    """`path`, if a regular file is there: a pipe, a socket or a device may wait for ever. Raises OSError."""
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+    if not stat.S_ISREG(mode):
+        kind = "a named pipe (FIFO)" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+    return Path(path)
 
 
 def read_image(source: Source) -> Pixels:
@@ -78,7 +101,7 @@ def decode(source: Source, *, draft_side: int | None = None) -> Image.Image:
     2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else regular(source)) as image:
             if draft_side is not None:
                 image.draft("", (draft_side, draft_side))
             image.load()
@@ -179,10 +202,13 @@ class Artifact:
 
 
 def open_artifact(folder: str | Path) -> Artifact:
-    """Reads artifact.json and checks the files it names. Raises ArtifactError for what is damaged, missing or newer."""
+    """Reads artifact.json and checks the files it names, which all lie in `folder`.
+
+    Raises ArtifactError for what is damaged, missing or newer, and for a name or a link that leads out of `folder`.
+    """
     folder = Path(folder)
     try:
-        description = json.loads((folder / "artifact.json").read_bytes())
+        description = json.loads(_inside(folder, "artifact.json").read_bytes())
         version = description["schema_version"]
         if version > SCHEMA_VERSION:
             raise ArtifactError(
@@ -191,17 +217,36 @@ def open_artifact(folder: str | Path) -> Artifact:
             )
         if description["kind"] != "foray artifact" or description["runtime"] not in RUNTIMES:
             raise ValueError(f"it describes a {description['kind']} for {description['runtime']}")
-        for name in sorted({description["entry"], "labels.txt", *description["files"]}):
-            _require_intact(folder / name, description["files"][name])
+        for name in sorted({*_loaded(description), "labels.txt", *description["files"]}):
+            _require_intact(_inside(folder, name), description["files"][name])
     except OSError as error:
         missing = error.filename or folder
         raise ArtifactError(f"{folder} is no complete artifact: {missing}: {error.strerror or error}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise ArtifactError(f"{folder / 'artifact.json'} is damaged ({error!r}). Export again.") from error
     labels = (folder / "labels.txt").read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     if len(labels) != description["num_classes"]:
         raise ArtifactError(f"{folder}: labels.txt has {len(labels)} names for {description['num_classes']} classes.")
     return Artifact(folder, description, labels)
+
+
+def _loaded(description: Mapping[str, Any]) -> set[str]:
+    """Names of the files that the runtime reads."""
+    entry = description["entry"]
+    return {entry, entry.removesuffix(".xml") + ".bin"} if description["runtime"] == "openvino" else {entry}
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file `name` directly in `folder`. Raises OSError, and ArtifactError where a name or link leads elsewhere."""
+    path = folder / name
+    if path.name != name or name in ("", "..") or "\\" in name or "\0" in name:
+        raise ArtifactError(
+            f"{folder / 'artifact.json'} names {name!r}, which is not a file directly in the artifact's folder. "
+            "It was not written by foray: nothing is loaded from it."
+        )
+    if path.resolve().parent != folder.resolve():
+        raise ArtifactError(f"{path} is a link that leads out of the artifact's folder. Put a copy of the file there.")
+    return regular(path)
 
 
 def _require_intact(path: Path, expected: Mapping[str, Any]) -> None:
@@ -228,6 +273,8 @@ class Session:
 
 def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     """Loads the network, to run on `threads` threads (default: one a core). Raises ArtifactError where that fails."""
+    if threads is not None and not 1 <= threads <= _MOST_THREADS:
+        raise ArtifactError(f"--threads must be a number from 1 to {_MOST_THREADS}, not {threads}.")
     package, open_ = RUNTIMES[artifact.description["runtime"]]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     path = artifact.folder / artifact.description["entry"]
@@ -335,9 +382,17 @@ def predict_images(artifact: Artifact, session: Session, images: Iterable[Path],
         yield Prediction(path, *best[0], best)
 
 
+class Arguments(argparse.ArgumentParser):
+    """Of a command line whose words may be names of files that steer a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with the message and status 2."""
+        super().error(one_line(message))
+
+
 def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).parent) -> int:
     """The command: a line an image, or JSON. Returns the exit status: 2 for what cannot be read."""
-    parser = argparse.ArgumentParser(description="Classify images with the network beside this file.")
+    parser = Arguments(description="Classify images with the network beside this file.")
     parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes named for each image (default: 5)")
@@ -346,15 +401,16 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
     try:
         artifact = open_artifact(folder)
         if artifact.failed is not None:
-            print(f"predict.py: certified as failed: {artifact.failed}", file=sys.stderr)
+            print(one_line(f"predict.py: certified as failed: {artifact.failed}"), file=sys.stderr)
         seen = predict_images(artifact, open_session(artifact, options.threads), options.images, max(options.top, 1))
         if options.json:
             print(json.dumps([asdict(prediction) for prediction in seen], default=str, indent=1))
         else:
             for prediction in seen:
-                print(f"{prediction.path}: " + ", ".join(f"{label} {100 * p:.1f} %" for label, p in prediction.top))
+                seen_in_it = ", ".join(f"{label} {100 * p:.1f} %" for label, p in prediction.top)
+                print(one_line(f"{prediction.path}: {seen_in_it}"))
     except ArtifactError as error:
-        print(f"predict.py: {error}", file=sys.stderr)
+        print(one_line(f"predict.py: {error}"), file=sys.stderr)
         return 2
     return 0
 

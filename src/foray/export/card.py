@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from foray.export.folder import RECORD
+from foray.export.folder import CARD, RECORD
+from foray.plain_text import markdown, markdown_code
 from foray.records import ArtifactRecord, Estimate, write_text
 from foray.records.quantities import format_bytes, format_count, format_percent, format_points
 
-CARD = "README.md"
 _SHOWN_CLASSES = 5
 
 _COMPUTES = {
@@ -51,7 +52,8 @@ def render_card(record: ArtifactRecord) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("foray.export"),
-        autoescape=False,
+        autoescape=False,  # which would be HTML's
+        finalize=_as_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -63,9 +65,14 @@ def _environment() -> Environment:
         "estimate": _estimate,
         "percent": format_percent,
         "points": format_points,
-        "plain": lambda text: " ".join(str(text).split()).replace("|", "\\|"),
+        "code": lambda text: Markup(markdown_code(str(text))),
     }
     return environment
+
+
+def _as_markdown(value: Any) -> Any:
+    """What the template shows of a record: text is escaped, whoever wrote it; a filter's Markup is Markdown already."""
+    return markdown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _estimate(estimate: Estimate) -> str:

@@ -30,6 +30,7 @@ from foray.deploy.predict import RUNTIMES, Source
 from foray.errors import DataError, ForayError
 from foray.export.agreement import Agreement, Probabilities, agreement, no_probabilities
 from foray.export.card import write_card
+from foray.export.folder import label_lines
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.export.reference import Reference
 from foray.progress import SILENT, Progress
@@ -132,14 +133,15 @@ def _sources(samples: list[Sample]) -> Iterator[Source]:
 def _columns(artifact: Artifact, reference: Reference) -> list[int]:
     """Where the artifact, by its labels.txt, gives each of the reference's classes. Names may repeat, as ImageNet's do,
     where both have the same order."""
-    if tuple(artifact.labels) == reference.classes:
+    classes = label_lines(reference.classes)
+    if artifact.labels == classes:
         return list(range(len(artifact.labels)))
-    if sorted(artifact.labels) != sorted(reference.classes) or len(set(artifact.labels)) < len(artifact.labels):
+    if sorted(artifact.labels) != sorted(classes) or len(set(artifact.labels)) < len(artifact.labels):
         raise DataError(
             f"The labels of {artifact.folder} are not the classes of {reference.source}. Name the run it was exported "
             "from."
         )
-    return [artifact.labels.index(name) for name in reference.classes]
+    return [artifact.labels.index(name) for name in classes]
 
 
 def _certificate(

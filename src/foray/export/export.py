@@ -12,7 +12,16 @@ from foray.data.storage import require_free_space
 from foray.errors import DataError, ForayError
 from foray.export.card import write_card
 from foray.export.certify import certify
-from foray.export.folder import complete, describe, existing, remove_unfinished_folders, replaced_folder
+from foray.export.folder import (
+    artifact_folder,
+    complete,
+    describe,
+    existing,
+    refuse_foreign_files,
+    remove_unfinished_folders,
+    replaced_folder,
+    require_replaceable,
+)
 from foray.export.graph import deployable
 from foray.export.quantization import Int8Loss, Remedies, quantize, remedies_for
 from foray.export.reference import Reference, reference_of_network, reference_of_run
@@ -86,10 +95,12 @@ def export_run(
     versions is kept unless `force`. `threads`: of the runtimes while they are scored.
 
     Raises ForayError before any work for what a runtime cannot do or lacks, a run that is not done, int8 without
-    images, and classes that are not the run's; later for a full disk and an operator that a runtime lacks.
+    images, classes that are not the run's, and a folder that holds what foray did not write; later for a full disk and
+    an operator that a runtime lacks.
     """
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)
+    refuse_foreign_files(plan, Path(out), force=force)
     source = source_of_run(run)
     dataset = images.open(source.origin.fold, progress) if images else None
     return _Export(source, images, dataset, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
@@ -113,6 +124,7 @@ def export_weights(
     """As `export_run`, for published weights as they are, with their own classifier. Raises WeightsError."""
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)
+    refuse_foreign_files(plan, Path(out), force=force)
     dataset = images.open(None, progress) if images else None
     source = source_of_weights(model, weights, dataset.classes if dataset else None, offline=offline, progress=progress)
     return _Export(source, images, dataset, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
@@ -140,9 +152,17 @@ class _Export:
         with folder_lock(out, what="export"), self.progress.task("exporting", len(plan)) as task:
             remove_unfinished_folders(out)
             require_free_space(out, len(plan) * _BYTES_A_PARAMETER * _params(self.source), "Exporting")
-            done: list[Exported] = []
+            wanted = []
             for support, precision in plan:
-                done.append(self._one(support, precision, out / f"{support.name}-{precision}"))
+                folder = artifact_folder(out, support, precision)
+                planned = describe(self.source, support, precision, {})
+                kept = None if self.force else existing(folder, planned, self.source.classes, self.seed)
+                if kept is None:
+                    require_replaceable(folder)
+                wanted.append((support, precision, folder, planned, kept))
+            done: list[Exported] = []
+            for one in wanted:
+                done.append(self._one(*one))
                 task.advance(note=done[-1].folder.name)
         return done
 
@@ -156,9 +176,14 @@ class _Export:
                 f"int8 is calibrated on train images, and {dataset.name} has none. Name others with --calibration DATA."
             )
 
-    def _one(self, support: RuntimeSupport, precision: ArtifactPrecision, folder: Path) -> Exported:
-        planned = describe(self.source, support, precision, {})
-        kept = None if self.force else existing(folder, planned, self.source.classes, self.seed)
+    def _one(
+        self,
+        support: RuntimeSupport,
+        precision: ArtifactPrecision,
+        folder: Path,
+        planned: ArtifactRecord,
+        kept: ArtifactRecord | None,
+    ) -> Exported:
         if kept is None:
             self.progress.note(f"Writing {folder}")
             with replaced_folder(folder) as unfinished:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from foray.errors import WeightsError
 from foray.models.key_map import BlockName, named_blocks
+from foray.regular_files import require_regular
 from foray.specs import (
     ArchSpec,
     DepthwiseSeparable,
@@ -149,6 +150,7 @@ def _read_layers(path: Path) -> Layers:
     except ImportError as error:
         raise WeightsError(f"Reading {path} needs h5py: pip install 'foray[keras]'.") from error
     try:
+        require_regular(path)
         with h5py.File(path) as file:
             layers = _of_keras_3(file["layers"]) if "layers" in file else _of_keras_2(file)
     except (OSError, KeyError, ValueError, TypeError) as error:

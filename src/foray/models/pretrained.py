@@ -18,7 +18,8 @@ from foray.progress import SILENT, Progress
 from foray.records import WeightsInfo, file_sha256
 from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, ScaledName, get_spec, listed_twin
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # what begins with a dot is a path
+_FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", *KERAS_SUFFIXES)  # and so is the name of a file
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ def find_weights(
         )
     wanted = _accepted_names(requested)
     path = Path(source)
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return _described_file(path, requested)
     hub_id = hub_id_of(source, requested)
     if hub_id is None:
-        if (path / CONFIG_FILE).is_file() or (path / WEIGHTS_FILE).is_file():
+        if (path / CONFIG_FILE).exists() or (path / WEIGHTS_FILE).exists():
             return _described(path, path.resolve().name, read_config(path), wanted)
         return _search(path, wanted)
     folder = hub.fetch(hub_id, offline=offline, progress=progress)
@@ -83,7 +84,7 @@ def hub_id_of(source: str | Path, requested: str) -> str | None:
         return hub.hub_id_for(_twin_of(spec) if spec.fixed_resolution else spec.name)
     if Path(source).exists():
         return None
-    if isinstance(source, str) and _HUB_ID.fullmatch(source):
+    if isinstance(source, str) and _HUB_ID.fullmatch(source) and not source.lower().endswith(_FILE_SUFFIXES):
         return source
     raise WeightsError(
         f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a .pth or .h5 "

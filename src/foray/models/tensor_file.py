@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from foray.errors import WeightsError
+from foray.regular_files import require_regular
 
 _SHOWN = 5  # names listed in an error before "and n more"
 
@@ -20,6 +21,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises WeightsError when the file is missing, truncated or of another format (nothing is ever unpickled).
     """
     try:
+        require_regular(path)
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except FileNotFoundError:
@@ -36,6 +38,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_tensors(path)[0]
     try:
+        require_regular(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever reading, unzipping and refusing to unpickle raise: no file of weights
         first_line = (str(error) or type(error).__name__).splitlines()[0]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from foray.errors import UnknownNameError, WeightsError
+from foray.regular_files import read_regular
 from foray.specs import TF_PREFIX, ArchSpec, Padding, Preprocessing, get_spec, width_name
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -62,7 +63,7 @@ def read_config(folder: Path) -> TimmConfig:
     """
     path = folder / CONFIG_FILE
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(read_regular(path))
     except FileNotFoundError:
         raise WeightsError(f"{folder} is not a folder in timm's layout: it has no {CONFIG_FILE}.") from None
     except (OSError, ValueError) as error:

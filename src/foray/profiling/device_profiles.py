@@ -21,6 +21,7 @@ from foray.errors import RunError
 from foray.parsing import parse_json
 from foray.records import CostProfile
 from foray.records.record import Record
+from foray.regular_files import read_regular
 
 
 class DeviceProfiles(Record):
@@ -34,6 +35,15 @@ class DeviceProfiles(Record):
 def save_profiles(path: Path, device: str, profiles: Iterable[CostProfile]) -> None:
     """Writes device.json, atomically."""
     DeviceProfiles(device=device, profiles=list(profiles)).save(path)
+
+
+def require_replaceable(path: Path, device: str) -> None:
+    """Raises RunError where writing `path`, costs measured on `device`, would take away what was measured elsewhere."""
+    if not path.exists():
+        return
+    there = DeviceProfiles.load(path).device
+    if there != device:
+        raise RunError(f"{path} was measured on {there}, and would be overwritten. Choose another folder with --out.")
 
 
 def load_profiles(
@@ -74,7 +84,7 @@ def _on(path: Path, profiles: list[CostProfile], runtime: str | None, precision:
 
 def _is_one_profile(path: Path) -> bool:
     try:
-        content = parse_json(path.read_bytes())
+        content = parse_json(read_regular(path))
     except (OSError, ValueError):
         return False  # the record's own reading says what is wrong
     return isinstance(content, dict) and "profiles" not in content and "model" in content

@@ -12,6 +12,7 @@ from pathlib import Path
 from foray.deploy import bench
 from foray.deploy.bench import Times
 from foray.errors import ForayError
+from foray.limits import MOST_BATCH, MOST_THREADS, MOST_TURNS, require_range
 from foray.profiling.steadiness import LoadWatch
 from foray.profiling.turns import Interleaved, Turn, differences, interleave
 from foray.profiling.workers import Worker, artifact_worker, torch_worker
@@ -67,6 +68,11 @@ def profile_on_runtimes(
     `batches`: sizes; 1 is always measured, for the others images per second. `turns`: a candidate at batch 1, a third
     of it for the rest. `seed`: of their order. Raises ForayError where a runtime is missing, or a process ends.
     """
+    require_range("--turns", turns, 1, MOST_TURNS)
+    for batch in batches:
+        require_range("--batch", batch, 1, MOST_BATCH)
+    for candidate in candidates:
+        require_range("--threads", candidate.threads, 1, MOST_THREADS)
     with ExitStack() as stack:
         timed = _start(candidates, stack, progress)
         watch = LoadWatch(lambda: [one.worker.pid for one in timed])

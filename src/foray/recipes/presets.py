@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from foray.errors import ForayError, UnknownNameError
+from foray.limits import MOST_EPOCHS, require_range
 from foray.recipes.recipe import Augmentation, Optimizer, Protocol, Recipe, Schedule
 
 # Natural photographs may be mirrored and cropped. Images of 64 pixels or less (`small_images`) often are glyphs, where
@@ -23,15 +24,15 @@ def preset(
     """The recipe of a protocol; `epochs` and `unfreeze` (for `partial`) replace the preset's own.
 
     `small_images`: the images are at most 64 pixels wide, so nothing is mirrored or cropped, nor trained on smaller.
-    Raises ForayError for an unknown protocol, for `epochs` below 1, and for `unfreeze` with another protocol than
-    `partial`.
+    Raises ForayError for an unknown protocol, for `epochs` below 1 or beyond all reason, and for `unfreeze`
+    with another protocol than `partial`.
     """
     if protocol not in get_args(Protocol):
         raise UnknownNameError("protocol", str(protocol), get_args(Protocol))
     if unfreeze is not None and protocol != "partial":
         raise ForayError(f"--unfreeze is for --protocol partial; {protocol} has settled what is trained.")
-    if epochs is not None and epochs < 1:
-        raise ForayError(f"--epochs must be at least 1, not {epochs}.")
+    if epochs is not None:
+        require_range("--epochs", epochs, 1, MOST_EPOCHS)
     augmentation = SMALL_IMAGES if small_images else PHOTOS
     match protocol:
         case "linear":

@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from foray.limits import MOST_BATCH, MOST_EPOCHS
+
 Protocol = Literal["scratch", "linear", "partial", "finetune"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -118,7 +120,7 @@ class Augmentation(_Frozen):
     contrast: float = Field(default=0.0, ge=0, le=1)
     saturation: float = Field(default=0.0, ge=0, le=1)
     policy: Literal["none", "trivialaugment", "randaugment"] = "none"
-    num_ops: int = Field(default=2, ge=1)  # randaugment only
+    num_ops: int = Field(default=2, ge=1, le=100)  # randaugment only
     magnitude: float = Field(default=9.0, ge=0, le=30)  # randaugment only
     random_erasing: float = Field(default=0.0, ge=0, le=1)  # probability (Zhong et al. 2017, arXiv:1708.04896)
     mixup_alpha: float = Field(default=0.0, ge=0)  # 0: off
@@ -158,8 +160,8 @@ class Recipe(_Frozen):
     """
 
     protocol: Protocol
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1, le=MOST_EPOCHS)
+    batch_size: int = Field(ge=1, le=MOST_BATCH)
     optimizer: Optimizer
     # partial only: "last:34", layers counted as Keras does, or parts of the network ("stages.6,head")
     unfreeze: str | None = None
@@ -201,7 +203,7 @@ class Recipe(_Frozen):
     standardize_features: bool = False
     # linear only: `lbfgs` solves logistic regression exactly, its L2 penalty chosen on val
     solver: Literal["gradient", "lbfgs"] = "gradient"
-    feature_views: int = Field(default=1, ge=1)  # linear only: cached augmented views of each train image
+    feature_views: int = Field(default=1, ge=1, le=1000)  # linear only: cached augmented views of each train image
     precision: Precision = "auto"
     checkpoint: Literal["best", "last"] = "best"
 

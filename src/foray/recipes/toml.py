@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from foray.errors import ForayError
 from foray.parsing import parse_toml, shortened
 from foray.recipes.recipe import Recipe
+from foray.regular_files import read_regular_text
 
 
 def recipe_toml(recipe: Recipe) -> str:
@@ -27,7 +28,7 @@ def recipe_toml(recipe: Recipe) -> str:
 def read_recipe(path: Path) -> Recipe:
     """Reads a recipe. Raises ForayError naming the file and the key that is unknown, missing or out of range."""
     try:
-        tables = parse_toml(path.read_text(encoding="utf-8"))
+        tables = parse_toml(read_regular_text(path))
     except OSError as error:
         raise ForayError(f"Cannot read the recipe {path}: {error.strerror or error}.") from error
     except ValueError as error:

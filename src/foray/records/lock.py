@@ -8,12 +8,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from foray.errors import RunError
+from foray.errors import FolderBusyError, RunError
 
 
 @contextmanager
 def folder_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") -> Iterator[None]:
-    """Holds the lock of `folder` (created if needed). Raises RunError when another process holds it past the wait."""
+    """Holds the lock of `folder`, which is created if needed.
+
+    Raises FolderBusyError when another process holds it past the wait, RunError where the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -22,7 +25,9 @@ def folder_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") -
     try:
         lock.acquire(timeout=wait_seconds)
     except Timeout as error:
-        raise RunError(f"Another {what} is using {folder}. Wait for it to end, or choose another folder.") from error
+        raise FolderBusyError(
+            f"Another {what} is using {folder}. Wait for it to end, or choose another folder."
+        ) from error
     except OSError as error:
         raise RunError(f"Cannot write in the folder {folder}: {error.strerror or error}.") from error
     try:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from foray.errors import RunError
 from foray.records.files import write_text
 from foray.records.sealing import BrokenSealError, sealed, unsealed
+from foray.regular_files import read_regular
 
 
 class Record(BaseModel):
@@ -42,7 +43,7 @@ class Record(BaseModel):
         Files without a digest, as foray wrote them earlier and other programs do, are read unchecked.
         """
         try:
-            content = unsealed(path.read_bytes())
+            content = unsealed(read_regular(path))
         except OSError as error:
             raise RunError(f"Cannot read {path}: {error.strerror or error}.") from error
         except BrokenSealError as error:

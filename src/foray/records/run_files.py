@@ -10,6 +10,7 @@ from foray.errors import RunError
 from foray.records.metrics import EpochRow
 from foray.records.run import RunRecord
 from foray.records.sealing import file_sha256, sha256
+from foray.regular_files import read_regular
 
 # The record holds the digests of the others, and profile.json its own; a recipe is for people, and never read back.
 _WITHOUT_DIGEST = ("record.json", "profile.json", "recipe.toml")
@@ -33,7 +34,7 @@ def read_run_file(folder: Path, record: RunRecord, name: str) -> bytes:
     """
     path = folder / name
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise RunError(f"Cannot read {path}: {error.strerror or error}. {_way_out(folder)}") from error
     expected = record.files.get(name)

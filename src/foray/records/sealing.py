@@ -10,6 +10,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from foray.regular_files import open_regular
+
 _SEAL = re.compile(rb'\{\n "digest": "([0-9a-f]{64})",')
 
 
@@ -45,5 +47,5 @@ def sha256(content: bytes) -> str:
 
 def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

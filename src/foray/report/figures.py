@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foray.plain_text import one_line
 from foray.records.quantities import format_points
 from foray.report.canvas import BAD, MUTED, drawing_style, new_figure, settle
 from foray.report.confusion import Confusion
@@ -203,4 +204,6 @@ def _pairs_figure(pairs: Sequence[Pair], tolerance: float) -> Figure:
 
 
 def _short(name: str, length: int = 24) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+    """On one line and without what no SVG may hold."""
+    shown = one_line(name)
+    return shown if len(shown) <= length else f"{shown[: length - 1]}…"

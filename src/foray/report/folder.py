@@ -8,6 +8,9 @@ from pathlib import Path
 
 from foray.errors import RunError
 from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunRecord, read_history
+from foray.regular_files import read_regular
+
+COMPARISON = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class ComparisonFolder:
     def picture(self, mistake: Mistake) -> bytes | None:
         """The encoded picture of a mistake; None when the file is gone."""
         try:
-            return (self.path / mistake.picture).read_bytes()
+            return read_regular(self.path / mistake.picture)
         except OSError:
             return None
 
@@ -57,12 +60,12 @@ def read_folder(folder: Path) -> ComparisonFolder:
     Raises RunError when the folder holds no comparison, when one of these files is missing, damaged or of another
     version, or when comparison.json names a file outside the folder.
     """
-    if not (folder / "comparison.json").is_file():
+    if not (folder / COMPARISON).is_file():
         raise RunError(
             f"There is no finished comparison in {folder}: it has no comparison.json. "
             "Name the folder that was given to foray compare as --out."
         )
-    comparison = Comparison.load(folder / "comparison.json")
+    comparison = Comparison.load(folder / COMPARISON)
     for candidate in comparison.candidates:
         for mistake in candidate.mistakes:
             _inside(folder, mistake.picture)

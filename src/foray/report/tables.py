@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from foray.plain_text import csv_cell, markdown
 from foray.records import CandidateResult, Comparison, Decision, Estimate
 from foray.records.quantities import (
     format_bytes,
@@ -71,14 +72,14 @@ def markdown_table(comparison: Comparison) -> str:
     table = candidate_table(comparison)
     header = [column.label for column in table.columns]
     lines = [
-        f"**{_markdown(comparison.decision.sentence)}**",
+        f"**{markdown(comparison.decision.sentence)}**",
         "",
-        *(line for caution in comparison.cautions for line in (f"Caution: {_markdown(caution)}", "")),
+        *(line for caution in comparison.cautions for line in (f"Caution: {markdown(caution)}", "")),
         _markdown_row(header),
         _markdown_row(["---:" if column.numeric else "---" for column in table.columns]),
         *(_markdown_row([_joined(cell) for cell in row]) for row in table.rows),
         "",
-        *(f"- {column.label}: {column.hint}." for column in table.columns if column.hint),
+        *(f"- {column.label}: {markdown(column.hint)}." for column in table.columns if column.hint),
         f"- {NOT_MEASURED}: not measured.",
     ]
     return "\n".join(lines) + "\n"
@@ -90,7 +91,7 @@ def csv_table(comparison: Comparison) -> str:
     rows = [_csv_row(candidate, comparison) for candidate in comparison.candidates]
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else ["model"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return stream.getvalue()
 
 
@@ -223,13 +224,7 @@ def _joined(cell: Cell) -> str:
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(_markdown(cell) for cell in cells)} |"
-
-
-def _markdown(text: str) -> str:
-    """Text that Markdown and the HTML it may hold leave alone, on one line."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", r"\|")
-    return " ".join(escaped.split())
+    return f"| {' | '.join(markdown(cell) for cell in cells)} |"
 
 
 def _csv_row(candidate: CandidateResult, comparison: Comparison) -> dict[str, object]:
@@ -262,6 +257,10 @@ def _csv_row(candidate: CandidateResult, comparison: Comparison) -> dict[str, ob
         "epoch_seconds": candidate.seconds_per_epoch,
         "run_seconds": candidate.train_seconds,
     }
+
+
+def _csv_cell(value: object) -> object:
+    return csv_cell(value) if isinstance(value, str) else value
 
 
 def _csv_estimate(name: str, estimate: Estimate | None) -> dict[str, object]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from foray.errors import RunError
 from foray.records import write_bytes, write_text
 from foray.report.canvas import render
 from foray.report.confusion import confusions
 from foray.report.curves import learning_curves
 from foray.report.figures import draw_figures
-from foray.report.folder import read_folder
+from foray.report.folder import COMPARISON, read_folder
 from foray.report.page import render_page
 from foray.report.pairs import pairs
 from foray.report.tables import csv_table, markdown_table
 from foray.report.tradeoff import tradeoffs
+
+_PAGE, _MARKDOWN, _CSV = "report.html", "table.md", "table.csv"
 
 
 def write_report(folder: Path) -> Path:
@@ -36,15 +39,29 @@ def write_report(folder: Path) -> Path:
     for stem, figure in figures.items():
         write_bytes(folder / "figures" / f"{stem}.svg", stills[stem])
         write_bytes(folder / "figures" / f"{stem}.png", render(figure, "png"))
-    write_text(folder / "table.md", markdown_table(comparison))
-    write_text(folder / "table.csv", csv_table(comparison))
-    write_text(folder / "report.html", page)
-    return folder / "report.html"
+    write_text(folder / _MARKDOWN, markdown_table(comparison))
+    write_text(folder / _CSV, csv_table(comparison))
+    write_text(folder / _PAGE, page)
+    return folder / _PAGE
+
+
+def require_no_foreign_report(folder: Path) -> None:
+    """Raises RunError where a report would overwrite files that are none of a comparison's.
+
+    foray writes comparison.json before any of them.
+    """
+    if (folder / COMPARISON).exists():
+        return
+    if there := [name for name in (_PAGE, _MARKDOWN, _CSV) if (folder / name).exists()]:
+        raise RunError(
+            f"{folder} holds {' and '.join(there)} but no {COMPARISON}: foray did not write that, and will not "
+            "overwrite it. Move it elsewhere, or choose another folder with --out."
+        )
 
 
 def _remove_figures(folder: Path) -> None:
     """Figures of an earlier comparison in the same folder would speak of models that are no longer in it."""
-    for kind in ("accuracy_vs_*", "curves*", "confusion_*", "paired"):
+    for kind in ("accuracy_vs_*", "curves", "curves_*", "confusion_*", "paired"):
         for ending in ("svg", "png"):
             for path in folder.glob(f"{kind}.{ending}"):
                 path.unlink(missing_ok=True)

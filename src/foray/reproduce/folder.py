@@ -27,6 +27,7 @@ from foray.records import (
 )
 from foray.records.reproduction import ExperimentInfo, Scale, UnavailableList
 from foray.records.sealing import sha256
+from foray.regular_files import read_regular
 from foray.training.arrays import Array, DamagedArraysError, read_arrays
 
 _SPLITS = ("val", "test")
@@ -50,7 +51,7 @@ class RunResult:
         """
         path = self.path / _PREDICTIONS
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
             expected = self.info.files.get(_PREDICTIONS)
             if expected is not None and sha256(content) != expected:
                 raise DamagedArraysError("it is not as it was written (SHA-256)")

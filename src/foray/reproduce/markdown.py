@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from foray.reproduce.view import NUMBER_COLUMNS, RUN_COLUMNS, ClaimView, Page, rows_of
+from foray.plain_text import markdown, markdown_code, one_line
+from foray.reproduce.view import NUMBER_COLUMNS, RUN_COLUMNS, RUNS, ClaimView, Page, rows_of
 
 CONFOUND = (
     "The study compares EfficientNets trained from scratch for 500 epochs with a MobileNetV2 that was pretrained on "
@@ -42,15 +43,21 @@ def markdown_page(page: Page, figure: str = "reproduction-figure1.svg") -> str:
             lines += _claim(view)
     lines += ["## What was run", "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
     if page.commands:
-        lines += ["By:", "", *(f"    {command}" for command in page.commands), ""]
+        lines += ["By:", "", *(f"    {one_line(command)}" for command in page.commands), ""]
     if page.missing:
-        lines += ["## What was not", "", *(f"- `{role}`: {why}" for role, why in page.missing), ""]
+        lines += [
+            "## What was not",
+            "",
+            *(f"- {markdown_code(role)}: {markdown(why)}" for role, why in page.missing),
+            "",
+        ]
     return "\n".join(lines)
 
 
 def _claim(view: ClaimView) -> list[str]:
-    lines = [f"### {view.claim.id}: {view.verdict}", "", view.claim.statement, "", view.result.sentence, ""]
-    lines += [f"- {line}" for line in view.result.arithmetic]
+    lines = [f"### {view.claim.id}: {view.verdict}", "", view.claim.statement, "", markdown(view.result.sentence), ""]
+    lines += [f"- {markdown(line)}" for line in view.result.arithmetic]
     lines += [""] if view.result.arithmetic else []
-    lines += [f"- {what}: {value}" for what, value in view.facts]
+    # The other facts are the catalogue's own words, some of them Markdown.
+    lines += [f"- {what}: {markdown(value) if what == RUNS else value}" for what, value in view.facts]
     return [*lines, ""]

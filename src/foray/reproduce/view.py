@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from foray.plain_text import markdown
 from foray.records import Estimate
 from foray.records.reproduction import ClaimResult, Evidence, Reproduction
 from foray.reproduce.catalogue import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
 
 NOTHING = "–"
+RUNS = "Runs"
 SCALE_WORDS = {"full": "the study's", "standin": "reduced or stand-in", "mini": "mini"}
 
 
@@ -137,7 +139,7 @@ def _facts(claim: Claim, result: ClaimResult) -> tuple[tuple[str, str], ...]:
         ("Unstated, our choice", "; ".join(
             f"{key} = {choice.value} ({choice.reason})" for key, choice in claim.choices().items()
         )),
-        ("Runs", "; ".join(_brief(one) for one in result.evidence)),
+        (RUNS, "; ".join(_brief(one) for one in result.evidence)),
     ]  # fmt: skip
     return tuple((what, value) for what, value in rows if value)
 
@@ -165,6 +167,6 @@ def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table."""
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(markdown, cells)) + " |"
 
     return [line(columns), "|" + "---|" * len(columns), *map(line, rows)]

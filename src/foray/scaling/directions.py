@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from foray.errors import ForayError
+from foray.limits import MOST_STEPS, require_range
 from foray.scaling.candidates import Family, products
 from foray.scaling.capacity import realised_multipliers
 from foray.scaling.costs import scaled_cost
@@ -50,6 +51,7 @@ def directions(steps: int) -> list[Direction]:
         raise ForayError(
             f"--steps must be at least 3, not {steps}: below, no network would scale all three dimensions."
         )
+    require_range("--steps", steps, 3, MOST_STEPS)
     grid = [
         Direction(depth / steps, width / steps, (steps - depth - width) / steps)
         for depth in range(steps, -1, -1)

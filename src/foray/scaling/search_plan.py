@@ -9,6 +9,7 @@ from pathlib import Path
 
 from foray.data import Dataset, open_dataset
 from foray.errors import ForayError
+from foray.limits import require_runs
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.scaling.candidates import Family
@@ -64,9 +65,8 @@ def plan_search(
     spec = get_spec(proxy)
     if not spec.fixed_resolution:
         raise ForayError(f"--proxy {proxy} is no scaled name. Write one like efficientnet@d0.5,w0.5,r96.")
-    if seeds < 1:
-        raise ForayError(f"--seeds must be at least 1, not {seeds}.")
     grid = directions(steps)
+    require_runs(len(grid) + 1, seeds)
     dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
     family = Family(parse_scaled_name(spec.name).family, PUBLISHED_COEFFICIENTS, len(dataset.classes))
     neighbourhood = Neighbourhood(family, spec)

@@ -30,6 +30,7 @@ from foray.errors import RunError
 from foray.records import EpochRow, write_bytes, write_text
 from foray.records.record import Record
 from foray.records.sealing import sha256
+from foray.regular_files import read_regular
 from foray.training.average import WeightAverage
 from foray.training.tally import TallySums
 
@@ -93,7 +94,7 @@ class History:
         `digest`: what theirs has to be, if known. Raises RunError when they are not all there, or not as written.
         """
         try:
-            content = self.path.read_bytes() if self.path.exists() else b""
+            content = read_regular(self.path) if self.path.exists() else b""
             lines = content.splitlines(keepends=True)[:epochs]
             self.rows = [EpochRow.model_validate_json(line) for line in lines]
         except (OSError, ValidationError) as error:
@@ -224,7 +225,7 @@ def _fits(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path, state: TrainingState) -> dict[str, Tensor]:
-    content = path.read_bytes()
+    content = read_regular(path)
     expected = state.files.get(path.name)
     if expected is not None and sha256(content) != expected:
         raise ValueError("it is not as the run wrote it (SHA-256).")

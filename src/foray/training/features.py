@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from foray.data import ImageStore, normalize
-from foray.data.storage import require_free_space
+from foray.data.storage import cache_lock, require_free_space
 from foray.errors import RunError
 from foray.models import Network
 from foray.progress import SILENT, Progress
-from foray.records import Record, atomic_writer, folder_lock, versions
+from foray.records import Record, atomic_writer, versions
 from foray.specs.preprocessing import Preprocessing
 from foray.training.arrays import DamagedArraysError, read_array
 from foray.training.inference_engine import (
@@ -130,7 +130,7 @@ def cached_features(
     }  # fmt: skip
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:20]
     folder = cache_dir / "features" / f"{network.spec.name}-{key}"
-    with folder_lock(folder, wait_seconds=-1.0, what="feature extraction"):
+    with cache_lock(folder, wait_seconds=-1.0, what="feature extraction"):
         shape = (len(images), network.num_features)
         for name in ("openvino", "torch"):
             if (folder / f"{name}.npy").exists():

@@ -13,6 +13,7 @@ import torch
 
 from foray.data import Dataset, typical_side
 from foray.errors import DataError, ForayError
+from foray.limits import MOST_RESOLUTION, require_range
 from foray.models import PretrainedWeights, SmallImage, build_model, find_weights
 from foray.parsing import shortened
 from foray.progress import SILENT, Progress
@@ -154,6 +155,7 @@ def _scratch_preprocessing(spec: ArchSpec, side: int, resolution: int | None) ->
 
 
 def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage) -> None:
+    require_range("The resolution", resolution, 1, MOST_RESOLUTION)
     if spec.fixed_resolution and resolution != spec.resolution:
         raise ForayError(
             f"{spec.name} is {spec.resolution} px by its name, and --resolution says {resolution}. Leave --resolution "

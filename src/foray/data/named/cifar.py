@@ -16,6 +16,7 @@ from foray.data.dataset import Dataset, ImageArray, Sample, Split
 from foray.data.download import RemoteFile
 from foray.data.named.descriptor import NamedDataset, Request
 from foray.errors import DataError
+from foray.regular_files import read_regular_text, require_regular
 
 _PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 _LICENCE = "none stated; customary use is research and teaching with citation of Krizhevsky 2009"
@@ -69,7 +70,7 @@ def _read_100(described: NamedDataset, request: Request) -> Dataset:
 
 def _read(described: NamedDataset, request: Request, layout: _Layout) -> Dataset:
     folder = _folder(described, request, layout)
-    names = (folder / layout.class_names).read_text(encoding="utf-8").split()
+    names = read_regular_text(folder / layout.class_names).split()
     return Dataset(
         name=described.name,
         source=layout.archive.urls[0],
@@ -105,6 +106,7 @@ def _samples(folder: Path, layout: _Layout, classes: int) -> Iterator[Sample]:
 def _records(path: Path, label_bytes: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     """(N, label_bytes + 3072) uint8."""
     try:
+        require_regular(path)
         raw = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}.") from error

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 from foray.data.csv_table import read_table
 from foray.errors import DataError
+from foray.regular_files import read_regular, require_regular
 
 CLASSES = 1000
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -114,6 +115,7 @@ def _synsets(devkit: Path) -> list[tuple[int, str, str]]:
     from scipy.io import loadmat
 
     try:
+        require_regular(devkit / "meta.mat")
         table = loadmat(devkit / "meta.mat", squeeze_me=True)["synsets"]
         leaves = table[table["num_children"] == 0]
         return [(int(row["ILSVRC2012_ID"]), str(row["WNID"]), str(row["words"]).split(",")[0]) for row in leaves]
@@ -126,7 +128,7 @@ def _ground_truth(devkit: Path, synsets: Sequence[tuple[int, str, str]], ids: Ma
     index = {number: ids[wordnet_id] for number, wordnet_id, _ in synsets}
     path = devkit / GROUND_TRUTH
     try:
-        numbers = [int(line) for line in path.read_text(encoding="ascii").split()]
+        numbers = [int(line) for line in read_regular(path).decode("ascii").split()]
         return {f"ILSVRC2012_val_{n:08d}": index[number] for n, number in enumerate(numbers, start=1)}
     except (ValueError, KeyError) as error:
         raise DataError(f"{path} should hold an ILSVRC2012_ID a line: {error}.") from error

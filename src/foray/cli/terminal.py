@@ -1,0 +1,72 @@
+"""The one way to the terminal: control characters that names bring with them are shown, and steer nothing.
+
+While a command runs, stdout and stderr are `PlainStream`s: whatever prints - a verb, click, a warning of a library -
+goes through them. Only what foray itself draws, tables and bars, goes round them, and its words come as `one_line`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+from foray.plain_text import one_line, plain
+
+
+class PlainStream:
+    """A text stream that writes control characters as `\\u001b`; all else is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes `text` and returns its length."""
+        self.stream.write(plain(text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Writes every one of `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # bytes would go round
+            raise AttributeError(name)
+        return getattr(self.stream, name)
+
+
+def make_streams_plain() -> None:
+    """stdout and stderr are plain from here on."""
+    sys.stdout, sys.stderr = _plain(sys.stdout), _plain(sys.stderr)
+
+
+@contextmanager
+def plain_streams() -> Iterator[None]:
+    """stdout and stderr are plain for the duration of the block."""
+    before = sys.stdout, sys.stderr
+    make_streams_plain()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def unfiltered(stream: TextIO) -> TextIO:
+    """For what foray draws: the stream below a `PlainStream`, or the stream itself."""
+    return stream.stream if isinstance(stream, PlainStream) else stream
+
+
+def say(line: str) -> None:
+    """Prints a line that holds names from outside: their line breaks end no line."""
+    print(one_line(line))
+
+
+def complain(line: str) -> None:
+    """The same on stderr, at once."""
+    print(one_line(line), file=sys.stderr, flush=True)
+
+
+def _plain(stream: TextIO) -> TextIO:
+    # None: there is no console
+    return stream if stream is None or isinstance(stream, PlainStream) else cast(TextIO, PlainStream(stream))
