@@ -3,9 +3,9 @@
     <cache>/decoded/<purpose>-<side>px-<key>/pixels.u8    (N, side, side, 3) uint8, in the order of dataset.samples
                                              index.json   what they are; neither counts without the other
 
-The key is a SHA-256 over the content hashes of the samples in order, what is done to their pixels, the version of
-Pillow and of this format; labels, splits, mean and deviation are not part of it, so folds and networks share a store.
-One process builds a store at a time, a second waits and then uses it.
+The key is a SHA-256 over the content hashes of the samples in order, what is done to their pixels, and the versions of
+Pillow, of the reader and of this format; labels, splits, mean and deviation are not part of it, so folds and networks
+share a store. One process builds a store at a time, a second waits and then uses it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from foray.data.dataset import Dataset, ImageArray, Sample
 from foray.data.decoding import Target, decode_into, reserve
 from foray.data.images import UnreadableImagesError
 from foray.data.storage import cache_directory, require_free_space
+from foray.deploy.predict import READER_VERSION
 from foray.errors import DataError, RunError
 from foray.progress import SILENT, Progress
 from foray.records.files import atomic_writer
@@ -178,7 +179,9 @@ def _is_complete(folder: Path, expected: StoreIndex) -> bool:
 
 def _key(dataset: Dataset, target: Target) -> str:
     pixels = {name: value for name, value in asdict(target.preprocessing).items() if name not in ("mean", "std")}
-    what = {"format": FORMAT_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels}
+    what = {
+        "format": FORMAT_VERSION, "reader": READER_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels,
+    }  # fmt: skip
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     for sample in dataset.samples:
         digest.update(b"\n" + _content(sample).encode())
