@@ -134,3 +134,11 @@ def test_a_failed_file_says_so_first(tmp_path: Path) -> None:
     assert "It loses at least 8 points, more than the tolerance." in text
     assert "| fat\\|hen | 60 | 40 points |" in text
     assert "maize" not in text
+
+
+def test_what_the_file_of_the_weights_left_open_is_said() -> None:
+    note = "weights.pth does not say how images are prepared for it."
+    weights = RUN.weights.model_copy(update={"notes": [note]})
+    run = RUN.model_copy(update={"weights": weights})
+    text = render_card(RECORD.model_copy(update={"run": run}))
+    assert re.search(rf"^Pretrained weights: timm/x .*\. {re.escape(note)}\n\n", text, re.MULTILINE)

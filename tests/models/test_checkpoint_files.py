@@ -162,9 +162,9 @@ def test_other_objects_are_named_with_a_way_out_and_never_built(
 
 def test_the_classes_that_torch_may_load_are_as_before(tmp_path: Path) -> None:
     torch.save({"state_dict": RAW, "args": ARGUMENTS}, tmp_path / "last.pth")
-    before = torch.serialization.get_safe_globals()
+    before = set(torch.serialization.get_safe_globals())
     find_weights(tmp_path / "last.pth", NAME)
-    assert torch.serialization.get_safe_globals() == before
+    assert set(torch.serialization.get_safe_globals()) == before
     with torch.serialization.safe_globals([argparse.Namespace]):
         find_weights(tmp_path / "last.pth", NAME)
         assert argparse.Namespace in torch.serialization.get_safe_globals()
