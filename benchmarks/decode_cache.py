@@ -26,6 +26,7 @@ from PIL import Image
 from foray.data.cache import decode_for_evaluation, store_bytes
 from foray.data.dataset import Dataset, ImageFile, Sample
 from foray.data.decoding import available_cores
+from foray.deploy.predict import open_image
 from foray.specs.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(resolution=224, crop_pct=0.875, interpolation="bicubic")
@@ -76,7 +77,7 @@ def bare_pillow(files: list[Path]) -> None:
     """What a person would write: decode, resize the short side to 256, crop 224 from the centre."""
     side, resolution = PREPROCESSING.resize_side, PREPROCESSING.resolution
     for file in files:
-        with Image.open(file) as opened:
+        with open_image(file) as opened:
             image = opened.convert("RGB")
         scale = side / min(image.size)
         width, height = (max(side, round(length * scale)) for length in image.size)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from benchmarks import _foray_train as foray_side
 from benchmarks._side import Work, serve
+from foray.deploy.predict import open_image
 from tools.peers import import_peer
 
 timm: Any = import_peer("timm")
@@ -135,7 +136,7 @@ def _decoded(folder: Path, side: int) -> tuple[InMemory, int]:
     images, labels = [], []
     for label, name in enumerate(classes):
         for path in sorted((folder / name).iterdir()):
-            with Image.open(path) as opened:
+            with open_image(path) as opened:
                 image = opened.convert("RGB")
             scale = side / min(image.size)
             size = (max(side, round(image.width * scale)), max(side, round(image.height * scale)))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks import _foray_train as foray_side
 from benchmarks._side import ProcessMemory, Work, serve
+from foray.deploy.predict import open_image
 from foray.specs import get_spec
 from tools.peers import import_peer
 
@@ -33,7 +34,7 @@ class Decoded(torch.utils.data.Dataset[Any]):
         self._images: list[tuple[Image.Image, int]] = []
         for label, name in enumerate(self.classes):
             for path in sorted((folder / name).iterdir()):
-                with Image.open(path) as opened:
+                with open_image(path) as opened:
                     self._images.append((opened.convert("RGB"), label))
 
     def __len__(self) -> int:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
 from foray.records import RunRecord
 from foray.specs import get_spec, spec_names
+from tests.ghostscript import EPS, install
 
 from .conftest import CLASSES, Cli, Finished, environment
 
@@ -263,3 +265,20 @@ def test_evaluate_pretrained_weights(shared_data: Path, tmp_path: Path, cli: Cli
     record = json.loads(cli(*command, "--json").stdout)
     assert (record["n"], record["computed"]) == (8, 0)
     assert f"top-1: {100 * record['top1']['value']:.1f} %" in first.stdout
+
+
+def test_a_picture_in_postscript_starts_no_program(comparison: Finished, cli: Cli, tmp_path: Path) -> None:
+    ghostscript = install(tmp_path)
+    for number in range(6):
+        path = tmp_path / "pictures" / f"class {number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(path)
+        path.with_name("x.jpg").write_bytes(EPS)
+    inspected = cli("data", "inspect", "pictures", PATH=ghostscript.path)
+    assert not ghostscript.ran
+    assert inspected.returncode == 0, inspected.stderr
+    assert "not an image of a kind that is read here" in inspected.stdout
+    predicted = cli("predict", comparison.run, ghostscript.picture, PATH=ghostscript.path)
+    assert not ghostscript.ran
+    assert predicted.returncode == 2
+    assert "x.jpg: it is not an image of a kind that is read here (JPEG, PNG," in predicted.stderr

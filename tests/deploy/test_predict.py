@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
 from foray.data.preprocessing import prepare as prepare_for_training
 from foray.deploy import (
@@ -27,12 +28,14 @@ from foray.deploy import (
     prepare,
     read_image,
 )
+from foray.deploy.predict import FORMATS
 from foray.export import litert
 from foray.export.graph import deployable
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.models import build_model
 from foray.specs import Preprocessing, get_spec
 from made_artifacts import Trained, describe, pictures, settle, sha256, write_onnx
+from tests.ghostscript import install
 
 RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}
 # Refuses modules as if they were not installed.
@@ -266,3 +269,24 @@ def test_pixels_of_a_read_image_are_upright_rgb(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).save(path, exif=exif)
     assert read_image(path)[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]  # turned clockwise
+
+
+def test_a_picture_in_postscript_starts_no_program_on_the_device(onnx_artifact: Path, tmp_path: Path) -> None:
+    importorskip("onnxruntime")
+    ghostscript = install(tmp_path)
+    done = subprocess.run(
+        [sys.executable, onnx_artifact / "predict.py", ghostscript.picture],
+        env={**os.environ, "PATH": ghostscript.path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not ghostscript.ran
+    assert done.returncode == 2
+    assert "x.jpg: it is not an image of a kind that is read here (JPEG, PNG," in done.stderr
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_raster_format_is_read(format_: str, tmp_path: Path) -> None:
+    if not features.check({"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}.get(format_, "pil")):
+        pytest.skip(f"this Pillow has no {format_}")
+    path = tmp_path / "file"
+    Image.new("RGB", (16, 16), (200, 60, 60)).save(path, format_)
+    assert np.abs(read_image(path)[8, 8].astype(int) - (200, 60, 60)).max() <= 6

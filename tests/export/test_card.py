@@ -161,3 +161,11 @@ def test_whatever_comes_from_outside_is_text() -> None:
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         rows = table.splitlines()
         assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {rows[0].count("|")}
+
+
+def test_what_the_file_of_the_weights_left_open_is_said() -> None:
+    note = "weights.pth does not say how images are prepared for it."
+    weights = RUN.weights.model_copy(update={"notes": [note]})
+    run = RUN.model_copy(update={"weights": weights})
+    text = render_card(RECORD.model_copy(update={"run": run}))
+    assert re.search(rf"^Pretrained weights: timm/x .*\. {re.escape(note)}\n\n", text, re.MULTILINE)

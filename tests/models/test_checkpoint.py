@@ -99,3 +99,14 @@ def test_incomplete_files_name_what_is_missing(tmp_path: Path) -> None:
     assert "issing: stem.conv.weight" in message
     assert "left over: stem.surplus" in message
     assert "classifier.bias is 5, the network's 4" in message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_run_whose_weights_are_no_numbers_is_refused_by_the_tensors_name(tmp_path: Path, value: float) -> None:
+    diverged, fresh = network(seed=1), network(seed=2)
+    diverged.classifier.bias.data[1] = value
+    save_network(diverged, tmp_path / "best.safetensors")
+    before = fresh.stem.conv.weight.clone()
+    with pytest.raises(WeightsError, match=r"best\.safetensors hold .* NaN or infinite, in classifier\.bias"):
+        load_network_weights(fresh, tmp_path / "best.safetensors")
+    assert torch.equal(fresh.stem.conv.weight, before)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
+from safetensors.torch import load_file, save_file
 
 from foray.errors import WeightsError
-from foray.models import HUB_IDS, HUB_LICENCES, find_weights
+from foray.models import HUB_IDS, HUB_LICENCES, build_model, find_weights, load_weights
 from foray.models.pretrained import hub_id_of
 
 HUB_ID = "timm/mobilenetv1_025.test"
@@ -33,6 +34,17 @@ def test_cached_weights_are_found_offline(cache: Path, write_weights) -> None:
     put(cache, HUB_ID, write_weights)
     found = find_weights(HUB_ID, "mobilenet_v1_x0.25", offline=True)
     assert (found.source, found.spec.name) == (HUB_ID, "tf_mobilenet_v1_x0.25")
+
+
+def test_weights_of_the_hub_that_are_no_numbers_are_named(cache: Path, write_weights) -> None:
+    put(cache, HUB_ID, write_weights)
+    (path,) = cache.glob("**/model.safetensors")
+    tensors = load_file(path)
+    tensors["conv_stem.weight"][0] = float("nan")
+    save_file(tensors, path)
+    found = find_weights(HUB_ID, "mobilenet_v1_x0.25", offline=True)
+    with pytest.raises(WeightsError, match=r"NaN or infinite, in conv_stem\.weight"):
+        load_weights(build_model(found.spec, num_classes=6), found)
 
 
 def test_weights_that_are_not_cached_are_an_error_offline(cache: Path) -> None:

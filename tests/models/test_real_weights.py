@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import zipfile
 from dataclasses import replace
 from functools import lru_cache
@@ -19,7 +20,7 @@ import torch
 
 from foray.data.images import load_image
 from foray.data.preprocessing import normalize, prepare
-from foray.models import build_model, find_weights, fold_batch_norm, load_weights
+from foray.models import PretrainedWeights, build_model, find_weights, fold_batch_norm, load_weights
 from foray.specs import HALF, Preprocessing
 
 # folder: (name to ask for, variant that answers, top-1 in per cent of weights/README.md: on the validation images
@@ -77,19 +78,43 @@ def test_top1_equals_the_table(
 ) -> None:
     requested, _, top1 = NETWORKS[folder]
     weights = find_weights(shared_data / "weights", requested)
+    preprocessing = weights.preprocessing if resized else replace(weights.preprocessing, crop_pct=1.0)
+    correct, n = right_answers(weights, preprocessing, shared_data / "data" / images)
+    off_by = abs(correct - round(top1[column] / 100 * n))
+    assert off_by <= 2
+
+
+def test_top1_is_the_same_by_folder_and_by_file(shared_data: Path, tmp_path: Path, all_cores: None) -> None:
+    """MobileNetV1 0.25: TensorFlow's padding, which only the config states."""
+    folder = shared_data / "weights" / "mobilenetv1_025.tf_qat_in1k"
+    by_folder, by_file = (
+        find_weights(source, "mobilenet_v1_x0.25") for source in (folder, folder / "model.safetensors")
+    )
+    scores = [
+        right_answers(weights, weights.preprocessing, shared_data / "data" / "imagenet_val_500")
+        for weights in (by_folder, by_file)
+    ]
+    assert scores[0] == scores[1]
+    assert 100 * scores[1][0] / scores[1][1] == pytest.approx(45.2, abs=0.4)  # other decoders of JPEG: 2 images
+    shutil.copy(folder / "model.safetensors", tmp_path / "bare.safetensors")
+    guessed = find_weights(tmp_path / "bare.safetensors", "mobilenet_v1_x0.25")
+    assert guessed.spec != by_file.spec
+    assert "tf_mobilenet_v1_x0.25 has tensors of the same names and shapes" in guessed.notes[0]
+
+
+def right_answers(weights: PretrainedWeights, preprocessing: Preprocessing, images: Path) -> tuple[int, int]:
+    """How many of the images in a folder are told right, and how many there are."""
     network = build_model(weights.spec, seed=0)
     load_weights(network, weights)
     network = fold_batch_norm(network).to(memory_format=torch.channels_last)
-    preprocessing = weights.preprocessing if resized else replace(weights.preprocessing, crop_pct=1.0)
-    pixels, labels = labelled_images(shared_data / "data" / images, replace(preprocessing, mean=HALF, std=HALF))
+    pixels, labels = labelled_images(images, replace(preprocessing, mean=HALF, std=HALF))
     correct = 0
     for start in range(0, len(labels), 50):
         batch = torch.from_numpy(pixels[start : start + 50]).permute(0, 3, 1, 2)
         with torch.inference_mode():
             predicted = network(normalize(batch, preprocessing)).argmax(1).numpy()
         correct += int((predicted == labels[start : start + 50]).sum())
-    off_by = abs(correct - round(top1[column] / 100 * len(labels)))
-    assert off_by <= 2
+    return correct, len(labels)
 
 
 @lru_cache(maxsize=6)  # networks of one preprocessing share the decoding

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from foray.errors import UnknownNameError, WeightsError
 from foray.models import build_model, create_model, find_weights, load_weights
 from foray.models.key_map import timm_keys
+from foray.models.torchvision_keys import lukemelas_keys
+from foray.progress import SilentProgress
 from foray.specs import get_spec, spec_names
 
 NAME = "mobilenet_v1_x0.25"
@@ -72,6 +74,110 @@ def test_batch_counters_may_be_left_out(tmp_path: Path, write_weights) -> None:
     load_weights(network, find_weights(tmp_path, NAME))
     assert torch.equal(network.stem.norm.running_var, stored["stem.norm.running_var"])
     assert network.stem.norm.num_batches_tracked == 0
+
+
+def as_file(folder: Path, suffix: str) -> Path:
+    """The weights of a folder in timm's layout as one file in it."""
+    path = folder / "model.safetensors"
+    if suffix == ".pth":
+        torch.save(load_file(path), path := folder / "weights.pth")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_the_config_beside_a_file_is_read_as_in_its_folder(tmp_path: Path, write_weights, suffix: str) -> None:
+    stored = write_weights(tmp_path / "w", pretrained_cfg={"mean": [0.1, 0.2, 0.3], "license": "mit"})
+    path = as_file(tmp_path / "w", suffix)
+    file, folder = find_weights(path, NAME), find_weights(tmp_path / "w", NAME)
+    assert file.spec == folder.spec == get_spec(f"tf_{NAME}")
+    assert file.preprocessing == folder.preprocessing
+    assert file.preprocessing.mean == (0.1, 0.2, 0.3)
+    assert (file.num_classes, file.licence, file.origin) == (6, "mit", "a test")
+    assert (file.source, file.notes) == (f"w/{path.name}", ())
+    network = create_model(NAME, num_classes=6, weights=path)
+    assert all(torch.equal(tensor, stored[key]) for key, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize(("asked", "other"), [(NAME, f"tf_{NAME}"), (f"tf_{NAME}", NAME)])
+def test_without_a_config_what_is_assumed_and_what_else_fits_is_said_and_recorded(
+    tmp_path: Path, write_weights, suffix: str, asked: str, other: str
+) -> None:
+    write_weights(tmp_path / "w")
+    path = as_file(tmp_path / "w", suffix)
+    (tmp_path / "w" / "config.json").unlink()
+    said: list[str] = []
+    progress = SilentProgress()
+    progress.note = said.append
+    found = find_weights(path, asked, progress=progress)
+    assert found.spec.name == asked
+    info = load_weights(build_model(found.spec, num_classes=6), found)
+    assert said == info.notes == list(found.notes)
+    (note,) = said
+    manner = {
+        NAME: "symmetric padding, mean (0.5, 0.5, 0.5), deviation (0.5, 0.5, 0.5) and bicubic resizing",
+        f"tf_{NAME}": "TensorFlow's padding, mean (0.5, 0.5, 0.5), deviation (0.5, 0.5, 0.5) and bilinear resizing",
+    }
+    assert f"{path.name} does not say how images are prepared for it. foray assumes {manner[asked]}" in note
+    assert f"{other} has tensors of the same names and shapes, with {manner[other]}" in note
+    assert f"ask for {other}, or put timm's config.json beside the file" in note
+
+
+@pytest.mark.parametrize(
+    ("asked", "assumed"),
+    [
+        ("mobilenet_v2", "symmetric padding, mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225)"),
+        ("tf_mobilenet_v2", "TensorFlow's padding, mean (0.5, 0.5, 0.5), deviation (0.5, 0.5, 0.5)"),
+        ("efficientnet_b0", "symmetric padding, mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225)"),
+        ("tf_efficientnet_b0", "TensorFlow's padding, mean (0.485, 0.456, 0.406), deviation (0.229, 0.224, 0.225)"),
+    ],
+)
+def test_the_assumption_is_that_of_the_network_asked_for(tmp_path: Path, asked: str, assumed: str) -> None:
+    network = build_model(get_spec(asked), num_classes=3)
+    keys = timm_keys(network.spec)
+    torch.save({keys[key]: tensor for key, tensor in network.state_dict().items()}, tmp_path / "weights.pth")
+    (note,) = find_weights(tmp_path / "weights.pth", asked).notes
+    assert f"foray assumes {assumed}" in note
+
+
+def test_a_json_file_of_something_else_is_no_config(tmp_path: Path, write_weights) -> None:
+    write_weights(tmp_path / "w")
+    (tmp_path / "w" / "config.json").write_text('{"architectures": ["BertModel"], "learning_rate": 0.1}')
+    found = find_weights(tmp_path / "w" / "model.safetensors", NAME)
+    assert found.spec == get_spec(NAME)
+    assert len(found.notes) == 1
+    (tmp_path / "w" / "config.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"config\.json cannot be read as JSON"):
+        find_weights(tmp_path / "w" / "model.safetensors", NAME)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"architecture": "mobilenetv2_100"}, f"is of tf_mobilenet_v2, and {NAME} or tf_{NAME} was asked for"),
+        ({"num_classes": 5}, "has 5 classes, and it has 6"),
+    ],
+)
+def test_a_config_beside_a_file_that_is_of_another_one_is_an_error(
+    tmp_path: Path, write_weights, change: dict, complaint: str
+) -> None:
+    write_weights(tmp_path / "w")
+    path = tmp_path / "w" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WeightsError, match=rf"config\.json says that .*{complaint}") as caught:
+        find_weights(tmp_path / "w" / "model.safetensors", NAME)
+    assert "put these into a folder of their own" in str(caught.value)
+
+
+def test_layers_of_tensorflows_beside_a_config_of_the_symmetric_network_are_an_error(
+    tmp_path: Path, write_weights
+) -> None:
+    write_weights(tmp_path / "w", architecture="efficientnet_b0", name="efficientnet_b0", model_args={}, num_classes=3)
+    network = build_model(get_spec("efficientnet_b0"), num_classes=3)
+    keys = lukemelas_keys(network.spec)
+    torch.save({keys[key]: tensor for key, tensor in network.state_dict().items()}, tmp_path / "w" / "weights.pth")
+    with pytest.raises(WeightsError, match="is of efficientnet_b0, and its layers are of tf_efficientnet_b0"):
+        find_weights(tmp_path / "w" / "weights.pth", "efficientnet_b0")
 
 
 def test_the_graph_does_not_depend_on_weights(tmp_path: Path, write_weights) -> None:

@@ -100,6 +100,14 @@ def test_keras_resnet_is_refused_as_another_network(keras: ModuleType, tmp_path:
     assert re.search(r"biases.*first 1 x 1.*\.pth file of torchvision.*hub", str(error.value))
 
 
+def test_keras_weights_that_are_no_numbers_are_named(keras: ModuleType, tmp_path: Path) -> None:
+    peer = keras_peer(keras, "mobilenet_v2_x0.35", uniform_pixels(2, 64))
+    peer.layers[1].kernel.assign(peer.layers[1].kernel * float("nan"))
+    peer.save_weights(tmp_path / "peer.weights.h5")
+    with pytest.raises(WeightsError, match=r"NaN or infinite, in stem\.conv\.weight"):
+        create_model("mobilenet_v2_x0.35", num_classes=NUM_CLASSES, weights=tmp_path / "peer.weights.h5")
+
+
 def test_what_is_no_such_file_is_said(keras: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n cut short")
     with pytest.raises(WeightsError, match=r"weights\.h5 is not a file of Keras weights"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from foray.errors import WeightsError
 from foray.models import create_model, find_weights
+from foray.models.tensor_file import read_weights
 from foray.models.torchvision_keys import lukemelas_keys
 from foray.specs import get_spec
 
@@ -32,6 +34,30 @@ def test_a_checkpoint_of_several_processes_is_looked_into(torchvision, tmp_path:
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "checkpoint.pth")
     network = create_model("resnet18", weights=tmp_path / "checkpoint.pth")
     assert torch.equal(network.stem.conv.weight, state["module.conv1.weight"])
+
+
+@pytest.mark.parametrize("averages", [True, False])
+def test_of_a_checkpoint_of_timms_the_same_weights_are_taken_as_by_timm(timm, tmp_path: Path, averages: bool) -> None:
+    model = timm.create_model("mobilenetv2_035", num_classes=5)
+    average = timm.utils.ModelEmaV3(timm.create_model("mobilenetv2_035", num_classes=5)) if averages else None
+    saver = timm.utils.CheckpointSaver(
+        model,
+        torch.optim.SGD(model.parameters(), 0.1, momentum=0.9),
+        args=argparse.Namespace(model="mobilenetv2_035", opt="sgd"),
+        model_ema=average,
+        checkpoint_dir=str(tmp_path),
+        recovery_dir=str(tmp_path),
+    )
+    saver.save_checkpoint(epoch=0, metric=0.5)
+    theirs = timm.models.load_state_dict(str(tmp_path / "last.pth.tar"))
+    expected = average.module.state_dict() if average else model.state_dict()
+    ours = read_weights(tmp_path / "last.pth.tar")
+    assert (ours.taken, ours.left) == (("state_dict_ema", ("state_dict",)) if averages else ("state_dict", ()))
+    assert ours.tensors.keys() == theirs.keys() == expected.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.tensors.items())
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.tensors.items())
+    network = create_model("mobilenet_v2_x0.35", num_classes=5, weights=tmp_path / "last.pth.tar")
+    assert torch.equal(network.stem.conv.weight, expected["conv_stem.weight"])
 
 
 def test_lukemelas_names_belong_to_the_tensorflow_variant(tmp_path: Path) -> None:

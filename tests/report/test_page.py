@@ -183,12 +183,14 @@ def test_many_classes_and_a_lost_picture_leave_a_page_that_says_so(tmp_path: Pat
 
     def one_model(content) -> None:
         content["candidates"] = content["candidates"][2:3]
+        content["candidates"][0]["weights"]["notes"] = ["The file left the padding & the mean open."]
 
     edit_json(folder / "comparison.json", one_model)
     (folder / "mistakes" / "mobilenet_v2-0.jpg").unlink()
     page = Page(write_report(folder).read_text(encoding="utf-8"))
     text = " ".join(page.text)
     assert text.count("picture not found") == 1
+    assert "The file left the padding & the mean open." in text
     assert "120 classes the matrix is too large" in text
     assert "The 100 classes with the lowest recall, of 120" in text
     assert not list((folder / "figures").glob("confusion_*"))

@@ -18,11 +18,10 @@ from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, ImageArray, Sample
 from foray.data.decoding import available_cores
 from foray.data.duplicates import difference_hash, near_duplicates, thumbnail
-from foray.data.images import ImageReadError, read_image
+from foray.data.images import ImageReadError, read_image, size_and_mode
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import DatasetInfo, Record
-from foray.regular_files import require_regular
 
 _DRAFT_SIDE = 64  # pixels that must be left of a JPEG's sides when decoding it small: enough for any thumbnail
 _SIDES_SAMPLED = 200
@@ -144,9 +143,7 @@ def _header_size(sample: Sample) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            require_regular(sample.image.path)
-            with Image.open(sample.image.path) as image:
-                return image.size
+            return size_and_mode(sample.image.path)[0]
     except Exception:  # on damaged bytes Pillow raises nearly every kind of exception; the audit names such files
         return None
 
@@ -172,9 +169,8 @@ def _look(sample: Sample) -> _Look | str:
             image = Image.fromarray(sample.image.pixels)
             size, mode = image.size, image.mode
         else:
-            decoded = read_image(sample.image.path, draft_side=_DRAFT_SIDE)
-            with Image.open(sample.image.path) as header:
-                size, mode, image = header.size, header.mode, decoded
+            image = read_image(sample.image.path, draft_side=_DRAFT_SIDE)
+            size, mode = size_and_mode(sample.image.path)
     except ImageReadError as error:
         return error.reason
     grey = image.convert("L")

@@ -4,10 +4,10 @@
                                              index.json   what they are, and a digest of each; neither file counts
                                                           without the other
 
-The key is a SHA-256 over the content hashes of the samples in order, what is done to their pixels, the version of
-Pillow and of this format; labels, splits, mean and deviation are not part of it, so folds and networks share a store.
-One process builds a store at a time, a second waits and then uses it. An image is held against its digest when it is
-first read (`verified_pixels`); a store of an earlier version, without digests, is built anew.
+The key is a SHA-256 over the content hashes of the samples in order, what is done to their pixels, and the versions of
+Pillow, of the reader and of this format; labels, splits, mean and deviation are not part of it, so folds and networks
+share a store. One process builds a store at a time, a second waits and then uses it. An image is compared with its
+digest when it is first read (`verified_pixels`); a store of an earlier version, without digests, is built anew.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from foray.data.decoding import Target, decode, decode_into, reserve
 from foray.data.images import UnreadableImagesError
 from foray.data.storage import cache_directory, cache_lock, require_free_space
 from foray.data.verified_pixels import VerifiedPixels
+from foray.deploy.predict import READER_VERSION
 from foray.errors import DataError, FolderBusyError, RunError
 from foray.progress import SILENT, Progress
 from foray.records.files import atomic_writer
@@ -207,7 +208,9 @@ def _complete(folder: Path, expected: StoreIndex) -> StoreIndex | None:
 
 def _key(dataset: Dataset, target: Target) -> str:
     pixels = {name: value for name, value in asdict(target.preprocessing).items() if name not in ("mean", "std")}
-    what = {"format": _KEY_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels}
+    what = {
+        "format": _KEY_VERSION, "reader": READER_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels,
+    }  # fmt: skip
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     for sample in dataset.samples:
         digest.update(b"\n" + _content(sample).encode())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from foray.deploy.predict import ImageError, decode
+from foray.deploy.predict import ImageError, decode, open_image
 from foray.errors import DataError
 
 _NAMED_IN_MESSAGE = 5
@@ -60,3 +60,9 @@ def read_image(source: Path | str | bytes, *, draft_side: int | None = None) -> 
     except ImageError as error:
         name = "(bytes)" if isinstance(source, bytes) else str(source)
         raise ImageReadError(name, error.reason) from error
+
+
+def size_and_mode(path: Path) -> tuple[tuple[int, int], str]:
+    """(width, height) in pixels and Pillow's mode as stored, from the header alone. Raises whatever Pillow raises."""
+    with open_image(path) as header:
+        return header.size, header.mode

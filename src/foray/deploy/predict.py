@@ -26,12 +26,16 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 Pixels = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 Source = Path | str | bytes  # of an image: its path, or the bytes of its file
 
 SCHEMA_VERSION = 1  # of artifact.json, the newest that is understood here
+READER_VERSION = 2  # of the pixels that `decode` makes of a file: who keeps pixels keeps this number with them
+# Pictures made of pixels. Pillow goes by what is in a file, not by its name, and starts Ghostscript for an EPS.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 _EXIF_ORIENTATION = 0x0112  # EXIF 2.32, table 4, tag 274; the operation that undoes each value
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -65,7 +69,7 @@ class ImageError(ArtifactError):
 
 
 class _UnknownRangeError(Exception):
-    """Pixel values that do not say which of them is white."""
+    """Pixel values of which nothing says which is black and which is white. The message says what to do."""
 
 
 def one_line(text: str) -> str:
@@ -94,22 +98,35 @@ def read_image(source: Source) -> Pixels:
 def decode(source: Source, *, draft_side: int | None = None) -> Image.Image:
     """The same for a pool of threads, whose owner silences Pillow's warnings once for all of them.
 
-    The EXIF orientation is applied; transparency is laid on white; 16-bit grey keeps its high byte, as Pillow does
-    with 16-bit colour; of an animation the first frame counts. With `draft_side`, a JPEG is decoded at 1/2, 1/4 or 1/8
-    of its size (libjpeg's scaled DCT) where both sides stay at least that many pixels: several times faster on
-    photographs, and not the same pixels. Raises ImageError, also for a file that ends early and for more than
-    2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
+    The EXIF orientation is applied; transparency is laid on white; of an animation the first frame counts. Grey of
+    more than 8 bits is scaled by the range that the file states. Without one, 16 bits keep their high byte, as Pillow
+    does with 16-bit colour; whatever else leaves open which value is white is an error. With `draft_side`, a JPEG is
+    decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's scaled DCT) where both sides stay at least that many pixels:
+    several times faster on photographs, and not the same pixels. Raises ImageError, also for a file that ends early
+    and for more than 2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else regular(source)) as image:
+        with open_image(source) as image:
             if draft_side is not None:
                 image.draft("", (draft_side, draft_side))
+            samples = _samples_of(image)
             image.load()
             upright = _UPRIGHT.get(_orientation(image))
-            rgb = _as_rgb(image)
+            rgb = _as_rgb(image, samples)
             return rgb if upright is None else rgb.transpose(upright)
     except Exception as error:  # on damaged bytes Pillow's decoders raise nearly every kind of exception
         raise ImageError("(bytes)" if isinstance(source, bytes) else str(source), _reason(source, error)) from error
+
+
+def open_image(source: Source) -> ImageFile:
+    """The file of an image in one of `FORMATS`, its header read and its pixels not. Raises whatever Pillow raises."""
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else regular(source), formats=_formats())
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # older Pillows have no AVIF
 
 
 def prepare(pixels: Pixels, preprocessing: Mapping[str, Any]) -> Pixels:
@@ -153,18 +170,155 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # I;16 in its byte orders, and I, which holds 16 bits when read from PGM or PNG
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise _UnknownRangeError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise _UnknownRangeError("floating-point pixels have no agreed range; save it with 8 or 16 bits")
+@dataclass(frozen=True)
+class _Samples:
+    """What a file says of its pixel values, read before Pillow decodes them.
+
+    `bits`: of a value; `significant`: how many of them PNG says count; `black`, `white`: the values that are so, as
+    stated (white None: not stated); `negative`: 0 is white, and Pillow leaves it so; `factor`: by which Pillow scales
+    the values, but not the transparent one.
+    """
+
+    bits: int = 8
+    signed: bool = False
+    significant: int | None = None
+    black: float = 0.0
+    white: float | None = None
+    negative: bool = False
+    factor: int = 1
+
+
+def _samples_of(image: ImageFile) -> _Samples:
+    arguments = image.tile[0][3] if image.tile else ""
+    raw_mode, *others = arguments if isinstance(arguments, tuple) else (arguments,)
+    bits = 16 if ";16" in str(raw_mode) or image.mode.startswith("I") else 8
+    if image.format == "TIFF":
+        return _samples_of_tiff(image.tag_v2)  # type: ignore[attr-defined]
+    if image.format == "PNG" and bits == 16:
+        return _Samples(bits, significant=_significant_bits(image))
+    if image.format == "PNG":
+        return _Samples(factor={"L;2": 85, "L;4": 17}.get(raw_mode, 1))
+    if image.format == "PPM" and others and others[0] > 255:  # the largest value; Pillow has made 65535 of it in grey
+        return _Samples(16, white=None if others[0] == 65535 else 65535)
+    return _Samples(bits)
+
+
+def _samples_of_tiff(tags: Mapping[int, Any]) -> _Samples:
+    """By the tags of TIFF 6.0: BitsPerSample, PhotometricInterpretation, SampleFormat, S?Min- and S?MaxSampleValue."""
+
+    def first(*names: int) -> Any:
+        found = [value for name in names if (value := tags.get(name)) is not None]
+        return (found[0][0] if isinstance(found[0], tuple) else found[0]) if found else None
+
+    bits, kind = first(258) or 1, first(339) or 1  # 1: unsigned, 2: signed, 3: floating point
+    black, white = float(first(340, 280) or 0), float(first(341, 281) or 0)
+    if white <= black:  # not stated, or nonsense
+        black, white = 0.0, 2.0**bits - 1 if kind == 1 and 8 < bits < 16 else 0.0
+    if 0 < max(tags.get(320, (0,))) <= 255:  # ColorMap
+        raise _UnknownRangeError("none of the 16-bit values in its palette is above 255; save it as RGB")
+    return _Samples(
+        bits,
+        signed=kind == 2,
+        black=black,
+        white=white if white > black else None,
+        negative=bits > 8 and first(262) == 0,
+    )
+
+
+def _significant_bits(image: ImageFile) -> int | None:
+    """The chunk sBIT of a PNG, of grey or of red, which Pillow does not read. It comes before the pixels."""
+    stream, found = image.fp, None
+    assert stream is not None
+    position = stream.tell()
+    stream.seek(8)
+    while found is None and len(head := stream.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
+        if head[4:] == b"sBIT":
+            found = int.from_bytes(stream.read(1), "big")
+        stream.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)  # and a checksum
+    stream.seek(position)
+    return found
+
+
+def _as_rgb(image: Image.Image, samples: _Samples) -> Image.Image:
+    if image.mode[0] in "IF":
+        return Image.fromarray(_grey_levels(image, samples)).convert("RGB")
+    _require_depth(image, samples)
     if image.has_transparency_data:
+        key = image.info.get("transparency")
+        if isinstance(key, tuple) and samples.bits == 16:
+            image.info["transparency"] = tuple(value >> 8 for value in key)
+        elif isinstance(key, int) and samples.factor > 1:
+            image.info["transparency"] = key * samples.factor
         picture = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _require_depth(image: Image.Image, samples: _Samples) -> None:
+    """Raises where Pillow has cut values to 8 bits, or read them as unsigned, and others would have been right."""
+    if samples.signed:
+        raise _UnknownRangeError("signed pixels have no agreed range; save it with unsigned 8 bits")
+    if samples.bits != 16 or (samples.white or 0) >= 2**15:
+        return
+    if samples.white is not None:
+        raise _UnknownRangeError(f"its 16-bit colours end at {samples.white:g}; save it with 8 bits a colour")
+    largest = max(high for _, high in _extrema(image))
+    if largest == 0 or (largest == 1 and image.format == "PPM"):  # where Pillow rounds
+        raise _UnknownRangeError("none of its 16-bit colour values is above 255; save it with 8 bits a colour")
+
+
+def _extrema(image: Image.Image) -> list[tuple[float, float]]:
+    found: Any = image.getextrema()  # a pair, or a pair a channel
+    return [found] if isinstance(found[0], int | float) else list(found)
+
+
+def _grey_levels(image: Image.Image, samples: _Samples) -> Pixels:
+    """Grey of more than 8 bits as 8 bits, uint8 (H, W), by what the file states. Raises _UnknownRangeError."""
+    values = np.asarray(image)
+    if image.mode == "I" and samples.bits == 32 and not samples.signed:
+        values = values.view(np.uint32)
+    black, white = samples.black, samples.white if samples.white is not None else _white_of(values, samples)
+    smallest, largest = float(values.min()), float(values.max())
+    if not black <= smallest <= largest <= white:  # nor is what is no number
+        raise _UnknownRangeError(
+            f"it states {black:g} as black and {white:g} as white, and has values from {smallest:g} to {largest:g}; "
+            "save it with 8 bits"
+        )
+    grey = np.empty(values.shape, np.uint8)
+    by_level = values.dtype.kind != "f" and white - black >= 255  # as many values in each of the 256 levels
+    for start in range(0, len(values), 64):  # rows at a time: float64 takes eight times the memory of what it becomes
+        above = values[start : start + 64].astype(np.float64) - black
+        scaled = np.floor(above * 256 / (white - black + 1)) if by_level else np.rint(above * 255 / (white - black))
+        grey[start : start + 64] = 255 - scaled if samples.negative else scaled
+    if isinstance(transparent := image.info.get("transparency"), int):
+        grey[values == transparent] = 255
+    return grey
+
+
+def _white_of(values: npt.NDArray[Any], samples: _Samples) -> float:
+    """The value of white in a file that states none. Raises _UnknownRangeError."""
+    if values.dtype.kind == "f" or samples.signed or samples.bits > 16:
+        kind = "floating-point" if values.dtype.kind == "f" else f"{samples.bits}-bit {'signed ' * samples.signed}"
+        raise _UnknownRangeError(
+            f"{kind.strip()} pixels have no agreed range; save it with 8 bits, or state the range in TIFF's tags "
+            "SMinSampleValue and SMaxSampleValue"
+        )
+    if samples.significant is None:
+        if 0 < values.max() <= 255:
+            raise _UnknownRangeError(
+                "none of its 16-bit values is above 255, and it does not say how many bits count; save it with 8 bits"
+            )
+        return 65535.0
+    return 2.0**samples.significant - 1 if _in_low_bits(values, samples.significant) else 65535.0
+
+
+def _in_low_bits(values: npt.NDArray[Any], bits: int) -> bool:
+    """Whether values of `bits` bits lie as they are in 16, where PNG wants them scaled up: no scaling yields them."""
+    if not 0 < bits < 16 or values.max() >= 2**bits:
+        return False
+    top = values.astype(np.float64) // 2 ** (16 - bits)
+    by_shift, by_range = top * 2 ** (16 - bits), top * (65535 / (2**bits - 1))
+    return not (np.array_equal(values, by_shift) or bool(np.abs(values - by_range).max() < 1))
 
 
 def _reason(source: Source, error: Exception) -> str:
@@ -176,7 +330,7 @@ def _reason(source: Source, error: Exception) -> str:
     if source == b"" or (path is not None and path.is_file() and path.stat().st_size == 0):
         return "the file is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
-        return "it is not an image in a format that Pillow knows"
+        return f"it is not an image of a kind that is read here ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
         return "it has more pixels than any honest picture (a decompression bomb?)"
     if "truncated" in str(error):

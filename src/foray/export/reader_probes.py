@@ -19,6 +19,7 @@ from foray.deploy import predict as reader
 Pixels = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
+_MAX_SAMPLE_VALUE = 281
 
 
 def reader_faults() -> list[str]:
@@ -53,6 +54,9 @@ def _probes() -> Iterator[tuple[str, bytes, Pixels]]:
         yield f"EXIF orientation {orientation}", _png(Image.fromarray(stored.copy()), exif=exif), pixels
     yield "grey", _png(Image.fromarray(grey)), _grey(grey)
     yield "16-bit grey", _png(Image.fromarray(grey.astype(np.uint16) << 8 | 0x7F)), _grey(grey)
+    stream = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint16)).save(stream, "TIFF", tiffinfo={_MAX_SAMPLE_VALUE: 255})
+    yield "16-bit grey that states its range", stream.getvalue(), _grey(grey)
     opaque = grey > 127
     alpha = np.where(opaque, 255, 0).astype(np.uint8)[..., None]
     on_white = np.where(opaque[..., None], pixels, 255).astype(np.uint8)

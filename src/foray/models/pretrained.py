@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from foray.errors import UnknownNameError, WeightsError
 from foray.models import hub
 from foray.models.build import Network
@@ -13,13 +15,15 @@ from foray.models.keras_file import KERAS_SUFFIXES, check_keras_has, read_keras
 from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
 from foray.models.layouts import Layout, layout_of, names_in
 from foray.models.tensor_file import copy_strictly, read_weights
-from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, read_config
+from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, config_beside, read_config
 from foray.progress import SILENT, Progress
 from foray.records import WeightsInfo, file_sha256
 from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, ScaledName, get_spec, listed_twin
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # what begins with a dot is a path
 _FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", *KERAS_SUFFIXES)  # and so is the name of a file
+# Their networks are TensorFlow's, with its padding and batch norm; names of torchvision's and timm's do not say.
+_TENSORFLOW_LAYOUTS = ("keras", "lukemelas")
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class PretrainedWeights:
 
     `spec`: the variant they belong to; `preprocessing`: what they were trained with; `num_classes` 0: no classifier;
     `path`: the file with the tensors; `layout`: whose names they have. `source`: folder, file or hub id; `sha256`: of
-    the file.
+    the file. `notes`: what the file left open, and how foray settled it.
     """
 
     spec: ArchSpec
@@ -40,6 +44,7 @@ class PretrainedWeights:
     sha256: str
     licence: str | None
     origin: str | None
+    notes: tuple[str, ...] = ()
 
 
 def find_weights(
@@ -49,10 +54,13 @@ def find_weights(
 
     `source`: a folder in timm's layout, a folder of such folders, a hub id (`timm/...`), "hub" for the published
     weights foray knows of, a .pth file of torchvision, timm or lukemelas' EfficientNet-PyTorch, or an .h5 file of
-    keras.applications. Weights of exactly `requested` are preferred; those of its TensorFlow variant do as well, and
-    the spec returned says which: the network to build is that of the returned spec. Asking for a `tf_` variant by name
-    accepts that variant only. A scaled name (`mobilenet_v2@w0.5,r160`) takes the weights of the listed network that it
-    is in all but the resolution.
+    keras.applications. A config.json of timm's beside a file is read, as in a folder. Without one, what is assumed
+    about padding, mean and deviation is said to `progress` and stands in the notes.
+
+    Weights of exactly `requested` are preferred; those of its TensorFlow variant do as well, and the spec returned says
+    which: the network to build is that of the returned spec. Asking for a `tf_` variant by name accepts that variant
+    only. A scaled name (`mobilenet_v2@w0.5,r160`) takes the weights of the listed network that it is in all but the
+    resolution.
 
     Raises UnknownNameError for an unknown architecture, WeightsError when nothing fits or more than one folder does.
     """
@@ -64,14 +72,17 @@ def find_weights(
     wanted = _accepted_names(requested)
     path = Path(source)
     if path.exists() and not path.is_dir():
-        return _described_file(path, requested)
+        found = _described_file(path, wanted)
+        for note in found.notes:
+            progress.note(note)
+        return found
     hub_id = hub_id_of(source, requested)
     if hub_id is None:
         if (path / CONFIG_FILE).exists() or (path / WEIGHTS_FILE).exists():
-            return _described(path, path.resolve().name, read_config(path), wanted)
+            return _described(path / WEIGHTS_FILE, path.resolve().name, read_config(path), wanted)
         return _search(path, wanted)
     folder = hub.fetch(hub_id, offline=offline, progress=progress)
-    return _described(folder, hub_id, read_config(folder), wanted)
+    return _described(folder / WEIGHTS_FILE, hub_id, read_config(folder), wanted)
 
 
 def hub_id_of(source: str | Path, requested: str) -> str | None:
@@ -106,7 +117,7 @@ def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
             f"The weights in {weights.source} are of {weights.spec.name}, the network is {network.spec.name}."
         )
     is_keras = weights.layout == "keras"
-    tensors = read_keras(weights.path, network.spec) if is_keras else read_weights(weights.path)
+    tensors = read_keras(weights.path, network.spec) if is_keras else read_weights(weights.path).tensors
     names = names_in(weights.layout, network.spec)
     dense = names.get("hidden.linear.weight")
     if dense in tensors:  # a 1 x 1 convolution of pooled features in some layouts
@@ -126,6 +137,7 @@ def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
         licence=weights.licence,
         origin=weights.origin,
         head="kept" if head_kept else "replaced" if weights.num_classes else "absent",
+        notes=list(weights.notes),
     )
 
 
@@ -168,7 +180,7 @@ def _search(parent: Path, wanted: tuple[str, ...]) -> PretrainedWeights:
             names = ", ".join(folder.name for folder in found)
             raise WeightsError(f"{parent} has several weights of {name}: {names}. Name the folder you mean.")
         for folder, config in found.items():
-            return _described(folder, folder.name, config, wanted)
+            return _described(folder / WEIGHTS_FILE, folder.name, config, wanted)
     have = (
         f"It has weights of {', '.join(sorted({config.spec.name for config in configs.values()}))}." if configs else ""
     )
@@ -178,12 +190,12 @@ def _search(parent: Path, wanted: tuple[str, ...]) -> PretrainedWeights:
     )
 
 
-def _described(folder: Path, source: str, config: TimmConfig, wanted: tuple[str, ...]) -> PretrainedWeights:
+def _described(path: Path, source: str, config: TimmConfig, wanted: tuple[str, ...]) -> PretrainedWeights:
+    """A safetensors file with timm's names, and the config in its folder."""
     if config.spec.name not in wanted:
         raise WeightsError(f"The weights in {source} are of {config.spec.name}, not of {' or '.join(wanted)}.")
-    path = folder / WEIGHTS_FILE
     if not path.is_file():
-        raise WeightsError(f"{folder} has no {WEIGHTS_FILE} (foray reads no pickled weights).")
+        raise WeightsError(f"{path.parent} has no {path.name} (foray reads no pickled weights).")
     return PretrainedWeights(
         spec=config.spec,
         preprocessing=config.preprocessing,
@@ -197,30 +209,79 @@ def _described(folder: Path, source: str, config: TimmConfig, wanted: tuple[str,
     )
 
 
-def _described_file(path: Path, requested: str) -> PretrainedWeights:
-    """Weights in a file that does not say what it is of: it must fit the architecture that was asked for."""
-    layout: Layout
-    if path.suffix in KERAS_SUFFIXES:
-        check_keras_has(get_spec(requested))
-        layout, spec = "keras", _tensorflow_spec(requested)
-        tensors = read_keras(path, spec)
-    else:
-        tensors = read_weights(path)
-        layout = layout_of(tensors)
-        # lukemelas' networks are TensorFlow's, with its padding and batch norm; torchvision's and timm's do not say.
-        spec = _tensorflow_spec(requested) if layout == "lukemelas" else get_spec(requested)
+def _described_file(path: Path, wanted: tuple[str, ...]) -> PretrainedWeights:
+    """Weights in one file, of the architecture that the config.json beside it states, else of the one asked for."""
+    config = config_beside(path)
+    if config and config.spec.name not in wanted:
+        raise _contradiction(path, f"{path.name} is of {config.spec.name}, and {' or '.join(wanted)} was asked for")
+    tensors, layout, note = _contents(path, wanted[0])
+    spec = get_spec(wanted[0])
+    if layout in _TENSORFLOW_LAYOUTS:
+        spec = _tensorflow_spec(wanted[0])
+        if config and config.spec != spec:
+            raise _contradiction(path, f"{path.name} is of {config.spec.name}, and its layers are of {spec.name}")
     classifier = tensors.get(names_in(layout, spec)[CLASSIFIER_KEYS[0]])
+    num_classes = 0 if classifier is None else int(classifier.shape[0])
+    if config and config.num_classes != num_classes:
+        raise _contradiction(path, f"{path.name} has {config.num_classes} classes, and it has {num_classes}")
+    assumed = () if config else (_assumption(path.name, spec, layout),)
     return PretrainedWeights(
-        spec=spec,
-        preprocessing=spec.preprocessing,
-        num_classes=0 if classifier is None else int(classifier.shape[0]),
+        spec=config.spec if config else spec,
+        preprocessing=config.preprocessing if config else spec.preprocessing,
+        num_classes=num_classes,
         path=path,
         layout=layout,
-        source=path.name,
+        source=f"{path.resolve().parent.name}/{path.name}" if config else path.name,
         sha256=file_sha256(path),
-        licence=None,
-        origin=None,
+        licence=config.licence if config else None,
+        origin=config.origin if config else None,
+        notes=(*note, *assumed),
     )
+
+
+def _contents(path: Path, requested: str) -> tuple[dict[str, Tensor], Layout, tuple[str, ...]]:
+    """The tensors of a file, whose names they have, and a note where the file held others as well."""
+    if path.suffix in KERAS_SUFFIXES:
+        check_keras_has(get_spec(requested))
+        return read_keras(path, _tensorflow_spec(requested)), "keras", ()
+    stored = read_weights(path)
+    note = f"{path.name} holds {' and '.join((stored.taken or '', *stored.left))}: foray takes {stored.taken}."
+    return stored.tensors, layout_of(stored.tensors), (note,) if stored.left else ()
+
+
+def _contradiction(path: Path, what: str) -> WeightsError:
+    return WeightsError(
+        f"{path.parent / CONFIG_FILE} says that {what}. Name the model that is meant, or, if that file describes other "
+        "weights, put these into a folder of their own."
+    )
+
+
+def _assumption(file: str, spec: ArchSpec, layout: Layout) -> str:
+    """What is taken for granted about weights without a config, and what else would fit their tensors."""
+    said = f"{file} does not say how images are prepared for it. foray assumes {_manner(spec)}, as of {spec.name}."
+    other = _other_variant(spec) if layout == "timm" else None
+    if other is None:
+        return f"{said} If that is wrong, put timm's {CONFIG_FILE} beside the file."
+    return (
+        f"{said} {other.name} has tensors of the same names and shapes, with {_manner(other)}. If the weights are of "
+        f"that one, ask for {other.name}, or put timm's {CONFIG_FILE} beside the file."
+    )
+
+
+def _manner(spec: ArchSpec) -> str:
+    shown = spec.preprocessing
+    mean, std = (", ".join(f"{value:g}" for value in channels) for channels in (shown.mean, shown.std))
+    padding = "TensorFlow's padding" if spec.padding == "same" else "symmetric padding"
+    return f"{padding}, mean ({mean}), deviation ({std}) and {shown.interpolation} resizing"
+
+
+def _other_variant(spec: ArchSpec) -> ArchSpec | None:
+    """TensorFlow's variant of a network, or the symmetric one of a network of TensorFlow's."""
+    is_tensorflow = spec.name.startswith(TF_PREFIX)
+    try:
+        return get_spec(spec.name.removeprefix(TF_PREFIX) if is_tensorflow else TF_PREFIX + spec.name)
+    except UnknownNameError:
+        return None
 
 
 def _tensorflow_spec(requested: str) -> ArchSpec:

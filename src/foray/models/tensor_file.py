@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import argparse
+import re
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,6 +18,12 @@ from torch import Tensor, nn
 from foray.errors import WeightsError
 from foray.regular_files import require_regular
 
+# The state dicts of a checkpoint, best first: averaged weights are those that training scripts report and publish.
+# As timm's `load_state_dict` (timm 1.0, models/_helpers.py); torchvision's scripts write "model" and "model_ema".
+STATE_DICTS = ("state_dict_ema", "model_ema", "state_dict", "model")
+_WRAPPER = re.compile(r"^(module|_orig_mod|model)\.")
+_AVERAGE_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel, no weight
+_ALLOWING = threading.Lock()  # the classes that torch.load may build are one list for the whole process
 _SHOWN = 5  # names listed in an error before "and n more"
 
 
@@ -30,25 +42,87 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"{path} is not a readable safetensors file ({error}). Fetch or write it again.") from error
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors or .pth file. The latter is read with `weights_only`: nothing in it is executed.
+@dataclass(frozen=True)
+class StoredWeights:
+    """Named tensors of a file. `taken`: which of its state dicts they are, where it names them; `left`: the others."""
 
-    A checkpoint that holds its weights under "state_dict" or "model" is looked into. Raises WeightsError.
+    tensors: dict[str, Tensor]
+    taken: str | None = None
+    left: tuple[str, ...] = ()
+
+
+def read_weights(path: Path) -> StoredWeights:
+    """The weights in a safetensors or .pth file. The latter is read with `weights_only`: nothing in it is executed.
+
+    Of a checkpoint's state dicts the first of `STATE_DICTS` is taken. Names lose the prefixes of what the network was
+    wrapped in: DistributedDataParallel and AveragedModel ("module."), torch.compile ("_orig_mod."), Lightning
+    ("model."). Raises WeightsError.
     """
     if path.suffix == ".safetensors":
-        return read_tensors(path)[0]
+        return StoredWeights(_unwrapped(read_tensors(path)[0], path))
+    found = _load(path)
+    there = [key for key in STATE_DICTS if isinstance(found, Mapping) and _is_state_dict(found.get(key))]
+    state = found[there[0]] if there else found
+    if not _is_state_dict(state):
+        held = f" but {', '.join(map(str, found))}" if isinstance(found, Mapping) and found else ""
+        raise WeightsError(
+            f"{path} does not hold named tensors{held}. Of a checkpoint, foray reads {', '.join(STATE_DICTS)}."
+        )
+    return StoredWeights(_unwrapped(state, path), there[0] if there else None, tuple(there[1:]))
+
+
+def _is_state_dict(found: object) -> bool:
+    return isinstance(found, Mapping) and len(found) > 0 and all(isinstance(one, Tensor) for one in found.values())
+
+
+def _unwrapped(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        bare = str(name)
+        while (shorter := re.sub(_WRAPPER, "", bare)) != bare:
+            bare = shorter
+        if bare in tensors:
+            raise WeightsError(f"{path} holds {bare} twice, the second time as {name}. Save one network alone.")
+        if bare != _AVERAGE_COUNTER:
+            tensors[bare] = tensor
+    return tensors
+
+
+def _load(path: Path) -> Any:
+    """What torch.save wrote: tensors, plain Python values, and argparse.Namespace, which has no code that could run."""
     try:
         require_regular(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with _namespace_allowed():
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever reading, unzipping and refusing to unpickle raise: no file of weights
+        if kinds := _refused_kinds(path, error):
+            raise WeightsError(
+                f"{path} holds more than tensors and plain values ({kinds}). Reading that could run code that whoever "
+                "wrote the file put there, so foray does not. Save the weights alone, in the program that wrote the "
+                "file: torch.save(model.state_dict(), 'weights.pth')."
+            ) from error
         first_line = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path} cannot be read as a file of weights ({first_line}).") from error
-    for key in ("state_dict", "model"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
-        raise WeightsError(f"{path} does not hold named tensors.")
-    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+
+
+@contextmanager
+def _namespace_allowed() -> Iterator[None]:
+    """The arguments that training scripts of timm and torchvision save beside the weights may be read."""
+    with _ALLOWING:
+        ours = [kind for kind in (argparse.Namespace,) if kind not in torch.serialization.get_safe_globals()]
+        with torch.serialization.safe_globals(ours):  # type: ignore[arg-type]
+            yield
+
+
+def _refused_kinds(path: Path, error: Exception) -> str:
+    """Names of the classes for which torch refused to read the file; empty where it failed for another reason."""
+    if "weights_only" not in str(error):  # torch's advice is to read it without that
+        return ""
+    try:
+        found = set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - {"argparse.Namespace"}
+    except Exception:  # a file of an older torch, or TorchScript
+        found = set()
+    return ", ".join(sorted(found)) or "a whole network, or objects of Python"
 
 
 @torch.no_grad()
@@ -63,8 +137,9 @@ def copy_strictly(
     """Copies `tensors` into `network`, converting every floating-point width to the network's.
 
     `names`: key of the network -> name in `tensors`; keys of the network that are not in it are left as they are.
-    Every name must be there, but for those in `optional`; every tensor must be used and have the network's shape.
-    Raises WeightsError listing what is missing, left over or of another shape; the network is untouched then.
+    Every name must be there, but for those in `optional`; every tensor must be used, have the network's shape and be
+    finite in the network's precision. Raises WeightsError listing what is missing, left over, of another shape, NaN or
+    infinite; the network is untouched then.
     """
     state = network.state_dict()
     missing = sorted(name for name in names.values() if name not in tensors and name not in optional)
@@ -82,6 +157,11 @@ def copy_strictly(
     ]
     if problems:
         raise WeightsError(f"The weights of {source} do not fit the network. {'. '.join(problems).capitalize()}.")
+    if broken := [names[key] for key, tensor in present.items() if not tensor.to(state[key].dtype).isfinite().all()]:
+        raise WeightsError(
+            f"The weights of {source} hold values that are NaN or infinite, in {_listing(broken)}. The file is damaged "
+            "or of a training that diverged: take another one."
+        )
     for key, tensor in present.items():
         state[key].copy_(tensor)
 

@@ -7,7 +7,6 @@ A folder in timm's layout holds `config.json` (architecture, num_classes, model_
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from foray.errors import UnknownNameError, WeightsError
+from foray.parsing import parse_json
 from foray.regular_files import read_regular
 from foray.specs import TF_PREFIX, ArchSpec, Padding, Preprocessing, get_spec, width_name
 
@@ -62,12 +62,7 @@ def read_config(folder: Path) -> TimmConfig:
     Raises WeightsError when it is missing, is not JSON, or describes an architecture or preprocessing foray has not.
     """
     path = folder / CONFIG_FILE
-    try:
-        config = json.loads(read_regular(path))
-    except FileNotFoundError:
-        raise WeightsError(f"{folder} is not a folder in timm's layout: it has no {CONFIG_FILE}.") from None
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error
+    config = _json(path)
     try:
         details = config.get("pretrained_cfg") or {}
         spec = _variant(str(config["architecture"]), dict(config.get("model_args") or {}))
@@ -82,6 +77,27 @@ def read_config(folder: Path) -> TimmConfig:
         raise WeightsError(f"{path} is not a timm config: {type(error).__name__} {error}.") from error
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
+
+
+def config_beside(file: Path) -> TimmConfig | None:
+    """What the config.json in the folder of a file of weights says; None where there is none, or none of timm's.
+
+    Raises WeightsError when it cannot be read, or describes what foray has not.
+    """
+    path = file.parent / CONFIG_FILE
+    if not path.exists():
+        return None
+    config = _json(path)
+    return read_config(file.parent) if isinstance(config, dict) and "architecture" in config else None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return parse_json(read_regular(path))
+    except FileNotFoundError:
+        raise WeightsError(f"{path.parent} is not a folder in timm's layout: it has no {path.name}.") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error
 
 
 def _variant(architecture: str, model_args: dict[str, Any]) -> ArchSpec:

@@ -26,7 +26,10 @@ class DatasetInfo(Record):
 
 
 class WeightsInfo(Record):
-    """Where pretrained weights came from. `variant`: the architecture variant they belong to."""
+    """Where pretrained weights came from. `variant`: the architecture variant they belong to.
+
+    `notes`: what the file left open and foray settled, such as the padding, or which of its state dicts was taken.
+    """
 
     source: str
     variant: str
@@ -34,6 +37,7 @@ class WeightsInfo(Record):
     licence: str | None = None
     origin: str | None = None
     head: Literal["kept", "replaced", "absent"]
+    notes: list[str] = Field(default_factory=list)
 
 
 class ArchitectureInfo(Record):

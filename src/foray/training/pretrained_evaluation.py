@@ -24,6 +24,7 @@ from foray.data.images import UnreadableImagesError
 from foray.data.named.imagenet import ValidationImages, validation_images
 from foray.data.preprocessing import normalize
 from foray.data.storage import cache_directory
+from foray.deploy.predict import READER_VERSION
 from foray.errors import DataError, WeightsError
 from foray.models import Network, PretrainedWeights, build_model, find_weights, load_weights
 from foray.progress import SILENT, Progress, Task
@@ -167,7 +168,7 @@ def _key(found: PretrainedWeights, engine: InferenceEngine, device: torch.device
     about = {
         "format": _FORMAT_VERSION, "architecture": found.spec.name, "weights": found.sha256,
         "preprocessing": asdict(found.preprocessing), "engine": engine.name, "version": versions().get(engine.name),
-        "pillow": versions().get("pillow"), "device": device.type,
+        "pillow": versions().get("pillow"), "reader": READER_VERSION, "device": device.type,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
