@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator
-from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -33,7 +33,7 @@ class InferenceEngine(Protocol):
     def name(self) -> str: ...
 
     def outputs(self, batches: Iterable[tuple[Key, Array]]) -> Iterator[tuple[Key, npt.NDArray[np.float32]]]:
-        """The output (N, C) of every batch (N, R, R, 3), with its key; not always in the order of the batches."""
+        """The output (N, C) of every batch (N, R, R, 3), with its key."""
         ...
 
 
@@ -65,23 +65,35 @@ class OpenVINOEngine:
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        self._openvino = openvino
         self._compiled = openvino.Core().compile_model(convert(openvino, module.eval(), first), "CPU", settings)
 
     def outputs(self, batches: Iterable[tuple[Key, Array]]) -> Iterator[tuple[Key, npt.NDArray[np.float32]]]:
         """See InferenceEngine."""
-        done: SimpleQueue[tuple[Key, npt.NDArray[np.float32]]] = SimpleQueue()
-        requests = self._openvino.AsyncInferQueue(self._compiled)  # as many as the device wants for throughput
-        requests.set_callback(lambda request, key: done.put((key, request.get_output_tensor(0).data.copy())))
+        count = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        idle = [self._compiled.create_infer_request() for _ in range(count)]
+        running: deque[tuple[Key, Any]] = deque()
+        # No callbacks, hence no AsyncInferQueue: a thread of OpenVINO that releases one waits for Python's lock, which
+        # this thread holds while the destructor of the compiled model waits for that thread.
         try:
             for key, batch in batches:
-                requests.start_async({0: batch}, key)
-                while not done.empty():
-                    yield done.get()
+                if not idle:
+                    yield _finished(running, idle)
+                request = idle.pop()
+                request.start_async({0: batch})
+                running.append((key, request))
+            while running:
+                yield _finished(running, idle)
         finally:
-            requests.wait_all()
-        while not done.empty():
-            yield done.get()
+            for _, request in running:  # left early: nothing may run when the compiled model goes
+                request.wait()
+
+
+def _finished(running: deque[tuple[Key, Any]], idle: list[Any]) -> tuple[Key, npt.NDArray[np.float32]]:
+    """Waits for the request that was started first; its key and output."""
+    key, request = running.popleft()
+    request.wait()
+    idle.append(request)
+    return key, request.get_output_tensor(0).data.copy()
 
 
 def openvino_fits(device: torch.device) -> bool:
