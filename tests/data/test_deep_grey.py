@@ -257,8 +257,8 @@ def test_the_decode_cache_holds_what_the_device_reads_and_names_what_it_cannot(t
     preprocessing = Preprocessing(resolution=1, crop_pct=1.0)
     readable = dataset_of(tmp_path, [square(stated=True), square(stated=True, scale=257)])
     store = decode_for_evaluation(readable, preprocessing, cache_dir=tmp_path / "cache")
-    for row, sample in zip(store.pixels, readable.samples, strict=True):
-        assert row[0, 0, 0] in read_image(sample.image.path)[0, 3:5, 0]
+    for position, sample in enumerate(readable.samples):
+        assert store.pixels[position][0, 0, 0] in read_image(sample.image.path)[0, 3:5, 0]
     assert store.pixels[0].tolist() == store.pixels[1].tolist() != [[[0, 0, 0]]]
     refused = dataset_of(tmp_path, [square(stated=True), square(stated=False)])
     with pytest.raises(UnreadableImagesError, match=r"1 image cannot be read: 1\.png \(none of its 16-bit values"):

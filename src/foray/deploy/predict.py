@@ -11,6 +11,7 @@ import argparse
 import errno
 import functools
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -35,7 +36,7 @@ Source = Path | str | bytes  # of an image: its path, or the bytes of its file
 SCHEMA_VERSION = 1  # of artifact.json, the newest that is understood here
 READER_VERSION = 2  # of the pixels that `decode` makes of a file: who keeps pixels keeps this number with them
 # Pictures made of pixels. Pillow goes by what is in a file, not by its name, and starts Ghostscript for an EPS.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")
 _EXIF_ORIENTATION = 0x0112  # EXIF 2.32, table 4, tag 274; the operation that undoes each value
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -125,8 +126,9 @@ def open_image(source: Source) -> ImageFile:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)  # older Pillows have no AVIF
+    Image.preinit()  # the first five; Pillow loads the others, and all it knows, when it comes to them
+    has_avif = importlib.util.find_spec("PIL.AvifImagePlugin") is not None  # from Pillow 11.3 on
+    return tuple(name for name in FORMATS if name != "AVIF" or has_avif)
 
 
 def prepare(pixels: Pixels, preprocessing: Mapping[str, Any]) -> Pixels:
