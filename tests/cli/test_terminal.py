@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pty
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -106,26 +106,26 @@ def test_what_click_says_of_the_command_line_is_text() -> None:
     assert not STEERING.search(found.output)
 
 
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    """Both ends of a terminal: what is written to the second is read from the first."""
-    ends = pty.openpty()
-    yield ends
-    for end in ends:
-        os.close(end)
+def everything_written(terminal: int) -> str:
+    """What a terminal of which nobody writes any more was given."""
+    pieces = []
+    with contextlib.suppress(OSError):  # Linux's way to say that this is the end
+        while piece := os.read(terminal, 1 << 16):
+            pieces.append(piece)
+    os.close(terminal)
+    return b"".join(pieces).decode()
 
 
-def test_a_terminal_gets_drawn_tables_and_plain_names(
-    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_gets_drawn_tables_and_plain_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with open(terminal[1], "w", encoding="utf-8", closefd=False) as screen:
-        monkeypatch.setattr(sys, "stdout", screen)
+    terminal, end = pty.openpty()
+    with monkeypatch.context() as patched, open(end, "w", encoding="utf-8") as screen:
+        patched.setattr(sys, "stdout", screen)
         with plain_streams():
             print_table(["class"], [[f"a{HOSTILE}"]])
             print(f"printed {HOSTILE}")
-    written = os.read(terminal[0], 1 << 16).decode()
+    written = everything_written(terminal)
     assert "\x1b[1mclass" in written  # a bold heading, which is foray's own
     assert "\x1b]0" not in written
     assert "\x1b[31m" not in written

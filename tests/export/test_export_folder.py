@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from foray.deploy import open_artifact
 from foray.errors import RunError
 from foray.export.folder import remove_unfinished_folders, replaced_folder
+from foray.records import RunRecord
 from tests.warm_start import run_command
 
 pytest.importorskip("openvino", reason="openvino is not installed (extra: openvino)")
@@ -22,11 +25,11 @@ ARTIFACT = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of a small network, one epoch on squares of two colours."""
+    """A finished run of a small network, one epoch on squares of two colours, one with a line break in its name."""
     from foray.training import train
 
     squares = tmp_path_factory.mktemp("pictures") / "squares"
-    for name, red in {"dark": 20, "light": 220}.items():
+    for name, red in {"dark  and\nblue": 20, "light": 220}.items():
         (squares / name).mkdir(parents=True)
         for i in range(6):
             Image.new("RGB", (32, 32), (red, 3 * i, 90)).save(squares / name / f"{i}.png")
@@ -37,6 +40,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def export(run: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return run_command(("export", run, "--to", "openvino", "--out", out, "--threads", 1, *options), os.environ)
+
+
+def test_a_class_whose_name_is_no_line_is_certified(run: Path, tmp_path: Path) -> None:
+    squares = RunRecord.load(run / "record.json").dataset.source
+    done = export(run, tmp_path, "--data", squares, "--tolerance", "99pt", "--workers", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(done.stdout)
+    assert one["artifact"]["certificate"]["label_agreement"]["value"] == 1.0
+    assert open_artifact(tmp_path / "openvino-fp32").labels == ["dark and blue", "light"]
 
 
 def names(folder: Path) -> set[str]:
