@@ -82,7 +82,7 @@ def regular(path: Path | str) -> Path:
     """`path`, if a regular file is there: a pipe, a socket or a device may wait for ever. Raises OSError."""
     mode = Path(path).stat().st_mode
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+        raise IsADirectoryError(errno.EISDIR, "it is a directory, not a file", str(path))
     if not stat.S_ISREG(mode):
         kind = "a named pipe (FIFO)" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
         raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
