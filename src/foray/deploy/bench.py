@@ -105,7 +105,8 @@ class ProcessorTime:
     @classmethod
     def parse(cls, text: str, processors: Collection[int] = ()) -> ProcessorTime | None:
         """From /proc/stat, of `processors` (none: of all); None where it has no such numbers, as in some containers."""
-        lines = {label: numbers[:_FIELDS] for label, *numbers in (line.split() for line in text.splitlines() if line)}
+        words = [line.split() for line in text.splitlines() if line.strip()]
+        lines = {label: numbers[:_FIELDS] for label, *numbers in words}
         found = [lines[name] for name in (f"cpu{number}" for number in processors) if name in lines]
         found = [numbers for numbers in found or [lines.get("cpu", [])] if len(numbers) == _FIELDS]
         each = [sum(map(int, of_field)) for of_field in zip(*found, strict=True)]
@@ -435,7 +436,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
     parser.add_argument("--burst", nargs=4, help=argparse.SUPPRESS)  # what its own processes are started with
     parser.add_argument("--append", action="store_true", help="keep what is in the file about other artifacts")
     options = parser.parse_args(arguments)
-    if min(options.threads or 1, options.bursts) < 1:
+    if options.bursts < 1 or (options.threads is not None and options.threads < 1):
         parser.error("--threads and --bursts must be at least 1")
     device = options.device or hardware()["processor"]
     try:
@@ -464,8 +465,9 @@ def _sentence(profile: Mapping[str, Any]) -> str:
     threads = f"{profile['threads']} thread{'s' if profile['threads'] > 1 else ''}"
     return (
         f"{profile['model']}, {profile['resolution']} px, {profile['runtime']} {profile['precision']}, {threads}: "
-        f"p50 {profile['latency_p50_ms']:.2f} ms (95 % interval {profile['latency_p50_low_ms']:.2f} to "
-        f"{profile['latency_p50_high_ms']:.2f}), p95 {profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; "
+        f"p50 {profile['latency_p50_ms']:.2f} ms ({profile['latency_p50_low_ms']:.2f} to "
+        f"{profile['latency_p50_high_ms']:.2f} in {profile['latency_bursts']} bursts), "
+        f"p95 {profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; "
         f"image file to label {profile['decode_to_label_p50_ms']:.2f} ms; "
         f"{profile['throughput_images_per_second']:.1f} images/s at batch {BATCH}"
     )
