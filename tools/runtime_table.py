@@ -128,8 +128,8 @@ def _head(profile: RuntimeProfile, threads: int) -> list[str]:
         "# Shipped files: latency and accuracy by runtime and precision",
         "",
         f"Written by `{command}`; every file is what `foray export` writes and certifies. Latency: "
-        f"one image as the network takes it, {threads} threads, processes that take turns ({profile.turns} each, in {profile.bursts} "
-        "bursts), "
+        f"one image as the network takes it, {threads} threads, processes that take turns ({profile.turns} each, in "
+        f"{profile.bursts} bursts), "
         "beside the same network in eager PyTorch (float32, channels-last). File to label: with decoding and resizing "
         "of a JPEG. Top-1 is scored by the file itself, from image file to label; the points lost are against float32 "
         "in PyTorch on the same images, with 95 % confidence at most the number in brackets.",

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from foray.comparison import ComparisonPlan
+from foray.comparison.costs import CostSource
 from foray.profiling import save_profiles
-from foray.records import Comparison, CostProfile, hardware
+from foray.profiling.schedule import AT_ONCE, Schedule
+from foray.progress import SILENT
+from foray.records import Budget, Comparison, CostProfile, Preference, hardware
 
 from .conftest import TINY, Cli, Finished
 
@@ -43,10 +47,15 @@ def test_a_bound_that_cannot_be_judged_ends_before_training_with_a_status_of_its
     assert cli("report", "out").returncode == 0
 
 
-def test_models_that_are_trained_stay_so_and_the_verdict_is_withheld(images: Path, cli: Cli, trained: Path) -> None:
+def test_models_that_are_trained_stay_so_and_the_verdict_is_withheld(
+    images: Path, cli: Cli, trained: Path, tmp_path: Path
+) -> None:
     before = weights(trained)
     assert len(before) == 2
-    done = cli("compare", images, *TINY, "--prefer", "latency")
+    costs = [row.cost for row in Comparison.load(trained / "comparison.json").candidates]
+    assert not any(cost.latency_is_steady for cost in costs)
+    save_profiles(tmp_path / "device.json", "Pi", costs)
+    done = cli("compare", images, *TINY, "--prefer", "latency", "--profiles", "device.json")
     assert done.returncode == 4, done.stderr
     record = Comparison.load(trained / "comparison.json")
     assert record.decision.outcome == "not_known"
@@ -98,3 +107,29 @@ def as_if_steady(cost: CostProfile, ms: float) -> CostProfile:
     return cost.model_copy(
         update={**times, "latency_p95_ms": 1.1 * ms, "latency_bursts": 6, "unsteady": [], "threads": 1}
     )
+
+
+def source(tmp_path: Path, prefer: Preference, wait_seconds: float = 60.0, **plan: object) -> CostSource:
+    about = {"dataset": None, "recipe": None, "models": (), "seeds": (0,), "tolerance": 0.01, "profiles": None}
+    wanted = ComparisonPlan(**{**about, "budget": Budget(), "prefer": prefer, **plan})
+    return CostSource(wanted, tmp_path, threads=1, wait_seconds=wait_seconds, progress=SILENT)
+
+
+def test_only_a_latency_that_counts_is_waited_for(tmp_path: Path) -> None:
+    bound = Budget(max_latency_ms=30.0)
+    assert source(tmp_path, "latency").schedule == Schedule()
+    assert source(tmp_path, "macs", budget=bound).schedule == Schedule()
+    assert source(tmp_path, "macs").schedule == AT_ONCE
+    assert source(tmp_path, "latency", wait_seconds=0.0).schedule.bursts == 1
+
+
+def test_a_latency_that_was_not_steady_is_measured_again_after_a_training_long_enough_to_hope(tmp_path: Path) -> None:
+    about = {"model": "m", "resolution": 224, "params": 1, "macs": 1, "latency_p50_ms": 5.0}
+    busy, quiet = {"m": CostProfile(**about, unsteady=["busy"])}, {"m": CostProfile(**about)}
+    clock = source(tmp_path, "latency")
+    assert clock.may_tell_more(busy, 61.0)
+    assert not clock.may_tell_more(busy, 59.0)
+    assert not clock.may_tell_more(quiet, 3600.0)
+    assert not source(tmp_path, "macs").may_tell_more(busy, 3600.0)
+    assert not source(tmp_path, "latency", wait_seconds=0.0).may_tell_more(busy, 3600.0)
+    assert not source(tmp_path, "latency", profiles=busy).may_tell_more(busy, 3600.0)

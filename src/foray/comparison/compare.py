@@ -124,7 +124,7 @@ def compare(
         costs = clock.first()
         training_began = time.perf_counter()
         outcomes, failures = _train_all(plan, costs, folder, machine, progress)
-        if _is_worth_measuring_again(clock, costs, time.perf_counter() - training_began):
+        if clock.may_tell_more(costs, time.perf_counter() - training_began):
             costs = clock.measured()
             outcomes, failures = _train_all(plan, costs, folder, machine, progress)
         comparison = _conclude(plan, costs, outcomes, failures, folder, command, time.perf_counter() - started)
@@ -144,12 +144,6 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
             f"{folder} holds another comparison ({there.dataset.name}, {there.protocol}, {there.created[:10]}). "
             "Choose another folder with --out."
         )
-
-
-def _is_worth_measuring_again(clock: CostSource, costs: dict[str, CostProfile], seconds: float) -> bool:
-    """Whether a latency that counts was not steady, and the machine may be quiet after `seconds` of training."""
-    unsteady = not all(cost.latency_is_steady for cost in costs.values())
-    return clock.is_clock and unsteady and seconds > clock.schedule.wait_seconds
 
 
 def _train_all(

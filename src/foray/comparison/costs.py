@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -37,10 +38,14 @@ class CostSource:
         counts = plan.prefer == "latency" or plan.budget.max_latency_ms is not None
         self.schedule: Schedule = schedule_within(wait_seconds) if counts else AT_ONCE
 
-    @property
-    def is_clock(self) -> bool:
-        """Whether measuring again may tell more: the costs are measured here, and in bursts."""
-        return self._plan.profiles is None and self.schedule.bursts > 1
+    def may_tell_more(self, costs: Mapping[str, CostProfile], seconds: float) -> bool:
+        """Whether a latency of `costs` that counts was not steady, and the machine may be quiet `seconds` later.
+
+        Never for profiles of another device, nor where everything is measured at once.
+        """
+        can_be_steady = self._plan.profiles is None and self.schedule.bursts > 1
+        unsteady = not all(cost.latency_is_steady for cost in costs.values())
+        return can_be_steady and unsteady and seconds > self.schedule.wait_seconds
 
     def first(self) -> dict[str, CostProfile]:
         """By model: from another device's profiles when given, from an earlier start of the same comparison where all

@@ -53,15 +53,15 @@ def profile_on_runtimes(
     return RuntimeProfile(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         costs=sorted(costs, key=lambda cost: cost.p50.value),
-        differences=differences(network.times, schedule.bursts),
+        differences=differences(network.times, len(bursts)),
         steadiness=steadiness(
             [ms for burst in bursts for ms in burst.calibrations],
             taken.loads,
             waited_seconds=taken.waited_seconds,
             again=taken.again,
         ),
-        turns=schedule.turns_a_burst * schedule.bursts,
-        bursts=schedule.bursts,
+        turns=schedule.turns_a_burst * len(bursts),
+        bursts=len(bursts),
         seed=schedule.seed,
         hardware=hardware(),
         versions=versions_on({cost.runtime for cost in costs}),

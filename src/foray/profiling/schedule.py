@@ -72,7 +72,7 @@ def take_bursts(
     """Calls `take`, one burst and the load during it, as `schedule` says.
 
     Before each burst it waits for a quiet machine while there is patience left, and takes a burst that was disturbed
-    again. Without patience every burst counts.
+    again. Without patience every burst counts, and it ends early once nothing can make the times steady any more.
     """
     quiet = _Quiet(schedule.wait_seconds, look or look_around, clock, progress)
     results: list[Result] = []
@@ -89,7 +89,16 @@ def take_bursts(
             continue
         results.append(result)
         loads.append(load)
+        if quiet.left <= 0 and _is_hopeless(loads, schedule.bursts):
+            break
     return Taken(results, loads, quiet.waited, again)
+
+
+def _is_hopeless(loads: list[Load | None], bursts: int) -> bool:
+    """Whether the mean over all bursts is no quiet machine's even if nobody disturbs those to come."""
+    known = [load for load in loads if load is not None]
+    busy, stolen = (sum(shares) / bursts for shares in ((load.busy for load in known), (load.stolen for load in known)))
+    return not Load(busy, stolen).is_quiet
 
 
 def look_around(seconds: float) -> Load | None:
