@@ -85,6 +85,12 @@ def test_a_machine_that_is_never_quiet_is_waited_for_a_minute_and_timed_once() -
     assert (taken.results, taken.again, taken.loads) == ([1], 0, [BUSY])
 
 
+def test_a_schedule_that_does_not_wait_takes_all_its_bursts() -> None:
+    world = World(BUSY)
+    world.during = iter([BUSY] * 3)
+    assert world.bursts(Schedule(bursts=3, wait_seconds=0.0)).loads == [BUSY] * 3
+
+
 def test_a_light_disturbance_without_patience_lets_the_other_bursts_tell() -> None:
     world = World(BUSY)
     world.during = iter([Load(0.3, 0.0)])

@@ -72,7 +72,8 @@ def take_bursts(
     """Calls `take`, one burst and the load during it, as `schedule` says.
 
     Before each burst it waits for a quiet machine while there is patience left, and takes a burst that was disturbed
-    again. Without patience every burst counts, and it ends early once nothing can make the times steady any more.
+    again. When the patience is spent every burst counts, and it ends early once nothing can make the times steady any
+    more. A schedule that does not wait takes all its bursts.
     """
     quiet = _Quiet(schedule.wait_seconds, look or look_around, clock, progress)
     results: list[Result] = []
@@ -89,7 +90,7 @@ def take_bursts(
             continue
         results.append(result)
         loads.append(load)
-        if quiet.left <= 0 and _is_hopeless(loads, schedule.bursts):
+        if quiet.left <= 0 < schedule.wait_seconds and _is_hopeless(loads, schedule.bursts):
             break
     return Taken(results, loads, quiet.waited, again)
 
