@@ -48,7 +48,7 @@ def standing(candidate: CandidateResult, decision: Decision) -> Standing:
         return Standing("pick", "pick, most accurate" if candidate.model == decision.best else "pick")
     if candidate.model == decision.best:
         return Standing("best", "most accurate")
-    if decision.outcome == "not_known" and not candidate.cost.latency_is_steady:
+    if decision.outcome == "not_known" and candidate.cost.unsteady:
         return Standing("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
     if candidate.model in decision.pareto:
         return Standing("front", "on the front")
