@@ -31,6 +31,7 @@ def print_audit(audit: Audit) -> None:
             ("modes", ", ".join(f"{mode} {n:,}" for mode, n in audit.modes.items()) or "-"),
             ("licence", audit.licence or "not stated"),
             ("copies", f"{audit.copies_within_splits:,} exact copies inside a split"),
+            ("groups", f"{audit.groups:,} of images that belong together" if audit.groups else "none stated"),
             ("fingerprint", audit.dataset.fingerprint),
         ]
     )
