@@ -12,6 +12,8 @@ _SHOWN_CLASSES = 10
 def print_certificate(certificate: Certificate) -> None:
     """The verdict, the numbers behind it, and the classes that lose most."""
     print(certificate.sentence)
+    if certificate.left_out and certificate.left_out.total:
+        print(certificate.left_out.sentence)
     for warning in certificate.warnings:
         print(f"Beware: {warning}")
     print()

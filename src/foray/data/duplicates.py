@@ -30,7 +30,7 @@ Correlations = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """What images look like: `thumbnails` uint8 (N, 24, 24), of which flat ones are like nothing; `hashes` bool (N, 64)."""
+    """What images look like: `thumbnails` uint8 (N, 24, 24), flat ones like nothing; `hashes` bool (N, 64)."""
 
     thumbnails: npt.NDArray[np.uint8]
     hashes: npt.NDArray[np.bool_]

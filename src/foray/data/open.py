@@ -43,12 +43,17 @@ def open_dataset(
     dataset = open_given(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
     if is_evaluation_only(data):
         return dataset
-    if carving == "by name" and data in NAMED_DATASETS:  # when runs were carved by name, these had no groups
-        dataset = replace(dataset, samples=tuple(replace(sample, group=None) for sample in dataset.samples))
-    dataset = complete_splits(with_looks(dataset, cache_dir=cache_dir, progress=progress), seed, carving)
+    dataset = completed(with_looks(dataset, cache_dir=cache_dir, progress=progress), seed, carving)
     if note := leak_note(dataset, find_leaks(dataset)):
         dataset = replace(dataset, notes=(*dataset.notes, note))
-    return dataset.fingerprinted()
+    return dataset
+
+
+def completed(dataset: Dataset, seed: int, carving: Carving) -> Dataset:
+    """`dataset` as `open_given` reads it with all its splits, and its fingerprint; see `complete_splits`."""
+    if carving == "by name" and dataset.name in NAMED_DATASETS:  # when runs were carved by name, these had no groups
+        dataset = replace(dataset, samples=tuple(replace(sample, group=None) for sample in dataset.samples))
+    return complete_splits(dataset, seed, carving).fingerprinted()
 
 
 def open_given(

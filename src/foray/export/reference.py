@@ -20,6 +20,7 @@ from foray.records import RunRecord
 from foray.specs import Preprocessing
 from foray.training import load_run
 from foray.training.evaluate import image_ids, predict_batches
+from foray.training.held_out import HeldOut
 
 _BATCH_SIZE = 32
 
@@ -35,25 +36,24 @@ class Reference:
 
 
 def reference_of_run(
-    run: str | Path, dataset: Dataset, split: Split = "test", *, cache_dir: Path | None = None,
-    workers: int | None = None, progress: Progress = SILENT,
+    run: str | Path, images: HeldOut, *, cache_dir: Path | None = None, workers: int | None = None,
+    progress: Progress = SILENT,
 ) -> Reference:  # fmt: skip
-    """What the run predicted after training, where these are the images it was tested on; else its network is run.
+    """What the run predicted after training, where `images` are among those it was tested on; else its network is run.
 
-    Raises RunError when `run` is no finished run, DataError when it does not know a class of `dataset`.
+    Raises RunError when `run` is no finished run, DataError when it does not know a class of the images.
     """
     folder = Path(run)
-    if split == "test" and (folder / "record.json").exists():
+    if images.tested is not None and (folder / "record.json").exists():
         record = RunRecord.load(folder / "record.json")
-        if record.status == "done" and record.dataset.fingerprint == dataset.fingerprint:
-            kept = _kept(folder / "predictions" / "test.npz", record)
-            if kept is not None:
-                return kept
+        kept = _kept(folder / "predictions" / "test.npz", record, images) if record.status == "done" else None
+        if kept is not None:
+            return kept
     trained = load_run(folder)
     record = trained.record
     return reference_of_network(
-        trained.network, record.preprocessing, record.dataset.classes, dataset, split, source=f"run {record.run_id}",
-        cache_dir=cache_dir, workers=workers, progress=progress,
+        trained.network, record.preprocessing, record.dataset.classes, images.dataset, images.split,
+        source=f"run {record.run_id}", cache_dir=cache_dir, workers=workers, progress=progress,
     )  # fmt: skip
 
 
@@ -91,14 +91,18 @@ def reference_of_network(
     return Reference(f"{source}, float32", tuple(classes), image_ids(only, positions), probabilities.numpy())
 
 
-def _kept(path: Path, record: RunRecord) -> Reference | None:
-    """The predictions a run left; None where they are gone or damaged, since its weights can say it again."""
+def _kept(path: Path, record: RunRecord, images: HeldOut) -> Reference | None:
+    """The predictions a run left; None where they are gone, damaged or of others: its weights can say it again."""
+    rows, dataset = images.tested, images.dataset
     try:
         with np.load(path, allow_pickle=False) as stored:
-            ids, probabilities = stored["image_ids"], stored["probabilities"]
+            labels, probabilities = stored["labels"], stored["probabilities"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
     classes = tuple(record.dataset.classes)
-    if probabilities.shape != (len(ids), len(classes)):
+    if probabilities.shape != (len(labels), len(classes)) or rows is None or rows.max() >= len(labels):
         return None
-    return Reference(f"run {record.run_id}, float32, as it was tested", classes, ids, probabilities)
+    if not np.array_equal(labels[rows], dataset.labels):
+        return None
+    ids = image_ids(dataset, np.arange(len(rows)))
+    return Reference(f"run {record.run_id}, float32, as it was tested", classes, ids, probabilities[rows])
