@@ -131,7 +131,8 @@ def plan_comparison(
 ) -> ComparisonPlan:
     """Reads the data set, finds the weights, and settles every run. Nothing is trained.
 
-    `recipe` replaces the protocol's preset. `carving`: see `open_dataset`. Raises ForayError for data, models, weights or numbers that do not fit.
+    `recipe` replaces the protocol's preset. `carving`: see `open_dataset`.
+    Raises ForayError for data, models, weights or numbers that do not fit.
     """
     if not models:
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")

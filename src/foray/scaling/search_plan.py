@@ -61,7 +61,8 @@ def plan_search(
     """Reads the data set and chooses the networks. Nothing is trained.
 
     `proxy`: a scaled name, small enough to train a dozen times. `steps`: of the grid, see
-    `foray.scaling.directions.directions`. `carving`: see `open_dataset`. Raises ForayError for data, names or numbers that do not fit.
+    `foray.scaling.directions.directions`. `carving`: see `open_dataset`. Raises ForayError for
+    data, names or numbers that do not fit.
     """
     spec = get_spec(proxy)
     if not spec.fixed_resolution:

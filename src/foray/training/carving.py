@@ -9,7 +9,7 @@ from foray.records import RunRecord
 
 
 def carving_in(out: Path) -> Carving:
-    """The rule of the runs in `out`/runs, the folder of a comparison or a search; the present one where there is none."""
+    """The rule of the runs in `out`/runs, of a comparison or a search; the present one where there is none."""
     first = next(iter(sorted(out.glob("runs/*/record.json"))), None)
     return "by content" if first is None else carving_of(RunRecord.load(first).dataset.split_origin)
 

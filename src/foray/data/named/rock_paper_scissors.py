@@ -28,9 +28,9 @@ _TEST = RemoteFile(
     "sha256:c27ab9fa43ce40b2e453de711365b477f4424586edf0388116674fd320f07503",
     about_bytes=29_516_758,
 )
-# The frames of one rendered hand: rock01-000.png, testrock01-00.png. Copies of one photograph, as Roboflow names them:
-# rock.0290_png.rf.d8d3947e844decf37e3330e73efd8536_01217.jpg
-_HAND = re.compile(r"(?P<hand>[a-z]+\d+)-\d+\.\w+")
+# The frames of one rendered hand: rock01-000.png, rock05ck01-000.png, testrock01-00.png. Copies of one photograph, as
+# Roboflow names them: rock.0290_png.rf.d8d3947e844decf37e3330e73efd8536_01217.jpg
+_HAND = re.compile(r"(?P<hand>(?:test)?(?:rock|paper|scissors)\d+(?:-?[a-z]+\d+)?)-\d+\.\w+")
 _PHOTOGRAPH = re.compile(r"(?P<hand>.+)_(?:png|jpe?g)\.rf\.[0-9a-f]+[^/]*")
 
 
