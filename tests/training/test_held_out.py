@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foray.comparison import compare, plan_comparison
 from foray.data import cache_directory, open_dataset
 from foray.data.open import open_given
 from foray.errors import DataError, RunError
 from foray.recipes import Optimizer, preset
 from foray.records import Metrics, RunRecord
 from foray.training import evaluate, predict, resume, train
+from foray.training.carving import carving_in
 from foray.training.held_out import held_out
 from foray.training.seen_images import read_seen_images
 
@@ -235,6 +237,25 @@ def test_given_splits_that_share_pictures_are_scored_as_they_are_and_said(small_
     assert "(n = 20)" in metrics.notes[0]
 
 
+def test_a_comparison_on_given_splits_that_share_pictures_cautions_with_the_score_without_them(
+    small_weights, tmp_path
+) -> None:
+    data = noise(tmp_path / "photos", {f"{s}/{c}": 10 for s in ("train", "val", "test") for c in ("no", "yes")})
+    for path in sorted((data / "train" / "no").iterdir())[:5]:
+        Image.open(path).save(data / "test" / "no" / f"again {path.stem}.bmp")
+    compared = compare(
+        data, [MODEL], "linear", weights=small_weights, epochs=2, prefer="params", out=tmp_path / "out", threads=1
+    )
+    (leak,) = compared.leaks
+    assert (leak.split, leak.n, leak.leaked, leak.without.n) == ("test", 25, 5, 20)
+    with np.load(tmp_path / "out" / "runs" / compared.candidates[0].run_ids[0] / "predictions" / "test.npz") as kept:
+        right = kept["probabilities"].argmax(axis=1) == kept["labels"]
+        others = np.array(["again" not in id_ for id_ in kept["image_ids"].tolist()])
+    assert leak.without.value == pytest.approx(right[others].mean())
+    assert any("5 of 25 test images are copies or near copies" in caution for caution in compared.cautions)
+    assert "5 of 25 test images are copies" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 def test_images_that_all_look_alike_are_not_taken_for_copies(small_weights, tmp_path) -> None:
     """One scene in both classes, whose difference is small: new images of it are scored."""
     base = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3))
@@ -322,6 +343,15 @@ def test_the_same_call_goes_on_with_a_run_of_an_earlier_version(earlier, photos,
     record, run = earlier
     assert trained_on(photos, small_weights, run.parent, epochs=2) == (record, run)
     assert [path.name for path in run.parent.iterdir()] == [run.name]
+
+
+def test_a_comparison_of_an_earlier_version_goes_on_with_its_splits(earlier, photos, small_weights, tmp_path) -> None:
+    record, run = earlier
+    shutil.copytree(run, tmp_path / "out" / "runs" / run.name)
+    assert carving_in(tmp_path / "out") == "by name"
+    assert carving_in(tmp_path) == "by content"
+    plan = plan_comparison(photos, [MODEL], weights=small_weights, carving=carving_in(tmp_path / "out"))
+    assert plan.dataset.fingerprint == record.dataset.fingerprint
 
 
 def test_other_data_cannot_be_checked_for_a_run_of_an_earlier_version_and_it_says_so(earlier, photos, tmp_path) -> None:
