@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from foray.decision import cautions
-from foray.records import ArchitectureInfo, Budget, CandidateResult, CostProfile, Decision, Estimate, Preference
+from foray.records import ArchitectureInfo, Budget, CandidateResult, CostProfile, Decision, Estimate, Leak, Preference
 
 
 def candidate(
@@ -105,3 +105,24 @@ def test_a_saving_within_the_intervals_of_two_latencies_is_said() -> None:
 def test_a_verdict_that_is_withheld_says_itself_why() -> None:
     unknown = decision(pick=None).model_copy(update={"outcome": "not_known"})
     assert cautions(unknown, [timed("a", 9.0, 40.0, ("busy",))], Budget(max_latency_ms=30)) == []
+
+
+def leak(n: int, leaked: int, without: Estimate | None, split: str = "test") -> Leak:
+    whole = Estimate(value=0.99, low=0.97, high=1.0, n=n)
+    return Leak(split=split, model="a", n=n, leaked=leaked, whole=whole, without=without)
+
+
+def test_splits_that_share_pictures_are_said_with_the_score_without_them() -> None:
+    rest = Estimate(value=0.75, low=0.3, high=0.95, n=4)
+    found = cautions(decision(), [candidate(**AGREE)], Budget(), [leak(378, 374, rest, "val")])
+    assert len(found) == 1
+    assert found[0].startswith(
+        "374 of 378 val images are copies or near copies of train images, which makes val too easy: a has 99.0 % on "
+        "all of them and 75.0 % without these (n = 4)."
+    )
+
+
+def test_where_every_test_image_is_a_copy_test_says_nothing() -> None:
+    (said,) = cautions(decision(), [candidate(**AGREE)], Budget(), [leak(20, 20, None)])
+    assert "20 of 20 test images are copies or near copies of train or val images" in said
+    assert "it says nothing" in said

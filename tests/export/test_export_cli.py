@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -73,6 +74,77 @@ def test_the_folder_is_complete_and_certified(run: Path, exported: Exported) -> 
     assert record.certificate.label_agreement.value == 1.0
     assert record.certificate.n == trained.dataset.counts["test"]
     assert str(record.certificate.verdict) in (exported.folder / "README.md").read_text(encoding="utf-8")
+
+
+def renamed(pictures: Path, folder: Path) -> Path:
+    for i, path in enumerate(sorted(pictures.rglob("*.png"), reverse=True)):
+        target = folder / path.parent.name / f"{i}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return folder
+
+
+def test_what_was_trained_on_is_left_out_of_the_certificate_by_any_name(
+    run: Path, pictures: Path, exported: Exported, tmp_path: Path
+) -> None:
+    trained = RunRecord.load(run / "record.json")
+    (one,) = export_run(
+        run, ["openvino"], ["fp32"], tmp_path / "out", images=Images(renamed(pictures, tmp_path / "new"), workers=1),
+        tolerance=0.2, threads=1,
+    )  # fmt: skip
+    certificate = one.record.certificate
+    assert certificate is not None
+    assert exported.record.certificate is not None
+    assert certificate.n == trained.dataset.counts["test"]
+    assert certificate.left_out is not None
+    assert certificate.left_out == exported.record.certificate.left_out
+    assert certificate.left_out.trained_on == trained.dataset.counts["train"]
+    assert certificate.left_out.selected_on == trained.dataset.counts["val"]
+    assert certificate.reference.endswith("as it was tested")  # known by content, not by name
+    assert certificate.top1 == exported.record.certificate.top1
+    said = f"Left out of the score: {certificate.left_out.trained_on} trained on"
+    assert said in (one.folder / "README.md").read_text(encoding="utf-8")
+    stored = json.loads((one.folder / "artifact.json").read_text(encoding="utf-8"))
+    assert stored["certificate"]["left_out"]["trained_on"] == trained.dataset.counts["train"]
+
+
+def test_some_of_the_classes_certify(run: Path, tmp_path: Path) -> None:
+    for i in range(4):
+        pixels = np.random.default_rng(100 + i).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        (tmp_path / "new" / "red").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "new" / "red" / f"{i}.png")
+    (one,) = export_run(
+        run, ["openvino"], ["fp32"], tmp_path / "out", images=Images(tmp_path / "new", workers=1), threads=1
+    )
+    assert one.record.certificate is not None
+    assert [(row.name, row.n) for row in one.record.certificate.per_class] == [("blue", 0), ("green", 0), ("red", 4)]
+    assert "Nothing is known of 2 classes without images" in " ".join(one.record.certificate.warnings)
+
+
+def test_what_int8_is_calibrated_on_does_not_certify_it(run: Path, tmp_path: Path) -> None:
+    """--calibration and --data overlap: 8 of 20 images."""
+    pytest.importorskip("nncf", reason="nncf is not installed (extra: openvino)")
+    for name, colour in COLOURS.items():
+        for i in range(20):
+            pixels = np.random.default_rng((7, *colour, i)).normal(colour, 25, (40, 40, 3)).clip(0, 255)
+            for folder in ["tested"] * (i < 12) + ["calibration"] * (i >= 4):
+                target = tmp_path / folder / name / f"{i}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.astype(np.uint8)).save(target)
+    float32, int8 = export_run(
+        run, ["openvino"], ["fp32", "int8"], tmp_path / "out", tolerance=0.6, threads=1,
+        images=Images(tmp_path / "tested", tmp_path / "calibration", workers=1),
+    )  # fmt: skip
+    assert float32.record.certificate is not None
+    assert int8.record.certificate is not None
+    assert (float32.record.certificate.n, int8.record.certificate.n) == (36, 12)
+    assert int8.record.certificate.left_out is not None
+    assert int8.record.certificate.left_out.calibrated_on == 24
+    with pytest.raises(DataError, match=r"All images of calibration .* are used to calibrate it\. Give other"):
+        export_run(
+            run, ["openvino"], ["int8"], tmp_path / "out", tolerance=0.6, threads=1,
+            images=Images(tmp_path / "calibration", tmp_path / "calibration", workers=1),
+        )  # fmt: skip
 
 
 def test_what_is_there_is_kept_until_it_is_damaged_or_forced(run: Path, exported: Exported) -> None:

@@ -63,7 +63,8 @@ def export(
         raise ForayError("Name the folder of a run, or published weights: --model NAME --weights DIR.")
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
-    from foray.export.export import Images, export_run, export_weights
+    from foray.export.export import export_run, export_weights
+    from foray.export.images import Images
 
     images = None
     if data is not None:
@@ -131,5 +132,7 @@ def _print(done: list[Exported]) -> None:
         certificate = one.record.certificate
         for sentence in one.record.remedies:
             say(f"{one.folder.name}: {sentence}")
+        if certificate and certificate.left_out and certificate.left_out.total:
+            say(f"{one.folder.name}: {certificate.left_out.sentence}")
         for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:
             say(f"{one.folder.name}: {sentence}")

@@ -129,9 +129,10 @@ def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **
     from foray.report import write_search_figure
     from foray.scaling.search import search
     from foray.scaling.search_plan import plan_search
+    from foray.training.carving import carving_in
 
     with terminal_progress() as progress:
-        plan = plan_search(**wanted, progress=progress)
+        plan = plan_search(**wanted, carving=carving_in(out), progress=progress)
         if dry_run:
             print_search_plan(plan)
             return

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from foray.comparison.costs import CostSource
+from foray.comparison.leaks import leaked_scores
 from foray.comparison.mistakes import worst_mistakes
 from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan, plan_comparison
@@ -34,6 +35,7 @@ from foray.records import (
 )
 from foray.report import require_no_foreign_report, write_report
 from foray.training import RunPlan, TrainingFailedError, train_run
+from foray.training.carving import carving_in
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def compare(
         runtime=runtime,
         precision=precision,
         threads=threads,
+        carving=carving_in(Path(out)),
         progress=progress,
     )
     folder = Path(out)
@@ -239,6 +242,7 @@ def _conclude(
             rows.append(row.model_copy(update={"mistakes": mistakes}))
         else:
             rows.append(_untrained(model, costs[name], plan.budget, failures.get(name)))
+    leaks = leaked_scores(plan.dataset, outcomes.get(decision.pick or ""), [split, "test"])
     return Comparison(
         id=plan.key,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -251,7 +255,8 @@ def _conclude(
         candidates=rows,
         decision=decision,
         confirmation=confirmation,
-        cautions=cautions(decision, rows, plan.budget),
+        cautions=cautions(decision, rows, plan.budget, leaks),
+        leaks=leaks,
         total_seconds=seconds,
         notes=list(plan.dataset.notes),
         hardware=hardware(),

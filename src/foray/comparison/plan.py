@@ -13,6 +13,7 @@ import torch
 
 from foray.comparison.on_runtimes import Target, plan_targets
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
+from foray.data.splits import Carving
 from foray.data.storage import cache_directory
 from foray.errors import ForayError
 from foray.limits import MOST_THREADS, require_range, require_runs
@@ -130,11 +131,13 @@ def plan_comparison(
     runtime: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    carving: Carving = "by content",
     progress: Progress = SILENT,
 ) -> ComparisonPlan:
     """Reads the data set, finds the weights, and settles every run. Nothing is trained.
 
-    `recipe` replaces the protocol's preset. Raises ForayError for data, models, weights or numbers that do not fit.
+    `recipe` replaces the protocol's preset. `carving`: see `open_dataset`.
+    Raises ForayError for data, models, weights or numbers that do not fit.
     """
     if not models:
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
@@ -142,7 +145,9 @@ def plan_comparison(
     if threads is not None:
         require_range("--threads", threads, 1, MOST_THREADS)
     target = _target(runtime, precision, threads, is_measured=profiles is None)
-    dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
+    dataset = open_dataset(
+        data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, carving=carving, progress=progress
+    )
     recipe = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
     plans = [
         plan_run(

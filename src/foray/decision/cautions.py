@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foray.records import Budget, CandidateResult, CostProfile, Decision
+from foray.records import Budget, CandidateResult, CostProfile, Decision, Leak
 from foray.records.quantities import format_ms, format_percent, format_points
 
 UNSTEADY = 1.5  # p95 over p50 of the latency from which on something else was using the machine
 
 
-def cautions(decision: Decision, candidates: Sequence[CandidateResult], budget: Budget) -> list[str]:
-    """Sentences for above the table; none when test agrees with selection and the machine was quiet."""
+def cautions(
+    decision: Decision, candidates: Sequence[CandidateResult], budget: Budget, leaks: Sequence[Leak] = ()
+) -> list[str]:
+    """Sentences for above the table; none when test agrees with selection and the machine was quiet.
+
+    `leaks`: of the pick, where splits share pictures.
+    """
     found = [_test_is_lower(candidate) for candidate in candidates if candidate.model == decision.pick]
+    found += [_leaky(leak) for leak in leaks]
     found.append(_other_precision(candidates))
     if decision.outcome != "not_known" and (decision.prefer == "latency" or budget.max_latency_ms is not None):
         found.append(_unsteady(candidates))
@@ -31,6 +37,22 @@ def _test_is_lower(pick: CandidateResult) -> str:
         f"({format_percent(test.value)}, n = {test.n:,}, against {format_percent(selection.value)}, "
         f"n = {selection.n:,}), more than chance explains: the test images differ from those of train and val, or "
         "these hold near copies of each other. Believe test, and decide on images like those of use."
+    )
+
+
+def _leaky(leak: Leak) -> str:
+    """Splits that share pictures reward memory: the score without them stands beside the one with them."""
+    earlier = "train or val" if leak.split == "test" else "train"
+    told = (
+        f"{leak.leaked:,} of {leak.n:,} {leak.split} images are copies or near copies of {earlier} images, which makes "
+        f"{leak.split} too easy"
+    )
+    if leak.without is None:
+        return f"{told}: there are no others, so it says nothing. Split by what the pictures show (a group column)."
+    return (
+        f"{told}: {leak.model} has {format_percent(leak.whole.value)} on all of them and "
+        f"{format_percent(leak.without.value)} without these (n = {leak.without.n:,}). Split by what the pictures show "
+        "(a group column), or leave the splits to foray, which keeps copies on one side."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def quantization_images(
     dataset: Dataset,
     *,
     whole: bool,
+    trained_on: Collection[str] = (),
     seed: int,
     cache_dir: Path | None = None,
     workers: int | None = None,
@@ -67,14 +69,16 @@ def quantization_images(
 ) -> QuantizationImages:
     """From `dataset`: its train and val images, or, with `whole`, all of its images, three quarters for calibration.
 
-    `module`: the float32 network, which says what can be lost. Raises DataError when there are no train
+    `module`: the float32 network, which says what can be lost. `trained_on`: contents of images the network was fitted
+    to; with `whole` none of these measures. Raises DataError when there are no train
     images.
     """
     store = decode_for_evaluation(dataset, preprocessing, cache_dir=cache_dir, workers=workers, progress=progress)
     if whole:
         order = stratified_order(store.labels, seed)
-        held_back = len(order) // _HELD_BACK
-        train_rows, rows = np.sort(order[held_back:]), np.sort(order[:held_back])
+        fresh = np.array([dataset.samples[i].content not in trained_on for i in order], dtype=np.bool_)
+        rows = np.sort(order[fresh][: len(order) // _HELD_BACK])
+        train_rows = np.setdiff1d(order, rows)
         train = TrainImages(store.pixels, train_rows, store.labels[train_rows])
     else:
         train, rows = train_images(dataset, store), dataset.indices("val")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from foray.records.metrics import Estimate
+from foray.records.metrics import Estimate, LeftOut
 from foray.records.quantities import format_percent, format_points
 from foray.records.record import Record
 
@@ -35,6 +35,7 @@ class Certificate(Record):
     reference less their mean for the image. `largest_difference`: of one probability of one image, which is
     `largest_difference_image`. `failures`: what shows that the file is wrong; `doubts`: what forbids to say that it is
     right; `warnings`: what to look at, which decides nothing. `files`: SHA-256 of what was scored.
+    `left_out`: images that were not scored because the network knows them; None where that was not checked.
     """
 
     verdict: CertificateVerdict
@@ -64,6 +65,7 @@ class Certificate(Record):
     runtime_version: str | None
     threads: int | None
     created: str  # ISO 8601, UTC
+    left_out: LeftOut | None = None
 
     @property
     def sentence(self) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
 from foray.records.environment import Hardware
-from foray.records.metrics import Estimate
+from foray.records.metrics import Estimate, Leak
 from foray.records.record import Record
 from foray.records.run import ArchitectureInfo, DatasetInfo, WeightsInfo
 
@@ -113,6 +113,7 @@ class Comparison(Record):
     confirmation: list[PairedLoss] = Field(default_factory=list)  # on test, once: pick against best and the others
     total_seconds: float | None = None
     cautions: list[str] = Field(default_factory=list)  # to be read with the verdict
+    leaks: list[Leak] = Field(default_factory=list)  # splits that hold copies of earlier images: the pick without them
     notes: list[str] = Field(default_factory=list)  # about the data
     hardware: Hardware
     versions: dict[str, str]
