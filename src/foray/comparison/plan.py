@@ -135,6 +135,8 @@ def plan_comparison(
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
     if seeds < 1:
         raise ForayError(f"--seeds must be at least 1, not {seeds}.")
+    if not 0 <= tolerance <= 1:
+        raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
     target = _target(runtime, precision, threads, is_measured=profiles is None)
     dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
     recipe = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)

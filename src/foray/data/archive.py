@@ -204,7 +204,7 @@ def _is_complete(home: Path, target: Path) -> bool:
     """Whether all files are still there: cleaners of temporary folders may have taken some."""
     try:
         expected = json.loads((home / _MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     files, total = _measure(target)
     return bool(expected == {"files": files, "bytes": total})

@@ -164,5 +164,5 @@ def _recorded(folder: Path) -> dict[str, str]:
     """Hashes of files downloaded before whose official hash is not known."""
     try:
         return {str(name): str(value) for name, value in json.loads((folder / _HASHES).read_text()).items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}

@@ -75,7 +75,7 @@ def _on(path: Path, profiles: list[CostProfile], runtime: str | None, precision:
 def _is_one_profile(path: Path) -> bool:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False  # the record's own reading says what is wrong
     return isinstance(content, dict) and "profiles" not in content and "model" in content
 
