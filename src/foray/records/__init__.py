@@ -32,6 +32,7 @@ from foray.records.runtime_profile import (
     TimeEstimate,
 )
 from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSearch
+from foray.records.scratch import scratch_folder
 from foray.records.sealing import file_sha256
 
 __all__ = [
@@ -42,5 +43,5 @@ __all__ = [
     "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
     "ScalingSearch", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
     "file_sha256", "find_run", "folder_lock", "hardware", "read_history", "read_run_file", "remove_unfinished_files",
-    "result_digests", "unfinished_runs", "versions", "write_bytes", "write_text",
+    "result_digests", "scratch_folder", "unfinished_runs", "versions", "write_bytes", "write_text",
 ]  # fmt: skip
