@@ -14,6 +14,7 @@ from pictures import draw, draw_classes
 
 from foray.data import SPLITS, open_dataset
 from foray.errors import DataError
+from foray.records.sealing import sealed, unsealed
 
 
 def split_counts(dataset) -> dict[str, int]:
@@ -255,7 +256,8 @@ def test_content_is_remembered_and_survives_a_damaged_memory(tmp_path):
     before = [sample.content for sample in open_dataset(root, cache_dir=cache).samples]
     (store,) = (cache / "content").iterdir()
     first_digest = before[0]
-    store.write_text(store.read_text().replace(first_digest, "0" * 64))
+    other = unsealed(store.read_bytes()).decode().replace(first_digest, "0" * 64)
+    store.write_text(sealed(other))
     assert open_dataset(root, cache_dir=cache).samples[0].content == "0" * 64  # read from the memory, not the file
     store.write_text("{")
     assert [sample.content for sample in open_dataset(root, cache_dir=cache).samples] == before

@@ -18,7 +18,8 @@ from foray.data.cache import StoreIndex
 from foray.data.content import _load as load_content
 from foray.errors import ForayError
 from foray.models import build_model, load_network_weights, save_network
-from foray.records import Comparison, EpochRow, RunRecord, read_history
+from foray.profiling import load_profiles, save_profiles
+from foray.records import Comparison, CostProfile, EpochRow, RunRecord, read_history
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import unsealed
 from foray.report.folder import read_folder
@@ -33,7 +34,8 @@ from tests.report.example import write_comparison
 Reader = Callable[[], object]
 READERS = (
     "record.json", "comparison.json", "experiment.json", "state.json", "index.json", "content", "history.jsonl",
-    "history to go on with", "predictions", "kept predictions", "features", "shard", "checkpoint", "weights",
+    "history to go on with", "device.json", "predictions", "kept predictions", "features", "shard",
+    "checkpoint", "weights",
 )  # fmt: skip
 TOKENS = (
     b"NaN", b"-Infinity", b"1e400", b"9" * 5000, b"[" * 5000, b'{"a":' * 5000, b'"\\ud800"', b"null", b"-1", b"1e12",
@@ -120,6 +122,11 @@ def reader_of(kind: str, comparison: Path, folder: Path) -> tuple[Path, Reader]:
         path = folder / "experiment.json"
         ExperimentInfo(role="a", scale="mini", source="b", command="c", files={"d": "e"}).save(path)
         reader = lambda: ExperimentInfo.load(path)  # noqa: E731
+    elif kind == "device.json":
+        path = folder / "device.json"
+        cost = CostProfile(model="mobilenet_v2", resolution=224, params=1, macs=1, latency_p50_ms=2.5)
+        save_profiles(path, "a device", [cost])
+        reader = lambda: load_profiles(path)  # noqa: E731
     elif kind == "state.json":
         checkpoint_in(folder)
         path, reader = folder / "checkpoint" / "state.json", lambda: Checkpoint(folder, keep="last").state()

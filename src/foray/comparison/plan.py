@@ -144,6 +144,8 @@ def plan_comparison(
     require_runs(len(models), seeds)
     if threads is not None:
         require_range("--threads", threads, 1, MOST_THREADS)
+    if not 0 <= tolerance <= 1:
+        raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
     target = _target(runtime, precision, threads, is_measured=profiles is None)
     dataset = open_dataset(
         data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, carving=carving, progress=progress

@@ -65,6 +65,8 @@ def certify(
     had to say, for the certificate. Raises ForayError for an artifact that is damaged or
     whose runtime is not installed, and DataError for classes or images that do not fit.
     """
+    if not 0 <= tolerance <= 1:
+        raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
     try:
         artifact = open_artifact(folder)
         images = replace(_scored(dataset, split, reference), known=left_out, notes=tuple(notes))
