@@ -34,7 +34,10 @@ def compare(
         str, typer.Option(metavar="1pt", help="Accuracy, in points, you would give for a lower cost.")
     ] = "1pt",
     prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Runs a model, with seeds 0 to N-1.")] = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Runs a model, with seeds 0 to N-1 (default: 3 for linear, else 1)."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from foray.comparison.costs import comparison_costs
 from foray.comparison.mistakes import worst_mistakes
@@ -59,7 +62,7 @@ def compare(
     budget: Budget | None = None,
     tolerance: float = 0.01,
     prefer: Preference = "latency",
-    seeds: int = 1,
+    seeds: int | None = None,
     out: str | Path = "out",
     fold: int | None = None,
     data_dir: Path | None = None,
@@ -78,10 +81,10 @@ def compare(
     """Trains and measures `models` on `data`, decides which to ship, and writes `out`/report.html.
 
     `models`: names from `foray models`. `tolerance`: accuracy one may lose for a lower cost, in [0, 1]. `seeds`: runs
-    a model, seeds 0 to `seeds` - 1. `runtime` (torch, onnx, openvino, litert, executorch) and `precision` (fp32, fp16,
-    bf16, int8): what the costs are measured on here, or which of `profiles` count. Finished runs found in `out` are
-    used again, so the same call resumes an interrupted comparison and changing only the budget decides anew without
-    training.
+    a model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others. `runtime` (torch, onnx, openvino,
+    litert, executorch) and `precision` (fp32, fp16, bf16, int8): what the costs are measured on here, or which of
+    `profiles` count. Finished runs found in `out` are used again, so the same call resumes an interrupted comparison
+    and changing only the budget decides anew without training.
     Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison.
     """
     started = time.perf_counter()
@@ -194,7 +197,7 @@ def _conclude(
     split = "out_of_fold" if plan.recipe.protocol == "linear" else "val"
     selection = {name: outcome.correct(split) for name, outcome in outcomes.items()}
     decision = decide(
-        [Candidate(model.spec.name, selection.get(model.spec.name), costs[model.spec.name]) for model in plan.models],
+        [_candidate(model.spec.name, selection, costs, outcomes) for model in plan.models],
         budget=plan.budget,
         tolerance=plan.tolerance,
         prefer=plan.prefer,
@@ -232,6 +235,16 @@ def _conclude(
         versions=versions(),
         commit=commit(),
     )
+
+
+def _candidate(
+    name: str,
+    selection: Mapping[str, npt.NDArray[np.bool_]],
+    costs: Mapping[str, CostProfile],
+    outcomes: Mapping[str, ModelOutcome],
+) -> Candidate:
+    seconds = outcomes[name].train_seconds if name in outcomes else None
+    return Candidate(name, selection.get(name), costs[name], seconds)
 
 
 def _untrained(model: RunPlan, cost: CostProfile, budget: Budget, failure: str | None) -> CandidateResult:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foray.export.folder import RECORD
 from foray.records import ArtifactRecord, Estimate, write_text
-from foray.records.quantities import format_bytes, format_count, format_percent, format_points
+from foray.records.quantities import format_about, format_bytes, format_count, format_percent, format_points
 
 CARD = "README.md"
 _SHOWN_CLASSES = 5
@@ -58,6 +58,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
+        "about": format_about,
         "bytes": format_bytes,
         "count": format_count,
         "estimate": _estimate,

@@ -80,6 +80,12 @@ def format_count(count: float) -> str:
     return _scaled(count, ("", "k", "M", "G", "T"))
 
 
+def format_about(count: int) -> str:
+    """Rounded up to two significant digits, written out: 12_345 -> '13,000'."""
+    unit = 10 ** max(len(str(count)) - 2, 0)
+    return f"{-(-count // unit) * unit:,}"
+
+
 def format_bytes(size_bytes: float) -> str:
     """Three significant digits in decimal units: 14_200_000 -> '14.2 MB'."""
     return _scaled(size_bytes, ("B", "kB", "MB", "GB", "TB"))
