@@ -263,7 +263,7 @@ def main() -> None:
         _row((n, old_sizes.verdicts, new_sizes.verdicts, f"{old_sizes.factor:.1f}", f"{new_sizes.factor:.1f}"))
     for seeds in (3, 5):
         of_seeds = sample_sizes(
-            700, number_now, trials // 8, seeds=seeds, seed_sd=lambda rng: 0.0002 * 50 ** rng.random()
+            700, number_now, trials // 4, seeds=seeds, seed_sd=lambda rng: 0.0002 * 50 ** rng.random()
         )
         _row((f"{seeds} seeds", of_seeds.given, of_seeds.verdicts, f"{of_seeds.factor:.1f}"))
 

@@ -64,9 +64,9 @@ def test_first_data_sets_that_ask_get_a_verdict_in_80_of_100_cases() -> None:
     assert found.verdicts == pytest.approx(0.8, abs=0.055)  # three standard errors
 
 
-def test_the_number_for_the_loss_as_observed_would_be_a_coin_flip() -> None:
-    """The simulation can fail: what was said before brought a verdict in about half of all cases."""
-    assert sample_sizes(300, number_before, 300).verdicts < 0.6
+def test_the_number_for_the_loss_as_observed_would_be_little_better_than_a_coin_flip() -> None:
+    """The simulation can fail: what was said before brings a verdict in 58 % of cases."""
+    assert sample_sizes(300, number_before, 300).verdicts < 0.67  # three standard errors
 
 
 def test_with_several_seeds_whoever_is_given_a_number_gets_a_verdict() -> None:

@@ -112,6 +112,15 @@ def format_percent(share: float) -> str:
     return f"{number} %"
 
 
+def format_confidence(confidence: float) -> str:
+    """A confidence below 1 to three digits, or as many as tell it from certainty: '95 %', '98.3 %', '99.96 %'."""
+    for digits in range(3, 10):
+        number = f"{100 * confidence:.{digits}g}"
+        if number != "100":
+            break
+    return f"{number} %"
+
+
 def format_seconds(duration_seconds: float) -> str:
     """'0.45 s', '42 s', '3 min 12 s', '1 h 4 min'."""
     if round(duration_seconds, 1) < 10:
