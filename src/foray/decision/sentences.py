@@ -73,7 +73,8 @@ def best_stands(
     sentence = f"Ship {first.candidate}: the most accurate on these images ({format_percent(accuracy)}), "
     if first.upper < 0:
         against = "" if len(of_pick) == 1 else f"against {first.reference}; "
-        lead = f"{format_points(-first.upper)} ({against}one-sided {format_confidence(first.confidence)} bound, {_basis(first)})"
+        level = format_confidence(first.confidence)
+        lead = f"{format_points(-first.upper)} ({against}one-sided {level} bound, {_basis(first)})"
         sentence += f"and more accurate than {others} by at least {lead}."
     else:
         sentence += f"and not more than {format_points(first.tolerance)} worse than {others} ({_bound(of_pick)})."
@@ -87,7 +88,7 @@ def not_worse(accuracy: float, of_pick: Sequence[PairedLoss], of_best: PairedLos
     return (
         f"Ship {of_pick[0].candidate} ({format_percent(accuracy)}): it is not more than {tolerance} worse than any "
         f"other model ({_bound(of_pick)}). Of {best}, the most accurate on these images, the data do not show that "
-        f"(against {of_best.reference}: {format_confidence(of_best.confidence)} upper bound {format_points(of_best.upper)})."
+        f"(against {of_best.reference}: {_upper(of_best)})."
     )
 
 
@@ -99,7 +100,7 @@ def unresolved(best: str, accuracy: float, of_pick: Sequence[PairedLoss]) -> str
     return (
         f"Unresolved, {best} for now: it is the most accurate on these images ({format_percent(accuracy)}), but the "
         f"data cannot tell whether it is {format_points(first.tolerance)} or more worse than {first.reference} (loss "
-        f"{format_points(first.loss)}, {format_confidence(first.confidence)} upper bound {format_points(first.upper)}, {_basis(first)}); "
+        f"{format_points(first.loss)}, {_upper(first)}, {_basis(first)}); "
         f"{_remedy(first)}.{more}"
     )
 
@@ -163,7 +164,7 @@ def _of_cheaper(cost: float | None, prefer: Preference, cheaper: Sequence[Paired
         more = f" The same holds for {', '.join(others)}." if others else ""
         return (
             f"Whether the cheaper {pair.candidate} is {worse}, the data cannot tell (loss {format_points(pair.loss)}, "
-            f"{format_confidence(pair.confidence)} upper bound {format_points(pair.upper)}); {_remedy(pair)}.{more}"
+            f"{_upper(pair)}); {_remedy(pair)}.{more}"
         )
     losses = ", ".join(f"{pair.candidate} loses {format_points(pair.loss)}" for pair in cheaper)
     return f"{'The cheaper model is' if len(cheaper) == 1 else 'Every cheaper model is'} {worse} ({losses})."
@@ -173,10 +174,11 @@ def _bound(of_pick: Sequence[PairedLoss]) -> str:
     """The pick's loss against its most doubtful rival, which is named where there are several."""
     first = of_pick[0]
     against = "" if len(of_pick) == 1 else f"most doubtful against {first.reference}: "
-    return (
-        f"{against}loss {format_points(first.loss)}, {format_confidence(first.confidence)} upper bound {format_points(first.upper)}, "
-        f"{_basis(first)}"
-    )
+    return f"{against}loss {format_points(first.loss)}, {_upper(first)}, {_basis(first)}"
+
+
+def _upper(pair: PairedLoss) -> str:
+    return f"{format_confidence(pair.confidence)} upper bound {format_points(pair.upper)}"
 
 
 def _basis(pair: PairedLoss) -> str:

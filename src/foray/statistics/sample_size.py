@@ -1,9 +1,10 @@
 """How many images a verdict needs: the number that gives it a stated chance, not the one at which luck is even.
 
 What is known of a loss is uncertain, so a number of images computed from the loss as observed brings a verdict in
-little more than half of all cases. Here the chance of a verdict is averaged over what loss and disagreement may truly be, given the data
-(predictive power: Spiegelhalter, Freedman & Blackburn 1986, Controlled Clinical Trials 7:8; assurance: O'Hagan, Stevens
-& Campbell 2005, Pharmaceutical Statistics 4:187), and the number is the one at which that average reaches 80 %.
+little more than half of all cases. Here the chance of a verdict is averaged over what loss and disagreement may truly
+be, given the data (predictive power: Spiegelhalter, Freedman & Blackburn 1986, Controlled Clinical Trials 7:8;
+assurance: O'Hagan, Stevens & Campbell 2005, Pharmaceutical Statistics 4:187), and the number is the one at which that
+average reaches 80 %.
 """
 
 from __future__ import annotations
