@@ -29,6 +29,18 @@ def test_verdict_table_and_report(comparison: Finished) -> None:
     assert record.command.startswith("foray compare ")
 
 
+def test_one_seed_is_said_with_the_time_that_three_take(comparison: Finished) -> None:
+    record = Comparison.load(comparison.out / "comparison.json")
+    seconds = 2 * sum(candidate.train_seconds or 0 for candidate in record.candidates)
+    assert record.seeds == [0]
+    assert seconds > 0
+    time = "less than a minute" if seconds < 60 else "about "
+    assert (
+        f"One seed: this holds for these trained networks, and another training may say otherwise; three seeds "
+        f"(--seeds 3) take {time}" in record.decision.sentence
+    )
+
+
 def test_every_image_is_in_one_split(comparison: Finished) -> None:
     counts = Comparison.load(comparison.out / "comparison.json").dataset.counts
     assert sum(counts.values()) == 3 * PER_CLASS

@@ -132,6 +132,12 @@ def test_the_sentence_says_no_more_than_the_bounds(losses: list[PairedLoss], say
     assert re.search(says, verdict(losses))
 
 
+def test_one_seed_is_said_with_the_time_that_three_take() -> None:
+    one = loss_of(0.03, 0.01, 0.05).model_copy(update={"seeds": 1})
+    assert verdict([one], [100.0, 200.0]).endswith("three seeds (--seeds 3) take about 10 min more.")
+    assert "One seed" not in verdict([loss_of(0.03, 0.01, 0.05)], [100.0, 200.0])
+
+
 def test_what_cannot_be_searched_is_refused(photos: Path) -> None:
     with pytest.raises(ForayError, match="is no scaled name"):
         plan_search(photos, "mobilenet_v1")

@@ -37,8 +37,11 @@ def compare(
     ] = "1pt",
     prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
     seeds: Annotated[
-        int, typer.Option(min=1, max=MOST_SEEDS, metavar="N", help="Runs a model, with seeds 0 to N-1.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, max=MOST_SEEDS, metavar="N", help="Runs per model, seeds 0 to N-1 (default: 3 for linear, else 1)."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")

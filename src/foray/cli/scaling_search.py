@@ -9,7 +9,7 @@ from foray.cli.tables import interval, percent, print_rows, print_table
 from foray.cli.terminal import say
 from foray.plain_text import one_line
 from foray.records import ScaledCandidate, ScalingSearch
-from foray.records.quantities import format_count, format_points
+from foray.records.quantities import format_about, format_count, format_points
 from foray.scaling.search_plan import SearchPlan
 
 
@@ -43,7 +43,7 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
     print(f"\n{textwrap.fill(one_line(search.sentence), 80)}")
     for loss in search.one_dimension:
         status = "worse" if loss.status == "worse" else "not shown to be worse"
-        needed = f"; {loss.images_needed:,} would tell" if loss.images_needed else ""
+        needed = f"; about {format_about(loss.images_needed)} in all would tell" if loss.images_needed else ""
         print(
             f"  {loss.candidate}: {status}\n"
             f"    loses {format_points(loss.loss)} on test ({100 * loss.lower:.1f} to {100 * loss.upper:.1f}, "

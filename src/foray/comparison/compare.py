@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from foray.comparison.costs import CostSource
 from foray.comparison.leaks import leaked_scores
@@ -62,7 +65,7 @@ def compare(
     budget: Budget | None = None,
     tolerance: float = 0.01,
     prefer: Preference = "latency",
-    seeds: int = 1,
+    seeds: int | None = None,
     out: str | Path = "out",
     fold: int | None = None,
     data_dir: Path | None = None,
@@ -82,12 +85,13 @@ def compare(
     """Trains and measures `models` on `data`, decides which to ship, and writes `out`/report.html.
 
     `models`: names from `foray models`. `tolerance`: accuracy one may lose for a lower cost, in [0, 1]. `seeds`: runs
-    a model, seeds 0 to `seeds` - 1. `runtime` (torch, onnx, openvino, litert, executorch) and `precision` (fp32, fp16,
-    bf16, int8): what the costs are measured on here, or which of `profiles` count. Finished runs found in `out` are
-    used again, so the same call resumes an interrupted comparison and changing only the budget decides anew without
-    training. `wait_seconds`: how long to wait for a quiet machine where latency counts; 0 measures at once, and such a
-    latency is never steady. What depends on a latency that is not steady has outcome "not_known": models that may be
-    over a bound on it are not trained, and the same call measures again.
+    a model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others. `runtime` (torch, onnx, openvino,
+    litert, executorch) and `precision` (fp32, fp16, bf16, int8): what the costs are measured on here, or which of
+    `profiles` count. Finished runs found in `out` are used again, so the same call resumes an interrupted comparison
+    and changing only the budget decides anew without training. `wait_seconds`: how long to wait for a quiet machine
+    where latency counts; 0 measures at once, and such a latency is never steady. What depends on a latency that is not
+    steady has outcome "not_known": models that may be over a bound on it are not trained, and the same call measures
+    again.
     Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, or
     files in the place of its report.
     """
@@ -218,9 +222,7 @@ def _conclude(
     # A linear head costs seconds, so it is judged out of fold on train + val: five times the images of val alone.
     split = "out_of_fold" if plan.recipe.protocol == "linear" else "val"
     selection = {name: outcome.correct(split) for name, outcome in outcomes.items()}
-    candidates = [
-        Candidate(model.spec.name, selection.get(model.spec.name), costs[model.spec.name]) for model in plan.models
-    ]
+    candidates = [_candidate(model.spec.name, selection, costs, outcomes) for model in plan.models]
     decision = decide(
         candidates,
         budget=plan.budget,
@@ -263,6 +265,16 @@ def _conclude(
         versions=versions(),
         commit=commit(),
     )
+
+
+def _candidate(
+    name: str,
+    selection: Mapping[str, npt.NDArray[np.bool_]],
+    costs: Mapping[str, CostProfile],
+    outcomes: Mapping[str, ModelOutcome],
+) -> Candidate:
+    seconds = outcomes[name].train_seconds if name in outcomes else None
+    return Candidate(name, selection.get(name), costs[name], seconds)
 
 
 def _untrained(model: RunPlan, cost: CostProfile, budget: Budget, failure: str | None) -> CandidateResult:

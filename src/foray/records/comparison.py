@@ -14,7 +14,14 @@ from foray.records.run import ArchitectureInfo, DatasetInfo, WeightsInfo
 
 PairStatus = Literal["not_worse", "worse", "unresolved"]
 Outcome = Literal[
-    "best_stands", "cheaper_not_worse", "unresolved", "nobody_in_budget", "nobody_trained", "only_one", "not_known"
+    "best_stands",
+    "cheaper_not_worse",
+    "not_worse",
+    "unresolved",
+    "not_known",
+    "nobody_in_budget",
+    "nobody_trained",
+    "only_one",
 ]
 
 
@@ -22,9 +29,10 @@ class PairedLoss(Record):
     """How much accuracy `candidate` loses against `reference`, paired over the same images and over seeds.
 
     `loss` > 0: the candidate is worse. `lower` and `upper`: one-sided bounds, each at `confidence`: 0.95, or nearer to
-    1 where several cheaper models share one error of 5 % (Holm). With one seed they are about images only.
-    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`, and `images_needed` would decide
-    (None: no realistic number would).
+    1 where several models share one error of 5 % (Holm). With one seed they are about images only.
+    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`: then `images_needed`, those at hand
+    included, give a verdict either way with a chance of 80 % (None: not within ten million), or `more_seeds` are
+    needed. Files written before foray averaged over what is not known hold the number at which the chance is even.
     """
 
     reference: str
@@ -39,16 +47,21 @@ class PairedLoss(Record):
     tolerance: float
     status: PairStatus
     images_needed: int | None = None
+    more_seeds: bool = False
     p_value: float | None = None  # two-sided paired test of "no difference"
 
 
 class Decision(Record):
     """The pick. `best`: most accurate within budget on the selection split; `pick`: what to ship.
 
-    Both are None when no model keeps the budget or none could be trained. Outcome "not_known": it depends on a latency
-    that was not steady; then the most accurate is the pick for the time being, or nobody, where latency is bounded.
-    `pairs`: every cheaper model within budget against the best, cheapest first. `pareto`: the front of accuracy and
-    preferred cost within budget, cheapest first.
+    Both are None when no model keeps the budget or none could be trained. `outcome`: `best_stands`, the pick is the
+    most accurate; `cheaper_not_worse`, it is cheaper than that; `not_worse`, neither; in all three it loses less than
+    the tolerance against every other model. `unresolved`: no model is shown to do so, and the pick is for now.
+    `not_known`: the decision depends on a latency that was not steady; then the most accurate is the pick for now, or
+    nobody, where latency is bounded.
+    `pairs`: the pick against every rival, the most doubtful comparison first; then models cheaper than the pick, the
+    cheapest first, and the most accurate, each against the rival that speaks most against it (in older files: every
+    cheaper model against the best). `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
     """
 
     prefer: Preference

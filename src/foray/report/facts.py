@@ -34,7 +34,11 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
         ("Decided on", f"{format_split(decision.selection_split)}{selection}"),
         ("Confirmed on", f"test{test}; read once, at the end, and selected nothing"),
         ("Seeds", f"{len(comparison.seeds)} ({seeds})"),
-        ("Tolerance", f"{format_points(decision.tolerance)} of accuracy, bound of the paired loss, error 5 % in all"),
+        (
+            "Tolerance",
+            f"{format_points(decision.tolerance)} of accuracy: what a pick may lose against every other model, by the "
+            "bound of its paired loss; error 5 % in all",
+        ),
         ("Cheaper means", f"lower {COST_NAMES[decision.prefer]}"),
         ("Budget", budget or "none stated"),
     ]

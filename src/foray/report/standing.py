@@ -45,6 +45,8 @@ def standing(candidate: CandidateResult, decision: Decision) -> Standing:
         names = ", ".join(COST_NAMES[bound.bound] for bound in candidate.broken_bounds)
         return Standing("out", f"out: {names}", reason)
     if candidate.model == decision.pick:
+        if decision.outcome == "unresolved":
+            return Standing("pick", "pick for now")
         return Standing("pick", "pick, most accurate" if candidate.model == decision.best else "pick")
     if candidate.model == decision.best:
         return Standing("best", "most accurate")

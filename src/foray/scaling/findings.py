@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from foray.comparison import ModelOutcome, estimate
 from foray.decision import paired_record
+from foray.decision.sentences import one_seed
 from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearch, commit, hardware, versions
 from foray.records.quantities import format_points
 from foray.scaling.capacity import realised_multipliers
@@ -45,7 +46,7 @@ def conclude(
         alike=_alike(best.model, trained, outcomes) if best else [],
         several=several.model if several else None,
         one_dimension=judged,
-        sentence=verdict(judged),
+        sentence=verdict(judged, [outcome.train_seconds for outcome in outcomes.values()]),
         total_seconds=seconds,
         hardware=hardware(),
         versions=versions(),
@@ -112,10 +113,16 @@ def _alike(best: str, trained: Sequence[ScaledCandidate], outcomes: Mapping[str,
     return [name for name in others if _judged(outcomes[best], outcomes[name], "val", 0.95).lower <= 0]
 
 
-def verdict(judged: Sequence[PairedLoss]) -> str:
-    """Whether scaling one dimension alone is worse, in a sentence that says no more than the bounds."""
+def verdict(judged: Sequence[PairedLoss], train_seconds: Sequence[float | None] = ()) -> str:
+    """Whether scaling one dimension alone is worse, in words that say no more than the bounds; `train_seconds`: of one
+    run of each network."""
     if not judged:
         return "No single dimension could be judged: its networks, or all others, could not be trained."
+    said = _of_single_dimensions(judged)
+    return said if judged[0].seeds > 1 else f"{said} {one_seed(train_seconds)}"
+
+
+def _of_single_dimensions(judged: Sequence[PairedLoss]) -> str:
     worse = [loss for loss in judged if loss.status == "worse"]
     most = max(judged, key=lambda loss: loss.loss)
     if len(worse) == len(judged):
