@@ -52,3 +52,10 @@ def test_unknown_name_suggests_the_nearest(name: str, cli: Cli) -> None:
     assert done.returncode == 2
     assert "Did you mean" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_named_set_states_its_groups(cli: Cli, shared_data: Path) -> None:
+    done = cli("data", "inspect", "rock_paper_scissors", "--data-dir", shared_data / "data/rock_paper_scissors_28px")
+    assert done.returncode == 0, done.stderr
+    assert "33: frames of one hand" in done.stdout
+    assert "near duplicates across splits: none" in done.stdout
