@@ -67,7 +67,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
 # Copied beside every artifact, so one file each.
-LONG_MODULES = {"deploy/predict.py": 370, "deploy/bench.py": 380}
+LONG_MODULES = {"deploy/predict.py": 390, "deploy/bench.py": 390}
 
 
 def modules() -> list[Path]:

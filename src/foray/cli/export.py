@@ -127,7 +127,8 @@ def _print(done: list[Exported]) -> None:
     print_table(["artifact", "file", "top-1 %", "loss against float32", "certificate"], rows)
     for one in done:
         certificate = one.record.certificate
-        for sentence in one.record.remedies:
+        speed = [one.record.speed.sentence] if one.record.speed else []
+        for sentence in [*one.record.remedies, *speed]:
             print(f"{one.folder.name}: {sentence}")
         for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:
             print(f"{one.folder.name}: {sentence}")

@@ -260,7 +260,7 @@ def processor_features() -> frozenset[str]:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return frozenset()
-    return frozenset(" ".join(line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))).split())
+    return frozenset(word for line in lines if line.startswith(("flags", "Features")) for word in line.split())
 
 
 def _open_onnx(path: Path, description: Mapping[str, Any], threads: int) -> Callable[[Pixels], Probabilities]:

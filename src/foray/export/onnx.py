@@ -31,6 +31,9 @@ class _ByPlanes(nn.Module):
     convolution where it is: 0.1 ms.
     """
 
+    gain: Tensor
+    shift: Tensor
+
     def __init__(self, module: Deployable) -> None:
         super().__init__()
         self.network = module.network

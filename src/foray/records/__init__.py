@@ -9,6 +9,7 @@ from foray.records.artifact import (
     FileInfo,
     InputShape,
     Runtime,
+    Speed,
 )
 from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta
 from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
@@ -38,7 +39,7 @@ __all__ = [
     "Comparison", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo", "Hardware",
     "InputShape", "LayerTime", "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
     "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
-    "ScalingSearch", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
+    "ScalingSearch", "Speed", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
     "find_run", "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
     "write_text",
 ]  # fmt: skip
