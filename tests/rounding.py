@@ -13,9 +13,11 @@ number, and as good as random (Higham, Accuracy and Stability of Numerical Algor
 
 Both are drawn at random in float32 arithmetic, which every processor has, and what comes out at the end of the network
 is its error: the amplification by its depth, its weights and its classifier is the network's own. A runtime's result
-is one more draw. Single draws differ by a factor of two or so, since the weights' errors are common to all images, so
-the tolerance is twice the largest of a dozen. `tests/export/test_rounding.py` holds the model against real float16
-and bfloat16 arithmetic, and shows that faults of the network and of its preprocessing are larger.
+is one more draw. The largest difference of a few probabilities varies by a factor of two or so between draws, since
+the weights' errors are common to all images: the tolerance is twice the largest of a dozen. The length of thousands of
+features varies by a twentieth: there 1.5 times the largest of four is enough for other places of rounding.
+`tests/export/test_rounding.py` holds the model against real float16 and bfloat16 arithmetic, and shows that faults of
+the network and of its preprocessing are larger.
 """
 
 from __future__ import annotations
@@ -29,8 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_DRAWS = 12
-_MARGIN = 2.0
+_SEED = 760_013  # of no network and no image: errors drawn like the weights would lean with their signs
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,21 @@ def tolerance(
     format_: Format,
     *,
     distance: Callable[[Tensor, Tensor], float] = largest_difference,
-    seed: int = 0,
+    draws: int = 12,
+    margin: float = 2.0,
 ) -> float:
     """The largest `distance` of outputs that rounding to `format_` explains.
 
     `module`: float32, in inference mode; `images`: what it takes.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(_SEED)
     with torch.inference_mode():
         exact = module(images)
         largest = 0.0
-        for _ in range(_DRAWS):
+        for _ in range(draws):
             with _rounded(module, format_, generator):
                 largest = max(largest, distance(module(images), exact))
-    return _MARGIN * largest
+    return margin * largest
 
 
 @contextmanager
