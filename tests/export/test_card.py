@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from foray.cli.export import _print
 from foray.export.card import render_card, write_card
+from foray.export.export import Exported
 from foray.records import (
     ArtifactOrigin,
     ArtifactPreprocessing,
@@ -130,14 +132,17 @@ def test_numbers_and_origins_are_there() -> None:
         assert fact in text
 
 
-def test_what_int8_gains_stands_beside_the_machine() -> None:
+def test_what_int8_gains_stands_beside_the_machine_in_the_card_and_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     times = {"ratio": 1.2, "low": 1.1, "high": 1.3, "threads": 2, "turns": 9, "unsteady": ["it wavered"]}
     p50, float32 = (TimeEstimate(value=ms, low=ms, high=ms) for ms in (12.0, 10.0))
     machine = Hardware(processor="P", cores=2, memory_bytes=None, system="S", instructions=["avx2"])
-    speed = Speed(p50=p50, float32=float32, hardware=machine, **times)
-    text = render_card(RECORD.model_copy(update={"speed": speed}))
-    assert "int8 gains size, not speed: it takes 1.20 x the time of float32 (99 % interval 1.10 to 1.30" in text
-    assert "P (avx2), 2 cores). Measure again on a quiet machine: it wavered." in text
+    record = RECORD.model_copy(update={"speed": Speed(p50=p50, float32=float32, hardware=machine, **times)})
+    _print([Exported(tmp_path, record, written=True)])
+    for text in (render_card(record), capsys.readouterr().out):
+        assert "int8 gains size, not speed: it takes 1.20 x the time of float32 (99 % interval 1.10 to 1.30" in text
+        assert "P (avx2), 2 cores). Measure again on a quiet machine: it wavered." in text
 
 
 def test_losses_on_validation_images_are_kept_apart_from_the_certificate() -> None:
