@@ -19,7 +19,7 @@ from foray.errors import DataError, DiskFullError, ForayError, RunError, Unknown
 from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.folder import replaced_folder
 from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports
-from foray.records import ArtifactRecord, RunRecord
+from foray.records import ArtifactRecord, RunRecord, hardware
 from tests.warm_start import run_command
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 190, 70), "blue": (50, 70, 210)}
@@ -224,6 +224,11 @@ def test_int8_is_calibrated_on_train_and_measured_on_val(run: Path, pictures: Pa
     assert f"n = {trained.dataset.counts['val']} validation images" in one.record.remedies[0]
     assert one.record.certificate is not None
     assert one.record.remedies[0] in (one.folder / "README.md").read_text(encoding="utf-8")
+    assert one.record.speed is not None
+    assert one.record.speed.low <= one.record.speed.ratio <= one.record.speed.high
+    assert one.record.speed.threads == 1
+    assert one.record.speed.hardware == hardware()
+    assert one.record.speed.sentence.split(" (99 %")[0] in (one.folder / "README.md").read_text(encoding="utf-8")
     (again,) = export_run(
         run, ["openvino"], ["int8"], tmp_path, images=Images(pictures, workers=1), tolerance=0.6, threads=1
     )

@@ -130,7 +130,8 @@ def _print(done: list[Exported]) -> None:
     print_table(["artifact", "file", "top-1 %", "loss against float32", "certificate"], rows)
     for one in done:
         certificate = one.record.certificate
-        for sentence in one.record.remedies:
+        speed = [one.record.speed.sentence] if one.record.speed else []
+        for sentence in [*one.record.remedies, *speed]:
             say(f"{one.folder.name}: {sentence}")
         if certificate and certificate.left_out and certificate.left_out.total:
             say(f"{one.folder.name}: {certificate.left_out.sentence}")

@@ -60,6 +60,10 @@ _WARM_SECONDS = 3.0
 _TURN_MS = 100.0
 _MOST_PASSES = 10
 _CALIBRATION_BYTES = bytes(2**20)
+_INSTRUCTIONS = (  # that decide how fast few bits are, as in foray.records.Hardware
+    "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "avx512_bf16", "amx_bf16", "avx512_fp16",
+    "asimddp", "i8mm", "asimdhp", "bf16",
+)  # fmt: skip
 _PHOTOGRAPH = (500, 375)  # pixels: the median size of ImageNet's
 _IDLE, _IOWAIT, _STEAL, _FIELDS = 3, 4, 7, 8  # proc(5); guests are in user and nice
 
@@ -352,8 +356,10 @@ def hardware() -> dict[str, Any]:
         memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         memory = None
+    features = reader.processor_features()
     return {
         "processor": _processor(),
+        "instructions": [name for name in _INSTRUCTIONS if name in features],
         "cores": cores(),
         "memory_bytes": memory,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
@@ -470,7 +476,8 @@ def _sentence(profile: Mapping[str, Any]) -> str:
         f"{profile['latency_p50_high_ms']:.2f} in {profile['latency_bursts']} bursts), "
         f"p95 {profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; "
         f"image file to label {profile['decode_to_label_p50_ms']:.2f} ms; "
-        f"{profile['throughput_images_per_second']:.1f} images/s at batch {BATCH}"
+        f"{profile['throughput_images_per_second']:.1f} images/s at batch {BATCH}; "
+        f"{' '.join([profile['hardware']['processor'], *profile['hardware']['instructions']])}"
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from foray.data import Dataset, cache_directory
@@ -24,13 +24,15 @@ from foray.export.folder import (
 )
 from foray.export.graph import deployable
 from foray.export.images import ChosenImages, Images, carved_for_int8
-from foray.export.quantization import Int8Loss, Remedies, quantize, remedies_for
+from foray.export.quantization import Quantized, Remedies, quantize, remedies_for
 from foray.export.reference import Reference, reference_of_network, reference_of_run
 from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
 from foray.export.source import ExportSource, source_of_run, source_of_weights
+from foray.export.speed import stopwatch
 from foray.export.validation import QuantizationImages, quantization_images
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
+from foray.statistics import PairedResult
 from foray.training.held_out import (
     HeldOut,
     as_the_run_split,
@@ -189,43 +191,42 @@ class _Export:
     def _write(
         self, support: RuntimeSupport, precision: ArtifactPrecision, planned: ArtifactRecord, folder: Path
     ) -> ArtifactRecord:
-        calibration: Calibration | None = None
-        remedies: tuple[str, ...] = ()
-        if precision == "int8":
-            calibration, remedies = self._write_int8(support, folder)
-        else:
-            module = deployable(self.source.network, self.source.preprocessing)
-            write_float(support, precision, module, folder)
+        if precision != "int8":
+            write_float(support, precision, deployable(self.source.network, self.source.preprocessing), folder)
+            add_resize(support, precision, folder / support.entry, self.source.preprocessing)
+            return complete(folder, self.source, planned)
+        quantized, images = self._write_int8(support, folder), self._quantization_images
         add_resize(support, precision, folder / support.entry, self.source.preprocessing)
-        return complete(folder, self.source, planned, calibration, remedies)
-
-    def _write_int8(self, support: RuntimeSupport, folder: Path) -> tuple[Calibration, tuple[str, ...]]:
-        remedies, found = self._remedies, self._quantization_images
-        measure: Callable[[Path], Int8Loss] | None = None
-        if found.validation is not None:
-            batch = None if support.resizes else 1
-            measure = partial(_measure, found, support, batch, self.tolerance)
-        quantized = quantize(
-            self.source.network,
-            support.name,
-            found.train,
-            folder,
-            preprocessing=self.source.preprocessing,
-            write_float=float_writer(support),
-            measure=measure,
-            tolerance=self.tolerance,
-            remedies=remedies,
-            seed=self.seed,
-            progress=self.progress,
-        )
         calibration = Calibration(
-            n=min(quantized.settings.images, len(found.train)),
-            dataset=found.dataset.name,
-            fingerprint=found.dataset.fingerprint,
+            n=min(quantized.settings.images, len(images.train)),
+            dataset=images.dataset.name,
+            fingerprint=images.dataset.fingerprint,
             seed=self.seed,
             settings=str(quantized.settings),
         )
-        return calibration, quantized.remedies
+        return complete(folder, self.source, planned, calibration, quantized.remedies, quantized.speed)
+
+    def _write_int8(self, support: RuntimeSupport, folder: Path) -> Quantized:
+        remedies, found = self._remedies, self._quantization_images
+
+        def measure(entry: Path) -> PairedResult:
+            assert found.validation is not None
+            return found.validation.measure(support.name, entry, None if support.resizes else 1, self.tolerance)
+
+        with stopwatch(self.source, support, self.threads, self.progress) as watch:
+            return quantize(
+                self.source.network,
+                support.name,
+                found.train,
+                folder,
+                preprocessing=self.source.preprocessing,
+                write_float=float_writer(support),
+                measure=measure if found.validation else None,
+                time=watch.time,
+                remedies=remedies,
+                seed=self.seed,
+                progress=self.progress,
+            )
 
     @cached_property
     def _remedies(self) -> Remedies:
@@ -295,13 +296,6 @@ class _Export:
             and certificate.split == "test"
             and certificate.files == {name: info.sha256 for name, info in record.files.items()}
         )
-
-
-def _measure(
-    found: QuantizationImages, support: RuntimeSupport, batch: int | None, tolerance: float, entry: Path
-) -> Int8Loss:
-    assert found.validation is not None
-    return found.validation.measure(support.name, entry, batch, tolerance)
 
 
 def _params(source: ExportSource) -> int:

@@ -15,11 +15,12 @@ from foray.data.cache import Pixels
 from foray.deploy import Session
 from foray.deploy.predict import RUNTIMES
 from foray.export.graph import Deployable
-from foray.export.quantization import Int8Loss, TrainImages, int8_loss, train_images
+from foray.export.quantization import TrainImages, int8_loss, train_images
 from foray.export.quantization.train_images import stratified_order
 from foray.progress import SILENT, Progress
 from foray.records import Runtime
 from foray.specs import Preprocessing
+from foray.statistics.paired import PairedResult
 
 _BATCH_SIZE = 32
 _HELD_BACK = 4  # of calibration images that come without a val split, one in so many measures
@@ -37,7 +38,7 @@ class Validation:
     labels: npt.NDArray[np.int64]
     float32: npt.NDArray[np.float32]
 
-    def measure(self, runtime: Runtime, entry: Path, batch: int | None, tolerance: float) -> Int8Loss:
+    def measure(self, runtime: Runtime, entry: Path, batch: int | None, tolerance: float) -> PairedResult:
         """The accuracy that the file in `entry`, which takes `batch` prepared images, loses against float32."""
         side = self.pixels.shape[1]
         description = {"precision": "int8", "input": {"height": side, "width": side, "batch": batch}}

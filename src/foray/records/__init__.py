@@ -9,6 +9,7 @@ from foray.records.artifact import (
     FileInfo,
     InputShape,
     Runtime,
+    Speed,
 )
 from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta
 from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
@@ -42,7 +43,7 @@ __all__ = [
     "InputShape", "LayerTime", "Leak", "LeftOut",
     "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
     "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
-    "ScalingSearch", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
+    "ScalingSearch", "Speed", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
     "file_sha256", "find_run", "folder_lock", "hardware", "read_history", "read_run_file", "remove_unfinished_files",
     "result_digests", "scratch_folder", "unfinished_runs", "versions", "write_bytes", "write_text",
 ]  # fmt: skip
