@@ -17,10 +17,10 @@ _YOUNG_SECONDS = 60.0  # a folder this young may belong to a process that has no
 
 @contextlib.contextmanager
 def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
-    """An empty folder below `purpose`-XXXXXXXX in `parent` (None: the system's for temporary files), removed at the end.
+    """An empty folder below `purpose`-XXXXXXXX in `parent` (None: the system's temporary folder), removed at the end.
 
-    A lock beside it is held as long as this process lives. Folders of the same purpose that nobody holds, because their process was
-    killed, are removed first. Raises OSError where the folder cannot be made.
+    A lock beside it is held as long as this process lives. Folders of the same purpose that nobody holds, because their
+    process was killed, are removed first. Raises OSError where the folder cannot be made.
     """
     place = Path(tempfile.gettempdir()) if parent is None else parent
     place.mkdir(parents=True, exist_ok=True)
