@@ -38,11 +38,11 @@ _OTHERS = ("second", "first")  # the half that half 0, half 1 predicts
 @dataclass(frozen=True, eq=False)
 class CrossFitted:
     """`predictions`: of val, each image by the epoch that the half without it chose. `epochs`: which half 0 and half 1
-    chose; `unfinished`: how many of the halves would have gone on training when it ended."""
+    chose. `notes`: what a reader of the record should know."""
 
     predictions: Predictions
     epochs: list[int]
-    unfinished: int
+    notes: tuple[str, ...]
 
 
 def chooses_epoch(recipe: Recipe) -> bool:
@@ -110,8 +110,8 @@ class CrossFit:
         self._others = [tensors[name].numpy() for name in _OTHERS]
         return np.array_equal(tensors[_HALF].numpy(), self._half)
 
-    def result(self, val: Predictions, rows: Sequence[EpochRow]) -> CrossFitted:
-        """After the epochs `rows`, for the images of `val`."""
+    def result(self, val: Predictions, rows: Sequence[EpochRow], epochs: int) -> CrossFitted:
+        """For the images of `val`, after the epochs `rows`, which are all of the recipe's `epochs` or ended early."""
         probabilities = np.empty_like(val.probabilities)
         for chooser in (0, 1):
             probabilities[self._members[1 - chooser]] = self._others[chooser]
@@ -119,10 +119,21 @@ class CrossFit:
         return CrossFitted(
             predictions=Predictions(val.image_ids, val.labels, probabilities),
             epochs=[choice.epoch for choice in choices],
-            unfinished=sum(not choice.stopped for choice in choices),
+            notes=_early_end(choices, len(rows)) if len(rows) < epochs else (),
         )
 
     def _choices(self, rows: Sequence[EpochRow]) -> tuple[Choice, Choice]:
         scores = [row.val_halves for row in rows if row.val_halves is not None]
         first, second = (choose_epoch([pair[own] for pair in scores], self._keep, self._patience) for own in (0, 1))
         return first, second
+
+
+def _early_end(choices: Sequence[Choice], epochs: int) -> tuple[str, ...]:
+    """What to say where all of val ended training after so many epochs."""
+    unfinished = sum(not choice.stopped for choice in choices)
+    if not unfinished:
+        return ()
+    return (
+        f"early stopping by all of val ended training after epoch {epochs}; {unfinished} of the two halves of val "
+        "alone would have gone on, and chose among the epochs that ran",
+    )

@@ -112,15 +112,8 @@ def _judged(checkpoint: Checkpoint, recipe: Recipe, val: Predictions, *, divisib
         why = "an older version of foray began this run" if divisible else "all images of val belong together"
         note = f"val is not cross-fitted, because {why}: its accuracy is that of an epoch chosen on val, so optimistic"
         return _Judged({}, [], (note,))
-    rows = checkpoint.history.rows
-    found = checkpoint.crossfit.result(val, rows)
-    notes = []
-    if found.unfinished and len(rows) < recipe.epochs:
-        notes.append(
-            f"early stopping by all of val ended training after epoch {len(rows)}; by {found.unfinished} of the two "
-            "halves of val alone it would have gone on. Its epoch is the best of those that ran"
-        )
-    return _Judged({CROSSFIT: found.predictions}, found.epochs, tuple(notes))
+    found = checkpoint.crossfit.result(val, checkpoint.history.rows, recipe.epochs)
+    return _Judged({CROSSFIT: found.predictions}, found.epochs, found.notes)
 
 
 def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore, ImageStore]:
