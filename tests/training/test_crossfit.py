@@ -185,12 +185,23 @@ def test_a_half_that_would_have_trained_on_is_named() -> None:
     assert crossfit.result(val, rows, epochs=3).notes == ()  # it was to end then
 
 
-def test_a_checkpoint_of_other_halves_is_not_taken_up() -> None:
-    val = Predictions(np.array(["a", "b"]), np.array([0, 1]), np.eye(2, dtype=np.float32))
-    crossfit = CrossFit(np.array([0, 1]), "best", None)
-    rows = [crossfit.scored(row_of(1), val)]
-    crossfit.add(rows, val)
-    assert not CrossFit(np.array([1, 0]), "best", None).restore(crossfit.tensors(), rows)
+def test_a_run_goes_on_with_the_halves_that_it_was_begun_with() -> None:
+    """They may have been another version's: an epoch is never scored on images that it is to predict."""
+    vals = [
+        Predictions(np.array(list("abcd")), np.zeros(4, dtype=np.int64), np.array(rows, dtype=np.float32))
+        for rows in ([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]], [[0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.9, 0.1]])
+    ]
+    begun = CrossFit(np.array([0, 0, 1, 1]), "best", None)
+    rows = [begun.scored(row_of(1), vals[0])]
+    begun.add(rows, vals[0])
+    resumed = CrossFit(np.array([0, 1, 0, 1]), "best", None)
+    assert resumed.restore(begun.tensors(), rows)
+    for crossfit in (begun, resumed):
+        both = [*rows, crossfit.scored(row_of(2), vals[1])]
+        crossfit.add(both, vals[1])
+        found = crossfit.result(vals[1], both, 2)
+        assert found.epochs == [1, 2]  # each is all right on its own half and all wrong on the other
+        assert found.predictions.score.top1 == 0.0
 
 
 # Whole runs

@@ -76,10 +76,13 @@ class CrossFit:
     """
 
     def __init__(self, half: npt.NDArray[np.int64], keep: Literal["best", "last"], patience: int | None) -> None:
-        self._half, self._keep, self._patience = half, keep, patience
-        self._members = (half == 0, half == 1)
+        self._keep, self._patience = keep, patience
+        self._divide(half)
         # By the epoch of half 0 those of half 1, and the reverse
         self._others = [np.empty((0, 0), dtype=np.float32), np.empty((0, 0), dtype=np.float32)]
+
+    def _divide(self, half: npt.NDArray[np.int64]) -> None:
+        self._half, self._members = half, (half == 0, half == 1)
 
     def scored(self, row: EpochRow, val: Predictions) -> EpochRow:
         """`row` with what its epoch scored on each half."""
@@ -99,16 +102,17 @@ class CrossFit:
         return {_HALF: torch.from_numpy(self._half), **others}
 
     def restore(self, tensors: Mapping[str, Tensor], rows: Sequence[EpochRow]) -> bool:
-        """Takes up what `tensors` gave when `rows` were the epochs; False where they lack what is needed.
+        """Takes up what `tensors` gave when `rows` were the epochs, with the halves that it was begun with.
 
-        That is so for checkpoints of older versions, and of other halves.
+        False where they lack what is needed: in checkpoints of older versions.
         """
         if not rows:
             return True  # no epoch was finished, so nothing is missing
         if not {_HALF, *_OTHERS} <= tensors.keys() or any(row.val_halves is None for row in rows):
             return False
+        self._divide(tensors[_HALF].numpy())
         self._others = [tensors[name].numpy() for name in _OTHERS]
-        return np.array_equal(tensors[_HALF].numpy(), self._half)
+        return True
 
     def result(self, val: Predictions, rows: Sequence[EpochRow], epochs: int) -> CrossFitted:
         """For the images of `val`, after the epochs `rows`, which are all of the recipe's `epochs` or ended early."""
