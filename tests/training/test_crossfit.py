@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import signal
 from collections.abc import Iterator
@@ -300,6 +301,9 @@ def test_a_run_begun_by_an_older_version_goes_on_and_says_that_it_is_not_cross_f
         save_file({k: v for k, v in load_file(path).items() if not k.startswith("crossfit.")}, path)
     lines = [row.model_dump_json(exclude={"val_halves"}) + "\n" for row in rows_of(folder)]
     (folder / "history.jsonl").write_text("".join(lines))
+    state = json.loads((folder / "checkpoint" / "state.json").read_text())
+    older = {key: state[key] for key in ("epoch", "step", "best_epoch", "elapsed_seconds", "epoch_seconds", "tally")}
+    (folder / "checkpoint" / "state.json").write_text(json.dumps(older))
     record = train_run(plan, squares, folder, device="cpu")
     assert (record.status, list(record.metrics)) == ("done", ["val", "test"])
     assert [note for note in record.notes if "an older version of foray began this run" in note]
