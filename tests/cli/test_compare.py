@@ -41,6 +41,21 @@ def test_one_seed_is_said_with_the_time_that_three_take(comparison: Finished) ->
     )
 
 
+def test_where_val_chose_the_epochs_the_verdict_rests_on_cross_fitted_predictions(comparison: Finished) -> None:
+    record = Comparison.load(comparison.out / "comparison.json")
+    assert record.decision.selection_split == "val_crossfit"
+    assert {pair.split for pair in record.decision.pairs} <= {"val_crossfit"}
+    assert not any("optimistic" in caution for caution in record.cautions)
+    for candidate in record.candidates:
+        (run,) = candidate.run_ids
+        found = RunRecord.load(comparison.out / "runs" / run / "record.json").metrics["val_crossfit"]
+        assert (candidate.selection.value, candidate.selection.n) == (found.top1.value, found.n)
+    assert "cross-fitted %" in comparison.done.stdout
+    report = (comparison.out / "report.html").read_text(encoding="utf-8")
+    assert "val, cross-fitted" in report
+    assert "each half of val by the epoch that the other half chose" in report
+
+
 def test_every_image_is_in_one_split(comparison: Finished) -> None:
     counts = Comparison.load(comparison.out / "comparison.json").dataset.counts
     assert sum(counts.values()) == 3 * PER_CLASS

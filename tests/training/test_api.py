@@ -147,7 +147,7 @@ def test_finetune_starts_from_the_weights_and_moves_all_of_them(pictures, small_
     recipe = small_recipe(protocol="finetune", epochs=1)
     record = train(pictures, MODEL, recipe=recipe, weights=small_weights, out=tmp_path)
     assert (record.weights.variant, record.weights.head) == ("tf_" + MODEL, "replaced")
-    assert set(record.metrics) == {"val", "test"}
+    assert set(record.metrics) == {"val", "val_crossfit", "test"}
     ours = load_run(tmp_path / record.run_id).network
     published = create_model(MODEL, weights=small_weights, num_classes=3)
     for (key, tensor), (_, before) in zip(ours.named_parameters(), published.named_parameters(), strict=True):

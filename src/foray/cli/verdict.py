@@ -11,6 +11,8 @@ from foray.records import CandidateResult, Comparison
 from foray.records.quantities import format_count
 from foray.report.standing import standing
 
+_SPLITS = {"out_of_fold": "out of fold", "val_crossfit": "cross-fitted"}
+
 
 def print_comparison(comparison: Comparison) -> None:
     """The verdict with what to beware of, then the models: the most accurate on the selection split first.
@@ -22,13 +24,13 @@ def print_comparison(comparison: Comparison) -> None:
     for caution in comparison.cautions:
         console.print(Text(one_line(f"Caution: {caution}")))
     print()
-    split = comparison.decision.selection_split.replace("_", " ")
+    split = comparison.decision.selection_split
     ranked = sorted(
         comparison.candidates,
         key=lambda candidate: -(candidate.selection.value if candidate.selection else -1.0),
     )
     print_table(
-        ["model", f"{split} %", "test %", "95 %", "p50 ms", "MACs", "params", "standing"],
+        ["model", f"{_SPLITS.get(split, split)} %", "test %", "95 %", "p50 ms", "MACs", "params", "standing"],
         [_row(comparison, candidate) for candidate in ranked],
         words=["standing"],
     )

@@ -1,4 +1,4 @@
-"""The main job: measure every model, train those within budget, decide on val, confirm once on test, report."""
+"""The main job: measure every model, train those within budget, decide, confirm once on test, report."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from foray.comparison.mistakes import worst_mistakes
 from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
+from foray.comparison.selection import selection_of
 from foray.decision import Candidate, broken_bounds, cautions, confirm, decide, latency_is_open, withheld
 from foray.errors import OutOfMemoryError, RunError
 from foray.profiling.schedule import WAIT_SECONDS
@@ -219,9 +220,8 @@ def _conclude(
     seconds: float,
 ) -> Comparison:
     """Decides on the selection split; only then looks at test, which changes nothing of the decision."""
-    # A linear head costs seconds, so it is judged out of fold on train + val: five times the images of val alone.
-    split = "out_of_fold" if plan.recipe.protocol == "linear" else "val"
-    selection = {name: outcome.correct(split) for name, outcome in outcomes.items()}
+    chosen_by = selection_of(outcomes, plan.recipe)
+    split, selection = chosen_by.split, chosen_by.correct
     candidates = [_candidate(model.spec.name, selection, costs, outcomes) for model in plan.models]
     decision = decide(
         candidates,
@@ -257,7 +257,7 @@ def _conclude(
         candidates=rows,
         decision=decision,
         confirmation=confirmation,
-        cautions=cautions(decision, rows, plan.budget, leaks),
+        cautions=[*chosen_by.cautions, *cautions(decision, rows, plan.budget, leaks)],
         leaks=leaks,
         total_seconds=seconds,
         notes=list(plan.dataset.notes),

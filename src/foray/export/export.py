@@ -33,14 +33,7 @@ from foray.export.validation import QuantizationImages, quantization_images
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
 from foray.statistics import PairedResult
-from foray.training.held_out import (
-    HeldOut,
-    as_the_run_split,
-    held_out,
-    in_classes_of,
-    trained_on,
-    without_run,
-)
+from foray.training.held_out import HeldOut, as_the_run_split, held_out, in_classes_of, trained_on, without_run
 
 _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, and what it replaces
 

@@ -98,11 +98,19 @@ class Metrics(Record):
         return self
 
 
+class HalfScore(Record):
+    """Accuracy in [0, 1] and mean cross-entropy in nats on one half of val."""
+
+    top1: float
+    loss: float
+
+
 class EpochRow(Record):
     """One line of history.jsonl. `train_top1` is measured on the augmented batches as they pass.
 
     `val_weights`: whose accuracy val's is, that of the model or of the running average of its weights. Of a head that
     was solved for (`solver` lbfgs) a line is one L2 penalty, counted as an epoch is, from strong to weak.
+    `val_halves`: what each half of val, alone, would choose the epoch by; None where val is not cross-fitted.
     """
 
     epoch: int
@@ -114,3 +122,4 @@ class EpochRow(Record):
     seconds: float
     val_weights: Literal["model", "average"] = "model"
     l2_penalty: float | None = None  # lbfgs only: see training/logistic.py
+    val_halves: tuple[HalfScore, HalfScore] | None = None

@@ -13,6 +13,7 @@ from foray.report.standing import (
     budget_bounds,
     describe_bound,
     describe_unsteady,
+    explain_split,
     format_cost,
     format_split,
     standing,
@@ -25,13 +26,14 @@ Fact = tuple[str, str]  # term, what there is to say
 def decision_facts(comparison: Comparison) -> list[Fact]:
     """What the verdict rests on."""
     decision = comparison.decision
+    split = decision.selection_split
     seeds = ", ".join(map(str, comparison.seeds))
     bounds = budget_bounds(comparison.budget)
     budget = ", ".join(f"{COST_NAMES[cost]} ≤ {format_cost(cost, limit)}" for cost, limit in bounds.items())
     selection = _images([candidate.selection for candidate in comparison.candidates])
     test = _images([candidate.test for candidate in comparison.candidates])
     return [
-        ("Decided on", f"{format_split(decision.selection_split)}{selection}"),
+        ("Decided on", "; ".join(filter(None, [f"{format_split(split)}{selection}", explain_split(split)]))),
         ("Confirmed on", f"test{test}; read once, at the end, and selected nothing"),
         ("Seeds", f"{len(comparison.seeds)} ({seeds})"),
         (

@@ -20,6 +20,12 @@ COST_NAMES: dict[Preference, str] = {
     "file": "file size",
 }
 
+_SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted"}
+_MEANINGS = {
+    "out_of_fold": "each image by a head that was fitted to others",
+    "val_crossfit": "each half of val by the epoch that the other half chose",
+}
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -92,5 +98,10 @@ def budget_bounds(budget: Budget) -> dict[Preference, float]:
 
 
 def format_split(split: str) -> str:
-    """A split as a reader says it: 'out of fold over train and val' for `out_of_fold`."""
-    return "train and val, out of fold" if split == "out_of_fold" else split
+    """A split as a reader says it: 'train and val, out of fold' for `out_of_fold`."""
+    return _SPLITS.get(split, split)
+
+
+def explain_split(split: str) -> str:
+    """How the images of a split come to be like new ones; empty where that needs no words."""
+    return _MEANINGS.get(split, "")

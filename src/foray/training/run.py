@@ -250,6 +250,7 @@ def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: fl
                 split: compute_metrics(split, dataset.classes, predictions.labels, predictions.probabilities)
                 for split, predictions in outcome.predictions.items()
             },
+            "judged_epochs": outcome.judged_epochs,
             "seconds_per_epoch": outcome.seconds_per_epoch,
             "total_seconds": seconds + outcome.earlier_seconds,
             "train_precision": outcome.train_precision,
