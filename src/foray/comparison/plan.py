@@ -13,8 +13,8 @@ import torch
 
 from foray.comparison.on_runtimes import Target, plan_targets
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
-from foray.data.splits import Carving
 from foray.data.storage import cache_directory
+from foray.data.units import Carving
 from foray.errors import ForayError
 from foray.limits import MOST_THREADS, require_range, require_runs
 from foray.models import build_model

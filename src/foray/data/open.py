@@ -13,8 +13,9 @@ from foray.data.dataset import Dataset
 from foray.data.folder import read_folder
 from foray.data.look_alikes import find_leaks, leak_note, with_looks
 from foray.data.named import NAMED_DATASETS, NamedDataset, Request
-from foray.data.splits import Carving, complete_splits
+from foray.data.splits import complete_splits
 from foray.data.storage import cache_directory
+from foray.data.units import Carving
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.regular_files import require_regular

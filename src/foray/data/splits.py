@@ -7,19 +7,16 @@ contents of its images, never on their names or on the order in which files were
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, Sample, Split, counted, some_names
 from foray.data.look_alikes import Ties, ties_of
+from foray.data.units import Carving, Unit, draw, units_of
 from foray.errors import DataError
-
-Carving = Literal["by content", "by name"]  # what decides, beside the seed; "by name" is the rule of earlier versions
 
 VAL_FRACTION = 0.15
 TEST_FRACTION = 0.15
@@ -82,7 +79,7 @@ def carve(
     `ties`: near-duplicates, which stay together as well. Where their chains would leave a split with less than half of
     its share of a class, or more than double, the least similar of that class are let go, a step of `_STEPS` at a time.
     """
-    assigned = _assigned(_units(samples, (), carving), seed, fractions)
+    assigned = _assigned(units_of(samples, (), carving), seed, fractions)
     if not ties or carving == "by name":
         return assigned
     bearable = _uneven(samples, fractions, assigned)  # by groups and exact copies, which are never let go
@@ -93,7 +90,7 @@ def carve(
         kept = [
             tie for tie in ties if tie.correlation > _STEPS[max(steps[labels[tie.first]], steps[labels[tie.second]])]
         ]
-        assigned = _assigned(_units(samples, kept, carving), seed, fractions)
+        assigned = _assigned(units_of(samples, kept, carving), seed, fractions)
         crowded = {
             label for label in tied & _uneven(samples, fractions, assigned) - bearable if _can_loosen(steps[label])
         }
@@ -121,14 +118,14 @@ def _uneven(samples: Sequence[Sample], fractions: Mapping[Split, float], assigne
     }
 
 
-def _assigned(units: Sequence[_Unit], seed: int, fractions: Mapping[Split, float]) -> dict[str, Split]:
-    units = sorted(units, key=lambda unit: _draw(seed, unit.key))
+def _assigned(units: Sequence[Unit], seed: int, fractions: Mapping[Split, float]) -> dict[str, Split]:
+    units = sorted(units, key=lambda unit: draw(seed, unit.key))
     sizes: Counter[int] = Counter()
     for unit in units:
         sizes.update(unit.labels)
     room = {split: {label: _quota(fraction, n, len(fractions)) for label, n in sizes.items()}
             for split, fraction in fractions.items()}  # fmt: skip
-    members: dict[Split, list[_Unit]] = {split: [] for split in ("train", *fractions)}
+    members: dict[Split, list[Unit]] = {split: [] for split in ("train", *fractions)}
     for unit in units:
         for split in fractions:
             if all(room[split][label] >= n for label, n in unit.labels.items()):
@@ -143,90 +140,12 @@ def _assigned(units: Sequence[_Unit], seed: int, fractions: Mapping[Split, float
     return {id: split for split, chosen in members.items() for unit in chosen for id in unit.ids}
 
 
-def halves(samples: Sequence[Sample], seed: int, ties: Ties = ()) -> dict[str, int]:
-    """Half of every sample, 0 or 1, by id. Each class is divided equally, as near as units allow.
-
-    Large units come first, and each goes to the half that has fewer images of its classes, then fewer images. So both
-    halves have images unless all belong together. `ties`: near-duplicates, which stay together as well, unless their
-    chains would leave a half with less than a third of the images.
-    """
-    placed = _halved(_units(samples, ties, "by content"), seed)
-    if ties and 3 * min(Counter(placed.values())[half] for half in (0, 1)) < len(samples):
-        placed = _halved(_units(samples, (), "by content"), seed)
-    return placed
-
-
-def _halved(units: Sequence[_Unit], seed: int) -> dict[str, int]:
-    filled: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
-    sizes = [0, 0]
-    placed: dict[str, int] = {}
-    for unit in sorted(units, key=lambda unit: (-len(unit.ids), _draw(seed, unit.key))):
-        alike = [sum(n * there[label] for label, n in unit.labels.items()) for there in filled]
-        half = 0 if (alike[0], sizes[0]) <= (alike[1], sizes[1]) else 1
-        filled[half].update(unit.labels)
-        sizes[half] += len(unit.ids)
-        placed |= dict.fromkeys(unit.ids, half)
-    return placed
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """Images that must stay together. `key`: the smallest content (by name: id); `labels`: images a class."""
-
-    key: str
-    ids: tuple[str, ...]
-    labels: Mapping[int, int]
-
-
-def _units(samples: Sequence[Sample], ties: Ties, carving: Carving) -> list[_Unit]:
-    """Connected components (union-find) of "same group", "same bytes" and `ties`."""
-    keys = {sample.id: sample.id if carving == "by name" else _identity(sample) for sample in samples}
-    ordered = sorted(samples, key=lambda sample: (keys[sample.id], sample.id))
-    parent = list(range(len(ordered)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    seen: dict[tuple[str, str], int] = {}
-    for i, sample in enumerate(ordered):
-        shared = [("group", sample.group), ("content", sample.content if sample.content != EMPTY_SHA256 else None)]
-        for kind, value in shared:
-            if value:
-                parent[root(i)] = root(seen.setdefault((kind, value), i))
-    position = {sample.id: i for i, sample in enumerate(ordered)}
-    for tie in ties:
-        parent[root(position[tie.first])] = root(position[tie.second])
-    components: dict[int, list[Sample]] = defaultdict(list)
-    for i, sample in enumerate(ordered):
-        components[root(i)].append(sample)
-    return [
-        _Unit(
-            key=keys[component[0].id],
-            ids=tuple(sample.id for sample in component),
-            labels=Counter(sample.label for sample in component),
-        )
-        for component in components.values()
-    ]
-
-
-def _identity(sample: Sample) -> str:
-    """What an image is, whatever its name; empty files, which are nothing, and unread ones have only their names."""
-    return f"{sample.content} {sample.id}" if sample.content in ("", EMPTY_SHA256) else sample.content
-
-
-def _draw(seed: int, key: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{key}".encode()).digest()
-
-
 def _quota(fraction: float, n: int, carved_splits: int) -> int:
     """Images of a class of `n` that a split may take; 0 where taking one would leave train without the class."""
     return max(1, math.floor(fraction * n + 0.5)) if n > carved_splits else 0
 
 
-def _fill_absent_classes(train: list[_Unit], target: list[_Unit], sizes: Mapping[int, int]) -> None:
+def _fill_absent_classes(train: list[Unit], target: list[Unit], sizes: Mapping[int, int]) -> None:
     """Moves, for each class that `target` lacks, the smallest unit whose classes all have another unit in train."""
     for label in sorted(sizes):
         if any(label in unit.labels for unit in target):

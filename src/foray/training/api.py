@@ -18,7 +18,8 @@ from foray.data import (
     open_dataset,
 )
 from foray.data.open import open_given
-from foray.data.splits import Carving, carving_of
+from foray.data.splits import carving_of
+from foray.data.units import Carving
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe

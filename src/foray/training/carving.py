@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foray.data.splits import Carving, carving_of
+from foray.data.splits import carving_of
+from foray.data.units import Carving
 from foray.records import RunRecord
 
 

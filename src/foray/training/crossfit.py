@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from foray.data import Dataset
+from foray.data.halves import halves
 from foray.data.look_alikes import ties_of
-from foray.data.splits import halves
 from foray.recipes import Recipe
 from foray.records import EpochRow
 from foray.records.metrics import HalfScore
