@@ -2,8 +2,8 @@
 
 Beside the head fitted to train, five more are fitted to four fifths of train and val each. Every train and val image
 is then predicted by a head that has not seen it, in any of its views: `out_of_fold`, a selection split several times
-the size of val. Where val chooses how long a head trains, or its L2 penalty, it does so for each of the five anew, without
-the images that this one will predict in train and in val: no image has a say in a choice by which it is judged.
+the size of val. Where val chooses how long a head trains, or its L2 penalty, it does so anew for each of the
+five, from train and val less the images that it will predict: no image has a say in a choice by which it is judged.
 
 With `feature_views` K above 1, heads are fitted to K views of each of their images, the plain one among them (see
 `views`). Train and val are augmented, since the five heads are fitted to both; test is not.
