@@ -28,7 +28,6 @@ from foray.records import EpochRow
 from foray.records.metrics import HalfScore
 from foray.training.choice import Choice, choose_epoch
 from foray.training.evaluate import Predictions
-from foray.training.metrics import Score
 
 CROSSFIT = "val_crossfit"  # the split's name in records and of its file of predictions
 _SEED = 0  # of the halves, whatever the seed of the run
@@ -62,14 +61,6 @@ def val_half(dataset: Dataset) -> npt.NDArray[np.int64] | None:
     return half if len(set(placed.values())) == 2 else None
 
 
-def scores_on(predictions: Predictions, parts: Sequence[npt.NDArray[np.bool_]]) -> list[Score]:
-    """What `predictions` (N images) score on each of `parts`, masks (N,) of at least one image each."""
-    return [
-        Predictions(predictions.image_ids[own], predictions.labels[own], predictions.probabilities[own]).score
-        for own in parts
-    ]
-
-
 class CrossFit:
     """What each half of val would keep so far, and how that epoch predicts the other half; nothing of other epochs.
 
@@ -87,7 +78,9 @@ class CrossFit:
 
     def scored(self, row: EpochRow, val: Predictions) -> EpochRow:
         """`row` with what its epoch scored on each half."""
-        first, second = scores_on(val, self._members)
+        first, second = (
+            Predictions(val.image_ids[own], val.labels[own], val.probabilities[own]).score for own in self._members
+        )
         scores = HalfScore(top1=first.top1, loss=first.loss), HalfScore(top1=second.top1, loss=second.loss)
         return row.model_copy(update={"val_halves": scores})
 

@@ -2,8 +2,8 @@
 
 Beside the head fitted to train, five more are fitted to four fifths of train and val each. Every train and val image
 is then predicted by a head that has not seen it, in any of its views: `out_of_fold`, a selection split several times
-the size of val. How long each of the five trains, or which L2 penalty it has, is what the first head scores best with
-on val without the images that the head will predict: no image has a say in a choice by which it is judged.
+the size of val. Where val chooses how long a head trains, or its L2 penalty, it does so anew for each of the
+five, from train and val less the images that it will predict: no image has a say in a choice by which it is judged.
 
 With `feature_views` K above 1, heads are fitted to K views of each of their images, the plain one among them (see
 `views`). Train and val are augmented, since the five heads are fitted to both; test is not.
@@ -26,8 +26,8 @@ from foray.data import Augment, Dataset, ImageStore, Split, decode_for_evaluatio
 from foray.models import Network
 from foray.records import EpochRow
 from foray.training.checkpoint import History, TrainingState
-from foray.training.choice import Choice, best_epoch, choose_epoch
-from foray.training.crossfit import chooses_epoch, scores_on
+from foray.training.choice import best_epoch, choose_epoch, val_scores
+from foray.training.crossfit import chooses_epoch
 from foray.training.evaluate import Predictions, image_ids
 from foray.training.features import DecodedImages, cached_features
 from foray.training.folds import out_of_fold_positions
@@ -49,7 +49,7 @@ def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplac
     views, engines = _features(plan, dataset, network, store, at)
     study = _Study(plan, dataset, network, views, at)
     fit = study.solve() if plan.recipe.solver == "lbfgs" else study.train()
-    out_of_fold = study.out_of_fold(fit)
+    out_of_fold = study.out_of_fold(fit.row)
     with torch.no_grad():
         network.classifier.weight.copy_(fit.head.weight)
         network.classifier.bias.copy_(fit.head.bias)
@@ -57,15 +57,15 @@ def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplac
         network=network,
         predictions={
             "val": study.predict(fit.head, "val"),
-            "out_of_fold": out_of_fold,
+            "out_of_fold": out_of_fold.predictions,
             "test": study.predict(fit.head, "test"),
         },
         best_epoch=fit.row,
-        judged_epochs=fit.fold_rows,
+        judged_epochs=out_of_fold.rows,
         seconds_per_epoch=[row.seconds for row in study.history.rows],
         train_precision="float32",
         feature_engine=f"{' and '.join(sorted(engines))} float32",
-        notes=fit.notes,
+        notes=(*fit.notes, *out_of_fold.notes),
     )
 
 
@@ -97,36 +97,20 @@ def _features(
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """`row`: the line of the history, counted from 1, whose epoch or penalty `head` has; `fold_rows`: those of the
-    out-of-fold heads."""
+    """`row`: the line of the history, counted from 1, whose epoch or penalty `head` has."""
 
     head: Head
     row: int
-    fold_rows: list[int]
     notes: tuple[str, ...] = ()
 
 
-class _Trial:
-    """What the first head scored, line by line of the history, on val and on val without each of `folds`."""
+@dataclass(frozen=True, eq=False)
+class _OutOfFold:
+    """`rows`: the lines of the history whose epoch or penalty each fold's head has."""
 
-    def __init__(self, val: npt.NDArray[np.int64], folds: Sequence[npt.NDArray[np.int64]]) -> None:
-        without = [np.isin(val, fold, invert=True) for fold in folds]
-        self.is_whole = all(part.any() for part in without)
-        # Where all of val is in one fold there is nothing else to choose that head by.
-        self._parts = [part if part.any() else np.ones(len(val), dtype=np.bool_) for part in without]
-        self.scores: list[Score] = []
-        self._fold_scores: list[list[Score]] = [[] for _ in folds]
-
-    def add(self, val: Predictions) -> Score:
-        """Notes the next line, which predicts `val`; returns its score there."""
-        for scores, score in zip(self._fold_scores, scores_on(val, self._parts), strict=True):
-            scores.append(score)
-        self.scores.append(val.score)
-        return self.scores[-1]
-
-    def fold_choices(self, keep: Literal["best", "last"], patience: int | None) -> list[Choice]:
-        """The line that each out-of-fold head takes."""
-        return [choose_epoch(scores, keep, patience) for scores in self._fold_scores]
+    predictions: Predictions
+    rows: list[int]
+    notes: tuple[str, ...]
 
 
 class _Study:
@@ -138,26 +122,25 @@ class _Study:
         self.initial = Head(network.classifier.weight.detach().clone(), network.classifier.bias.detach().clone())
         self.history = History(at.folder / "history.jsonl")
         self.folds = out_of_fold_positions(dataset, plan.seed)
-        self.trial = _Trial(dataset.indices("val"), self.folds)
 
     def train(self) -> _Fit:
         """The head trained on train by gradient, of the epoch that the recipe keeps; writes the history."""
         recipe = self.plan.recipe
         rows: list[EpochRow] = []
-        kept: list[tuple[Head, int]] = []
+        kept: list[_Fit] = []
         with self.at.progress.task("training the head", total=recipe.epochs) as task:
 
             def after_epoch(epoch: HeadEpoch, head: Head) -> bool:
-                val = self.trial.add(self.predict(head, "val"))
+                val = self.predict(head, "val").score
                 row = EpochRow(
                     epoch=epoch.epoch, learning_rate=epoch.learning_rate, seconds=epoch.seconds,
                     train_loss=epoch.train_loss, train_top1=epoch.train_top1, val_loss=val.loss, val_top1=val.top1,
                     val_weights="average" if recipe.ema_decay else "model",
                 )  # fmt: skip
                 rows.append(row)
-                best = best_epoch(self.trial.scores)
+                best = best_epoch(val_scores(rows))
                 if recipe.checkpoint == "last" or best == row.epoch:
-                    kept[:] = [(head, row.epoch)]
+                    kept[:] = [_Fit(head, row.epoch)]
                 task.advance(note=f"val {100 * val.top1:.1f} %")
                 return is_over(recipe, TrainingState(epoch=row.epoch, best_epoch=best))
 
@@ -166,16 +149,7 @@ class _Study:
                 self.views, self.labels, members, self.initial, recipe, seed=self.plan.seed, after_epoch=after_epoch
             )
         self.history.replace(rows)
-        choices = self.trial.fold_choices(recipe.checkpoint, recipe.early_stopping_epochs)
-        notes = []
-        unfinished = sum(not choice.stopped for choice in choices)
-        if unfinished and len(rows) < recipe.epochs:
-            notes.append(
-                f"early stopping by all of val ended training after epoch {len(rows)}; by val without their fold "
-                f"{unfinished} of the {len(choices)} out-of-fold heads would have gone on, and have an epoch of those "
-                "that ran"
-            )
-        return self._fit(*kept[0], choices, notes)
+        return kept[0]
 
     def solve(self) -> _Fit:
         """The exact head on train with the L2 penalty that is best on val; the history has a line a penalty."""
@@ -187,7 +161,7 @@ class _Study:
                 started = time.perf_counter()
                 solution = problem.solve(penalty, start=solutions[-1] if solutions else None)
                 solutions.append(solution)
-                val = self.trial.add(self.predict(solution.head, "val"))
+                val = self.predict(solution.head, "val").score
                 row = EpochRow(
                     epoch=len(solutions), learning_rate=None, seconds=time.perf_counter() - started,
                     train_loss=solution.train_loss, train_top1=solution.train_top1, val_loss=val.loss,
@@ -196,25 +170,72 @@ class _Study:
                 rows.append(row)
                 task.advance(note=f"L2 penalty {penalty:.3g}: val {100 * val.top1:.1f} %")
         self.history.replace(rows)
-        chosen = best_epoch(self.trial.scores)
-        choices = self.trial.fold_choices("best", None)
-        penalties = sorted({PENALTIES[choice.epoch - 1] for choice in choices}, reverse=True)
-        notes = _notes(solutions, solutions[chosen - 1], penalties)
-        return self._fit(solutions[chosen - 1].head, chosen, choices, notes)
+        chosen = best_epoch(val_scores(rows))
+        return _Fit(solutions[chosen - 1].head, chosen, _notes(solutions, solutions[chosen - 1]))
 
-    def out_of_fold(self, fit: _Fit) -> Predictions:
-        """Predictions for train and val, in dataset order, each from a head fitted to the other folds."""
+    def out_of_fold(self, row: int) -> _OutOfFold:
+        """Predictions for train and val, in dataset order, each from a head fitted to the other folds.
+
+        `row`: what the first head has, and all others where val chooses nothing.
+        """
+        rows, notes = self._fold_rows(row) if self._val_chooses else ([row] * len(self.folds), [])
         everything = np.sort(np.concatenate(self.folds))
         self.at.progress.note(f"fitting {len(self.folds)} heads to four fifths of train and val each")
         probabilities = np.empty((len(self.dataset.samples), self.plan.num_classes), dtype=np.float32)
-        for row in sorted(set(fit.fold_rows)):
-            folds = [fold for fold, own in zip(self.folds, fit.fold_rows, strict=True) if own == row]
+        for chosen in sorted(set(rows)):
+            folds = [fold for fold, own in zip(self.folds, rows, strict=True) if own == chosen]
             members = [np.setdiff1d(everything, fold, assume_unique=True) for fold in folds]
-            for head, fold in zip(self._heads(members, row), folds, strict=True):
+            for head, fold in zip(self._heads(members, chosen), folds, strict=True):
                 probabilities[fold] = head.probabilities(self._plain(fold))
-        return Predictions(
-            image_ids(self.dataset, everything), self.dataset.labels[everything], probabilities[everything]
-        )
+        return _OutOfFold(self._predictions(everything, probabilities[everything]), rows, tuple(notes))
+
+    def _fold_rows(self, row: int) -> tuple[list[int], list[str]]:
+        """The line that val chooses for each fold's head, the fold's images left out of train and val, and notes."""
+        train, val = self.dataset.indices("train"), self.dataset.indices("val")
+        rows, notes = [], []
+        with self.at.progress.task("choosing for each fold", total=len(self.folds)) as task:
+            for fold in self.folds:
+                own, judged = np.setdiff1d(train, fold), np.setdiff1d(val, fold)
+                if own.size and judged.size:
+                    rows.append(choose_epoch(self._scores(own, judged), *self._rule).epoch)
+                else:
+                    rows.append(row)
+                    notes = ["all images of train or of val belong together: they had a say in their own predictions"]
+                task.advance()
+        if self.plan.recipe.solver == "lbfgs":
+            penalties = " or ".join(f"{PENALTIES[chosen - 1]:.3g}" for chosen in sorted(set(rows)))
+            notes.append(f"lbfgs: the out-of-fold heads have an L2 penalty of {penalties}, chosen without their fold")
+        return rows, notes
+
+    def _scores(self, train: npt.NDArray[np.int64], val: npt.NDArray[np.int64]) -> list[Score]:
+        """What a head fitted to the images at `train` scores on those at `val`, line by line of a history."""
+        scores: list[Score] = []
+        if self.plan.recipe.solver == "lbfgs":
+            problem, solution = self._problem(train), None
+            for penalty in PENALTIES:
+                solution = problem.solve(penalty, start=solution)
+                scores.append(self._predict_at(solution.head, val).score)
+            return scores
+
+        def after_epoch(_: HeadEpoch, head: Head) -> bool:
+            scores.append(self._predict_at(head, val).score)
+            return choose_epoch(scores, *self._rule).stopped
+
+        train_heads(
+            self.views, self.labels, [train], self.initial, self.plan.recipe, seed=self.plan.seed,
+            after_epoch=after_epoch,
+        )  # fmt: skip
+        return scores
+
+    @property
+    def _val_chooses(self) -> bool:
+        return self.plan.recipe.solver == "lbfgs" or chooses_epoch(self.plan.recipe)
+
+    @property
+    def _rule(self) -> tuple[Literal["best", "last"], int | None]:
+        """Which line is kept, and after how many without a better one training ends."""
+        recipe = self.plan.recipe
+        return ("best", None) if recipe.solver == "lbfgs" else (recipe.checkpoint, recipe.early_stopping_epochs)
 
     def _heads(self, members: Sequence[npt.NDArray[np.int64]], row: int) -> list[Head]:
         """A head fitted to the images at each of `members`, with the epochs or the penalty of line `row`."""
@@ -224,15 +245,14 @@ class _Study:
             self.views, self.labels, members, self.initial, self.plan.recipe, seed=self.plan.seed, epochs=row
         )
 
-    def _fit(self, head: Head, row: int, choices: Sequence[Choice], notes: Sequence[str]) -> _Fit:
-        if not self.trial.is_whole and (self.plan.recipe.solver == "lbfgs" or chooses_epoch(self.plan.recipe)):
-            notes = [*notes, "all images of val belong together: they chose what they are judged by out of fold"]
-        return _Fit(head, row, [choice.epoch for choice in choices], tuple(notes))
-
     def predict(self, head: Head, split: Split) -> Predictions:
         """Predictions of one head for one split, in dataset order."""
-        positions = self.dataset.indices(split)
-        probabilities = head.probabilities(self._plain(positions))
+        return self._predict_at(head, self.dataset.indices(split))
+
+    def _predict_at(self, head: Head, positions: npt.NDArray[np.int64]) -> Predictions:
+        return self._predictions(positions, head.probabilities(self._plain(positions)))
+
+    def _predictions(self, positions: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> Predictions:
         return Predictions(image_ids(self.dataset, positions), self.dataset.labels[positions], probabilities)
 
     def _plain(self, positions: npt.NDArray[np.int64]) -> Tensor:
@@ -243,13 +263,11 @@ class _Study:
         return LogisticProblem(self.views, self.labels, positions, self.plan.recipe, self.plan.num_classes)
 
 
-def _notes(solutions: list[Solution], chosen: Solution, fold_penalties: Sequence[float]) -> list[str]:
-    others = " or ".join(f"{penalty:.3g}" for penalty in fold_penalties)
+def _notes(solutions: list[Solution], chosen: Solution) -> tuple[str, ...]:
     notes = [
         f"lbfgs: of {len(solutions)} L2 penalties from {solutions[0].penalty:.3g} to {solutions[-1].penalty:.3g}, val "
-        f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms); the out-of-fold heads "
-        f"have {others}, each by val without its fold"
+        f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms)"
     ]
     if not chosen.converged:
         notes.append("lbfgs: the head's gradient did not come below the tolerance")
-    return notes
+    return tuple(notes)
