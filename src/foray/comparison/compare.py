@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -136,7 +137,7 @@ def compare(
         outcomes, failures = _train_all(plan, costs, folder, machine, progress)
         if clock.may_tell_more(costs, time.perf_counter() - training_began):
             costs = clock.measured()
-            outcomes, failures = _train_all(plan, costs, folder, machine, progress)
+            outcomes, failures = _train_all(plan, costs, folder, machine, progress, failures)
         comparison = _conclude(plan, costs, outcomes, failures, folder, command, time.perf_counter() - started)
         comparison.save(folder / "comparison.json")
         write_report(folder)
@@ -157,19 +158,27 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
 
 
 def _train_all(
-    plan: ComparisonPlan, costs: dict[str, CostProfile], folder: Path, machine: _Machine, progress: Progress
+    plan: ComparisonPlan,
+    costs: dict[str, CostProfile],
+    folder: Path,
+    machine: _Machine,
+    progress: Progress,
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, ModelOutcome], dict[str, str]]:
     """Every run of every model within budget. A run whose training fails takes its model out, with the reason.
 
     Where latency is bounded and a model's was not steady, its runs are taken if they are done, and not begun.
+    `failed`: models that failed before in this call, with their reasons; they are not tried again.
     """
     outcomes: dict[str, ModelOutcome] = {}
-    failures: dict[str, str] = {}
+    failures = dict(failed)
     for model in plan.models:
         name = model.spec.name
         if broken := broken_bounds(costs[name], plan.budget):
             bounds = ", ".join(bound.bound for bound in broken)
             progress.note(f"{name} is over the budget ({bounds}) and is not trained.")
+            continue
+        if name in failures:
             continue
         paths = {seed: folder / "runs" / _run_id(replace(model, seed=seed), plan) for seed in plan.seeds}
         if latency_is_open(costs[name], plan.budget) and not all(map(_is_done, paths.values())):
