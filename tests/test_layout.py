@@ -15,16 +15,17 @@ import pytest
 import foray
 
 SOURCE = Path(foray.__file__).parent
-EVERYWHERE = {"errors", "progress"}
+EVERYWHERE = {"errors", "progress", "cache_folder"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
+    "cache_folder": set(),
     "specs": set(),
     "recipes": set(),
     "records": {"specs"},
     "statistics": set(),
     "deploy": set(),
-    "compiled": set(),
+    "compiled": {"records"},
     "models": {"specs", "records", "compiled"},
     "data": {"specs", "recipes", "records", "deploy"},
     "training": {"specs", "models", "data", "recipes", "records", "statistics", "deploy", "compiled"},
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
+    "cache_folder": set(),
     "specs": set(),
     "recipes": {"pydantic"},
     "records": {"pydantic", "filelock"},

@@ -7,7 +7,9 @@ line prints the message alone and exits with status 2; from Python it is an ordi
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class ForayError(Exception):
@@ -45,5 +47,30 @@ class DiskFullError(ForayError):
     """There is no room for what has to be written."""
 
 
+class OutOfMemoryError(ForayError):
+    """The memory of the machine or of the GPU does not suffice."""
+
+
 class OtherProcessFailedError(ForayError):
     """Another process of the same run failed first and says why; the command line ends this one without a word."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, numpy or torch (on a CPU or GPU) or the system says by `error` that memory could not be had."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # torch has a class of its own for GPUs alone; on a CPU it raises RuntimeError.
+    is_torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_torchs)
+
+
+@contextmanager
+def memory_explained(what: str, way_out: str) -> Iterator[None]:
+    """Inside the block, out of memory becomes an OutOfMemoryError: `what` needed it, `way_out` is what to change."""
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        said = str(error).partition("\n")[0]
+        raise OutOfMemoryError(f"Out of memory: {what}{f' ({said})' if said else ''}. {way_out}") from error

@@ -147,7 +147,7 @@ INTERRUPTED = """
     import foray.cli.progress
 
     class Interrupts:
-        '''Progress that sends its own process Ctrl-C after the fourth training step.'''
+        '''Progress that sends its own process Ctrl-C after the fourth training step, TIMES times.'''
         left = 4
         def note(self, message): pass
         @contextlib.contextmanager
@@ -158,12 +158,30 @@ INTERRUPTED = """
             if self.is_training and note:
                 self.left -= 1
                 if self.left == 0:
-                    os.kill(os.getpid(), signal.SIGINT)
+                    for _ in range(int(os.environ.get("TIMES", "1"))):
+                        os.kill(os.getpid(), signal.SIGINT)
 
     foray.cli.progress.terminal_progress = lambda: contextlib.nullcontext(Interrupts())
     from foray.cli.main import main
     main()
 """
+
+
+def test_a_second_ctrl_c_ends_at_once_and_does_not_say_that_everything_is_saved(
+    images: Path, cli_cache: Path, tmp_path: Path
+) -> None:
+    arguments = (
+        "train", images, "--model", "mobilenet_v1_x0.25", "--protocol", "scratch", "--epochs", "2",
+        "--set", "batch_size=8", "--resolution", "32", "--workers", "1", "--threads", "1", "--out", "runs",
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), *map(str, arguments)],
+        capture_output=True, text=True, cwd=tmp_path, env=environment(cli_cache) | {"TIMES": "2"},
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "Interrupted at once: steps since the last save are lost" in done.stderr
+    assert "Everything" not in done.stderr
+    assert "foray train --resume runs" in done.stderr
 
 
 def test_ctrl_c_saves_and_names_the_command_that_goes_on(images: Path, cli: Cli, cli_cache: Path, tmp_path) -> None:

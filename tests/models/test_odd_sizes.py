@@ -134,3 +134,23 @@ def test_compilation_keeps_the_whole_graph_and_the_gradients() -> None:
     network(pixels).square().sum().backward()
     for key, parameter in network.named_parameters():
         torch.testing.assert_close(compiled_gradients[key], parameter.grad, rtol=1e-3, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_batch_of_one_image_trains_where_the_last_map_is_one_pixel(name: str) -> None:
+    """One value per channel has no variance: the running statistics normalise it, and stay what they were."""
+    network = without_chance(name).train()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    single: list[nn.BatchNorm2d] = []
+    for norm in norms:
+        norm.register_forward_pre_hook(
+            lambda norm, args: single.append(norm) if args[0].numel() == len(norm.bias) else None
+        )
+    before = {norm: norm.running_var.clone() for norm in norms}
+    network(images(1, 32, seed=2)).sum().backward()
+    assert single
+    for norm in norms:
+        assert norm.running_var.isfinite().all()
+        assert torch.equal(norm.running_var, before[norm]) == (norm in single)
+        assert norm.weight.grad is not None
+        assert norm.weight.grad.isfinite().all()

@@ -75,17 +75,17 @@ def test_the_average_is_what_is_kept_and_said_to_be_validated(lives: Path) -> No
     assert any(not torch.equal(tensor, checkpoint[f"network.{key}"]) for key, tensor in kept.items())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("steps", [7, 10], ids=["within an epoch", "at the end of an epoch"])
 def test_an_interrupted_run_saves_its_step_and_goes_on_from_there(
     squares, lives: Path, tmp_path, number: signal.Signals, steps: int
 ) -> None:
     plan = plan_run("mobilenet_v2_x0.25", squares, RECIPES["adamw"], seed=4, deterministic=True)
     folder = tmp_path / "run"
-    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    handlers = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     with pytest.raises(Interrupted, match=r"in epoch 2 after batch|in the validation of epoch 2") as stopped:
         train_run(plan, squares, folder, device="cpu", progress=SignalsAt(number, steps))
-    assert handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    assert handlers == [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     assert stopped.value.folder == folder
     assert "interrupted" in RunRecord.load(folder / "record.json").failure
     state = Checkpoint(folder, keep="best").state()
@@ -103,6 +103,20 @@ def test_a_second_signal_does_not_wait_for_the_step() -> None:
         assert stop.is_made
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """nohup ignores SIGHUP so that the run outlives its terminal."""
+    from foray.training.interruption import between_steps, stop_signals_as_ctrl_c
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals_as_ctrl_c(), between_steps() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.is_made
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ Exit status: 0 done; 1 compared, but no model keeps the budget; 2 something in w
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -29,7 +30,8 @@ from foray.cli import (
     scale,
     train,
 )
-from foray.errors import ForayError, OtherProcessFailedError
+from foray.cli.streams import open_standard_streams, output_failed
+from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
 
 
 class Verbs(TyperGroup):
@@ -43,6 +45,16 @@ class Verbs(TyperGroup):
                 raise
             if not isinstance(error, OtherProcessFailedError):
                 print(f"foray: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except (MemoryError, OSError, RuntimeError) as error:
+            if os.environ.get("FORAY_DEBUG") or not is_out_of_memory(error):
+                raise
+            said = str(error).partition("\n")[0]
+            print(
+                f"foray: Out of memory{f' ({said})' if said else ''}. What is finished is kept. Use a lower "
+                "resolution, a smaller batch or model, or fewer --workers, and run the same command again.",
+                file=sys.stderr,
+            )
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("\nInterrupted. What is finished is kept: run the same command again to go on.", file=sys.stderr)
@@ -92,7 +104,14 @@ def _foray(
 
 def main() -> None:
     """Entry point of the `foray` command."""
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a file name the terminal cannot spell must not end a run
-    app(prog_name="foray")
+    stdout = open_standard_streams()
+    for name in ("SIGTERM", "SIGHUP"):  # end as Ctrl-C does: temporary files are removed, and workers ended
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    status: Any = 0
+    try:
+        app(prog_name="foray")
+    except SystemExit as end:
+        status = end.code
+    raise SystemExit(2 if output_failed(stdout) and not status else status)

@@ -78,17 +78,20 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
 
 @contextmanager
 def said_how_to_go_on() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end with the command that goes on and exit status 130."""
+    """Ctrl-C, SIGTERM and SIGHUP end with the command that goes on and exit status 130."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
         folder: Path | None = getattr(interrupt, "folder", None)  # of foray.training.Interrupted
         if folder is None:
             raise
-        where = f" {interrupt}" if str(interrupt) else ""
+        what = (
+            f"Interrupted {interrupt}. Everything up to there is saved"
+            if str(interrupt)
+            else "Interrupted at once: steps since the last save are lost, what was saved before is kept"
+        )
         print(
-            f"\nInterrupted{where}. Everything up to there is saved; go on with:\n  {_launcher()} train --resume "
-            f"{shlex.quote(str(_shortest(folder)))}",
+            f"\n{what}; go on with:\n  {_launcher()} train --resume {shlex.quote(str(_shortest(folder)))}",
             file=sys.stderr,
         )
         raise SystemExit(130) from None

@@ -15,7 +15,7 @@ from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
 from foray.decision import Candidate, broken_bounds, cautions, confirm, decide
-from foray.errors import RunError
+from foray.errors import OutOfMemoryError, RunError
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import (
@@ -167,7 +167,7 @@ def _train_all(
                 costs[name].save(path / "profile.json")
                 records.append(record)
                 folders.append(path)
-        except TrainingFailedError as error:
+        except (TrainingFailedError, OutOfMemoryError) as error:
             failures[name] = str(error)
             progress.note(f"{name} is out: {error}")
             continue

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
+from foray.cache_folder import cache_directory as cache_directory
 from foray.errors import DiskFullError
-
-
-def cache_directory() -> Path:
-    """`$FORAY_CACHE` if set, else `$XDG_CACHE_HOME/foray`, else `~/.cache/foray`."""
-    if given := os.environ.get("FORAY_CACHE"):
-        return Path(given).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "foray"
 
 
 def require_free_space(folder: Path, needed_bytes: int, what: str) -> None:

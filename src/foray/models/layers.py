@@ -34,10 +34,19 @@ class PlainConv2d(nn.Conv2d):
 
 
 class PlainBatchNorm2d(nn.BatchNorm2d):
-    """nn.BatchNorm2d that leaves its values as they lie in memory, as PlainConv2d."""
+    """nn.BatchNorm2d that leaves its values as they lie in memory, as PlainConv2d, and trains on a single value.
+
+    A last batch of one image whose map is 1 x 1 has one value per channel, and one value has no variance, where PyTorch
+    raises ValueError. Such a batch is normalised with the running statistics, which it does not change.
+    """
 
     def reset_parameters(self) -> None:
         """Nothing: a fifth of the time of building a network, for values that are set later."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == self.num_features:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
 
 
 class SamePaddingConv2d(PlainConv2d):

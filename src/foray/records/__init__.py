@@ -32,6 +32,7 @@ from foray.records.runtime_profile import (
     TimeEstimate,
 )
 from foray.records.scaling_search import ScaledCandidate, ScalingKind, ScalingSearch
+from foray.records.scratch import scratch_folder
 
 __all__ = [
     "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord", "BrokenBound",
@@ -40,6 +41,6 @@ __all__ = [
     "InputShape", "LayerTime", "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
     "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
     "ScalingSearch", "Speed", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
-    "find_run", "folder_lock", "hardware", "remove_unfinished_files", "unfinished_runs", "versions", "write_bytes",
-    "write_text",
+    "find_run", "folder_lock", "hardware", "remove_unfinished_files", "scratch_folder", "unfinished_runs", "versions",
+    "write_bytes", "write_text",
 ]  # fmt: skip

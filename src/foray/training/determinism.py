@@ -12,6 +12,7 @@ from typing import TextIO
 import torch
 
 _MESSAGE = "does not have a deterministic implementation"  # torch.use_deterministic_algorithms' words, after a name
+_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 _NONDETERMINISTIC = re.compile(rf"(\S+) {_MESSAGE}")
 
 
@@ -23,13 +24,16 @@ def deterministic_algorithms(device: torch.device) -> Iterator[set[str]]:
     the same, and named.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
+    workspace = os.environ.get(_WORKSPACE)
+    os.environ.setdefault(_WORKSPACE, ":4096:8")  # what cuBLAS needs to be deterministic
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     try:
         with _collected() as operations:
             yield operations
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        if workspace is None:
+            os.environ.pop(_WORKSPACE, None)
 
 
 @contextmanager

@@ -1,19 +1,27 @@
-"""Ctrl-C and SIGTERM while a run is trained: the step under way is finished and saved before the run ends."""
+"""Ctrl-C, SIGTERM and SIGHUP while a run is trained: the step under way is finished and saved before the run ends.
+
+SIGHUP comes when the terminal or the ssh connection is closed. A signal that is ignored stays ignored: nohup.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()  # Windows has none
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *_HANGUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was stopped from outside. `folder`: where it is and from where it goes on."""
+    """A run that was stopped from outside.
+
+    `where`: the step after which it was saved; "" when it was stopped at once, so that the step under way is lost.
+    `folder`: where it is and from where it goes on.
+    """
 
     def __init__(self, where: str = "", folder: Path | None = None) -> None:
         super().__init__(where)
@@ -49,36 +57,31 @@ class StopRequest:
 
 @contextmanager
 def between_steps(is_patient: bool = False) -> Iterator[StopRequest]:
-    """Inside the block Ctrl-C and SIGTERM only make a request, which the loop reads after each step."""
+    """Inside the block Ctrl-C, SIGTERM and SIGHUP only make a request, which the loop reads after each step."""
     request = StopRequest(is_patient=is_patient)
-    with _handled_by(request):
+    with _handlers(dict.fromkeys(_SIGNALS, request.receive)):
         yield request
 
 
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Inside the block SIGTERM raises KeyboardInterrupt, so that what is stopped by a scheduler is recorded too."""
-    if not _may_handle():
+def stop_signals_as_ctrl_c() -> Iterator[None]:
+    """Inside the block SIGTERM and SIGHUP raise KeyboardInterrupt, so that their reason is recorded too."""
+    with _handlers(dict.fromkeys(_SIGNALS[1:], signal.default_int_handler)):
         yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def _handled_by(request: StopRequest) -> Iterator[None]:
-    if not _may_handle():
-        yield
-        return
-    before = [signal.signal(number, request.receive) for number in _SIGNALS]
+def _handlers(wanted: Mapping[signal.Signals, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
+    """Sets signal handlers inside the block, but for signals that are ignored."""
+    before = {number: signal.getsignal(number) for number in wanted} if _may_handle() else {}
+    handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, wanted[number])
     try:
         yield
     finally:
-        for number, handler in zip(_SIGNALS, before, strict=True):
-            signal.signal(number, handler)
+        for number in handled:
+            signal.signal(number, before[number])
 
 
 def _may_handle() -> bool:

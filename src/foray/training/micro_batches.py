@@ -6,7 +6,7 @@ that together they give the gradient of the whole batch's mean loss. Batch norm 
 Of several processes each cuts its share of the batch into as many micro-batches as the whole batch has, and batch norm
 sees the i-th of all processes together; gradients are summed over the processes at the end.
 
-Where the memory of the device ends, micro-batches are halved and the step is begun again. The failed attempt leaves no
+Out of memory, on a CPU or GPU, micro-batches are halved and the step is begun again. The failed attempt leaves no
 trace: batch norm's running statistics are put back and the random numbers start anew.
 """
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from foray.errors import ForayError
+from foray.errors import OutOfMemoryError, is_out_of_memory
 from foray.training.distributed import ALONE, Processes
 from foray.training.precision import ComputeFormat, compute_in
 
@@ -54,8 +54,8 @@ class MicroBatches:
         """Fills the gradients; returns the whole batch's mean loss () and the logits (N, C), both detached.
 
         `images`: (N, 3, H, W) normalised; `targets`: (N,) labels or (N, C) shares; `total`: images of the batch in all
-        processes, None for N. `reseed` starts the random numbers of the step. Raises ForayError when the memory does
-        not hold a single image, or not those of one of several processes.
+        processes, None for N. `reseed` starts the random numbers of the step. Raises OutOfMemoryError when the memory
+        does not hold a single image, or not those of one of several processes.
         """
         total = len(images) if total is None else total
         while True:
@@ -65,12 +65,14 @@ class MicroBatches:
                 loss, logits = self._accumulate(images, targets, total)
                 self._sum_over_processes(loss)
                 return loss, logits
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
                 reason = str(error).partition("\n")[0]
             # Outside of the handler: until here the error's frames hold the tensors of the failed attempt.
             self._network.zero_grad(set_to_none=True)
             self._statistics.put_back()
-            self._halve(len(images), images.shape[-1], reason)
+            self._halve(images, reason)
 
     def _accumulate(self, images: Tensor, targets: Tensor, total: int) -> tuple[Tensor, Tensor]:
         """Micro-batches of sizes that differ by one at most: a single image left over would starve batch norm."""
@@ -89,17 +91,18 @@ class MicroBatches:
         gradients = (parameter.grad for parameter in self._network.parameters() if parameter.requires_grad)
         self._processes.sum_([loss, *(gradient for gradient in gradients if gradient is not None)])
 
-    def _halve(self, n: int, side: int, reason: str) -> None:
+    def _halve(self, images: Tensor, reason: str) -> None:
+        n, side = len(images), images.shape[-1]
         if self._processes.count > 1:  # the others are in the midst of the step, and cannot begin it again
-            raise ForayError(
-                f"{n} images of {side} px a process are more than the device's memory holds in training ({reason}). "
+            raise OutOfMemoryError(
+                f"{n} images of {side} px a process are more than the memory holds in training ({reason}). "
                 "Accumulate gradients with --set micro_batch_size=N: images at once, in all processes together."
             )
         at_once = min(self.size or n, n)
         if at_once == 1:
-            raise ForayError(
-                f"One image of {side} px is more than the device's memory holds in training ({reason}). Use a lower "
-                "--resolution, a smaller model, or --device cpu."
+            raise OutOfMemoryError(
+                f"One image of {side} px is more than the memory holds in training ({reason}). Use a lower "
+                f"--resolution{', a smaller model, or --device cpu' if images.is_cuda else ' or a smaller model'}."
             )
         self.size = self.halved_size = -(-at_once // 2)
         if torch.cuda.is_available():

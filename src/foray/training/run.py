@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from foray.data import Dataset, cache_directory
-from foray.errors import ForayError, RunError
+from foray.errors import ForayError, RunError, memory_explained
 from foray.models import Network, build_model, load_weights, save_network
 from foray.progress import SILENT, Progress
 from foray.recipes import recipe_toml
@@ -30,7 +32,7 @@ from foray.records import (
 from foray.training.determinism import deterministic_algorithms
 from foray.training.distributed import ALONE, Processes
 from foray.training.freezing import unfreeze_part
-from foray.training.interruption import Interrupted, sigterm_as_ctrl_c
+from foray.training.interruption import Interrupted, stop_signals_as_ctrl_c
 from foray.training.linear import train_linear
 from foray.training.metrics import compute_metrics
 from foray.training.outcome import Outcome, Workplace
@@ -38,6 +40,8 @@ from foray.training.plan import RunPlan
 from foray.training.precision import resolve_device, training_format
 from foray.training.run_folder import RunFolder
 from foray.training.whole_network import train_whole_network
+
+_TRAINING = threading.Lock()
 
 
 def train_run(
@@ -58,14 +62,19 @@ def train_run(
     or failed. The test split is read once, after training. Whatever ends a run early stands in its record (status
     "failed"). `inputs`: what `foray train --resume` needs to find images and weights again. `processes`: those that
     train the run together, each of which makes the same call; one of them writes. Raises RunError when the folder holds
-    a different run or another run uses it, TrainingFailedError when the loss is not finite, Interrupted (a
-    KeyboardInterrupt) on Ctrl-C and SIGTERM, and what data and weights raise.
+    a different run or another run uses it, or when another thread of this process trains, TrainingFailedError when the
+    loss is not finite, OutOfMemoryError, Interrupted (a KeyboardInterrupt) on Ctrl-C, SIGTERM and SIGHUP, and what data
+    and weights raise.
     """
     started = time.perf_counter()
     run = RunFolder(folder)
     at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress, processes)
     _require_one_process_for_linear(plan, processes)
-    with _claimed(folder, processes), sigterm_as_ctrl_c(), _generator_kept(at.device):
+    enough_memory = partial(memory_explained, *_memory_use(plan))
+    with (
+        _only_training(), enough_memory(), _claimed(folder, processes), stop_signals_as_ctrl_c(),
+        _generator_kept(at.device),
+    ):  # fmt: skip
         network, weights = _initial_network(plan)
         unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
         record = _planned_record(plan, dataset, network, weights, at, unfrozen, inputs)
@@ -79,7 +88,7 @@ def train_run(
             progress.note(f"Unfrozen: {trained:,} weights in {len(unfrozen)} layers: {', '.join(unfrozen)}")
         try:
             train = train_linear if plan.recipe.protocol == "linear" else train_whole_network
-            with _algorithms(plan.deterministic, at.device) as nondeterministic:
+            with enough_memory(), _algorithms(plan.deterministic, at.device) as nondeterministic:
                 outcome = train(plan, dataset, network, at)
             record = record.model_copy(update={"nondeterministic_operations": sorted(nondeterministic)})
             record = _finished(record, outcome, dataset, time.perf_counter() - started)
@@ -93,6 +102,37 @@ def train_run(
                 raise Interrupted(str(error), folder) from error
             raise
     return record
+
+
+@contextmanager
+def _only_training() -> Iterator[None]:
+    """One run at a time in this process. Raises RunError for a second one, in another thread."""
+    if not _TRAINING.acquire(blocking=False):
+        raise RunError(
+            "Another thread of this process is training. Dropout and stochastic depth use torch's one random generator "
+            "of the process, so that two runs at once would change each other's results. Train one after the other, or "
+            "start a process for each."
+        )
+    try:
+        yield
+    finally:
+        _TRAINING.release()
+
+
+def _memory_use(plan: RunPlan) -> tuple[str, str]:
+    """What needs memory in training, and how to need less of it."""
+    side, recipe = plan.preprocessing.resolution, plan.recipe
+    if recipe.protocol == "linear":
+        return (
+            f"the features of {plan.spec.name} at {side} px",
+            "Use a lower --resolution, a smaller model, or fewer views (--set feature_views=1).",
+        )
+    at_once = recipe.micro_batch_size or recipe.batch_size
+    return (
+        f"training {plan.spec.name} at {side} px with {at_once} images at once",
+        f"Accumulate gradients (--set micro_batch_size={max(at_once // 4, 1)}), or use a lower --resolution or a "
+        "smaller model.",
+    )
 
 
 @contextmanager
@@ -208,7 +248,8 @@ def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: fl
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         where = f" {error}" if str(error) else ""
-        return f"interrupted{where}; the same command, or foray train --resume, goes on from there"
+        goes_on = "from there" if where else "after the last step that was saved"
+        return f"interrupted{where}; the same command, or foray train --resume, goes on {goes_on}"
     return str(error) or type(error).__name__
 
 

@@ -34,7 +34,10 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x) if x.numel() else _of_no_images(x, self.weight, self.bias)
         mean, var, n = batch_statistics(x, self.processes)
         if x.numel() <= self.num_features and int(n) == 1:  # reading n makes a CUDA device wait: only where it can be
-            raise ValueError(f"Batch norm needs more than one value a channel while training, not one of {x.shape}")
+            if not x.numel():
+                return _of_no_images(x, self.weight, self.bias)
+            # As alone (foray.models.layers.PlainBatchNorm2d): one value has no variance.
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         self._remember(mean, var, n)
         return cast(Tensor, _Normalize.apply(x, self.weight, self.bias, mean, var, n, self.eps, self.processes))  # type: ignore[no-untyped-call]
 
