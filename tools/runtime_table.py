@@ -30,7 +30,8 @@ from foray.comparison.on_runtimes import (
 from foray.deploy import bench
 from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.runtimes import RUNTIMES
-from foray.profiling.runtimes import profile_on_runtimes
+from foray.profiling.runtimes import cost_profile, profile_on_runtimes
+from foray.profiling.schedule import Schedule
 from foray.progress import Progress
 from foray.records import Certificate, Estimate, RuntimeCost, RuntimeProfile, hardware
 from foray.records.quantities import format_bytes, format_points
@@ -63,7 +64,7 @@ def main() -> None:
     lines = _head(profiles[0], given.threads)
     for section, profile in zip(sections, profiles, strict=True):
         lines += ["", f"## {section.title}", "", *_table(section, profile)]
-        lines += [f"- Unreliable: {warning}." for warning in profile.steadiness.warnings]
+        lines += [f"- Not steady: {warning}." for warning in _warnings(profile)]
         lines += ["", *_remedies(section)]
     given.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"Written: {given.out}")
@@ -113,7 +114,11 @@ def _profile(section: Section, threads: int, turns: int, progress: Progress) -> 
     with tempfile.TemporaryDirectory(prefix="foray-runtimes-") as folder:
         candidates = write_candidates([section.subject], [Target("torch", "fp32", threads)], Path(folder))
         candidates += [artifact_candidate(one.folder, threads) for one in section.exported]
-        return profile_on_runtimes(candidates, turns=turns, progress=progress)
+        return profile_on_runtimes(candidates, schedule=Schedule(turns=turns), progress=progress)
+
+
+def _warnings(profile: RuntimeProfile) -> list[str]:
+    return list(dict.fromkeys(reason for cost in profile.costs for reason in cost_profile(cost, profile).unsteady))
 
 
 def _head(profile: RuntimeProfile, threads: int) -> list[str]:
@@ -123,11 +128,11 @@ def _head(profile: RuntimeProfile, threads: int) -> list[str]:
         "# Shipped files: latency and accuracy by runtime and precision",
         "",
         f"Written by `{command}`; every file is what `foray export` writes and certifies. Latency: "
-        f"one image as the network takes it, {threads} threads, processes that take turns ({profile.turns} each), "
-        "beside the same network in eager PyTorch (float32, channels-last), and int8 beside float32 of the same "
-        "runtime: what is above 1 gains size, not speed. File to label: with decoding and resizing of a JPEG. Top-1 is "
-        "scored by the file itself, from image file to label; the points lost are against float32 in PyTorch on the "
-        "same images, with 95 % confidence at most the number in brackets.",
+        f"one image as the network takes it, {threads} threads, processes that take turns ({profile.turns} each, in "
+        f"{profile.bursts} bursts), beside the same network in eager PyTorch (float32, channels-last), and int8 beside "
+        "float32 of the same runtime: what is above 1 gains size, not speed. File to label: with decoding and resizing "
+        "of a JPEG. Top-1 is scored by the file itself, from image file to label; the points lost are against float32 "
+        "in PyTorch on the same images, with 95 % confidence at most the number in brackets.",
         "",
         f"{profile.hardware.label()}; {profile.created[:10]}; {packages}.",
     ]

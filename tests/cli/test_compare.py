@@ -131,7 +131,8 @@ def rows(history: Path) -> list[dict[str, float]]:
 def test_ctrl_c_and_the_same_command_goes_on(images: Path, cli_cache: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of training, the run keeps its epochs, and the second start trains only the others."""
     epochs = 25
-    arguments = ("compare", images, "--protocol", "scratch", "--models", "mobilenet_v1_x0.25", "--epochs", epochs)
+    arguments = ("compare", images, "--protocol", "scratch", "--models", "mobilenet_v1_x0.25", "--epochs", epochs,
+        "--wait", 0)  # fmt: skip
     out = tmp_path / "out"
     env = environment(cli_cache)
     process = subprocess.Popen(

@@ -76,3 +76,32 @@ def test_what_the_measurement_itself_calls_unreliable_is_said_once() -> None:
     rows = [with_cost(candidate(**AGREE, model=name), unsteady=[reason]) for name in "ab"]
     (sentence,) = cautions(decision(), rows, Budget())
     assert sentence == f"Latency is unreliable: {reason}. Measure again when the device is idle."
+
+
+def timed(model: str, low: float, high: float, unsteady: tuple[str, ...] = ()) -> CandidateResult:
+    middle = (low + high) / 2
+    return with_cost(
+        candidate(**AGREE, model=model), latency_p50_ms=middle, latency_p95_ms=1.1 * middle, latency_p50_low_ms=low,
+        latency_p50_high_ms=high, unsteady=list(unsteady),
+    )  # fmt: skip
+
+
+def test_a_bound_within_the_interval_of_a_latency_is_said() -> None:
+    rows = [timed("a", 28.0, 33.0), timed("b", 10.0, 11.0)]
+    (sentence,) = cautions(decision(), rows, Budget(max_latency_ms=30))
+    assert sentence.startswith("The bound of 30.0 ms lies within the interval of the latency of a (28.0 ms to 33.0 ms)")
+    assert cautions(decision(), rows, Budget(max_latency_ms=33)) == []
+    assert cautions(decision(), rows, Budget(max_latency_ms=27)) == []
+
+
+def test_a_saving_within_the_intervals_of_two_latencies_is_said() -> None:
+    chosen = decision(pick="a").model_copy(update={"best": "b", "outcome": "cheaper_not_worse"})
+    (sentence,) = cautions(chosen, [timed("a", 9.0, 11.0), timed("b", 10.0, 13.0)], Budget())
+    assert sentence.startswith("The latencies of a (9.00 ms to 11.0 ms) and b (10.0 ms to 13.0 ms) cannot be told")
+    assert cautions(chosen, [timed("a", 9.0, 9.9), timed("b", 10.0, 13.0)], Budget()) == []
+    assert cautions(chosen, [candidate(**AGREE), candidate(**AGREE, model="b")], Budget()) == []
+
+
+def test_a_verdict_that_is_withheld_says_itself_why() -> None:
+    unknown = decision(pick=None).model_copy(update={"outcome": "not_known"})
+    assert cautions(unknown, [timed("a", 9.0, 40.0, ("busy",))], Budget(max_latency_ms=30)) == []

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
-from foray.comparison.costs import comparison_costs
+from foray.comparison.costs import CostSource
 from foray.comparison.mistakes import worst_mistakes
 from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
-from foray.decision import Candidate, broken_bounds, cautions, confirm, decide
+from foray.decision import Candidate, broken_bounds, cautions, confirm, decide, latency_is_open, withheld
 from foray.errors import OutOfMemoryError, RunError
+from foray.profiling.schedule import WAIT_SECONDS
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import (
@@ -72,6 +74,7 @@ def compare(
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
+    wait_seconds: float = WAIT_SECONDS,
     command: str = "",
     progress: Progress = SILENT,
 ) -> Comparison:
@@ -81,7 +84,9 @@ def compare(
     a model, seeds 0 to `seeds` - 1. `runtime` (torch, onnx, openvino, litert, executorch) and `precision` (fp32, fp16,
     bf16, int8): what the costs are measured on here, or which of `profiles` count. Finished runs found in `out` are
     used again, so the same call resumes an interrupted comparison and changing only the budget decides anew without
-    training.
+    training. `wait_seconds`: how long to wait for a quiet machine where latency counts; 0 measures at once, and such a
+    latency is never steady. What depends on a latency that is not steady has outcome "not_known": models that may be
+    over a bound on it are not trained, and the same call measures again.
     Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison.
     """
     started = time.perf_counter()
@@ -116,8 +121,13 @@ def compare(
             plan, skip_unreadable=skip_unreadable, cache_dir=cache_dir, workers=workers, progress=progress
         )
         _require_same_comparison(folder, plan)
-        costs = comparison_costs(plan, threads=machine.threads, progress=progress)
+        clock = CostSource(plan, folder, threads=threads, wait_seconds=wait_seconds, progress=progress)
+        costs = clock.first()
+        training_began = time.perf_counter()
         outcomes, failures = _train_all(plan, costs, folder, machine, progress)
+        if clock.may_tell_more(costs, time.perf_counter() - training_began):
+            costs = clock.measured()
+            outcomes, failures = _train_all(plan, costs, folder, machine, progress, failures)
         comparison = _conclude(plan, costs, outcomes, failures, folder, command, time.perf_counter() - started)
         comparison.save(folder / "comparison.json")
         write_report(folder)
@@ -138,23 +148,37 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
 
 
 def _train_all(
-    plan: ComparisonPlan, costs: dict[str, CostProfile], folder: Path, machine: _Machine, progress: Progress
+    plan: ComparisonPlan,
+    costs: dict[str, CostProfile],
+    folder: Path,
+    machine: _Machine,
+    progress: Progress,
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, ModelOutcome], dict[str, str]]:
-    """Every run of every model within budget. A run whose training fails takes its model out, with the reason."""
+    """Every run of every model within budget. A run whose training fails takes its model out, with the reason.
+
+    Where latency is bounded and a model's was not steady, its runs are taken if they are done, and not begun.
+    `failed`: models that failed before in this call, with their reasons; they are not tried again.
+    """
     outcomes: dict[str, ModelOutcome] = {}
-    failures: dict[str, str] = {}
+    failures = dict(failed)
     for model in plan.models:
         name = model.spec.name
         if broken := broken_bounds(costs[name], plan.budget):
             bounds = ", ".join(bound.bound for bound in broken)
             progress.note(f"{name} is over the budget ({bounds}) and is not trained.")
             continue
+        if name in failures:
+            continue
+        paths = {seed: folder / "runs" / _run_id(replace(model, seed=seed), plan) for seed in plan.seeds}
+        if latency_is_open(costs[name], plan.budget) and not all(map(_is_done, paths.values())):
+            progress.note(f"{name} is not trained yet: its latency was not steady, so it may be over the budget.")
+            continue
         records: list[RunRecord] = []
         folders: list[Path] = []
         try:
-            for seed in plan.seeds:
+            for seed, path in paths.items():
                 run = replace(model, seed=seed)
-                path = folder / "runs" / _run_id(run, plan)
                 record = train_run(
                     run,
                     plan.dataset,
@@ -175,6 +199,11 @@ def _train_all(
     return outcomes, failures
 
 
+def _is_done(run: Path) -> bool:
+    path = run / "record.json"
+    return path.exists() and RunRecord.load(path).status == "done"
+
+
 def _run_id(run: RunPlan, plan: ComparisonPlan) -> str:
     digest = hashlib.sha256(f"{run.key} {plan.dataset.fingerprint}".encode()).hexdigest()[:8]
     return f"{run.spec.name}-{plan.recipe.protocol}-seed{run.seed}-{digest}"
@@ -193,13 +222,17 @@ def _conclude(
     # A linear head costs seconds, so it is judged out of fold on train + val: five times the images of val alone.
     split = "out_of_fold" if plan.recipe.protocol == "linear" else "val"
     selection = {name: outcome.correct(split) for name, outcome in outcomes.items()}
+    candidates = [
+        Candidate(model.spec.name, selection.get(model.spec.name), costs[model.spec.name]) for model in plan.models
+    ]
     decision = decide(
-        [Candidate(model.spec.name, selection.get(model.spec.name), costs[model.spec.name]) for model in plan.models],
+        candidates,
         budget=plan.budget,
         tolerance=plan.tolerance,
         prefer=plan.prefer,
         selection_split=split,
     )
+    decision = withheld(decision, [one for one in candidates if one.model not in failures], plan.budget)
     test = {name: outcome.correct("test") for name, outcome in outcomes.items()}
     confirmation = confirm(
         decision, [Candidate(name, correct, costs[name]) for name, correct in test.items()], plan.tolerance

@@ -17,6 +17,7 @@ from foray.data.storage import cache_directory
 from foray.errors import ForayError
 from foray.models import build_model
 from foray.profiling import load_profiles
+from foray.profiling.steadiness import LoadWatch
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import Budget, CostProfile, Preference, hardware
@@ -73,7 +74,10 @@ class ComparisonPlan:
         if self.target is not None:
             on = f"{self.target.runtime} {self.target.precision}, threads: {self.target.threads}"
             rows.append(("costs", f"measured on {on}, each model exported for it first"))
-        rows.append(("time", f"about {format_seconds(self.estimated_seconds())} (from one timed batch a model)"))
+        watch = LoadWatch()
+        seconds, load = self.estimated_seconds(), watch.load()
+        beside = f"; other processes {load}, so it may be less" if load is not None and not load.is_quiet else ""
+        rows.append(("time", f"about {format_seconds(seconds)} of training (from three timed batches a model{beside})"))
         return rows
 
     def disk_bytes(self) -> int:
@@ -84,7 +88,7 @@ class ComparisonPlan:
         return copies * sum(store_bytes(n, side) for _, side in sides)
 
     def estimated_seconds(self) -> float:
-        """Seconds all runs will take, extrapolated from one timed forward batch a model.
+        """Seconds all runs will take, extrapolated from the fastest of three timed forward batches a model.
 
         `linear` sends every image through the network once and shares the features between seeds; the other
         protocols cost about three forward passes a training step (forward, input gradient, weight gradient).
@@ -196,6 +200,9 @@ def _forward_seconds_per_image(model: RunPlan, batch_size: int = 8) -> float:
     images = torch.zeros(batch_size, 3, side, side).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         network(images)
-        start = time.perf_counter()
-        network(images)
-    return (time.perf_counter() - start) / batch_size
+        seconds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            network(images)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds) / batch_size  # what runs beside it only makes it slower

@@ -13,7 +13,9 @@ from foray.records.record import Record
 from foray.records.run import ArchitectureInfo, DatasetInfo, WeightsInfo
 
 PairStatus = Literal["not_worse", "worse", "unresolved"]
-Outcome = Literal["best_stands", "cheaper_not_worse", "unresolved", "nobody_in_budget", "nobody_trained", "only_one"]
+Outcome = Literal[
+    "best_stands", "cheaper_not_worse", "unresolved", "nobody_in_budget", "nobody_trained", "only_one", "not_known"
+]
 
 
 class PairedLoss(Record):
@@ -43,8 +45,10 @@ class PairedLoss(Record):
 class Decision(Record):
     """The pick. `best`: most accurate within budget on the selection split; `pick`: what to ship.
 
-    Both are None when no model keeps the budget or none could be trained. `pairs`: every cheaper model within budget
-    against the best, cheapest first. `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
+    Both are None when no model keeps the budget or none could be trained. Outcome "not_known": it depends on a latency
+    that was not steady; then the most accurate is the pick for the time being, or nobody, where latency is bounded.
+    `pairs`: every cheaper model within budget against the best, cheapest first. `pareto`: the front of accuracy and
+    preferred cost within budget, cheapest first.
     """
 
     prefer: Preference

@@ -8,7 +8,15 @@ from typing import Any
 from foray.records import Comparison, Estimate
 from foray.records.quantities import format_points, format_seconds
 from foray.report.folder import ComparisonFolder, Entrant
-from foray.report.standing import COST_NAMES, budget_bounds, describe_bound, format_cost, format_split
+from foray.report.standing import (
+    COST_NAMES,
+    budget_bounds,
+    describe_bound,
+    describe_unsteady,
+    format_cost,
+    format_split,
+    standing,
+)
 from foray.report.tables import NOT_MEASURED
 
 Fact = tuple[str, str]  # term, what there is to say
@@ -33,12 +41,14 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
 
 
 def exclusion_facts(comparison: Comparison) -> list[Fact]:
-    """Every candidate that is out, with the bounds it broke or the way it failed."""
+    """Every candidate that is out, with the bounds it broke or the way it failed, and those not trained yet."""
     excluded = []
     for candidate in comparison.candidates:
         reasons = [f"{_capital(describe_bound(bound))}." for bound in candidate.broken_bounds]
         if candidate.failure is not None:
             reasons.insert(0, f"Failed: {candidate.failure}")
+        elif standing(candidate, comparison.decision).kind == "unknown" and candidate.selection is None:
+            reasons.append(f"{_capital(describe_unsteady(candidate.cost))}. So it may be over its bound.")
         if reasons:
             trained = "" if candidate.selection or candidate.failure else " It was not trained."
             excluded.append((candidate.model, " ".join(reasons) + trained))

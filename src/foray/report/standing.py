@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from foray.records import BrokenBound, Budget, CandidateResult, Decision, Preference
+from foray.records import BrokenBound, Budget, CandidateResult, CostProfile, Decision, Preference
 from foray.records.quantities import format_bytes, format_count, format_ms
 
-Kind = Literal["pick", "best", "front", "behind", "out", "failed"]
-KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "out", "failed")  # in the order of a sorted column
+Kind = Literal["pick", "best", "front", "behind", "unknown", "out", "failed"]
+# In the order of a sorted column.
+KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "unknown", "out", "failed")
 
 COST_NAMES: dict[Preference, str] = {
     "latency": "latency p50",
@@ -22,7 +23,8 @@ COST_NAMES: dict[Preference, str] = {
 
 @dataclass(frozen=True)
 class Standing:
-    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out (else empty)."""
+    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out or its place is not known
+    (else empty)."""
 
     kind: Kind
     label: str
@@ -30,12 +32,12 @@ class Standing:
 
     @property
     def is_in(self) -> bool:
-        """Whether the candidate took part in the decision."""
-        return self.kind not in ("out", "failed")
+        """Whether the candidate took part in the decision, and where it stands is known."""
+        return self.kind not in ("unknown", "out", "failed")
 
 
 def standing(candidate: CandidateResult, decision: Decision) -> Standing:
-    """The standing of one candidate: failed, out of budget, pick, best, on the Pareto front or behind it."""
+    """The standing of one candidate: failed, out of budget, pick, best, not known, on the Pareto front or behind it."""
     if candidate.failure is not None:
         return Standing("failed", "failed", candidate.failure)
     if candidate.broken_bounds:
@@ -46,9 +48,16 @@ def standing(candidate: CandidateResult, decision: Decision) -> Standing:
         return Standing("pick", "pick, most accurate" if candidate.model == decision.best else "pick")
     if candidate.model == decision.best:
         return Standing("best", "most accurate")
+    if decision.outcome == "not_known" and candidate.cost.unsteady:
+        return Standing("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
     if candidate.model in decision.pareto:
         return Standing("front", "on the front")
     return Standing("behind", "behind the front")
+
+
+def describe_unsteady(cost: CostProfile) -> str:
+    """'latency p50 was not steady: other processes used 63 % of the processors' time'."""
+    return f"{COST_NAMES['latency']} was not steady: {'; '.join(cost.unsteady)}"
 
 
 def describe_bound(bound: BrokenBound) -> str:

@@ -59,7 +59,7 @@ class Bench:
 def speed(ratio: float) -> Speed:
     p50, float32 = (TimeEstimate(value=ms, low=ms, high=ms) for ms in (10 * ratio, 10.0))
     return Speed(
-        ratio=ratio, low=0.98 * ratio, high=1.02 * ratio, p50=p50, float32=float32, threads=2, turns=9,
+        ratio=ratio, low=0.98 * ratio, high=1.02 * ratio, p50=p50, float32=float32, threads=2, bursts=3, turns=9,
         hardware=Hardware(processor="P", cores=2, memory_bytes=None, system="S", instructions=["avx512_vnni"]),
     )  # fmt: skip
 
