@@ -129,11 +129,10 @@ def _head(profile: RuntimeProfile, threads: int) -> list[str]:
         "",
         f"Written by `{command}`; every file is what `foray export` writes and certifies. Latency: "
         f"one image as the network takes it, {threads} threads, processes that take turns ({profile.turns} each, in "
-        f"{profile.bursts} bursts), "
-        "beside the same network in eager PyTorch (float32, channels-last), and int8 beside float32 of the same "
-        "runtime: what is above 1 gains size, not speed. File to label: with decoding and resizing of a JPEG. Top-1 is "
-        "scored by the file itself, from image file to label; the points lost are against float32 in PyTorch on the "
-        "same images, with 95 % confidence at most the number in brackets.",
+        f"{profile.bursts} bursts), beside the same network in eager PyTorch (float32, channels-last), and int8 beside "
+        "float32 of the same runtime: what is above 1 gains size, not speed. File to label: with decoding and resizing "
+        "of a JPEG. Top-1 is scored by the file itself, from image file to label; the points lost are against float32 "
+        "in PyTorch on the same images, with 95 % confidence at most the number in brackets.",
         "",
         f"{profile.hardware.label()}; {profile.created[:10]}; {packages}.",
     ]

@@ -135,13 +135,13 @@ def test_numbers_and_origins_are_there() -> None:
 def test_what_int8_gains_stands_beside_the_machine_in_the_card_and_on_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    times = {"ratio": 1.2, "low": 1.1, "high": 1.3, "threads": 2, "turns": 9, "unsteady": ["it wavered"]}
+    times = {"ratio": 1.2, "low": 1.1, "high": 1.3, "threads": 2, "bursts": 3, "turns": 9, "unsteady": ["it wavered"]}
     p50, float32 = (TimeEstimate(value=ms, low=ms, high=ms) for ms in (12.0, 10.0))
     machine = Hardware(processor="P", cores=2, memory_bytes=None, system="S", instructions=["avx2"])
     record = RECORD.model_copy(update={"speed": Speed(p50=p50, float32=float32, hardware=machine, **times)})
     _print([Exported(tmp_path, record, written=True)])
     for text in (render_card(record), capsys.readouterr().out):
-        assert "int8 gains size, not speed: it takes 1.20 x the time of float32 (99 % interval 1.10 to 1.30" in text
+        assert "int8 gains size, not speed: it takes 1.20 x the time of float32 (1.10 to 1.30 in 3 bursts;" in text
         assert "P (avx2), 2 cores). Measure again on a quiet machine: it wavered." in text
 
 

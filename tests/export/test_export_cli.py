@@ -18,7 +18,11 @@ from foray.deploy import open_artifact
 from foray.errors import DataError, DiskFullError, ForayError, RunError, UnknownNameError
 from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.folder import replaced_folder
-from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports
+from foray.export.graph import deployable
+from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports, write_float
+from foray.export.source import source_of_run
+from foray.export.speed import Stopwatch
+from foray.progress import SilentProgress
 from foray.records import ArtifactRecord, RunRecord, hardware
 from tests.warm_start import run_command
 
@@ -228,12 +232,25 @@ def test_int8_is_calibrated_on_train_and_measured_on_val(run: Path, pictures: Pa
     assert one.record.speed.low <= one.record.speed.ratio <= one.record.speed.high
     assert one.record.speed.threads == 1
     assert one.record.speed.hardware == hardware()
-    assert one.record.speed.sentence.split(" (99 %")[0] in (one.folder / "README.md").read_text(encoding="utf-8")
+    assert one.record.speed.sentence.split(" bursts;")[0] in (one.folder / "README.md").read_text(encoding="utf-8")
     (again,) = export_run(
         run, ["openvino"], ["int8"], tmp_path, images=Images(pictures, workers=1), tolerance=0.6, threads=1
     )
     assert not again.written
     assert again.record == one.record
+
+
+@needs_openvino
+def test_a_time_that_cannot_be_measured_is_none_and_costs_no_file(run: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    progress = SilentProgress()
+    progress.note = notes.append  # type: ignore[method-assign]
+    source, support = source_of_run(run), RUNTIMES["openvino"]
+    entry = write_float(support, "fp32", deployable(source.network, source.preprocessing), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert Stopwatch(source, support, tmp_path / "gone", 1, progress).time(entry) is None
+    assert "The time of int8 could not be measured: Cannot read" in notes[-1]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @needs_openvino

@@ -10,16 +10,18 @@ from pathlib import Path
 
 from foray.deploy import bench
 from foray.errors import ForayError
-from foray.export.folder import complete, describe
+from foray.export.folder import RECORD, complete, describe
 from foray.export.graph import deployable
 from foray.export.runtimes import RuntimeSupport, add_resize, write_float
 from foray.export.source import ExportSource
-from foray.profiling.turns import difference, interleave
-from foray.profiling.workers import artifact_worker
+from foray.profiling.burst import RuntimeCandidate
+from foray.profiling.runtimes import profile_on_runtimes
+from foray.profiling.schedule import Schedule
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactPrecision, Speed, TimeEstimate, hardware, scratch_folder
+from foray.records import ArtifactPrecision, ArtifactRecord, Speed, scratch_folder
 
-_TURNS = 15
+# The ratio of two that take turns stands a busy machine, and says so: nobody waits for a quiet one.
+_SCHEDULE = Schedule(turns=12, bursts=3, apart_seconds=0.0, wait_seconds=0.0)
 
 
 @dataclass(frozen=True)
@@ -37,42 +39,51 @@ class Stopwatch:
 
         None, and a note, where a process fails.
         """
-        with scratch_folder("foray-int8") as folder, self.progress.task("int8 beside float32", 1) as task:
+        with scratch_folder("foray-int8") as folder:
             for path in entry.parent.iterdir():
                 shutil.copyfile(path, folder / path.name)
             _complete(folder, self.source, self.support, "int8")
             try:
-                speed = self._beside_float32(folder)
-                task.advance(note=speed.sentence)
-                return speed
+                return self._beside_float32(folder)
             except ForayError as error:
                 self.progress.note(f"The time of int8 could not be measured: {error}")
                 return None
 
     def _beside_float32(self, folder: Path) -> Speed:
-        with (
-            artifact_worker("float32", self.float32, self.threads) as float32,
-            artifact_worker("int8", folder, self.threads) as int8,
-        ):
-            takes = {}
-            for worker in (float32, int8):
-                passes = bench.passes_a_turn(worker.ask(task="warm_up", batch=1)["pass_ms"])
-                takes[worker.name] = lambda worker=worker, passes=passes: [
-                    float(ms) for ms in worker.ask(task="network", batch=1, passes=passes)["ms"]
-                ]
-            found = interleave(takes, _TURNS, between=bench.calibrate)
-        theirs, ours = found.times["float32"], found.times["int8"]
-        pair = difference("float32", theirs, "int8", ours)
+        candidates = [self._candidate("float32", self.float32), self._candidate("int8", folder)]
+        found = profile_on_runtimes(candidates, schedule=_SCHEDULE, progress=self.progress)
+        costs = {cost.name: cost for cost in found.costs}
+        (pair,) = found.differences
+        ratio, low, high = pair.ratio, pair.low, pair.high
+        if pair.a == "int8":  # the faster one comes first
+            ratio, low, high = 1 / ratio, 1 / high, 1 / low
         return Speed(
-            ratio=pair.ratio,
-            low=pair.low,
-            high=pair.high,
-            p50=_median(ours),
-            float32=_median(theirs),
+            ratio=ratio,
+            low=low,
+            high=high,
+            p50=costs["int8"].p50,
+            float32=costs["float32"].p50,
             threads=self.threads,
-            turns=_TURNS,
-            hardware=hardware(),
-            unsteady=bench.unsteadiness(found.calibrations),
+            bursts=found.bursts,
+            turns=found.turns,
+            hardware=found.hardware,
+            versions=found.versions,
+            unsteady=found.steadiness.warnings,
+        )
+
+    def _candidate(self, name: str, folder: Path) -> RuntimeCandidate:
+        about = ArtifactRecord.load(folder / RECORD)
+        return RuntimeCandidate(
+            name=name,
+            folder=folder,
+            model=about.model,
+            resolution=about.resolution,
+            runtime=about.runtime,
+            precision=about.precision,
+            threads=self.threads,
+            params=about.params,
+            macs=about.macs,
+            file_bytes=about.model_bytes,
         )
 
 
@@ -91,8 +102,3 @@ def _complete(folder: Path, source: ExportSource, support: RuntimeSupport, preci
     """Makes an artifact of the model in `folder`."""
     add_resize(support, precision, folder / support.entry, source.preprocessing)
     complete(folder, source, describe(source, support, precision, {}))
-
-
-def _median(times: bench.Times) -> TimeEstimate:
-    found = bench.percentile(times, 50)
-    return TimeEstimate(value=found.value, low=found.low, high=found.high)

@@ -81,10 +81,11 @@ class Calibration(Record):
 
 class Speed(Record):
     """The time of one image in this file (`p50`) beside the float32 file of the same network and runtime (`float32`),
-    milliseconds, from processes that took `turns` turns on the machine `hardware`.
+    milliseconds, from processes that took `turns` turns in `bursts` bursts on the machine `hardware`.
 
-    `ratio`: this file's time over float32's, the median over turns, with its 99 % interval `low` to `high`. `unsteady`:
-    what makes the times unreliable, in sentences.
+    `ratio`: this file's time over float32's, the median over bursts; `low`, `high`: of the lowest and the highest
+    burst. `versions`: of the packages that can change a number. `unsteady`: what makes the times unreliable, in
+    sentences; they are all longer on a busy machine, the ratio much less so.
     """
 
     ratio: float
@@ -93,8 +94,10 @@ class Speed(Record):
     p50: TimeEstimate
     float32: TimeEstimate
     threads: int
+    bursts: int
     turns: int
     hardware: Hardware
+    versions: dict[str, str] = Field(default_factory=dict)
     unsteady: list[str] = Field(default_factory=list)
 
     @property
@@ -111,8 +114,8 @@ class Speed(Record):
             gain = "gains size and speed" if self.ratio <= _WORTHWHILE else "gains size, and little speed"
         doubt = f" Measure again on a quiet machine: {'; '.join(self.unsteady)}." if self.unsteady else ""
         return (
-            f"int8 {gain}: it takes {self.ratio:.2f} x the time of float32 (99 % interval {self.low:.2f} to "
-            f"{self.high:.2f}; {self.p50.value:.2f} against {self.float32.value:.2f} ms an image, "
+            f"int8 {gain}: it takes {self.ratio:.2f} x the time of float32 ({self.low:.2f} to {self.high:.2f} in "
+            f"{self.bursts} bursts; {self.p50.value:.2f} against {self.float32.value:.2f} ms an image, "
             f"{self.threads} {'thread' if self.threads == 1 else 'threads'}, {self.hardware.label()}).{doubt}"
         )
 
