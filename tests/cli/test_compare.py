@@ -50,7 +50,7 @@ def test_where_val_chose_the_epochs_the_verdict_rests_on_cross_fitted_prediction
         (run,) = candidate.run_ids
         found = RunRecord.load(comparison.out / "runs" / run / "record.json").metrics["val_crossfit"]
         assert (candidate.selection.value, candidate.selection.n) == (found.top1.value, found.n)
-    assert "cross-fitted %" in comparison.done.stdout
+    assert "val %: cross-fitted" in comparison.done.stdout
     report = (comparison.out / "report.html").read_text(encoding="utf-8")
     assert "val, cross-fitted" in report
     assert "each half of val by the epoch that the other half chose" in report

@@ -98,5 +98,5 @@ def test_a_search_ends_with_the_grid_a_verdict_and_a_picture(cli: Cli, images: P
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if str(tmp_path) not in line]
     assert max(map(len, lines)) <= 80
-    assert "Most accurate on val: mobilenet_v1@" in done.stdout
+    assert "Most accurate on val, cross-fitted: mobilenet_v1@" in done.stdout
     assert (tmp_path / "scaling" / "scaling_search.png").stat().st_size > 10_000

@@ -31,6 +31,8 @@ from foray.training.prediction_shards import TopPredictions, read_shard, write_s
 from foray.training.run_folder import RunFolder
 from tests.report.example import write_comparison
 
+from .conftest import HALF_RIGHT
+
 Reader = Callable[[], object]
 READERS = (
     "record.json", "comparison.json", "experiment.json", "state.json", "index.json", "content", "history.jsonl",
@@ -95,7 +97,7 @@ def small_learner() -> Learner:
 
 def checkpoint_in(folder: Path) -> tuple[Path, Reader]:
     learner, row = small_learner(), EpochRow.model_validate(ROW)
-    Checkpoint(folder, keep="last").save_epoch(TrainingState(), row, learner)
+    Checkpoint(folder, keep="last").save_epoch(TrainingState(), row, HALF_RIGHT, learner)
     state = TrainingState.load(folder / "checkpoint" / "state.json").model_copy(update={"files": {}, "history": None})
     state.save(folder / "checkpoint" / "state.json")
     return folder / "checkpoint" / "epoch-0001.safetensors", lambda: Checkpoint(folder, keep="last").restore(learner)

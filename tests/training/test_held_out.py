@@ -244,8 +244,9 @@ def test_a_comparison_on_given_splits_that_share_pictures_cautions_with_the_scor
     for path in sorted((data / "train" / "no").iterdir())[:5]:
         Image.open(path).save(data / "test" / "no" / f"again {path.stem}.bmp")
     compared = compare(
-        data, [MODEL], "linear", weights=small_weights, epochs=2, prefer="params", out=tmp_path / "out", threads=1
-    )
+        data, [MODEL], "linear", weights=small_weights, epochs=2, prefer="params", seeds=1, out=tmp_path / "out",
+        threads=1,
+    )  # fmt: skip
     (leak,) = compared.leaks
     assert (leak.split, leak.n, leak.leaked, leak.without.n) == ("test", 25, 5, 20)
     with np.load(tmp_path / "out" / "runs" / compared.candidates[0].run_ids[0] / "predictions" / "test.npz") as kept:

@@ -11,7 +11,7 @@ from foray.records import CandidateResult, Comparison
 from foray.records.quantities import format_count
 from foray.report.standing import standing
 
-_SPLITS = {"out_of_fold": "out of fold", "val_crossfit": "cross-fitted"}
+_SPLITS = {"out_of_fold": "out of fold", "val_crossfit": "val"}
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -34,6 +34,8 @@ def print_comparison(comparison: Comparison) -> None:
         [_row(comparison, candidate) for candidate in ranked],
         words=["standing"],
     )
+    if split == "val_crossfit":
+        print("val %: cross-fitted; the epoch chosen on one half of val predicts the other.")
 
 
 def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
