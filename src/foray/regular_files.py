@@ -28,6 +28,11 @@ def require_regular(path: str | Path) -> None:
     _require(Path(path).stat().st_mode, path)
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether anything is at `path`. What no file can be called, because it is too long, names nothing."""
+    return os.path.exists(path)  # noqa: PTH110 (before Python 3.14, Path.exists raises OSError for a long name)
+
+
 def open_regular(path: str | Path) -> BufferedReader:
     """The file at `path`, open for reading bytes. Raises OSError as `require_regular` does, and never waits."""
     require_regular(path)  # some devices act when they are opened

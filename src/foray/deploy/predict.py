@@ -328,8 +328,9 @@ def _reason(source: Source, error: Exception) -> str:
         return str(error)
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    path = None if isinstance(source, bytes) else Path(source)
-    if source == b"" or (path is not None and path.is_file() and path.stat().st_size == 0):
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if _is_empty(source):
         return "the file is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
         return f"it is not an image of a kind that is read here ({', '.join(FORMATS)})"
@@ -337,9 +338,14 @@ def _reason(source: Source, error: Exception) -> str:
         return "it has more pixels than any honest picture (a decompression bomb?)"
     if "truncated" in str(error):
         return "the file is truncated"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     return f"damaged: {error}" if str(error) else f"damaged ({type(error).__name__})"
+
+
+def _is_empty(source: Source) -> bool:
+    try:
+        return not (source if isinstance(source, bytes) else Path(source).stat().st_size)
+    except (OSError, ValueError):  # gone meanwhile, or what no file can be called
+        return False
 
 
 @dataclass(frozen=True)

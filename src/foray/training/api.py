@@ -18,10 +18,12 @@ from foray.data import (
     open_dataset,
 )
 from foray.errors import DataError, RunError
+from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.recipes.toml import validated
 from foray.records import Metrics, RunInputs, RunRecord, find_run
+from foray.regular_files import is_there
 from foray.specs import Preprocessing
 from foray.training.distributed import ALONE, Processes
 from foray.training.metrics import compute_metrics
@@ -242,13 +244,13 @@ def _require_unchanged(folder: Path, record: RunRecord, plan: RunPlan, dataset: 
 
 def _source(name: str | Path) -> str:
     """What still names the same thing in another folder: paths become absolute, names of data sets and hubs stay."""
-    if isinstance(name, str) and (name in NAMED_DATASETS or not Path(name).expanduser().exists()):
+    if isinstance(name, str) and (name in NAMED_DATASETS or not is_there(home_expanded(name))):
         return name
-    return str(Path(name).expanduser().absolute())
+    return str(home_expanded(name).absolute())
 
 
 def _absolute(path: Path | None) -> str | None:
-    return str(path.expanduser().absolute()) if path is not None else None
+    return str(home_expanded(path).absolute()) if path is not None else None
 
 
 def _require_same_classes(record: RunRecord, dataset: Dataset) -> None:
