@@ -12,6 +12,7 @@ MOST_RUNS = 10_000  # of one comparison or search: models times seeds
 MOST_EPOCHS = 100_000
 MOST_BATCH = 65_536  # images
 MOST_RESOLUTION = 4096  # pixels, as in the names of scaled networks
+MOST_RESIZE_SIDE = 2 * MOST_RESOLUTION  # pixels, of the short side before the crop
 MOST_THREADS = 1024
 MOST_WORKERS = 1024
 MOST_TURNS = 1_000_000  # of a measurement

@@ -29,8 +29,13 @@ def require_regular(path: str | Path) -> None:
 
 
 def is_there(path: str | Path) -> bool:
-    """Whether anything is at `path`. What no file can be called, because it is too long, names nothing."""
-    return os.path.exists(path)  # noqa: PTH110 (before Python 3.14, Path.exists raises OSError for a long name)
+    """Whether anything is at `path`; nothing is called by a name that is too long. Raises OSError as `Path.exists`."""
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
 
 
 def open_regular(path: str | Path) -> BufferedReader:

@@ -11,6 +11,7 @@ import typer
 from foray.cli import options
 from foray.errors import ForayError
 from foray.limits import MOST_BATCH, MOST_RESOLUTION, MOST_THREADS, MOST_TURNS, require_range
+from foray.parsing import shortened
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
@@ -143,6 +144,6 @@ def _numbers(text: str, option: str, most: int) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise ForayError(f"{option}: {text!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
+        raise ForayError(f"{option}: {shortened(text)!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
     require_range(option, max(numbers), 1, most)
     return numbers

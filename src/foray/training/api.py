@@ -34,6 +34,9 @@ from foray.training.trained import load_run
 from foray.training.whole_network import predict_split
 
 
+_NAME_BYTES = 100  # of a data set's name in that of a run's folder, which may have 255
+
+
 def train(
     data: str | Path,
     model: str,
@@ -168,7 +171,7 @@ def evaluate(
 
 def run_id(plan: RunPlan, dataset: Dataset) -> str:
     """Name of a run's folder: model, protocol, data, seed, and a digest of everything that decides the result."""
-    name = re.sub(r"[^\w.-]+", "_", dataset.name)
+    name = re.sub(r"[^\w.-]+", "_", dataset.name).encode()[:_NAME_BYTES].decode(errors="ignore")
     digest = f"{plan.key[:4]}{dataset.fingerprint[:4]}"
     return f"{plan.spec.name}-{plan.recipe.protocol}-{name}-seed{plan.seed}-{digest}"
 

@@ -12,9 +12,10 @@ from torch import nn
 
 from foray.errors import ForayError
 from foray.models import Network, counted_layers
+from foray.parsing import shortened
 from foray.training.parts import network_parts
 
-_LAST = re.compile(r"last:(\d+)")
+_LAST = re.compile(r"last:(\d{1,9})")
 
 
 def unfreeze_part(network: Network, unfreeze: str) -> list[str]:
@@ -79,7 +80,7 @@ def _last_layers(network: Network, unfreeze: str) -> list[str]:
     layers, wanted = counted_layers(network), int(unfreeze.removeprefix("last:"))
     if not 1 <= wanted <= len(layers):
         raise ForayError(
-            f"--unfreeze {unfreeze}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
+            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
             f"{len(layers)}, or use --protocol finetune for all."
         )
     dense = ["hidden.linear"] if network.spec.hidden_features else []  # above the pooling, as the classifier
@@ -93,7 +94,7 @@ def _named_parts(network: Network, unfreeze: str) -> list[str]:
     wanted = [part.strip() for part in unfreeze.split(",")]
     if unknown := [part for part in wanted if part not in known]:
         raise ForayError(
-            f"--unfreeze {unfreeze}: {network.spec.name} has no part {unknown[0]!r}. Write last:34 (layers, counted as "
+            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write last:34 (layers, counted as "
             f"Keras does) or parts: {', '.join(known)}."
         )
     layers = [
