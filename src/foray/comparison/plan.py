@@ -8,14 +8,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from foray.comparison.on_runtimes import Target, plan_targets
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
 from foray.data.storage import cache_directory
-from foray.errors import ForayError
-from foray.limits import MOST_THREADS, require_range, require_runs
+from foray.errors import ForayError, require_known
+from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
 from foray.models import build_model
 from foray.profiling import load_profiles
 from foray.progress import SILENT, Progress
@@ -135,6 +136,8 @@ def plan_comparison(
     if not models:
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
     require_runs(len(models), seeds)
+    require_tolerance(tolerance)
+    require_known("cost to prefer", prefer, get_args(Preference))
     if threads is not None:
         require_range("--threads", threads, 1, MOST_THREADS)
     target = _target(runtime, precision, threads, is_measured=profiles is None)

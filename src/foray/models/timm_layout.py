@@ -112,7 +112,8 @@ def _variant(architecture: str, model_args: dict[str, Any]) -> ArchSpec:
         if spec.padding == padding and abs(spec.bn_eps - bn_eps) < 1e-9:
             return spec
     raise WeightsError(
-        f"foray has no architecture for {shortened(architecture)} with {padding or 'this'} padding and batch-norm eps {bn_eps:g}."
+        f"foray has no architecture for {shortened(architecture)} with {padding or 'this'} padding and batch-norm eps "
+        f"{bn_eps:g}."
     )
 
 

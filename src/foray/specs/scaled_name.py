@@ -45,8 +45,8 @@ def parse_scaled_name(name: str) -> ScaledName:
         match = _PART.fullmatch(part.strip())
         if match is None:
             raise ForayError(
-                f"Model {shortened(name)!r}: {shortened(part.strip())!r} is not d, w or r with a number of at most four decimals. "
-                f"Write {EXAMPLE}."
+                f"Model {shortened(name)!r}: {shortened(part.strip())!r} is not d, w or r with a number of at most "
+                f"four decimals. Write {EXAMPLE}."
             )
         key, value = match[1], float(match[2])
         if key in values:

@@ -10,6 +10,7 @@ import torch
 
 from foray.data import (
     NAMED_DATASETS,
+    SPLITS,
     Dataset,
     Split,
     UnreadableImagesError,
@@ -17,7 +18,7 @@ from foray.data import (
     decode_for_evaluation,
     open_dataset,
 )
-from foray.errors import DataError, RunError
+from foray.errors import DataError, RunError, require_known
 from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
@@ -32,7 +33,6 @@ from foray.training.precision import resolve_device
 from foray.training.run import train_run
 from foray.training.trained import load_run
 from foray.training.whole_network import predict_split
-
 
 _NAME_BYTES = 100  # of a data set's name in that of a run's folder, which may have 255
 
@@ -144,6 +144,7 @@ def evaluate(
     `fold` is by default the one the run was trained on. Raises RunError when `run` is no finished run, DataError when
     the classes of `data` are not those of the run or the split is empty.
     """
+    require_known("split", split, SPLITS)
     trained = load_run(run)
     record = trained.record
     dataset = open_dataset(

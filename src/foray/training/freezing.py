@@ -80,7 +80,7 @@ def _last_layers(network: Network, unfreeze: str) -> list[str]:
     layers, wanted = counted_layers(network), int(unfreeze.removeprefix("last:"))
     if not 1 <= wanted <= len(layers):
         raise ForayError(
-            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
+            f"--unfreeze {unfreeze}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
             f"{len(layers)}, or use --protocol finetune for all."
         )
     dense = ["hidden.linear"] if network.spec.hidden_features else []  # above the pooling, as the classifier
@@ -94,8 +94,8 @@ def _named_parts(network: Network, unfreeze: str) -> list[str]:
     wanted = [part.strip() for part in unfreeze.split(",")]
     if unknown := [part for part in wanted if part not in known]:
         raise ForayError(
-            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write last:34 (layers, counted as "
-            f"Keras does) or parts: {', '.join(known)}."
+            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write "
+            f"last:34 (layers, counted as Keras does) or parts: {', '.join(known)}."
         )
     layers = [
         name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
