@@ -18,7 +18,7 @@ from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, ImageArray, Sample
 from foray.data.decoding import available_cores
 from foray.data.duplicates import difference_hash, near_duplicates, thumbnail
-from foray.data.images import ImageReadError, read_image, size_and_mode
+from foray.data.images import ImageReadError, decoded, size_and_mode
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import DatasetInfo, Record
@@ -167,13 +167,13 @@ def _look(sample: Sample) -> _Look | str:
     try:
         if isinstance(sample.image, ImageArray):
             image = Image.fromarray(sample.image.pixels)
-            size, mode = image.size, image.mode
+            size, mode, grey = image.size, image.mode, image.convert("L")
         else:
-            image = read_image(sample.image.path, draft_side=_DRAFT_SIDE)
+            with decoded(sample.image.path, draft_side=_DRAFT_SIDE) as image:
+                grey = image.convert("L")
             size, mode = size_and_mode(sample.image.path)
     except ImageReadError as error:
         return error.reason
-    grey = image.convert("L")
     return _Look(size, mode, thumbnail(grey), difference_hash(grey))
 
 

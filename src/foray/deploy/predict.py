@@ -96,20 +96,26 @@ def read_image(source: Source) -> Pixels:
         return np.asarray(decode(source))
 
 
-def decode(source: Source, *, draft_side: int | None = None) -> Image.Image:
+def decode(
+    source: Source, *, draft_side: int | None = None, reserve: Callable[[ImageFile, int], object] | None = None
+) -> Image.Image:
     """The same for a pool of threads, whose owner silences Pillow's warnings once for all of them.
 
     The EXIF orientation is applied; transparency is laid on white; of an animation the first frame counts. Grey of
     more than 8 bits is scaled by the range that the file states. Without one, 16 bits keep their high byte, as Pillow
     does with 16-bit colour; whatever else leaves open which value is white is an error. With `draft_side`, a JPEG is
     decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's scaled DCT) where both sides stay at least that many pixels:
-    several times faster on photographs, and not the same pixels. Raises ImageError, also for a file that ends early
-    and for more than 2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
+    several times faster on photographs, and not the same pixels. `reserve` is called before the pixels are read, with
+    the opened image and how many pixels the file has: it may wait for memory. Raises ImageError, also for a file that
+    ends early and for more than 2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
     """
     try:
         with open_image(source) as image:
+            stored_pixels = image.width * image.height
             if draft_side is not None:
                 image.draft("", (draft_side, draft_side))
+            if reserve is not None:
+                reserve(image, stored_pixels)
             samples = _samples_of(image)
             image.load()
             upright = _UPRIGHT.get(_orientation(image))

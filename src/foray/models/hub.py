@@ -87,8 +87,8 @@ def fetch(hub_id: str, *, offline: bool = False, progress: Progress = SILENT) ->
         Path(hub.constants.HF_HUB_CACHE).expanduser()
     except RuntimeError as error:
         raise WeightsError(
-            f"{hub_id}: the folder of the Hugging Face hub's cache is not known, as there is no home folder. Set HF_HOME "
-            "to a folder, or name a folder of weights."
+            f"{hub_id}: the folder of the Hugging Face hub's cache is not known, as there is no home folder. Set "
+            "HF_HOME to a folder, or name a folder of weights."
         ) from error
     bars_were_off = are_progress_bars_disabled()
     disable_progress_bars()
