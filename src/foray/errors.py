@@ -30,6 +30,13 @@ class UnknownNameError(ForayError):
         self.nearest = nearest
 
 
+def require_known(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raises UnknownNameError for a `name` that is none of the few that are `known`, which the message lists."""
+    known = list(known)
+    if name not in known:
+        raise UnknownNameError(kind, str(name), known, f"There are {', '.join(known)}.")
+
+
 class DataError(ForayError):
     """The images or labels cannot be used as given."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foray.errors import ForayError
+from foray.regular_files import is_there
 
 _SHOWN_CHARACTERS = 80
 
@@ -30,10 +31,15 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def home_expanded(path: str | Path) -> Path:
-    """The path with a leading `~` replaced by the home folder. Raises ForayError where there is no such user."""
+    """The path with a leading `~` replaced by the home folder. Raises ForayError where there is no such user.
+
+    A file whose own name begins with `~` stays what it is.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
+        if is_there(path):
+            return Path(path)
         raise ForayError(
             f"{shortened(path)}: the home folder that ~ stands for is not known. Write the path in full."
         ) from error

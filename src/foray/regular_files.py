@@ -28,6 +28,16 @@ def require_regular(path: str | Path) -> None:
     _require(Path(path).stat().st_mode, path)
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether anything is at `path`; nothing is called by a name that is too long. Raises OSError as `Path.exists`."""
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
+
+
 def open_regular(path: str | Path) -> BufferedReader:
     """The file at `path`, open for reading bytes. Raises OSError as `require_regular` does, and never waits."""
     require_regular(path)  # some devices act when they are opened

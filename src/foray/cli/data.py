@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from foray.cli import options
+from foray.cli.verb import Verb
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at data sets.")
 
@@ -14,7 +15,7 @@ def _data() -> None:
     pass
 
 
-@app.command("inspect")
+@app.command("inspect", cls=Verb)
 def inspect(
     data: options.Data,
     as_json: options.AsJson = False,

@@ -32,6 +32,7 @@ from foray.cli import (
 )
 from foray.cli.streams import open_standard_streams, output_failed
 from foray.cli.terminal import complain, make_streams_plain, plain_streams
+from foray.cli.verb import Verb
 from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
 
 
@@ -52,13 +53,14 @@ class Verbs(TyperGroup):
                 complain(f"foray: {error}")
             raise SystemExit(error.exit_status) from None
         except (MemoryError, OSError, RuntimeError) as error:
-            if os.environ.get("FORAY_DEBUG") or not is_out_of_memory(error):
+            if os.environ.get("FORAY_DEBUG"):
                 raise
-            said = str(error).partition("\n")[0]
-            complain(
-                f"foray: Out of memory{f' ({said})' if said else ''}. What is finished is kept. Use a lower "
-                "resolution, a smaller batch or model, or fewer --workers, and run the same command again."
-            )
+            if is_out_of_memory(error):
+                complain(f"foray: {_out_of_memory(error)}")
+            elif isinstance(error, OSError):
+                complain(f"foray: {_system_error(error)}")
+            else:
+                raise
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("\nInterrupted. What is finished is kept: run the same command again to go on.", file=sys.stderr)
@@ -73,19 +75,34 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("compare", short_help="Compare models on your images: which to ship, how sure.")(compare.compare)
-app.command("train", short_help="Train one model and score it on test.")(train.train)
-app.command("evaluate", short_help="Score a trained run on one split.")(evaluate.evaluate)
-app.command("predict", short_help="Classify images with a run or an exported file.")(predict.predict)
-app.command("export", short_help="Write a run as files for devices, certified.")(export.export)
-app.command("certify", short_help="Score an exported file against float32.")(certify.certify)
-app.command("profile", short_help="Time models and files on runtimes, side by side.")(profile.profile)
-app.command("models", short_help="List the models and what they cost.")(models.models)
-app.command("recipes", short_help="How networks are trained, with all numbers.")(recipes.recipes)
-app.command("scale", short_help="The largest network of a family within a budget.")(scale.scale)
-app.command("reproduce", short_help="The study foray comes from, claim by claim.")(reproduce.reproduce)
+app.command("compare", cls=Verb, short_help="Compare models on your images: which to ship, how sure.")(compare.compare)
+app.command("train", cls=Verb, short_help="Train one model and score it on test.")(train.train)
+app.command("evaluate", cls=Verb, short_help="Score a trained run on one split.")(evaluate.evaluate)
+app.command("predict", cls=Verb, short_help="Classify images with a run or an exported file.")(predict.predict)
+app.command("export", cls=Verb, short_help="Write a run as files for devices, certified.")(export.export)
+app.command("certify", cls=Verb, short_help="Score an exported file against float32.")(certify.certify)
+app.command("profile", cls=Verb, short_help="Time models and files on runtimes, side by side.")(profile.profile)
+app.command("models", cls=Verb, short_help="List the models and what they cost.")(models.models)
+app.command("recipes", cls=Verb, short_help="How networks are trained, with all numbers.")(recipes.recipes)
+app.command("scale", cls=Verb, short_help="The largest network of a family within a budget.")(scale.scale)
+app.command("reproduce", cls=Verb, short_help="The study foray comes from, claim by claim.")(reproduce.reproduce)
 app.add_typer(data.app, name="data")
-app.command("report", short_help="Write the report of a comparison again.")(report.report)
+app.command("report", cls=Verb, short_help="Write the report of a comparison again.")(report.report)
+
+
+def _out_of_memory(error: BaseException) -> str:
+    said = str(error).partition("\n")[0]
+    return (
+        f"Out of memory{f' ({said})' if said else ''}. What is finished is kept. Use a lower resolution, a smaller "
+        "batch or model, or fewer --workers, and run the same command again."
+    )
+
+
+def _system_error(error: OSError) -> str:
+    """What the system says, about which file, of an error that nobody foresaw closer to its cause."""
+    name = f"Cannot use {error.filename}: " if error.filename is not None else ""
+    said = error.strerror or str(error) or type(error).__name__
+    return f"{name}{said}. What is finished is kept. FORAY_DEBUG=1 shows where it happened."
 
 
 def _show_version(wanted: bool) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from foray.limits import MOST_EPOCHS, MOST_RESOLUTION, MOST_THREADS, MOST_WORKERS
+from foray.parsing import home_expanded
+from foray.regular_files import is_there
 
 if TYPE_CHECKING:
     from foray.recipes import Recipe
@@ -157,8 +159,8 @@ def read_recipe_file(recipe: str | None, epochs: int | None, unfreeze: str | Non
         raise ForayError(
             f"{recipe} states epochs and what is unfrozen; change them with --set epochs=N and --set unfreeze=last:N."
         )
-    path = Path(recipe)
-    is_path = path.suffix == ".toml" or path.name != recipe or path.is_file()
+    path = home_expanded(recipe)
+    is_path = path.suffix == ".toml" or path.name != recipe or is_there(path)
     return read_recipe(path) if is_path and recipe not in recipes_by_name() else recipe_named(recipe)
 
 

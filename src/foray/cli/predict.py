@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foray.cli import options
+from foray.regular_files import is_there
 
 if TYPE_CHECKING:
     from foray.deploy import Prediction
@@ -38,7 +39,7 @@ def predict(
     from foray.cli.tables import print_predictions
 
     with terminal_progress() as progress:
-        if (run / "artifact.json").exists():
+        if is_there(run / "artifact.json"):
             predictions = _by_artifact(run, images, device, threads, progress)
         else:
             from foray.training import predict as predict_images

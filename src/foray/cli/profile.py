@@ -11,6 +11,8 @@ import typer
 from foray.cli import options
 from foray.errors import ForayError
 from foray.limits import MOST_BATCH, MOST_RESOLUTION, MOST_THREADS, MOST_TURNS, require_range
+from foray.parsing import shortened
+from foray.regular_files import is_there
 
 if TYPE_CHECKING:
     from foray.comparison.on_runtimes import Subject
@@ -98,8 +100,9 @@ def profile(
 def _require_replaceable(out: Path) -> None:
     """Raises RunError where a file of the same name in `out` is none of foray's, or of another device."""
     from foray.profiling.device_profiles import require_replaceable
-    from foray.records import RuntimeProfile, hardware
+    from foray.records import RuntimeProfile, hardware, require_writable
 
+    require_writable(out)
     if (out / "profile.json").exists():
         RuntimeProfile.load(out / "profile.json")
     require_replaceable(out / "device.json", hardware().label())
@@ -126,12 +129,12 @@ def _candidates(
     from foray.records import hardware
 
     counts = threads or [hardware().cores]
-    artifacts = [Path(name) for name in what if (Path(name) / "artifact.json").exists()]
+    artifacts = [Path(name) for name in what if is_there(Path(name) / "artifact.json")]
     subjects: list[Subject] = []
     for name in dict.fromkeys(what):
         if Path(name) in artifacts:
             continue
-        if Path(name).is_dir():
+        if is_there(name) and Path(name).is_dir():
             subjects.append(run_subject(Path(name)))
         elif "/" in name:
             raise ForayError(f"{name} is no folder. Name a model (foray models), a run or an artifact.")
@@ -152,6 +155,6 @@ def _numbers(text: str, option: str, most: int) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise ForayError(f"{option}: {text!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
+        raise ForayError(f"{option}: {shortened(text)!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
     require_range(option, max(numbers), 1, most)
     return numbers

@@ -12,6 +12,7 @@ import typer
 
 from foray.cli import options
 from foray.errors import ForayError
+from foray.regular_files import is_there
 
 if TYPE_CHECKING:
     from foray.records.reproduction import Reproduction
@@ -70,7 +71,7 @@ def reproduce(
         found = rewrite(results, out, names or [])
         _print(found, out)
         return
-    if data_dir is not None and not data_dir.is_dir():
+    if data_dir is not None and not (is_there(data_dir) and data_dir.is_dir()):
         raise ForayError(f"--data-dir {data_dir} is no folder.")
     options.prepare_threads(threads)
     from foray.cli.progress import progress_of

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foray.cli import options
+from foray.parsing import home_expanded
+from foray.regular_files import is_there
 
 if TYPE_CHECKING:
     from foray.records import RunRecord
@@ -65,8 +67,8 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
                 value = changed(recipe, value)
             case "out":
                 value = value.absolute()
-            case "data" | "weights" | "data_dir" | "cache_dir" if Path(value).expanduser().exists():
-                value = own[name] if value == own[name] else str(Path(value).expanduser().absolute())
+            case "data" | "weights" | "data_dir" | "cache_dir" if is_there(home_expanded(value)):
+                value = own[name] if value == own[name] else str(home_expanded(value).absolute())
         if value != own[name]:
             argument = {"data": "DATA", "changes": "--set"}.get(name, "--" + name.replace("_", "-"))
             there = "" if name in ("recipe", "changes") else f", which has {own[name]}"

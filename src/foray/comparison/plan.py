@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -15,8 +16,8 @@ from foray.comparison.on_runtimes import Target, plan_targets
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
 from foray.data.storage import cache_directory
 from foray.data.units import Carving
-from foray.errors import ForayError
-from foray.limits import MOST_THREADS, require_range, require_runs
+from foray.errors import ForayError, require_known
+from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
 from foray.models import build_model
 from foray.profiling import load_profiles
 from foray.profiling.steadiness import LoadWatch
@@ -142,10 +143,10 @@ def plan_comparison(
     if not models:
         raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
     require_runs(len(models), 1 if seeds is None else seeds)
+    require_tolerance(tolerance)
+    require_known("cost to prefer", prefer, get_args(Preference))
     if threads is not None:
         require_range("--threads", threads, 1, MOST_THREADS)
-    if not 0 <= tolerance <= 1:
-        raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
     target = _target(runtime, precision, threads, is_measured=profiles is None)
     dataset = open_dataset(
         data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, carving=carving, progress=progress

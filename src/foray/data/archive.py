@@ -11,6 +11,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -25,7 +26,7 @@ from foray.data.dataset import some_names
 from foray.data.folder import is_visible
 from foray.data.storage import cache_lock, require_free_space
 from foray.errors import DataError, DiskFullError
-from foray.parsing import parse_json
+from foray.parsing import parse_json, shortened
 from foray.progress import SILENT, Progress
 from foray.records import write_text
 from foray.regular_files import open_regular
@@ -35,6 +36,12 @@ _CHUNK_BYTES = 1 << 20
 _SPACE_CHECK_BYTES = 256 << 20
 _LOCK_WAIT_SECONDS = 3600.0  # another process unpacks the same archive: wait and use its result
 _MARKER = "complete.json"
+_DEEPEST = 64  # folders in folders
+# What the readers of zip and tar raise on damaged bytes.
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, LookupError,
+    ArithmeticError, AssertionError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,16 +135,28 @@ def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) ->
                         out.write(chunk)
                 task.advance(max(0, member.packed_offset - done))
                 done = max(done, member.packed_offset)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{archive} holds names that are not UTF-8, though it says so. Unpack it yourself and give the folder."
+        ) from error
+    except _DAMAGE as error:
         raise DataError(f"{archive} is damaged or cut short ({error}). Copy or download it again.") from error
     except RuntimeError as error:  # zipfile's way to ask for a password, or to name a compression it lacks
         raise DataError(f"{archive} cannot be unpacked: {error}. Unpack it yourself and give the folder.") from error
     except FileExistsError as error:
-        raise DataError(f"{archive} holds the name {Path(error.filename).relative_to(target)} twice.") from error
+        twice = shortened(Path(error.filename).relative_to(target))
+        raise DataError(f"{archive} holds the name {twice} twice.") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(f"The disk is full while unpacking {archive.name} into {target.parent}.") from error
-        raise DataError(f"{archive} cannot be unpacked: {error.strerror or error}.") from error
+        raise DataError(f"{archive} cannot be unpacked: {_said(error, target)}.") from error
+
+
+def _said(error: OSError, target: Path) -> str:
+    """What the system says, and of which member."""
+    said = error.strerror or str(error)
+    inside = error.filename is not None and Path(error.filename).is_relative_to(target)
+    return f"{shortened(Path(error.filename).relative_to(target))}: {said}" if inside else said
 
 
 def _members(archive: Path) -> Iterator[_Member]:
@@ -152,10 +171,10 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
     with open_regular(archive) as raw, zipfile.ZipFile(raw) as packed:
         for info in packed.infolist():
             name = _zip_name(info)
-            _safe(name, archive)
+            _safe(name, archive)  # before is_dir, which takes a name for granted
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise DataError(f"{archive} holds a link ({name}), which is refused. Pack the files themselves.")
-            if info.is_dir() or not _is_wanted(name):
+            if info.is_dir() or not _is_wanted(name) or _is_root(name):
                 continue
             with packed.open(info) as stream:
                 yield _Member(name, stream, info.header_offset + info.compress_size)
@@ -175,7 +194,7 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
     with open_regular(archive) as raw, _open_tar(raw) as packed:
         for info in packed:
             _safe(info.name, archive)
-            if info.isdir():
+            if info.isdir() or _is_root(info.name):
                 continue
             if not info.isreg():
                 kind = "a link" if info.issym() or info.islnk() else "a device or other special file"
@@ -201,12 +220,22 @@ def _is_wanted(name: str) -> bool:
     return all(is_visible(part) for part in PurePosixPath(name).parts)
 
 
+def _is_root(name: str) -> bool:
+    """Whether a name, such as `.`, is that of the folder that everything is in."""
+    return not PurePosixPath(name.replace("\\", "/")).parts
+
+
 def _safe(name: str, archive: Path) -> PurePosixPath:
     """The member's path, relative and inside the target. Raises DataError otherwise."""
     path = PurePosixPath(name.replace("\\", "/"))
     drive = path.parts and path.parts[0].endswith(":")
     if path.is_absolute() or ".." in path.parts or drive or "\0" in name:
-        raise DataError(f"{archive} holds the path {name!r}, which points outside of it; such archives are refused.")
+        shown = shortened(repr(name))
+        raise DataError(f"{archive} holds the path {shown}, which points outside of it; such archives are refused.")
+    if not name:
+        raise DataError(f"{archive} is damaged: it holds an entry without a name. Pack the files again.")
+    if len(path.parts) > _DEEPEST:
+        raise DataError(f"{archive} holds folders nested more than {_DEEPEST} deep, which is refused.")
     return path
 
 

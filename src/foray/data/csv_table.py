@@ -7,13 +7,15 @@ import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_names
 from foray.data.folder import class_list, normal, unique_samples
 from foray.data.splits import SPLIT_NAMES
 from foray.errors import DataError
-from foray.regular_files import open_regular
+from foray.parsing import shortened
+from foray.regular_files import is_there, open_regular
 
 _COLUMNS = ("path", "label", "split", "group")
 
@@ -36,7 +38,7 @@ def read_csv(table: Path, name: str, source: str) -> Dataset:
     rows, ignored = _rows(table)
     if not rows:
         raise DataError(f"{table} has a header but no rows.")
-    if absent := [row.path for row in rows if not (table.parent / row.path).exists()]:
+    if absent := [row.path for row in rows if not is_there(table.parent / row.path)]:
         raise DataError(
             f"{table} names {counted(len(absent), 'file')} that cannot be found: {some_names(absent)}. "
             f"Paths are relative to {table.parent}."
@@ -95,7 +97,7 @@ def _rows(table: Path) -> tuple[list[_Row], list[str]]:
             raise DataError(f"{table}, line {line}: the {'label' if row['path'] else 'path'} is empty.")
         split = row.get("split") or None
         if split is not None and split.lower() not in SPLIT_NAMES:
-            raise DataError(f"{table}, line {line}: unknown split {split!r}. Use train, val or test.")
+            raise DataError(f"{table}, line {line}: unknown split {shortened(split)!r}. Use train, val or test.")
         path = os.path.normpath(row["path"])
         if path in lines:
             raise DataError(f"{table}, line {line}: {row['path']} is listed already in line {lines[path]}.")
@@ -114,4 +116,4 @@ def _rows(table: Path) -> tuple[list[_Row], list[str]]:
 
 def _classes(labels: Iterable[str], table: Path) -> tuple[str, ...]:
     names = class_list(labels, where=str(table))
-    return tuple(sorted(names, key=int)) if all(map(str.isdecimal, names)) else names
+    return tuple(sorted(names, key=Decimal)) if all(map(str.isdecimal, names)) else names

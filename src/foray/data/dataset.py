@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.errors import DataError
+from foray.parsing import shortened
 from foray.records import DatasetInfo
 
 if TYPE_CHECKING:
@@ -130,6 +131,6 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
 
 def some_names(names: Iterable[str], shown: int = 3) -> str:
     """The first few names in order, and how many more there are: `a.jpg, b.jpg, c.jpg and 4 more`."""
-    ordered = sorted(names)
+    ordered = [shortened(name) for name in sorted(names)]
     more = len(ordered) - shown
     return ", ".join(ordered[:shown]) + (f" and {more:,} more" if more > 0 else "")

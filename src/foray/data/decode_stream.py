@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from foray.data.decoding import decoding_threads
 from foray.data.encoded import EncodedImage
-from foray.data.images import ImageReadError, read_image
+from foray.data.images import ImageReadError, decoded
 from foray.data.preprocessing import prepare
 from foray.specs.preprocessing import Preprocessing
 
@@ -62,7 +62,8 @@ def _decode(images: Sequence[EncodedImage], positions: range, preprocessing: Pre
     batch = DecodedBatch(positions, np.zeros((len(positions), side, side, 3), dtype=np.uint8))
     for row, position in enumerate(positions):
         try:
-            batch.pixels[row] = prepare(read_image(images[position].read()), preprocessing)
+            with decoded(images[position].read(), resize_side=preprocessing.resize_side) as image:
+                batch.pixels[row] = prepare(image, preprocessing)
         except ImageReadError as error:
             batch.reasons[position] = error.reason
         except OSError as error:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from foray.data.dataset import ImageArray, Sample
-from foray.data.images import ImageReadError, read_image
+from foray.data.images import ImageReadError, decoded
 from foray.data.preprocessing import prepare
 from foray.errors import DiskFullError
 from foray.limits import MOST_WORKERS, require_range
@@ -52,11 +52,10 @@ class Target:
 def decode(sample: Sample, target: Target) -> npt.NDArray[np.uint8]:
     """One sample as uint8 (side, side, 3). Raises ImageReadError."""
     if isinstance(sample.image, ImageArray):
-        image = Image.fromarray(sample.image.pixels)
-    else:
-        draft_side = target.preprocessing.resize_side if target.draft else None
-        image = read_image(sample.image.path, draft_side=draft_side)
-    return prepare(image, target.preprocessing)
+        return prepare(Image.fromarray(sample.image.pixels), target.preprocessing)
+    side = target.preprocessing.resize_side
+    with decoded(sample.image.path, draft_side=side if target.draft else None, resize_side=side) as image:
+        return prepare(image, target.preprocessing)
 
 
 def decode_into(

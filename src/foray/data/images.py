@@ -7,11 +7,14 @@ How a file is read is defined where it has to work without foray, in the reader 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
+from foray.data.decoding_memory import SMALL_BYTES, bytes_to_decode, decoding_room
 from foray.deploy.predict import ImageError, decode, open_image
 from foray.errors import DataError
 
@@ -51,15 +54,37 @@ def load_image(source: Path | str | bytes) -> Image.Image:
 def read_image(source: Path | str | bytes, *, draft_side: int | None = None) -> Image.Image:
     """`load_image` for a pool of threads, whose owner silences Pillow's warnings once for all of them.
 
+    Who resizes the picture at once takes `decoded`, which knows how long it is held.
+    """
+    with decoded(source, draft_side=draft_side) as image:
+        return image
+
+
+@contextmanager
+def decoded(
+    source: Path | str | bytes, *, draft_side: int | None = None, resize_side: int = 0
+) -> Iterator[Image.Image]:
+    """`read_image` for the block, in which the picture may be resized to `resize_side` pixels.
+
+    Until the block ends it counts among what all threads together may hold (`decoding_memory`), for which this waits.
+
     With `draft_side`, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's scaled DCT) where both sides stay
     at least that many pixels: several times faster on photographs, and not the same pixels as a full decode.
     Raises ImageReadError, also for more than 2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
     """
-    try:
-        return decode(source, draft_side=draft_side)
-    except ImageError as error:
-        name = "(bytes)" if isinstance(source, bytes) else str(source)
-        raise ImageReadError(name, error.reason) from error
+    with ExitStack() as held:
+
+        def reserve(image: ImageFile, stored_pixels: int) -> None:
+            needed = bytes_to_decode(image, stored_pixels, resize_side)
+            if needed > SMALL_BYTES:
+                held.enter_context(decoding_room().taken(needed))
+
+        try:
+            image = decode(source, draft_side=draft_side, reserve=reserve)
+        except ImageError as error:
+            name = "(bytes)" if isinstance(source, bytes) else str(source)
+            raise ImageReadError(name, error.reason) from error
+        yield image
 
 
 def size_and_mode(path: Path) -> tuple[tuple[int, int], str]:

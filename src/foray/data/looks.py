@@ -37,7 +37,7 @@ from foray.data.duplicates import (
     difference_hash,
     thumbnail,
 )
-from foray.data.images import ImageReadError, read_image, size_and_mode
+from foray.data.images import ImageReadError, decoded, size_and_mode
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
 from foray.records import atomic_writer
@@ -167,15 +167,15 @@ def _look(sample: Sample) -> _Look:
     try:
         if isinstance(sample.image, ImageArray):
             image = Image.fromarray(sample.image.pixels)
-            size, mode = image.size, image.mode
+            size, mode, grey = image.size, image.mode, image.convert("L")
         else:
-            image = read_image(sample.image.path, draft_side=_DRAFT_SIDE)
+            with decoded(sample.image.path, draft_side=_DRAFT_SIDE) as image:
+                grey = image.convert("L")
             size, mode = size_and_mode(sample.image.path)
     except ImageReadError as error:
         return _Look(reason=error.reason)
     if min(size) < THUMBNAIL_SIDE:
         return _Look(size, mode)
-    grey = image.convert("L")
     return _Look(size, mode, "", thumbnail(grey), difference_hash(grey))
 
 

@@ -17,8 +17,9 @@ from foray.data.splits import complete_splits
 from foray.data.storage import cache_directory
 from foray.data.units import Carving
 from foray.errors import DataError
+from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
-from foray.regular_files import require_regular
+from foray.regular_files import is_there, require_regular
 
 
 def open_dataset(
@@ -78,7 +79,7 @@ def open_given(
             dataset = described.read(described, _request(described, fold, data_dir, offline, cache_dir, progress))
         else:
             _refuse_options(data, fold, data_dir)
-            dataset = _read_path(Path(data).expanduser(), cache_dir, progress)
+            dataset = _read_path(home_expanded(data), cache_dir, progress)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or data}: {error.strerror or error}.") from error
     return with_content(dataset, cache_dir=cache_dir, progress=progress).fingerprinted()
@@ -110,8 +111,8 @@ def _request(
     if fold is not None and not 0 <= fold < folds:
         raise DataError(f"{name} has the folds 0 to {folds - 1}, not {fold}.")
     if data_dir is not None:
-        data_dir = Path(data_dir).expanduser()
-        if not data_dir.exists():
+        data_dir = home_expanded(data_dir)
+        if not is_there(data_dir):
             raise DataError(f"The data directory {data_dir} does not exist.")
     return Request(fold=fold or 0, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
 

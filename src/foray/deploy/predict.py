@@ -51,7 +51,7 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 # A strip longer than this many times its short side is cut before the resize, which would otherwise blow a picture of
 # 1 x 10,000 pixels up to 256 x 2,560,000. Real pictures stay far below.
 _LONGEST_STRIP = 32
-_MOST_THREADS = 1024
+_MOST_THREADS, _MOST_BATCH, _MOST_PIXELS = 1024, 65536, 8192
 # What steers a terminal, ends a line, turns it round or is no text: C0, DEL, C1, separators, bidirectional controls,
 # lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -97,20 +97,26 @@ def read_image(source: Source) -> Pixels:
         return np.asarray(decode(source))
 
 
-def decode(source: Source, *, draft_side: int | None = None) -> Image.Image:
+def decode(
+    source: Source, *, draft_side: int | None = None, reserve: Callable[[ImageFile, int], object] | None = None
+) -> Image.Image:
     """The same for a pool of threads, whose owner silences Pillow's warnings once for all of them.
 
     The EXIF orientation is applied; transparency is laid on white; of an animation the first frame counts. Grey of
     more than 8 bits is scaled by the range that the file states. Without one, 16 bits keep their high byte, as Pillow
     does with 16-bit colour; whatever else leaves open which value is white is an error. With `draft_side`, a JPEG is
     decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's scaled DCT) where both sides stay at least that many pixels:
-    several times faster on photographs, and not the same pixels. Raises ImageError, also for a file that ends early
-    and for more than 2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
+    several times faster on photographs, and not the same pixels. `reserve` is called before the pixels are read, with
+    the opened image and how many pixels the file has: it may wait for memory. Raises ImageError, also for a file that
+    ends early and for more than 2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
     """
     try:
         with open_image(source) as image:
+            stored_pixels = image.width * image.height
             if draft_side is not None:
                 image.draft("", (draft_side, draft_side))
+            if reserve is not None:
+                reserve(image, stored_pixels)
             samples = _samples_of(image)
             image.load()
             upright = _UPRIGHT.get(_orientation(image))
@@ -329,8 +335,9 @@ def _reason(source: Source, error: Exception) -> str:
         return str(error)
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    path = None if isinstance(source, bytes) else Path(source)
-    if source == b"" or (path is not None and path.is_file() and path.stat().st_size == 0):
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if _is_empty(source):
         return "the file is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
         return f"it is not an image of a kind that is read here ({', '.join(FORMATS)})"
@@ -338,9 +345,14 @@ def _reason(source: Source, error: Exception) -> str:
         return "it has more pixels than any honest picture (a decompression bomb?)"
     if "truncated" in str(error):
         return "the file is truncated"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     return f"damaged: {error}" if str(error) else f"damaged ({type(error).__name__})"
+
+
+def _is_empty(source: Source) -> bool:
+    try:
+        return not (source if isinstance(source, bytes) else Path(source).stat().st_size)
+    except (OSError, ValueError):  # gone meanwhile, or what no file can be called
+        return False
 
 
 @dataclass(frozen=True)
@@ -374,17 +386,43 @@ def open_artifact(folder: str | Path) -> Artifact:
             )
         if description["kind"] != "foray artifact" or description["runtime"] not in RUNTIMES:
             raise ValueError(f"it describes a {description['kind']} for {description['runtime']}")
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"it is of version {version}")
+        _require_sense(description)
         for name in sorted({*_loaded(description), "labels.txt", *description["files"]}):
             _require_intact(_inside(folder, name), description["files"][name])
+        labels = (folder / "labels.txt").read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         missing = error.filename or folder
         raise ArtifactError(f"{folder} is no complete artifact: {missing}: {error.strerror or error}.") from error
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        raise ArtifactError(f"{folder / 'artifact.json'} is damaged ({error!r}). Export again.") from error
-    labels = (folder / "labels.txt").read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+        why = repr(error)[:200]
+        raise ArtifactError(f"{folder / 'artifact.json'} is damaged ({why}). Export again.") from error
     if len(labels) != description["num_classes"]:
         raise ArtifactError(f"{folder}: labels.txt has {len(labels)} names for {description['num_classes']} classes.")
     return Artifact(folder, description, labels)
+
+
+def _require_sense(description: Mapping[str, Any]) -> None:
+    """Raises ValueError, or what a missing entry raises, for values that foray cannot have written."""
+    given, how, certificate = description["input"], description["preprocessing"], description.get("certificate")
+    sides = (description["resolution"], how["resolution"], given["height"], given["width"])
+    sense = {
+        "model": isinstance(description["model"], str),
+        "precision": description["precision"] in ("fp32", "fp16", "bf16", "int8"),
+        "params or macs": _is_count(description["params"]) and _is_count(description["macs"]),
+        "num_classes": _is_count(description["num_classes"]),
+        "resolution": None not in sides[:2] and all(side is None or _is_count(side, _MOST_PIXELS) for side in sides),
+        "batch": given["batch"] is None or _is_count(given["batch"], _MOST_BATCH),
+        "preprocessing": _is_count(how["resize_side"], _MOST_PIXELS) and how["interpolation"] in tuple(_FILTERS),
+        "certificate": certificate is None or all(isinstance(why, str) for why in certificate.get("failures", [])),
+    }
+    if wrong := [name for name, makes_sense in sense.items() if not makes_sense]:
+        raise ValueError(f"its {', '.join(wrong)} cannot be used")
+
+
+def _is_count(value: object, most: float = float("inf")) -> bool:
+    return isinstance(value, int) and 1 <= value <= most
 
 
 def _loaded(description: Mapping[str, Any]) -> set[str]:
@@ -415,17 +453,26 @@ def _require_intact(path: Path, expected: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Session:
-    """A loaded network. `batch`: how many images it takes at a time; None: any number."""
+    """A loaded network. `batch`: how many images it takes at a time; None: any number. `classes`: None: not known."""
 
     run_batch: Callable[[Pixels], Probabilities]
     batch: int | None
+    classes: int | None = None
 
     def run(self, images: Pixels) -> Probabilities:
-        """uint8 (N, H, W, 3), N > 0 -> class probabilities, float32 (N, C)."""
-        if self.batch is None or self.batch == len(images):
-            return self.run_batch(images)
-        starts = range(0, len(images), self.batch)
-        return np.concatenate([self.run_batch(images[start : start + self.batch]) for start in starts])
+        """uint8 (N, H, W, 3), N > 0 -> class probabilities, float32 (N, C). Raises ArtifactError where that fails."""
+        size = self.batch or len(images)
+        starts = range(0, len(images), size)
+        try:
+            rows = [self.run_batch(images[start : start + size]) for start in starts]
+        except MemoryError:
+            raise
+        except Exception as error:  # every runtime has kinds of its own
+            raise ArtifactError(f"The network cannot be run on {images.shape} images: {_first_line(error)}") from error
+        found = rows[0] if len(rows) == 1 else np.concatenate(rows)
+        if self.classes is not None and found.shape != (len(images), self.classes):
+            raise ArtifactError(f"The network's output has shape {found.shape}, for {self.classes} classes.")
+        return found
 
 
 def open_session(artifact: Artifact, threads: int | None = None) -> Session:
@@ -436,12 +483,16 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     path = artifact.folder / artifact.description["entry"]
     try:
-        return Session(open_(path, artifact.description, threads or cores), artifact.description["input"]["batch"])
+        run_batch = open_(path, artifact.description, threads or cores)
     except ImportError as error:
         raise ArtifactError(f"{path} needs {package} ({error}). Install it: pip install {package}") from error
     except Exception as error:  # every runtime has kinds of its own
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ArtifactError(f"{path} cannot be loaded by {package}: {why}") from error
+        raise ArtifactError(f"{path} cannot be loaded by {package}: {_first_line(error)}") from error
+    return Session(run_batch, artifact.description["input"]["batch"], len(artifact.labels))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def onnx_options(threads: int) -> Any:

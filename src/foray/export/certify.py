@@ -24,15 +24,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from foray.data import Dataset, ImageArray, Sample, Split
+from foray.data import SPLITS, Dataset, ImageArray, Sample, Split
 from foray.deploy import Artifact, ArtifactError, ImageError, classify, open_artifact, open_session
 from foray.deploy.predict import RUNTIMES, Source
-from foray.errors import DataError, ForayError
+from foray.errors import DataError, ForayError, require_known
 from foray.export.agreement import Agreement, Probabilities, agreement, no_probabilities
 from foray.export.card import write_card
 from foray.export.folder import label_lines
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.export.reference import Reference
+from foray.limits import require_tolerance
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactRecord, Certificate, CertificateVerdict, ClassDelta, Estimate, LeftOut
 from foray.records.quantities import format_points
@@ -65,8 +66,8 @@ def certify(
     had to say, for the certificate. Raises ForayError for an artifact that is damaged or
     whose runtime is not installed, and DataError for classes or images that do not fit.
     """
-    if not 0 <= tolerance <= 1:
-        raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
+    require_known("split", split, SPLITS)
+    require_tolerance(tolerance)
     try:
         artifact = open_artifact(folder)
         images = replace(_scored(dataset, split, reference), known=left_out, notes=tuple(notes))

@@ -30,6 +30,7 @@ from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan
 from foray.export.source import ExportSource, source_of_run, source_of_weights
 from foray.export.speed import stopwatch
 from foray.export.validation import QuantizationImages, quantization_images
+from foray.limits import require_seed, require_tolerance
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
 from foray.statistics import PairedResult
@@ -70,6 +71,8 @@ def export_run(
     images, classes that are not the run's, and a folder that holds what foray did not write; later for a full disk and
     an operator that a runtime lacks.
     """
+    require_tolerance(tolerance)
+    require_seed(seed)
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)
     refuse_foreign_files(plan, Path(out), force=force)
@@ -98,6 +101,8 @@ def export_weights(
     progress: Progress = SILENT,
 ) -> list[Exported]:
     """As `export_run`, for published weights as they are, with their own classifier. Raises WeightsError."""
+    require_tolerance(tolerance)
+    require_seed(seed)
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)
     refuse_foreign_files(plan, Path(out), force=force)

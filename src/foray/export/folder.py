@@ -27,6 +27,7 @@ from foray.records import (
     InputShape,
     Speed,
     file_sha256,
+    require_writable,
     write_text,
 )
 
@@ -107,8 +108,9 @@ def require_replaceable(folder: Path) -> None:
 def refuse_foreign_files(plan: Sequence[tuple[RuntimeSupport, ArtifactPrecision]], out: Path, *, force: bool) -> None:
     """`require_replaceable` of every folder that is sure to be written, before any work is done.
 
-    Those with an artifact may be kept as they are unless `force`.
+    Those with an artifact may be kept as they are unless `force`. Raises RunError also where `out` cannot be written.
     """
+    require_writable(out)
     for support, precision in plan:
         folder = artifact_folder(out, support, precision)
         if force or not (folder / RECORD).is_file():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from foray.errors import require_known
 from foray.models.initialization import initialize
 from foray.models.layers import Dense, LayerStyle, max_pool
 from foray.models.stages import build_block
@@ -87,8 +88,9 @@ def build_model(
     torch's global generator alone; None draws from that generator. The network is made on torch's default device;
     under `torch.device("meta")` it has shapes and no memory.
 
-    Raises ValueError for fewer than one class or a probability outside [0, 1).
+    Raises ValueError for fewer than one class or a probability outside [0, 1), UnknownNameError for `small_image`.
     """
+    require_known("handling of small images", small_image, get_args(SmallImage))
     if num_classes < 1:
         raise ValueError(f"A network needs at least one class, not {num_classes}")
     device = torch.get_default_device()

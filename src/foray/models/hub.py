@@ -83,6 +83,13 @@ def fetch(hub_id: str, *, offline: bool = False, progress: Progress = SILENT) ->
 
     if not offline:
         progress.note(f"Weights {hub_id}: from the Hugging Face hub, unless they are in its cache already.")
+    try:
+        Path(hub.constants.HF_HUB_CACHE).expanduser()
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{hub_id}: the folder of the Hugging Face hub's cache is not known, as there is no home folder. Set "
+            "HF_HOME to a folder, or name a folder of weights."
+        ) from error
     bars_were_off = are_progress_bars_disabled()
     disable_progress_bars()
     try:

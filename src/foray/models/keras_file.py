@@ -8,7 +8,8 @@ layers a kind and the spec says which comes next.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from foray.errors import WeightsError
 from foray.models.key_map import BlockName, named_blocks
+from foray.parsing import shortened
 from foray.regular_files import require_regular
 from foray.specs import (
     ArchSpec,
@@ -31,6 +33,7 @@ from foray.specs import (
 
 Kind = Literal["conv2d", "depthwise_conv2d", "separable_conv2d", "batch_normalization", "dense"]
 Arrays = list[npt.NDArray[np.float32]]
+Reader = Callable[[Any], npt.NDArray[np.float32]]
 Layers = dict[Kind, list[Arrays]]  # the layers of each kind, in the model's order, each with its arrays
 
 KERAS_FAMILIES = ("efficientnet", "efficientnet_v2", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "xception")
@@ -68,7 +71,14 @@ def read_keras(path: Path, spec: ArchSpec) -> dict[str, Tensor]:
             )
         arrays = layers[kind][taken[kind]]
         taken[kind] += 1
-        tensors |= _tensors(name, kind, arrays)
+        try:
+            tensors |= _tensors(name, kind, arrays)
+        except (ValueError, IndexError) as error:
+            shapes = ", ".join("x".join(map(str, array.shape)) for array in arrays) or "none"
+            raise WeightsError(
+                f"{path}: the arrays of its layer {kind} {taken[kind]} ({shapes}) are not those of such a layer. The "
+                "file is damaged: fetch or write it again."
+            ) from error
     if left := [f"{len(layers[kind]) - n} {kind}" for kind, n in taken.items() if n < len(layers[kind])]:
         raise WeightsError(f"{path} has layers that {spec.name} has not ({', '.join(left)}): it is another network.")
     return tensors
@@ -152,37 +162,47 @@ def _read_layers(path: Path) -> Layers:
     try:
         require_regular(path)
         with h5py.File(path) as file:
-            layers = _of_keras_3(file["layers"]) if "layers" in file else _of_keras_2(file)
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path} is not a file of Keras weights ({error}).") from error
+            read = partial(_array, most_bytes=path.stat().st_size)
+            layers = _of_keras_3(file["layers"], read) if "layers" in file else _of_keras_2(file, read)
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged bytes HDF5 raises nearly every kind of exception
+        raise WeightsError(f"{path} is not a file of Keras weights ({shortened(error)}).") from error
     if not layers["conv2d"]:
         raise WeightsError(f"{path} holds no convolutions: it is not a file of weights of a Keras network.")
     return layers
+
+
+def _array(stored: Any, most_bytes: int) -> npt.NDArray[np.float32]:
+    """A stored array. Raises ValueError for one that is larger than `most_bytes`: Keras compresses nothing."""
+    if stored.nbytes > most_bytes:
+        raise ValueError(f"{stored.name} says it has {stored.nbytes:,} bytes, more than the file")
+    return np.asarray(stored, dtype=np.float32)
 
 
 def _none() -> Layers:
     return {kind: [] for kind in get_args(Kind)}
 
 
-def _of_keras_3(group: Any) -> Layers:
+def _of_keras_3(group: Any, read: Reader) -> Layers:
     """layers/conv2d_3/vars/0, ...: sorted by number within a class."""
     found: dict[Any, list[tuple[int, Arrays]]] = {kind: [] for kind in _none()}
     for name in group:
         if match := _NUMBERED.fullmatch(name):
             variables = group[name]["vars"]
-            arrays = [np.asarray(variables[str(i)], dtype=np.float32) for i in range(len(variables))]
+            arrays = [read(variables[str(i)]) for i in range(len(variables))]
             found[match[1]].append((int(match[2] or 0), arrays))
     return {kind: [arrays for _, arrays in sorted(of, key=lambda one: one[0])] for kind, of in found.items()}
 
 
-def _of_keras_2(file: Any) -> Layers:
+def _of_keras_2(file: Any, read: Reader) -> Layers:
     """`layer_names` in the model's order; `weight_names` tell what a layer is."""
     group = file.get("model_weights", file)  # of a whole model, or of weights alone
     layers = _none()
     for layer in group.attrs["layer_names"]:
         weights = group[_text(layer)]
         names = [_text(name) for name in weights.attrs["weight_names"]]
-        arrays = [np.asarray(weights[name], dtype=np.float32) for name in names]
+        arrays = [read(weights[name]) for name in names]
         if kind := _kind_of(names, arrays):
             layers[kind].append(arrays)
     return layers

@@ -16,8 +16,10 @@ from foray.models.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
 from foray.models.layouts import Layout, layout_of, names_in
 from foray.models.tensor_file import copy_strictly, read_weights
 from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, config_beside, read_config
+from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
 from foray.records import WeightsInfo, file_sha256
+from foray.regular_files import is_there
 from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, ScaledName, get_spec, listed_twin
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # what begins with a dot is a path
@@ -70,15 +72,15 @@ def find_weights(
             find_weights(source, _twin_of(scaled), offline=offline, progress=progress), scaled.resolution
         )
     wanted = _accepted_names(requested)
-    path = Path(source)
-    if path.exists() and not path.is_dir():
+    path = home_expanded(source)
+    if is_there(path) and not path.is_dir():
         found = _described_file(path, wanted)
         for note in found.notes:
             progress.note(note)
         return found
     hub_id = hub_id_of(source, requested)
     if hub_id is None:
-        if (path / CONFIG_FILE).exists() or (path / WEIGHTS_FILE).exists():
+        if is_there(path / CONFIG_FILE) or is_there(path / WEIGHTS_FILE):
             return _described(path / WEIGHTS_FILE, path.resolve().name, read_config(path), wanted)
         return _search(path, wanted)
     folder = hub.fetch(hub_id, offline=offline, progress=progress)
@@ -93,7 +95,7 @@ def hub_id_of(source: str | Path, requested: str) -> str | None:
     spec = get_spec(requested)
     if str(source) == "hub":
         return hub.hub_id_for(_twin_of(spec) if spec.fixed_resolution else spec.name)
-    if Path(source).exists():
+    if is_there(home_expanded(source)):
         return None
     if isinstance(source, str) and _HUB_ID.fullmatch(source) and not source.lower().endswith(_FILE_SUFFIXES):
         return source

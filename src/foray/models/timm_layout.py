@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from foray.errors import UnknownNameError, WeightsError
-from foray.parsing import parse_json
+from foray.parsing import parse_json, shortened
 from foray.regular_files import read_regular
 from foray.specs import TF_PREFIX, ArchSpec, Padding, Preprocessing, get_spec, width_name
 
@@ -73,8 +73,8 @@ def read_config(folder: Path) -> TimmConfig:
             licence=_text(details.get("license")),
             origin=_text(config.get("origin") or details.get("origin_url") or details.get("paper_name")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{path} is not a timm config: {type(error).__name__} {error}.") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise WeightsError(f"{path} is not a timm config: {type(error).__name__} {shortened(error)}.") from error
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
@@ -106,13 +106,14 @@ def _variant(architecture: str, model_args: dict[str, Any]) -> ArchSpec:
     padding = _PADDINGS.get(str(model_args.pop("pad_type", None) or ("same" if tensorflow else "")))
     bn_eps = float(model_args.pop("bn_eps", None) or (1e-3 if tensorflow else 1e-5))
     if unknown := sorted(model_args.keys() - _HARMLESS_ARGS):
-        raise WeightsError(f"foray does not know the model_args {', '.join(unknown)} of {architecture}.")
+        raise WeightsError(f"foray does not know the model_args {', '.join(unknown)} of {shortened(architecture)}.")
     name = _our_name(architecture.removeprefix(TF_PREFIX))
     for spec in _variants_of(name) if name else ():
         if spec.padding == padding and abs(spec.bn_eps - bn_eps) < 1e-9:
             return spec
     raise WeightsError(
-        f"foray has no architecture for {architecture} with {padding or 'this'} padding and batch-norm eps {bn_eps:g}."
+        f"foray has no architecture for {shortened(architecture)} with {padding or 'this'} padding and batch-norm eps "
+        f"{bn_eps:g}."
     )
 
 
@@ -142,9 +143,9 @@ def _preprocessing(details: dict[str, Any], default: Preprocessing) -> Preproces
         raise WeightsError(f"the input is {height} x {width}; foray feeds squares only.")
     interpolation = details.get("interpolation", default.interpolation)
     if interpolation not in ("bilinear", "bicubic"):
-        raise WeightsError(f"foray does not know the interpolation {interpolation!r}.")
+        raise WeightsError(f"foray does not know the interpolation {shortened(interpolation)!r}.")
     if details.get("crop_mode", "center") != "center":
-        raise WeightsError(f"foray does not know the crop_mode {details['crop_mode']!r}, only 'center'.")
+        raise WeightsError(f"foray does not know the crop_mode {shortened(details['crop_mode'])!r}, only 'center'.")
     return Preprocessing(
         resolution=int(height),
         crop_pct=float(details.get("crop_pct", default.crop_pct)),

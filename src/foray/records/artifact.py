@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from foray.limits import MOST_BATCH, MOST_RESIZE_SIDE
 from foray.records.certificate import Certificate
 from foray.records.environment import Hardware
 from foray.records.metrics import Estimate
@@ -31,16 +32,16 @@ class FileInfo(Record):
 class InputShape(Record):
     """The sides, in pixels, and the number of the images that the model takes at once. None: any."""
 
-    height: int | None
-    width: int | None
-    batch: int | None
+    height: int | None = Field(ge=1, le=MOST_RESIZE_SIDE)
+    width: int | None = Field(ge=1, le=MOST_RESIZE_SIDE)
+    batch: int | None = Field(ge=1, le=MOST_BATCH)
 
 
 class ArtifactPreprocessing(Record):
     """As `foray.specs.Preprocessing`, with the short side after the resize, in pixels, written out."""
 
-    resolution: int
-    resize_side: int
+    resolution: int = Field(ge=1, le=MOST_RESIZE_SIDE)
+    resize_side: int = Field(ge=1, le=MOST_RESIZE_SIDE)
     interpolation: Interpolation
     mean: Triple
     std: Triple

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,25 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Writes `content` to `path` as UTF-8, atomically."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def require_writable(folder: Path) -> None:
+    """For a folder that is written after hours of work, which need not exist yet: raises RunError now if it cannot be.
+
+    Its name may be too long, a file in its way, or its place not to be written.
+    """
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except FileNotFoundError:
+        if folder.parent != folder:
+            require_writable(folder.parent)
+        return
+    except OSError as error:
+        raise RunError(f"Cannot write in the folder {folder}: {error.strerror or error}.") from error
+    if not is_folder:
+        raise RunError(f"Cannot write in {folder}: it is a file, not a folder.")
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"Cannot write in the folder {folder}: it may only be read. Choose another with --out.")
 
 
 def remove_unfinished_files(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from foray.errors import RunError
 from foray.records.run import RunRecord
+from foray.regular_files import is_there
 
 
 def find_run(folder: Path) -> Path:
@@ -13,7 +14,7 @@ def find_run(folder: Path) -> Path:
 
     Of several runs the one that is not done. Raises RunError when there is none, or more than one to choose from.
     """
-    if (folder / "record.json").exists():
+    if is_there(folder / "record.json"):
         return folder
     runs = sorted(path.parent for path in folder.glob("*/record.json"))
     if not runs:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foray.errors import RunError
 from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunRecord, read_history
-from foray.regular_files import read_regular
+from foray.regular_files import is_there, read_regular
 
 COMPARISON = "comparison.json"
 
@@ -60,7 +60,7 @@ def read_folder(folder: Path) -> ComparisonFolder:
     Raises RunError when the folder holds no comparison, when one of these files is missing, damaged or of another
     version, or when comparison.json names a file outside the folder.
     """
-    if not (folder / COMPARISON).is_file():
+    if not is_there(folder / COMPARISON):
         raise RunError(
             f"There is no finished comparison in {folder}: it has no comparison.json. "
             "Name the folder that was given to foray compare as --out."

@@ -74,7 +74,7 @@ class Tradeoff:
         values = [point.x for point in self.points] + [point.x_high for point in self.points if point.x_high]
         if self.shown_limit is not None:
             values.append(self.shown_limit)
-        return (min(values) / 1.3, max(values) * 1.5) if self.is_log else (0.0, max(values) * 1.15)
+        return (min(values) / 1.3, max(values) * 1.5) if self.is_log else (0.0, max(values) * 1.15 or 1.0)
 
     @property
     def y_range(self) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from foray.errors import RunError
-from foray.records import write_bytes, write_text
+from foray.records import require_writable, write_bytes, write_text
 from foray.report.canvas import render
 from foray.report.confusion import confusions
 from foray.report.curves import learning_curves
@@ -46,10 +46,11 @@ def write_report(folder: Path) -> Path:
 
 
 def require_no_foreign_report(folder: Path) -> None:
-    """Raises RunError where a report would overwrite files that are none of a comparison's.
+    """Raises RunError where a report would overwrite files that are none of a comparison's, or cannot be written.
 
     foray writes comparison.json before any of them.
     """
+    require_writable(folder)
     if (folder / COMPARISON).exists():
         return
     if there := [name for name in (_PAGE, _MARKDOWN, _CSV) if (folder / name).exists()]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from foray.errors import require_known
 from foray.recipes import Recipe, changed, recipe_named
 from foray.records.reproduction import Scale
 
@@ -153,4 +154,5 @@ ROLES = tuple(MINI)
 
 def experiments_at(scale: Scale, roles: Collection[str]) -> list[Experiment]:
     """Those of `roles` that there are at a scale, in the order they are run."""
+    require_known("scale", scale, BY_SCALE)
     return [one for role, one in BY_SCALE[scale].items() if role in roles]

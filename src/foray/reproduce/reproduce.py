@@ -7,7 +7,9 @@ from pathlib import Path
 
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
+from foray.records import require_writable
 from foray.records.reproduction import Reproduction, Scale, Unavailable
+from foray.regular_files import is_there
 from foray.reproduce.catalogue import claims_named, roles_of
 from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
@@ -41,6 +43,7 @@ def reproduce(
     with one folder a source (`foray.reproduce.sources`). `weights`: where pretrained ones are; at `mini` random
     ones do. What is done in `out` is not done again. Raises ForayError for unknown names and damaged results.
     """
+    require_writable(Path(out))
     claims = claims_named(names)
     places = Places(data_dir, weights, download=not offline and scale != "mini", cache_dir=cache_dir)
     runner = Runner(Path(out), places, command, device, workers, processes, progress)
@@ -58,7 +61,8 @@ def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: 
     `mini`: the mini results instead of all others; None: where there are no others. Raises RunError when the folder
     holds none, or a damaged one.
     """
-    kinds = [scale for scale in SCALES if any((results / scale).glob("*/*/experiment.json"))]
+    require_writable(Path(out))
+    kinds = [scale for scale in SCALES if is_there(results) and any((results / scale).glob("*/*/experiment.json"))]
     if not kinds:
         raise RunError(f"There are no results in {results}: name the results/ of an earlier foray reproduce.")
     findings = read_findings(results, mini=kinds == ["mini"] if mini is None else mini)

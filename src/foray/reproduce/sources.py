@@ -11,6 +11,7 @@ from foray.data import NAMED_DATASETS, SPLITS, Dataset, cache_directory, open_da
 from foray.data.units import Carving
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
+from foray.regular_files import is_there
 from foray.reproduce.experiments import PerClass
 
 
@@ -74,7 +75,7 @@ class Places:
 def where_is(name: str, places: Places) -> str:
     """Whether the images of a source are at hand, by looking for their folder or download; nothing is opened."""
     source = SOURCES[name]
-    if places.data_dir is not None and (places.data_dir / name).exists():
+    if places.data_dir is not None and is_there(places.data_dir / name):
         return f"in {places.data_dir / name}"
     described = NAMED_DATASETS[source.named]
     if name == "digits":
@@ -92,7 +93,7 @@ def open_source(name: str, places: Places, progress: Progress = SILENT) -> Datas
     own = places.data_dir / name if places.data_dir else None
     if name == "digits":
         dataset = open_dataset("digits", carving=_CARVING)
-    elif own is not None and own.exists():
+    elif own is not None and is_there(own):
         dataset = _own_copy(source, own, places, progress)
     elif source.name == source.named and name != "imagenet":
         dataset = _official(source, places, progress)

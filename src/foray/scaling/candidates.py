@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, product
-from typing import Literal
+from typing import Literal, get_args
 
+from foray.errors import require_known
 from foray.records import CostProfile
 from foray.scaling.capacity import capacity
 from foray.scaling.costs import scaled_cost
@@ -95,6 +96,7 @@ class Candidate:
 
 def candidates(family: Family, by: By) -> list[Candidate]:
     """All networks of one way of scaling; those that rounding makes equal once, under their published name if any."""
+    require_known("way of scaling", by, get_args(By))
     scaled = {"phi": _along_phi, "multipliers": _by_multipliers, "free": _free}[by]
     return _evaluated(family, chain(((spec, None) for spec in family.released()), scaled(family)))
 

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from foray.limits import MOST_RESIZE_SIDE, MOST_RESOLUTION
+from foray.parsing import shortened
+
 Interpolation = Literal["bilinear", "bicubic"]
 Triple = tuple[float, float, float]
 
@@ -30,10 +33,15 @@ class Preprocessing:
     std: Triple = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if self.resolution < 1:
-            raise ValueError(f"resolution must be at least 1 pixel, not {self.resolution}")
+        if not 1 <= self.resolution <= MOST_RESOLUTION:
+            raise ValueError(f"resolution must be 1 to {MOST_RESOLUTION} pixels, not {shortened(self.resolution)}")
         if not 0.0 < self.crop_pct <= 1.0:
             raise ValueError(f"crop_pct must be in (0, 1], not {self.crop_pct}")
+        if self.resolution / self.crop_pct > MOST_RESIZE_SIDE:
+            raise ValueError(
+                f"images cannot be resized to {self.resolution / self.crop_pct:.3g} pixels (crop_pct "
+                f"{self.crop_pct:g}): the most is {MOST_RESIZE_SIDE}"
+            )
         if not all(math.isfinite(value) for value in self.mean):
             raise ValueError(f"mean must be finite, not {self.mean}")
         if not all(0.0 < value < math.inf for value in self.std):

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from foray.errors import ForayError
+from foray.parsing import shortened
 
 MARK = "@"
 EXAMPLE = "efficientnet@d1.2,w1.1,r240"
@@ -44,19 +45,21 @@ def parse_scaled_name(name: str) -> ScaledName:
         match = _PART.fullmatch(part.strip())
         if match is None:
             raise ForayError(
-                f"Model {name!r}: {part.strip()!r} is not d, w or r with a number of at most four decimals. "
-                f"Write {EXAMPLE}."
+                f"Model {shortened(name)!r}: {shortened(part.strip())!r} is not d, w or r with a number of at most "
+                f"four decimals. Write {EXAMPLE}."
             )
         key, value = match[1], float(match[2])
         if key in values:
-            raise ForayError(f"Model {name!r} says {key} twice. Write {EXAMPLE}.")
+            raise ForayError(f"Model {shortened(name)!r} says {key} twice. Write {EXAMPLE}.")
         low, high = _LIMITS[key]
         if not low <= value <= high:
-            raise ForayError(f"Model {name!r}: {_WORDS[key]} must lie between {low:g} and {high:g}, not {value:g}.")
+            raise ForayError(
+                f"Model {shortened(name)!r}: {_WORDS[key]} must lie between {low:g} and {high:g}, not {value:g}."
+            )
         values[key] = value
     resolution = values.get("r")
     if resolution is not None and not resolution.is_integer():
-        raise ForayError(f"Model {name!r}: {_WORDS['r']} is a whole number of pixels, not {resolution:g}.")
+        raise ForayError(f"Model {shortened(name)!r}: {_WORDS['r']} is a whole number of pixels, not {resolution:g}.")
     return ScaledName(
         family=family,
         depth_mult=values.get("d", 1.0),

@@ -10,6 +10,7 @@ import torch
 
 from foray.data import (
     NAMED_DATASETS,
+    SPLITS,
     Dataset,
     Split,
     UnreadableImagesError,
@@ -20,12 +21,14 @@ from foray.data import (
 from foray.data.open import open_given
 from foray.data.splits import carving_of
 from foray.data.units import Carving
-from foray.errors import RunError
+from foray.errors import RunError, require_known
+from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.recipes.toml import validated
 from foray.records import Metrics, RunInputs, RunRecord, find_run
 from foray.records.quantities import format_percent
+from foray.regular_files import is_there
 from foray.specs import Preprocessing
 from foray.training.carving import has_runs_carved_by_name
 from foray.training.distributed import ALONE, Processes
@@ -37,6 +40,8 @@ from foray.training.precision import resolve_device
 from foray.training.run import train_run
 from foray.training.trained import load_run
 from foray.training.whole_network import predict_split
+
+_NAME_BYTES = 100  # of a data set's name in that of a run's folder, which may have 255
 
 
 def train(
@@ -155,6 +160,7 @@ def evaluate(
     images are in `absent`. `fold` is by default the one the run was trained on. Raises RunError when `run` is no
     finished run, DataError when a class of `data` is not the run's or no image is left.
     """
+    require_known("split", split, SPLITS)
     trained = load_run(run)
     record = trained.record
     given = open_given(
@@ -200,7 +206,7 @@ def run_id(plan: RunPlan, dataset: Dataset) -> str:
 
 
 def _run_name(plan: RunPlan, dataset: Dataset) -> str:
-    name = re.sub(r"[^\w.-]+", "_", dataset.name)
+    name = re.sub(r"[^\w.-]+", "_", dataset.name).encode()[:_NAME_BYTES].decode(errors="ignore")
     return f"{plan.spec.name}-{plan.recipe.protocol}-{name}-seed{plan.seed}-"
 
 
@@ -276,10 +282,10 @@ def _require_unchanged(folder: Path, record: RunRecord, plan: RunPlan, dataset: 
 
 def _source(name: str | Path) -> str:
     """What still names the same thing in another folder: paths become absolute, names of data sets and hubs stay."""
-    if isinstance(name, str) and (name in NAMED_DATASETS or not Path(name).expanduser().exists()):
+    if isinstance(name, str) and (name in NAMED_DATASETS or not is_there(home_expanded(name))):
         return name
-    return str(Path(name).expanduser().absolute())
+    return str(home_expanded(name).absolute())
 
 
 def _absolute(path: Path | None) -> str | None:
-    return str(path.expanduser().absolute()) if path is not None else None
+    return str(home_expanded(path).absolute()) if path is not None else None

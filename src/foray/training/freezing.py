@@ -12,9 +12,10 @@ from torch import nn
 
 from foray.errors import ForayError
 from foray.models import Network, counted_layers
+from foray.parsing import shortened
 from foray.training.parts import network_parts
 
-_LAST = re.compile(r"last:(\d+)")
+_LAST = re.compile(r"last:(\d{1,9})")
 
 
 def unfreeze_part(network: Network, unfreeze: str) -> list[str]:
@@ -93,8 +94,8 @@ def _named_parts(network: Network, unfreeze: str) -> list[str]:
     wanted = [part.strip() for part in unfreeze.split(",")]
     if unknown := [part for part in wanted if part not in known]:
         raise ForayError(
-            f"--unfreeze {unfreeze}: {network.spec.name} has no part {unknown[0]!r}. Write last:34 (layers, counted as "
-            f"Keras does) or parts: {', '.join(known)}."
+            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write "
+            f"last:34 (layers, counted as Keras does) or parts: {', '.join(known)}."
         )
     layers = [
         name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear)

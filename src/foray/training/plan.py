@@ -13,15 +13,13 @@ import torch
 
 from foray.data import Dataset, typical_side
 from foray.errors import DataError, ForayError
-from foray.limits import MOST_RESOLUTION, require_range
+from foray.limits import MOST_RESOLUTION, require_range, require_seed
 from foray.models import PretrainedWeights, SmallImage, build_model, find_weights
-from foray.parsing import shortened
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe, changed, preset
 from foray.specs import ArchSpec, Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
 
-LARGEST_SEED = 2**63 - 1  # what torch takes on every device
 SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
 
 
@@ -101,10 +99,9 @@ def plan_run(
     _require_splits(dataset)
     if resolution is not None and resolution < 1:
         raise ForayError(f"--resolution must be at least 1 pixel, not {resolution}.")
-    if seed < 0:
-        raise ForayError(f"--seed must not be negative, not {seed}.")
-    if seed > LARGEST_SEED:
-        raise ForayError(f"--seed must be at most {LARGEST_SEED}, not {shortened(seed)}.")
+    if resolution is not None:
+        require_range("--resolution", resolution, 1, MOST_RESOLUTION)
+    require_seed(seed)
     side = typical_side(dataset)
     found: PretrainedWeights | None = None
     small_image: SmallImage = "none"

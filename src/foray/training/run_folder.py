@@ -13,6 +13,7 @@ import numpy as np
 
 from foray.errors import RunError
 from foray.recipes import Recipe
+from foray.recipes.toml import validated
 from foray.records import RunRecord, atomic_writer, read_run_file
 from foray.records.sealing import sha256
 from foray.training.arrays import DamagedArraysError, read_arrays
@@ -110,7 +111,7 @@ def _require_consistent(predictions: Predictions, record: RunRecord, split: str)
 
 def run_identity(record: RunRecord) -> str:
     """A digest of what decides the result of the run: its checkpoint bears it."""
-    recipe = Recipe.model_validate(record.recipe).model_dump(mode="json", exclude_defaults=True)
+    recipe = validated(record.recipe, record.run_id).model_dump(mode="json", exclude_defaults=True)
     decisive = {name: str(value) for name, value in _decisive(record).items()}
     return sha256(json.dumps(decisive | {"recipe": recipe}, sort_keys=True).encode("utf-8"))
 

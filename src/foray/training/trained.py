@@ -11,6 +11,7 @@ from foray.errors import RunError, WeightsError
 from foray.models import Network, build_model, load_network_weights
 from foray.records import RunRecord
 from foray.records.run_files import require_intact
+from foray.regular_files import is_there
 from foray.specs import get_spec
 from foray.training.run_folder import RunFolder
 
@@ -30,7 +31,7 @@ def load_run(folder: str | Path) -> TrainedRun:
     that do not fit or are no numbers.
     """
     run = RunFolder(Path(folder))
-    if not run.record.exists():
+    if not is_there(run.record):
         raise RunError(f"{folder} is not a run: it has no record.json. Name a folder below runs/.")
     record = RunRecord.load(run.record)
     if record.status != "done":
