@@ -112,6 +112,19 @@ def test_processes_that_differ_by_a_fifth_are_steady_and_within_the_interval():
     assert bench.spread_warnings(times, 6) == []
 
 
+def test_one_burst_that_is_apart_widens_the_interval_and_two_are_not_steady():
+    """As a quiet virtual machine gave it: nobody else on its processors, and one process of six much faster."""
+    times = bursts(23.5, 20.1, 21.3, 22.4, 17.3, 27.5)
+    found = bench.percentile(times, 50)
+    assert found.low == pytest.approx(17.3, rel=0.01)
+    assert found.high == pytest.approx(27.5, rel=0.01)
+    assert bench.spread_warnings(times, 6) == []
+    assert bench.spread_warnings(bursts(10.0, 10.0, 10.0, 10.0, 5.0, 10.0), 6) == []
+    assert bench.spread_warnings(bursts(10.0, 10.0, 10.0, 10.0, 5.0, 5.0), 6) != []
+    assert bench.spread_warnings(bursts(10.0, 10.0, 10.0, 10.0, 17.0, 17.0), 6) != []
+    assert bench.spread_warnings(bursts(10.0, 16.0), 2) != []
+
+
 def test_one_burst_is_never_steady():
     (said,) = bench.spread_warnings(bursts(10.0), 1)
     assert said.startswith("all passes are of one moment and one process")
