@@ -111,7 +111,7 @@ class TestOutcomes:
         crowd = [Candidate(f"tiny{i}", right(0.80), cost(f"tiny{i}", 2.0 + i)) for i in range(8)]
         crowded = choose(BIG, close, *crowd)
         assert (crowded.pick, crowded.outcome) == ("big", "best_stands")
-        assert "Whether the cheaper close is more than 1 point worse, the data cannot tell" in crowded.sentence
+        assert "The data cannot tell whether the cheaper close is more than 1 point worse" in crowded.sentence
 
     def test_a_cheaper_model_that_is_worse_is_not(self) -> None:
         found = choose(BIG, Candidate("small", right(0.85), cost("small", 8.0)))
@@ -130,9 +130,10 @@ class TestOutcomes:
         assert of_small.images_needed is not None
         assert found.sentence == (
             "Ship big: the most accurate on these images (90.0 %), and more accurate than small by at least "
-            f"{-100 * of_big.upper:.2f} points (one-sided 95 % bound, n = 4,000 images, 3 seeds). Whether the cheaper "
-            f"small is more than 1 point worse, the data cannot tell (loss 0.6 points, 95 % upper bound "
-            f"{100 * of_small.upper:.2f} points); about {format_about(of_small.images_needed)} images in all would, "
+            f"{-100 * of_big.upper:.2f} points (one-sided 95 % bound, n = 4,000 images, 3 seeds). The data cannot tell "
+            "whether the cheaper small is more than 1 point worse (loss 0.6 points, 95 % bounds "
+            f"{100 * of_small.lower:.2f} and {100 * of_small.upper:.2f}); about "
+            f"{format_about(of_small.images_needed)} images in all would, "
             "with a chance of 80 %."
         )
 
@@ -188,7 +189,7 @@ class TestOutcomes:
         found = choose(*models)
         assert found.outcome == "unresolved"
         assert (found.pairs[0].images_needed, found.pairs[0].more_seeds) == (None, True)
-        assert "; more images alone would not, more seeds are needed." in found.sentence
+        assert "; more seeds may tell, more images alone would not." in found.sentence
 
     def test_a_pick_is_told_of_a_still_cheaper_model_that_is_open(self) -> None:
         found = choose(

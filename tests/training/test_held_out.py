@@ -24,6 +24,11 @@ from foray.training.seen_images import read_seen_images
 
 from .conftest import MODEL
 
+
+def seen_by(run):
+    return read_seen_images(run, RunRecord.load(run / "record.json"))
+
+
 SIDE = 32
 
 
@@ -88,7 +93,7 @@ def resaved(photos: Path, folder: Path, suffix: str, **options: object) -> Path:
 def test_the_same_images_by_any_name_get_the_same_score_on_the_runs_own_test_images(noisy, photos, tmp_path) -> None:
     """By names, 13 of 18 test images had been trained on, and the accuracy was 94 % in place of 50 %."""
     record, run = noisy
-    tested = {c for c, split in read_seen_images(run / "images.npz").split_of.items() if split == "test"}
+    tested = {c for c, split in seen_by(run).split_of.items() if split == "test"}
     assert len(tested) == record.metrics["test"].n == 18
     own = evaluate(run, photos)
     for data in (
@@ -131,7 +136,7 @@ def test_resaved_copies_of_what_was_trained_on_are_left_out(noisy, photos, tmp_p
 
 def test_if_nothing_remains_the_error_says_what_to_do(noisy, photos, tmp_path) -> None:
     _, run = noisy
-    known = read_seen_images(run / "images.npz").split_of
+    known = seen_by(run).split_of
     for sample in open_dataset(photos).samples:
         if known[sample.content] != "test":
             target = tmp_path / "known" / sample.id
@@ -276,7 +281,7 @@ def test_images_that_all_look_alike_are_not_taken_for_copies(small_weights, tmp_
 
 def test_a_run_keeps_a_digest_of_every_image_and_of_train_and_val_how_they_look(noisy, photos) -> None:
     record, run = noisy
-    seen = read_seen_images(run / "images.npz")
+    seen = seen_by(run)
     dataset = open_dataset(photos)
     assert seen.contents == tuple(sample.content for sample in dataset.samples)
     assert [seen.split_of[sample.content] for sample in dataset.samples] == [s.split for s in dataset.samples]
@@ -295,7 +300,7 @@ def test_a_damaged_list_of_images_is_an_error_and_not_a_score(noisy, photos, tmp
     content = bytearray((copy / "images.npz").read_bytes())
     content[len(content) // 2] ^= 255
     (copy / "images.npz").write_bytes(content)
-    with pytest.raises(RunError, match=r"images\.npz.*It says which images the run was trained on"):
+    with pytest.raises(RunError, match=r"images\.npz is damaged: it is not as the run wrote it"):
         evaluate(copy, photos)
 
 
@@ -311,7 +316,7 @@ def test_metrics_of_earlier_versions_load(noisy) -> None:
 
 @pytest.fixture(scope="module")
 def earlier(photos, small_weights, tmp_path_factory) -> tuple[RunRecord, Path]:
-    """A run as earlier versions left it: carved by name, without images.npz."""
+    """A run as earlier versions left it: carved by name, without images.npz and digests."""
 
     def by_name(data, **options):
         return open_dataset(data, **{**options, "carving": "by name"})
@@ -320,6 +325,8 @@ def earlier(photos, small_weights, tmp_path_factory) -> tuple[RunRecord, Path]:
         patch.setattr("foray.training.api.open_dataset", by_name)
         record, run = trained_on(photos, small_weights, tmp_path_factory.mktemp("earlier"), epochs=2)
     (run / "images.npz").unlink()
+    record = record.model_copy(update={"files": {}})
+    record.save(run / "record.json")
     return record, run
 
 
@@ -370,3 +377,19 @@ def test_what_is_held_out_knows_the_predictions_that_were_kept(noisy, photos, tm
     assert sorted(images.tested.tolist()) == list(range(18))
     new = open_given(noise(tmp_path / "new", {"no": 3}, first=9500))
     assert held_out(run, new, cache_dir=cache_directory()).tested is None
+
+
+def test_digests_of_another_run_or_none_at_all_are_an_error(noisy, photos, small_weights, tmp_path) -> None:
+    """Else images that were trained on would be scored without a word."""
+    _, run = noisy
+    other = tmp_path / "copy"
+    shutil.copytree(run, other)
+    with np.load(other / "images.npz") as stored:
+        arrays = dict(stored)
+    arrays["contents"] = arrays["contents"][::-1]
+    np.savez(other / "images.npz", **arrays)
+    with pytest.raises(RunError, match=r"images\.npz is damaged: it is not as the run wrote it"):
+        evaluate(other, photos)
+    (other / "images.npz").unlink()
+    with pytest.raises(RunError, match=r"Cannot read .*images\.npz"):
+        evaluate(other, photos)

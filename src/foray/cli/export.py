@@ -133,6 +133,8 @@ def _print(done: list[Exported]) -> None:
         speed = [one.record.speed.sentence] if one.record.speed else []
         for sentence in [*one.record.remedies, *speed]:
             say(f"{one.folder.name}: {sentence}")
+        if certificate and certificate.verdict == "inconclusive":
+            say(f"{one.folder.name}: {certificate.sentence}")
         if certificate and certificate.left_out and certificate.left_out.total:
             say(f"{one.folder.name}: {certificate.left_out.sentence}")
         for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:

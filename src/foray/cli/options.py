@@ -70,7 +70,7 @@ Resolution = Annotated[
         min=8,
         max=MOST_RESOLUTION,
         metavar="PX",
-        help="Input side for scratch; pretrained weights bring theirs.",
+        help="Input side (default: that of the weights, or of the images).",
     ),
 ]
 Fold = Annotated[

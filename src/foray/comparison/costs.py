@@ -35,8 +35,8 @@ class CostSource:
         """`folder`: of the comparison, whose steady costs are used again."""
         self._plan, self._folder, self._progress = plan, folder, progress
         self._target = plan.target or Target("torch", "fp32", threads or torch.get_num_threads())
-        counts = plan.prefer == "latency" or plan.budget.max_latency_ms is not None
-        self.schedule: Schedule = schedule_within(wait_seconds) if counts else AT_ONCE
+        self._latency_decides = plan.prefer == "latency" or plan.budget.max_latency_ms is not None
+        self.schedule: Schedule = schedule_within(wait_seconds) if self._latency_decides else AT_ONCE
 
     def may_tell_more(self, costs: Mapping[str, CostProfile], seconds: float) -> bool:
         """Whether a latency of `costs` that counts was not steady, and the machine may be quiet `seconds` later.
@@ -49,11 +49,11 @@ class CostSource:
 
     def first(self) -> dict[str, CostProfile]:
         """By model: from another device's profiles when given, from an earlier start of the same comparison where all
-        of them were steady, else measured."""
+        of them were steady or latency decides nothing, else measured."""
         if self._plan.profiles is not None:
             return self._plan.profiles
         if kept := self._kept():
-            self._progress.note("The costs measured before were steady and are kept.")
+            self._progress.note("The costs measured before are kept.")
             return kept
         return self.measured()
 
@@ -80,7 +80,7 @@ class CostSource:
         return {subject.name: _in_pytorch(subject, costs[subject.name]) for subject in subjects}
 
     def _kept(self) -> dict[str, CostProfile] | None:
-        """The costs in comparison.json, where all of them are steady and were measured as they would be now.
+        """The costs in comparison.json, where all of them are good enough and were measured as they would be now.
 
         All or none: they were timed in turns, and a machine that was slower yesterday would favour what is timed today.
         """
@@ -97,8 +97,7 @@ class CostSource:
         target, now = self._target, CostProfile.model_fields["device"].default
         how = (cost.runtime, cost.precision, cost.threads, cost.resolution, cost.device)
         return (
-            cost.latency_is_steady
-            and (cost.latency_bursts or 0) > 1
+            ((cost.latency_is_steady and (cost.latency_bursts or 0) > 1) or not self._latency_decides)
             and how == (target.runtime, PRECISIONS[target.precision], target.threads, resolution, now)
             and cost.memory_is == ("analysis" if self._plan.target is None else "resident")
             and cost.hardware == hardware()

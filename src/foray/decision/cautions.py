@@ -42,10 +42,10 @@ def _test_is_lower(pick: CandidateResult) -> str:
 
 def _leaky(leak: Leak) -> str:
     """Splits that share pictures reward memory: the score without them stands beside the one with them."""
-    earlier = "train or val" if leak.split == "test" else "train"
+    earlier, split = ("train or val", "test") if leak.split == "test" else ("train", "val")
     told = (
-        f"{leak.leaked:,} of {leak.n:,} {leak.split} images are copies or near copies of {earlier} images, which makes "
-        f"{leak.split} too easy"
+        f"{leak.leaked:,} of {leak.n:,} {split} images are copies or near copies of {earlier} images, which makes "
+        f"{split} too easy"
     )
     if leak.without is None:
         return f"{told}: there are no others, so it says nothing. Split by what the pictures show (a group column)."

@@ -163,8 +163,9 @@ def _of_cheaper(cost: float | None, prefer: Preference, cheaper: Sequence[Paired
         others = [other.candidate for other in still_open if other is not pair]
         more = f" The same holds for {', '.join(others)}." if others else ""
         return (
-            f"Whether the cheaper {pair.candidate} is {worse}, the data cannot tell (loss {format_points(pair.loss)}, "
-            f"{_upper(pair)}); {_remedy(pair)}.{more}"
+            f"The data cannot tell whether the cheaper {pair.candidate} is {worse} (loss {format_points(pair.loss)}, "
+            f"{format_confidence(pair.confidence)} bounds {100 * pair.lower:.2f} and {100 * pair.upper:.2f}); "
+            f"{_remedy(pair)}.{more}"
         )
     losses = ", ".join(f"{pair.candidate} loses {format_points(pair.loss)}" for pair in cheaper)
     return f"{'The cheaper model is' if len(cheaper) == 1 else 'Every cheaper model is'} {worse} ({losses})."
@@ -189,7 +190,7 @@ def _remedy(pair: PairedLoss) -> str:
     if pair.images_needed is not None:
         return f"about {format_about(pair.images_needed)} images in all would, with a chance of {100 * CHANCE:.0f} %"
     if pair.more_seeds:
-        return "more images alone would not, more seeds are needed"
+        return "more seeds may tell, more images alone would not"
     return f"not even {MOST_IMAGES:,} images would"
 
 

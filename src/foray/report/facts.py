@@ -34,7 +34,7 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
     test = _images([candidate.test for candidate in comparison.candidates])
     return [
         ("Decided on", "; ".join(filter(None, [f"{format_split(split)}{selection}", explain_split(split)]))),
-        ("Confirmed on", f"test{test}; read once, at the end, and selected nothing"),
+        ("Test", f"test{test}; read once, at the end, and selected nothing"),
         ("Seeds", f"{len(comparison.seeds)} ({seeds})"),
         (
             "Tolerance",
@@ -154,7 +154,7 @@ def _triple(values: Sequence[float]) -> str:
 
 def _plain(value: object) -> str:
     if value is None:
-        return "the architecture's own"
+        return "not set"
     if isinstance(value, list | tuple):
         return " to ".join(map(str, value))
     return str(value)

@@ -123,7 +123,13 @@ def _numbers(candidate: CandidateResult) -> list[tuple[str, str, str]]:
         if estimate is not None:
             numbers.append((name, format_percent(estimate.value), f"{format_interval(estimate)}, n = {estimate.n:,}"))
     if cost.latency_p50_ms is not None:
-        numbers.append(("latency", format_ms(cost.latency_p50_ms), f"p50, batch 1, {cost.device}"))
+        numbers.append(
+            (
+                "latency",
+                format_ms(cost.latency_p50_ms),
+                f"p50, batch 1, {cost.device}{'' if cost.latency_is_steady else '; not steady'}",
+            )
+        )
     numbers.append(("parameters", format_count(cost.params), f"{cost.params:,}"))
     numbers.append(("MACs", format_count(cost.macs), f"per image at {cost.resolution} px"))
     if cost.peak_memory_bytes is not None:

@@ -76,7 +76,7 @@ def held_out(
     """
     record = RunRecord.load(RunFolder(Path(run)).record)
     dataset = in_classes_of(dataset, record.dataset.classes)
-    seen = read_seen_images(RunFolder(Path(run)).images)
+    seen = read_seen_images(Path(run), record)
     if seen is None:
         return _unchecked(record, dataset, split)
     used = [seen.split_of.get(sample.content) for sample in dataset.samples]
@@ -143,7 +143,7 @@ def fold_for(data: str | Path, trained: str | None, of_run: int | None, asked: i
 
 def trained_on(run: str | Path) -> frozenset[str]:
     """Contents of the images the run's weights were fitted to; empty for a run of an earlier version."""
-    seen = read_seen_images(RunFolder(Path(run)).images)
+    seen = read_seen_images(Path(run), RunRecord.load(RunFolder(Path(run)).record))
     return frozenset(content for content, split in seen.split_of.items() if split == "train") if seen else frozenset()
 
 
@@ -155,7 +155,7 @@ def as_the_run_split(run: str | Path, dataset: Dataset) -> Dataset:
     folder = RunFolder(Path(run))
     record = RunRecord.load(folder.record)
     dataset = in_classes_of(dataset, record.dataset.classes)
-    seen = read_seen_images(folder.images)
+    seen = read_seen_images(folder.path, record)
     if seen is None:
         return _as_before(record, dataset) or dataset
     samples = tuple(replace(s, split=seen.split_of.get(s.content, s.split)) for s in dataset.samples)
