@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from torch import nn
 
 from foray.data.cache import StoreIndex
@@ -29,6 +26,7 @@ from foray.training.checkpoint import Checkpoint, History, Learner, TrainingStat
 from foray.training.features import _keep, _kept
 from foray.training.prediction_shards import TopPredictions, read_shard, write_shard
 from foray.training.run_folder import RunFolder
+from tests.fuzzing import Edit, edits, fuzzed, gives_an_answer_or_a_foray_error, value_edits
 from tests.report.example import write_comparison
 
 from .conftest import HALF_RIGHT
@@ -39,47 +37,6 @@ READERS = (
     "history to go on with", "device.json", "predictions", "kept predictions", "features", "shard",
     "checkpoint", "weights",
 )  # fmt: skip
-TOKENS = (
-    b"NaN", b"-Infinity", b"1e400", b"9" * 5000, b"[" * 5000, b'{"a":' * 5000, b'"\\ud800"', b"null", b"-1", b"1e12",
-    b"true", b"\x00", b"\xff\xfe", b"\r\n", b"0.5", b'"', b"}", b"]",
-)  # fmt: skip
-
-
-@st.composite
-def edits(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """Some changes of a file's content: bits flipped, parts cut out, repeated, or numbers replaced by tokens."""
-    steps = draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from(["flip", "cut", "end", "insert", "repeat", "number"]),
-                st.floats(0, 1),
-                st.integers(1, 255),
-                st.sampled_from(TOKENS),
-            ),
-            min_size=1,
-            max_size=3,
-        )
-    )
-
-    def edited(content: bytes) -> bytes:
-        for kind, share, byte, token in steps:
-            at = int(share * max(len(content) - 1, 0))
-            if kind == "flip" and content:
-                content = content[:at] + bytes([content[at] ^ byte]) + content[at + 1 :]
-            elif kind == "cut":
-                content = content[:at] + content[at + byte :]
-            elif kind == "end":
-                content = content[:at]
-            elif kind == "insert":
-                content = content[:at] + token + content[at:]
-            elif kind == "repeat":
-                content = content[:at] + content[max(at - byte, 0) :]
-            elif numbers := list(re.finditer(rb"-?\d+(\.\d+)?", content[:20_000])):
-                found = numbers[int(share * (len(numbers) - 1))]
-                content = content[: found.start()] + token + content[found.end() :]
-        return content
-
-    return edited
 
 
 def without_digest(path: Path) -> None:
@@ -185,16 +142,11 @@ def readers(tmp_path_factory) -> dict[str, tuple[Path, Reader, bytes]]:
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(edit=edits())
-def test_reading_gives_an_answer_or_a_foray_error(readers, kind: str, edit: Callable[[bytes], bytes]) -> None:
-    path, reader, content = readers[kind]
-    try:
-        path.write_bytes(edit(content))
-        with contextlib.suppress(ForayError):
-            reader()
-    finally:
-        path.write_bytes(content)
+@fuzzed(150)
+@given(edit=edits() | value_edits())
+def test_reading_gives_an_answer_or_a_foray_error(readers, kind: str, edit: Edit) -> None:
+    path, reader, _ = readers[kind]
+    gives_an_answer_or_a_foray_error(path, reader, edit)
 
 
 @pytest.mark.parametrize("kind", READERS)

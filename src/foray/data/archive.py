@@ -38,7 +38,7 @@ _LOCK_WAIT_SECONDS = 3600.0  # another process unpacks the same archive: wait an
 _MARKER = "complete.json"
 _DEEPEST = 64  # folders in folders
 # What the readers of zip and tar raise on damaged bytes.
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, LookupError,
     ArithmeticError, AssertionError,
 )  # fmt: skip
@@ -139,7 +139,7 @@ def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) ->
         raise DataError(
             f"{archive} holds names that are not UTF-8, though it says so. Unpack it yourself and give the folder."
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{archive} is damaged or cut short ({error}). Copy or download it again.") from error
     except RuntimeError as error:  # zipfile's way to ask for a password, or to name a compression it lacks
         raise DataError(f"{archive} cannot be unpacked: {error}. Unpack it yourself and give the folder.") from error

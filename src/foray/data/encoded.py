@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from foray.data.archive import DAMAGE
 from foray.data.folder import is_image, is_visible
 from foray.errors import DataError
 from foray.regular_files import open_regular
@@ -61,6 +62,6 @@ def images_in_tar(archive: Path) -> list[EncodedImage]:
             raw.seek(packed.offset)
             if raw.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("no end-of-archive block")
-    except tarfile.TarError as error:
+    except DAMAGE as error:
         raise DataError(f"{archive} is damaged or cut short ({error}). Copy or download it again.") from error
     return found

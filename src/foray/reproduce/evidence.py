@@ -133,6 +133,8 @@ def _measured(runs: Sequence[RunResult], recipe: Recipe, at_epoch: int | None) -
     if at_epoch is None:
         return _over_seeds(correct(runs, "val")[1])
     values = [value for run in runs if (value := _val_at(run.history, at_epoch)) is not None]
+    if not values:
+        raise RunError(f"The runs of {runs[0].info.role} have no accuracy on val in their history.")
     n = runs[0].record.dataset.counts["val"]
     mean = sum(values) / len(values)
     low, high = wilson_interval(mean * n, n)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from foray.comparison.outcomes import read_predictions
 from foray.errors import RunError
+from foray.parsing import shortened
 from foray.records import (
     EpochRow,
     PretrainedEvaluation,
@@ -28,6 +29,7 @@ from foray.records import (
 from foray.records.reproduction import ExperimentInfo, Scale, UnavailableList
 from foray.records.sealing import sha256
 from foray.regular_files import read_regular
+from foray.reproduce.sources import SOURCES
 from foray.training.arrays import Array, DamagedArraysError, read_arrays
 
 _SPLITS = ("val", "test")
@@ -124,7 +126,11 @@ def read_unavailable(folder: Path, scale: Scale) -> UnavailableList:
 
 def _read(path: Path) -> Result:
     info = ExperimentInfo.load(path / "experiment.json")
+    if info.source not in SOURCES:
+        raise RunError(f"{path / 'experiment.json'} names unknown images, {shortened(info.source)}. {info.way_out}")
     if (path / "evaluation.json").is_file():
         return EvaluationResult(info, PretrainedEvaluation.load(path / "evaluation.json"), path)
     record = RunRecord.load(path / "record.json")
+    if absent := {"train", *_SPLITS} - record.dataset.counts.keys():
+        raise RunError(f"{path / 'record.json'} counts no {' and no '.join(sorted(absent))} images. {info.way_out}")
     return RunResult(info, record, read_history(path, record), path)

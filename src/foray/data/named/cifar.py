@@ -70,7 +70,10 @@ def _read_100(described: NamedDataset, request: Request) -> Dataset:
 
 def _read(described: NamedDataset, request: Request, layout: _Layout) -> Dataset:
     folder = _folder(described, request, layout)
-    names = read_regular_text(folder / layout.class_names).split()
+    try:
+        names = read_regular_text(folder / layout.class_names).split()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{folder / layout.class_names} is damaged: it is no UTF-8. Copy it again.") from error
     return Dataset(
         name=described.name,
         source=layout.archive.urls[0],

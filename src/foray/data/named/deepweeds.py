@@ -15,8 +15,10 @@ from foray.data.download import RemoteFile
 from foray.data.folder import is_image, walk_files
 from foray.data.named.descriptor import NamedDataset, Request
 from foray.errors import DataError
+from foray.parsing import shortened
 
 _LABELS = "https://raw.githubusercontent.com/AlexOlsen/DeepWeeds/master/labels/"
+_LABEL = re.compile(r"\d{1,3}")
 _DRIVE_ID = "1xnK3B6K6KekDI55vwJ0vnc2IGoDga9cj"
 _IMAGES = RemoteFile(
     "images.zip",
@@ -64,6 +66,8 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
             if name not in images:
                 absent.append(name)
                 continue
+            if name not in species:
+                raise DataError(f"deepweeds: {shortened(name)} of fold {request.fold} is not in labels.csv.")
             if row["label"] != species[name]["label"]:
                 differing.append(name)
             label = int(species[name]["label"])
@@ -113,6 +117,9 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     needed = ["filename", "label", "species"] if table.name == "labels.csv" else ["filename", "label"]
     if missing := [column for column in needed if column not in header]:
         raise DataError(f"{table} lacks the column {missing[0]}; it is not a label file of DeepWeeds.")
+    for line, row in rows:
+        if not _LABEL.fullmatch(row["label"]):
+            raise DataError(f"{table}, line {line}: the label {shortened(row['label'])!r} is no number of a class.")
     return rows
 
 

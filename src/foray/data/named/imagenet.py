@@ -22,6 +22,7 @@ from foray.data.named.descriptor import NamedDataset, Request
 from foray.data.named.imagenet_labels import CLASSES, GROUND_TRUTH, KAGGLE_LABELS, Labels, find_labels
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
+from foray.regular_files import is_there
 
 _PAGE = "https://image-net.org/challenges/LSVRC/2012/"
 _IMAGES = "ILSVRC2012_img_val.tar"
@@ -47,7 +48,7 @@ def validation_images(
     `data_dir`: a folder with images (flat, in class folders, or in val/) or with one archive of them, or that archive.
     Raises DataError when images or labels are missing or damaged, saying where they are officially found.
     """
-    if data_dir is None or not data_dir.exists():
+    if data_dir is None or not is_there(data_dir):
         where = "" if data_dir is None else f"{data_dir} does not exist. "
         raise DataError(f"{where}imagenet cannot be downloaded without an account. {_MANUAL}")
     images = _images(data_dir, cache_dir, progress, unpack_tar=unpack_tar)

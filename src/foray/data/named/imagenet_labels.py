@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path, PurePath
 
 from foray.data.csv_table import read_table
 from foray.errors import DataError
+from foray.parsing import shortened
 from foray.regular_files import read_regular, require_regular
 
 CLASSES = 1000
@@ -83,8 +85,8 @@ def _from_table(table: Path, ids: Mapping[str, int], names: Mapping[int, str]) -
 def _class_index(table: Path, line: int, column: str, label: str, ids: Mapping[str, int]) -> int:
     if label in ids:
         return ids[label]
-    if not label.isdecimal() or int(label) >= CLASSES:
-        raise DataError(f"{table}, line {line}: {column} {label!r} is not one of 0..999.")
+    if not label.isdecimal() or Decimal(label) >= CLASSES:
+        raise DataError(f"{table}, line {line}: {column} {shortened(label)!r} is not one of 0..999.")
     return int(label)
 
 
@@ -119,8 +121,8 @@ def _synsets(devkit: Path) -> list[tuple[int, str, str]]:
         table = loadmat(devkit / "meta.mat", squeeze_me=True)["synsets"]
         leaves = table[table["num_children"] == 0]
         return [(int(row["ILSVRC2012_ID"]), str(row["WNID"]), str(row["words"]).split(",")[0]) for row in leaves]
-    except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
-        raise DataError(f"Cannot read the class list {devkit / 'meta.mat'}: {error}.") from error
+    except Exception as error:  # on damaged bytes scipy raises nearly every kind of exception
+        raise DataError(f"Cannot read the class list {devkit / 'meta.mat'}: {shortened(error)}.") from error
 
 
 def _ground_truth(devkit: Path, synsets: Sequence[tuple[int, str, str]], ids: Mapping[str, int]) -> dict[str, int]:
@@ -131,4 +133,4 @@ def _ground_truth(devkit: Path, synsets: Sequence[tuple[int, str, str]], ids: Ma
         numbers = [int(line) for line in read_regular(path).decode("ascii").split()]
         return {f"ILSVRC2012_val_{n:08d}": index[number] for n, number in enumerate(numbers, start=1)}
     except (ValueError, KeyError) as error:
-        raise DataError(f"{path} should hold an ILSVRC2012_ID a line: {error}.") from error
+        raise DataError(f"{path} should hold an ILSVRC2012_ID a line: {shortened(error)}.") from error
