@@ -99,7 +99,7 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "resolution": (
         lambda: plan_run("mobilenet_v2", open_dataset(DIGITS), preset("scratch"), resolution=HUGE),
-        "The resolution must be at most 4,096",
+        "resolution must be at most 4,096",
     ),
     "workers": (
         lambda: decode_for_evaluation(open_dataset(DIGITS), Preprocessing(8), workers=HUGE),

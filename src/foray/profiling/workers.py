@@ -43,10 +43,14 @@ class Worker:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         began = time.perf_counter()
         # A process group of its own: the terminal's Ctrl-C reaches the parent alone, which ends the workers.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=os.environ | environment,
-            process_group=0 if os.name == "posix" else None, bufsize=0,
-        )  # fmt: skip
+        try:
+            self._process = _Process(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0,
+                env=os.environ | environment, process_group=0 if os.name == "posix" else None,
+            )  # fmt: skip
+        except BaseException:
+            self._stderr.close()
+            raise
         try:
             self._answer(_START_SECONDS)
             self.cold_start_ms = (time.perf_counter() - began) * 1e3
@@ -110,6 +114,19 @@ class Worker:
         """To the process and its children. Where there is no such signal (Windows) waiting workers keep running."""
         if hasattr(signal, name) and self._process.poll() is None:
             os.killpg(self._process.pid, getattr(signal, name))
+
+
+class _Process(subprocess.Popen[bytes]):
+    """Ended where its start is interrupted: Ctrl-C may come when the process is there and its object is not."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        try:
+            super().__init__(*arguments, **options)
+        except BaseException:
+            if getattr(self, "pid", None):
+                self.kill()
+                self.wait()
+            raise
 
 
 def _status(code: int) -> str:
