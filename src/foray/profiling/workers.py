@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 from foray.errors import ForayError
@@ -44,18 +45,17 @@ class Worker:
         began = time.perf_counter()
         # A process group of its own: the terminal's Ctrl-C reaches the parent alone, which ends the workers.
         try:
-            self._process = _Process(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0,
-                env=os.environ | environment, process_group=0 if os.name == "posix" else None,
-            )  # fmt: skip
-        except BaseException:
-            self._stderr.close()
-            raise
-        try:
+            with _signals_wait():
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0,
+                    env=os.environ | environment, process_group=0 if os.name == "posix" else None,
+                )  # fmt: skip
             self._answer(_START_SECONDS)
             self.cold_start_ms = (time.perf_counter() - began) * 1e3
         except BaseException:
-            self.close()
+            if hasattr(self, "_process"):
+                self.close()
+            self._stderr.close()
             raise
         self._signal("SIGSTOP")
 
@@ -116,17 +116,25 @@ class Worker:
             os.killpg(self._process.pid, getattr(signal, name))
 
 
-class _Process(subprocess.Popen[bytes]):
-    """Ended where its start is interrupted: Ctrl-C may come when the process is there and its object is not."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        try:
-            super().__init__(*arguments, **options)
-        except BaseException:
-            if getattr(self, "pid", None):
-                self.kill()
-                self.wait()
-            raise
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP are handled at the end of the block: within it there may be a process that nobody could
+    end, as its object is not there yet. In other threads Python handles no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda *signalled: came.append(signalled))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number, frame in came:
+        before[signal.Signals(number)](number, frame)
 
 
 def _status(code: int) -> str:
