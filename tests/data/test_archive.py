@@ -249,3 +249,39 @@ def test_too_little_room_is_said_before_unpacking(tmp_path, weeds, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
     with pytest.raises(DiskFullError, match=r"Unpacking w\.zip needs .* Free some room"):
         unpack(archive, cache_dir=tmp_path / "cache")
+
+
+def test_an_entry_without_a_name_is_refused(tmp_path):
+    archive, entry = zipped(tmp_path / "x.zip", {"a/1.png": b"x"}), zipfile.ZipInfo("x")
+    entry.filename = ""
+    with zipfile.ZipFile(archive, "a") as packed, packed.open(entry, "w") as stream:
+        stream.write(b"x")
+    for nameless in (archive, tar(tmp_path / "x.tar", tar_file(""))):
+        with pytest.raises(DataError, match="an entry without a name"):
+            unpack(nameless, cache_dir=tmp_path / "cache")
+
+
+def test_names_that_are_not_the_utf8_they_say_are_refused(tmp_path):
+    archive = zipped(tmp_path / "x.zip", {"a/éé.png": b"x"})
+    archive.write_bytes(archive.read_bytes().replace("éé".encode(), b"\xff\xfe\xc3\x28"))
+    with pytest.raises(DataError, match="names that are not UTF-8"):
+        unpack(archive, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", [f"a/{'n' * 300}.png", "/".join(["d" * 200] * 30), f"{'f' * 300}/x.png"])
+def test_a_name_too_long_for_a_file_is_named_by_its_beginning(tmp_path, name):
+    for archive in (zipped(tmp_path / "x.zip", {name: b"x"}), tar(tmp_path / "x.tar", tar_file(name))):
+        with pytest.raises(DataError, match=rf"{name[:40]}.*characters\): File name too long"):
+            unpack(archive, cache_dir=tmp_path / "cache")
+
+
+def test_folders_nested_beyond_reason_are_refused(tmp_path):
+    with pytest.raises(DataError, match="nested more than 64 deep"):
+        unpack(zipped(tmp_path / "x.zip", {"/".join(["a"] * 2000): b"x"}), cache_dir=tmp_path / "cache")
+
+
+def test_the_folder_that_everything_is_in_may_be_an_entry(tmp_path):
+    folder = tarfile.TarInfo(".")
+    folder.type = tarfile.DIRTYPE
+    archive = tar(tmp_path / "x.tar", (folder, b""), tar_file("./a/1.png"), tar_file("."))
+    assert [path.name for path in unpack(archive, cache_dir=tmp_path / "cache").rglob("*.png")] == ["1.png"]

@@ -17,7 +17,7 @@ from PIL import Image
 from foray import plain_text
 from foray.deploy import ArtifactError, open_artifact, open_session
 from foray.deploy import predict as reader
-from tests.made_onnx import write_artifact
+from tests.made_onnx import SIDE, write_artifact
 from tests.warm_start import run_command
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
@@ -195,3 +195,72 @@ def test_bench_overwrites_no_file_that_is_not_its_own(artifact: Path) -> None:
     assert done.returncode == 2
     assert "notes.txt is no device.json" in done.stderr
     assert notes.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "named"),
+    [
+        (("input", "batch"), 0, "batch"),
+        (("input", "batch"), -1, "batch"),
+        (("input", "batch"), 10**12, "batch"),
+        (("input", "batch"), "one", "batch"),
+        (("input", "height"), 0, "resolution"),
+        (("input", "width"), 10**6, "resolution"),
+        (("resolution",), None, "resolution"),
+        (("preprocessing", "resize_side"), 10**9, "preprocessing"),
+        (("preprocessing", "interpolation"), "nearest", "preprocessing"),
+        (("num_classes",), 10**12, "3 names for 1000000000000 classes"),
+        (("num_classes",), 1.5, "num_classes"),
+        (("precision",), "int4", "precision"),
+        (("model",), ["x"], "model"),
+        (("params",), -1, "params or macs"),
+        (("certificate",), {"verdict": "fail", "failures": [1]}, "certificate"),
+        (("certificate",), 7, "AttributeError"),
+        (("schema_version",), 0, "of version 0"),
+    ],
+)
+def test_what_foray_cannot_have_written_is_refused_before_anything_runs(
+    artifact: Path, where: tuple[str, ...], value: object, named: str
+) -> None:
+    def change(description: dict[str, Any]) -> None:
+        *tables, last = where
+        for table in tables:
+            description = description[table]
+        description[last] = value
+
+    described(artifact, change)
+    with pytest.raises(ArtifactError, match=named):
+        open_artifact(artifact)
+
+
+def test_labels_that_are_no_text_are_said(artifact: Path) -> None:
+    (artifact / "labels.txt").write_bytes(b"\xff\xfe\nb\nc\n")
+    described(artifact, lambda description: description["files"].update({"labels.txt": info(artifact / "labels.txt")}))
+    with pytest.raises(ArtifactError, match="UnicodeDecodeError"):
+        open_artifact(artifact)
+
+
+def test_a_network_that_is_not_what_artifact_json_says_ends_with_one_message(artifact: Path) -> None:
+    picture = artifact.parent / "red.png"
+    described(artifact, lambda description: description["input"].update(height=SIDE + 1, width=SIDE + 1))
+    described(
+        artifact, lambda description: description["preprocessing"].update(resolution=SIDE + 1, resize_side=SIDE + 1)
+    )
+    with pytest.raises(ArtifactError, match=r"cannot be run on \(1, 17, 17, 3\) images"):
+        list(reader.predict_images(opened := open_artifact(artifact), open_session(opened, 1), [picture]))
+
+    write_artifact(artifact)
+    (artifact / "labels.txt").write_text("a\nb\n")
+    described(artifact, lambda description: description["files"].update({"labels.txt": info(artifact / "labels.txt")}))
+    described(artifact, lambda description: description.update(num_classes=2))
+    with pytest.raises(ArtifactError, match=r"output has shape \(1, 3\), for 2 classes"):
+        list(reader.predict_images(opened := open_artifact(artifact), open_session(opened, 1), [picture]))
+
+
+def test_a_picture_with_a_name_too_long_is_an_unreadable_picture(artifact: Path) -> None:
+    name = "x" * 300 + ".png"
+    with pytest.raises(reader.ImageError, match="File name too long"):
+        reader.read_image(name)
+    done = alone(artifact / "predict.py", name)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert "File name too long" in done.stderr

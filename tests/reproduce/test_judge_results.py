@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from foray.records.reproduction import ClaimResult
+from foray.errors import RunError
+from foray.records import RunRecord
+from foray.records.reproduction import ClaimResult, ExperimentInfo
 from foray.reproduce.catalogue import CLAIMS
 from foray.reproduce.claim import Claim, Gap, Judge, Order, TimeRatio
 from foray.reproduce.evidence import current, evidence_of
@@ -97,3 +100,19 @@ def test_the_curve_of_a_claim_is_read_from_its_run(findings: Findings) -> None:
     found = judged(CLAIMS["mobilenet.whole.keeps_rising"], findings)
     assert found.verdict == "differs in protocol"
     assert "val is" in found.sentence
+
+
+@pytest.mark.parametrize("wrong", ["source", "counts"])
+def test_results_of_unknown_images_are_named(finished: Finished, tmp_path: Path, wrong: str) -> None:
+    folder = next(path.parent for path in sorted((finished.results / "mini").glob("*/*/record.json")))
+    copied = tmp_path / "mini" / "role" / "run"
+    shutil.copytree(folder, copied)
+    if wrong == "source":
+        info = ExperimentInfo.load(copied / "experiment.json")
+        info.model_copy(update={"source": "../../x"}).save(copied / "experiment.json")
+    else:
+        record = RunRecord.load(copied / "record.json")
+        dataset = record.dataset.model_copy(update={"counts": {"train": 3, "test": 1}})
+        record.model_copy(update={"dataset": dataset}).save(copied / "record.json")
+    with pytest.raises(RunError, match="names unknown images" if wrong == "source" else "counts no val images"):
+        read_results(tmp_path, "mini")

@@ -118,8 +118,8 @@ class Worker:
 
 @contextlib.contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP are handled at the end of the block: within it there may be a process that nobody could
-    end, as its object is not there yet. In other threads Python handles no signals."""
+    """Ctrl-C, SIGTERM and SIGHUP are handled at the end of the block: within it there may be a process that nobody
+    could end, as its object is not there yet. In other threads Python handles no signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
