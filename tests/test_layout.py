@@ -77,7 +77,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
 # Copied beside every artifact, so one file each.
-LONG_MODULES = {"deploy/predict.py": 580, "deploy/bench.py": 380}
+LONG_MODULES = {"deploy/predict.py": 640, "deploy/bench.py": 380}
 
 
 def modules() -> list[Path]:
