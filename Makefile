@@ -17,7 +17,7 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/foray compare digits --protocol scratch --models mobilenet_v1_x0.25,mobilenet_v1_x0.5,mobilenet_v2_x0.5 \
-		--epochs 8 --tolerance 1pt --prefer latency --threads 1 --out demo
+		--epochs 8 --tolerance 1pt --prefer macs --threads 1 --out demo
 
 # A process a core, of one thread each: the networks of tests are too small to be faster on more.
 test: $(VENV)/.installed-for-tests

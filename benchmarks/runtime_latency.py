@@ -3,7 +3,7 @@
 The peer is eager float32 NCHW, on the same threads: torchvision's own model where torchvision is installed, else this
 package's network used that way (plain contiguous, `eval`, `inference_mode`), which is the same graph. It is given a
 normalised float image; our files start from uint8 pixels and end in probabilities. All sides are processes that take
-turns, in an order that is drawn anew each round.
+turns, in an order that is drawn anew each round, in bursts that have processes of their own.
 
 Targets, on the best runtime: 3.5 x the peer in float32; 6 x in int8 where the CPU has VNNI. And of the method: twenty
 comparisons of a file with itself (pairs of processes) raise at most two alarms; two runs have the same order outside
@@ -15,10 +15,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +26,25 @@ from benchmarks._results import machine, print_table, write_json
 from foray.comparison.on_runtimes import model_subject, plan_targets, write_candidates
 from foray.deploy import bench
 from foray.export.runtimes import RUNTIMES
-from foray.profiling.runtimes import RuntimeCandidate, profile_on_runtimes
-from foray.profiling.steadiness import LoadWatch
-from foray.profiling.turns import difference, interleave
+from foray.profiling.burst import RuntimeCandidate
+from foray.profiling.runtimes import cost_profile, profile_on_runtimes
+from foray.profiling.schedule import Schedule
 from foray.profiling.workers import Worker
-from foray.records import RuntimeProfile
+from foray.records import RuntimeProfile, TimeDifference
 
+PEER = "torchvision"
 MODELS = ("mobilenet_v2", "efficientnet_b0")
 TARGETS = {"fp32": 3.5, "int8": 6.0}
 AA_COMPARISONS, AA_ALARMS = 20, 2
+
+
+class Peer(RuntimeCandidate):
+    """The network as torchvision users run it."""
+
+    def start(self) -> Worker:
+        about = [self.model, str(self.threads), str(self.resolution)]
+        command = [sys.executable, "-m", "benchmarks.peers.torchvision_eager", *about]
+        return Worker(self.name, command, {"OMP_NUM_THREADS": str(self.threads)})
 
 
 def main() -> int:
@@ -83,39 +91,24 @@ def _written(model: str, given: argparse.Namespace, folder: Path) -> list[Runtim
 def _beside_peer(
     model: str, candidates: Sequence[RuntimeCandidate], given: argparse.Namespace, vnni: bool
 ) -> tuple[dict[str, Any], bool]:
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.peers.torchvision_eager",
-        model,
-        str(given.threads),
-        str(given.resolution),
-    ]
-    with ExitStack() as stack:
-        peer = stack.enter_context(Worker("torchvision", command, {"OMP_NUM_THREADS": str(given.threads)}))
-        workers = [peer, *(stack.enter_context(candidate.start()) for candidate in candidates)]
-        watch = LoadWatch(lambda: [worker.pid for worker in workers])
-        takes: dict[str, Callable[[], Sequence[float]]] = {}
-        for worker in workers:
-            passes = bench.passes_a_turn(worker.ask(task="warm_up", batch=1)["pass_ms"])
-            takes[worker.name] = partial(_turn, worker, passes)
-        measured = interleave(takes, given.turns, between=bench.calibrate)
-        steadiness = watch.steadiness(measured.calibrations)
-    ratios = {
-        c.name: difference(c.name, measured.times[c.name], peer.name, measured.times[peer.name]) for c in candidates
-    }
+    first = candidates[0]
+    sizes = first.params, first.macs, first.file_bytes
+    peer = Peer(PEER, first.folder, model, given.resolution, "torch", "fp32", given.threads, *sizes)
+    profile = profile_on_runtimes([peer, *candidates], schedule=Schedule(turns=given.turns))
+    ratios = {pair.a: pair for pair in profile.differences if pair.b == PEER}
+    ratios |= {pair.b: _reversed(pair) for pair in profile.differences if pair.a == PEER}
     rows = []
-    for name, times in measured.times.items():
-        p50, p95 = bench.percentile(times, 50), bench.percentile(times, 95)
-        ratio = ratios.get(name)
+    for cost in profile.costs:
+        p50, ratio = cost.p50, ratios.get(cost.name)
         shown = f"{ratio.ratio:.2f} ({ratio.low:.2f}-{ratio.high:.2f})" if ratio else "1"
-        rows.append(
-            [name, f"{p50.value:.2f}", f"{p50.low:.2f}-{p50.high:.2f}", f"{p95.value:.2f}", str(times.size), shown]
-        )
-    print(f"\n{model}, {given.resolution} px, batch 1, {given.threads} threads, {given.turns} turns each")
-    print_table(["side", "p50 ms", "95 %", "p95 ms", "n", "x the peer (99 %)"], rows)
-    for warning in steadiness.warnings:
-        print(f"Unreliable: {warning}.")
+        times = f"{p50.value:.2f}", f"{p50.low:.2f}-{p50.high:.2f}", f"{cost.p95.value:.2f}"
+        rows.append([cost.name, *times, str(cost.n), shown])
+    turns = f"{profile.turns} turns each in {profile.bursts} bursts"
+    print(f"\n{model}, {given.resolution} px, batch 1, {given.threads} threads, {turns}")
+    print_table(["side", "p50 ms", "range", "p95 ms", "n", "x the peer (range)"], rows)
+    reasons = (reason for cost in profile.costs for reason in cost_profile(cost, profile).unsteady)
+    for warning in dict.fromkeys(reasons):
+        print(f"Not steady: {warning}.")
     met = True
     for precision, target in TARGETS.items():
         best = max((ratios[c.name].ratio for c in candidates if c.precision == precision), default=None)
@@ -126,16 +119,20 @@ def _beside_peer(
         print(f"{precision}: {best:.2f} x the peer on the best runtime, target {target} x: {verdict}")
         met &= best >= target or not applies
     told = {
-        "p50_ms": {name: vars(bench.percentile(times, 50)) for name, times in measured.times.items()},
+        "p50_ms": {cost.name: cost.p50.model_dump() for cost in profile.costs},
         "ratios": {name: ratio.model_dump() for name, ratio in ratios.items()},
-        "steadiness": steadiness.model_dump(),
+        "steadiness": profile.steadiness.model_dump(),
     }
     return told, met
 
 
+def _reversed(pair: TimeDifference) -> TimeDifference:
+    return pair.model_copy(update={"ratio": 1 / pair.ratio, "low": 1 / pair.high, "high": 1 / pair.low})
+
+
 def _order_twice(candidates: Sequence[RuntimeCandidate], turns: int) -> tuple[dict[str, Any], bool]:
     """Two runs with processes and orders of their own."""
-    first, second = (profile_on_runtimes(candidates, turns=turns, seed=seed) for seed in (1, 2))
+    first, second = (profile_on_runtimes(candidates, schedule=Schedule(turns=turns, seed=seed)) for seed in (1, 2))
     contradictions = contradicted(first, second)
     pairs = len(first.differences)
     ties = sum(pair.is_tie for pair in first.differences)
@@ -163,7 +160,7 @@ def _with_itself(candidate: RuntimeCandidate, turns: int, comparisons: int) -> t
     ratios, alarms = [], 0
     for seed in range(comparisons):
         pair = [replace(candidate, name=name) for name in ("a", "b")]
-        (found,) = profile_on_runtimes(pair, turns=turns, seed=seed).differences
+        (found,) = profile_on_runtimes(pair, schedule=Schedule(turns=turns, seed=seed)).differences
         ratios.append(found.ratio)
         alarms += not found.is_tie
     verdict = "met" if alarms <= AA_ALARMS else "missed"
@@ -173,10 +170,6 @@ def _with_itself(candidate: RuntimeCandidate, turns: int, comparisons: int) -> t
     )
     print(f"  largest ratio {largest:.3f}")
     return {"alarms": alarms, "comparisons": comparisons, "ratios": ratios}, alarms <= AA_ALARMS
-
-
-def _turn(worker: Worker, passes: int) -> list[float]:
-    return [float(ms) for ms in worker.ask(task="network", batch=1, passes=passes)["ms"]]
 
 
 if __name__ == "__main__":

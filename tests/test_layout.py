@@ -76,8 +76,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "cli": {"typer", "rich", "torch"},
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
-# Copied beside every artifact, so one file each.
-LONG_MODULES = {"deploy/predict.py": 640, "deploy/bench.py": 380}
+# Copied beside every artifact, so one file each; bench.py holds the statistics of every clock.
+LONG_MODULES = {"deploy/predict.py": 650, "deploy/bench.py": 500}
 
 
 def modules() -> list[Path]:

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 class ForayError(Exception):
     """Base of all errors caused by what the user gave: one message, no traceback, exit status 2."""
 
+    exit_status = 2
+
 
 class UnknownNameError(ForayError):
     """A name that is not known: the message suggests the nearest known ones."""
@@ -53,6 +55,12 @@ class RunError(ForayError):
 
 class FolderBusyError(RunError):
     """Another process works in the folder."""
+
+
+class NotSteadyError(ForayError):
+    """An answer depends on a latency that was not steady: measured again when the machine is idle, it may be known."""
+
+    exit_status = 4
 
 
 class DiskFullError(ForayError):

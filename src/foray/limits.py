@@ -44,9 +44,7 @@ def require_seed(seed: int) -> None:
 def require_tolerance(tolerance: float) -> None:
     """Raises ForayError for what is no difference of accuracies in [0, 1), such as 5 for five points."""
     if not 0 <= tolerance < 1:
-        raise ForayError(
-            f"The tolerance is a difference of accuracies from 0 to 1 (0.01 is one point), not {tolerance}."
-        )
+        raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
 
 
 def require_runs(models: int, seeds: int) -> None:

@@ -67,7 +67,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _require(mode: int, path: str | Path) -> None:
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+        raise IsADirectoryError(errno.EISDIR, "it is a directory, not a file", str(path))
     if not stat.S_ISREG(mode):
         why = _KINDS.get(stat.S_IFMT(mode), "it is not a regular file")
         raise OSError(errno.EINVAL, why, str(path))

@@ -45,6 +45,23 @@ def test_few_images_are_inconclusive_and_say_how_many_would_decide(
     assert certificate["reference"].endswith("as it was tested")
 
 
+def test_images_the_run_knows_are_left_out_and_said(
+    cli: Cli, artifact: Path, images: Path, comparison: Finished, tmp_path: Path
+) -> None:
+    for i, path in enumerate(sorted(images.rglob("*.png"))):
+        target = tmp_path / "renamed" / path.parent.name / f"a{i}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    done = cli("certify", artifact, tmp_path / "renamed", "--run", comparison.run, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert "Left out of the score: 36 trained on, 6 used to select (val)." in done.stdout
+    certificate = json.loads((artifact / "artifact.json").read_text())["certificate"]
+    assert (certificate["n"], certificate["left_out"]["trained_on"]) == (6, 36)
+    scored = cli("evaluate", comparison.run, tmp_path / "renamed", "--json")
+    assert json.loads(scored.stdout)["left_out"]["selected_on"] == 6
+    assert "Left out of the score: 36 trained on" in cli("evaluate", comparison.run, tmp_path / "renamed").stdout
+
+
 def test_a_file_that_fails_is_marked_and_kept_and_the_status_is_3(
     cli: Cli, artifact: Path, learnt: Trained, images: Path, comparison: Finished, tmp_path: Path
 ) -> None:
@@ -66,7 +83,10 @@ def test_what_cannot_be_certified_is_one_message(
     for arguments, message in (
         ((artifact, images), "Name what"),
         ((tmp_path / "nothing", images, "--run", comparison.run), "artifact.json"),
-        ((artifact, "digits", "--run", comparison.run), "does not know the class"),
+        (
+            (artifact, "digits", "--run", comparison.run),
+            "are not those the run was trained on (unknown: 0, 1, 2, 3, 4)",
+        ),
     ):
         done = cli("certify", *arguments)
         assert done.returncode == 2

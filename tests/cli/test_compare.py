@@ -29,6 +29,33 @@ def test_verdict_table_and_report(comparison: Finished) -> None:
     assert record.command.startswith("foray compare ")
 
 
+def test_one_seed_is_said_with_the_time_that_three_take(comparison: Finished) -> None:
+    record = Comparison.load(comparison.out / "comparison.json")
+    seconds = 2 * sum(candidate.train_seconds or 0 for candidate in record.candidates)
+    assert record.seeds == [0]
+    assert seconds > 0
+    time = "less than a minute" if seconds < 60 else "about "
+    assert (
+        f"One seed: this holds for these trained networks, and another training may say otherwise; three seeds "
+        f"(--seeds 3) take {time}" in record.decision.sentence
+    )
+
+
+def test_where_val_chose_the_epochs_the_verdict_rests_on_cross_fitted_predictions(comparison: Finished) -> None:
+    record = Comparison.load(comparison.out / "comparison.json")
+    assert record.decision.selection_split == "val_crossfit"
+    assert {pair.split for pair in record.decision.pairs} <= {"val_crossfit"}
+    assert not any("optimistic" in caution for caution in record.cautions)
+    for candidate in record.candidates:
+        (run,) = candidate.run_ids
+        found = RunRecord.load(comparison.out / "runs" / run / "record.json").metrics["val_crossfit"]
+        assert (candidate.selection.value, candidate.selection.n) == (found.top1.value, found.n)
+    assert "val %: cross-fitted" in comparison.done.stdout
+    report = (comparison.out / "report.html").read_text(encoding="utf-8")
+    assert "val, cross-fitted" in report
+    assert "each half of val by the epoch that the other half chose" in report
+
+
 def test_every_image_is_in_one_split(comparison: Finished) -> None:
     counts = Comparison.load(comparison.out / "comparison.json").dataset.counts
     assert sum(counts.values()) == 3 * PER_CLASS
@@ -148,7 +175,8 @@ def rows(history: Path) -> list[dict[str, float]]:
 def test_ctrl_c_and_the_same_command_goes_on(images: Path, cli_cache: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of training, the run keeps its epochs, and the second start trains only the others."""
     epochs = 25
-    arguments = ("compare", images, "--protocol", "scratch", "--models", "mobilenet_v1_x0.25", "--epochs", epochs)
+    arguments = ("compare", images, "--protocol", "scratch", "--models", "mobilenet_v1_x0.25", "--epochs", epochs,
+        "--wait", 0)  # fmt: skip
     out = tmp_path / "out"
     env = environment(cli_cache)
     process = subprocess.Popen(

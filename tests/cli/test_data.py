@@ -70,3 +70,10 @@ def test_a_named_pipe_among_the_images_is_named_and_skipped(cli: Cli, tmp_path: 
     assert stopped.returncode == 2
     assert f"1 image cannot be read: blue/pipe.jpg ({reason})." in stopped.stderr
     assert skipped.returncode == 0, skipped.stderr
+
+
+def test_a_named_set_states_its_groups(cli: Cli, shared_data: Path) -> None:
+    done = cli("data", "inspect", "rock_paper_scissors", "--data-dir", shared_data / "data/rock_paper_scissors_28px")
+    assert done.returncode == 0, done.stderr
+    assert "33: frames of one hand" in done.stdout
+    assert "near duplicates across splits: none" in done.stdout

@@ -14,6 +14,7 @@ from foray.comparison import plan_comparison
 from foray.data import decode_for_evaluation, open_dataset
 from foray.errors import ForayError
 from foray.profiling.runtimes import profile_on_runtimes
+from foray.profiling.schedule import Schedule
 from foray.recipes import changed, preset
 from foray.scaling.directions import directions
 from foray.scaling.search_plan import plan_search
@@ -98,7 +99,7 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "resolution": (
         lambda: plan_run("mobilenet_v2", open_dataset(DIGITS), preset("scratch"), resolution=HUGE),
-        "The resolution must be at most 4,096",
+        "resolution must be at most 4,096",
     ),
     "workers": (
         lambda: decode_for_evaluation(open_dataset(DIGITS), Preprocessing(8), workers=HUGE),
@@ -106,7 +107,7 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "steps": (lambda: directions(HUGE), "--steps must be at most 20"),
     "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "--seeds must be at most 1,000"),
-    "turns": (lambda: profile_on_runtimes([], turns=HUGE), "--turns must be at most 1,000,000"),
+    "turns": (lambda: profile_on_runtimes([], schedule=Schedule(turns=HUGE)), "--turns must be at most 1,000,000"),
     "batches": (lambda: profile_on_runtimes([], batches=[1, HUGE]), "--batch must be at most 65,536"),
 }
 

@@ -10,6 +10,7 @@ import pytest
 
 import foray
 from foray.cli import options
+from foray.profiling import schedule
 from foray.recipes import recipe
 from foray.records import cost
 
@@ -112,3 +113,4 @@ def test_a_reader_that_leaves_early_is_no_error(cli_cache: Path) -> None:
 def test_choices_are_those_of_recipes_and_records() -> None:
     assert typing.get_args(options.Protocol) == typing.get_args(recipe.Protocol)
     assert typing.get_args(options.Preference) == typing.get_args(cost.Preference)
+    assert options.WAIT_SECONDS == schedule.WAIT_SECONDS

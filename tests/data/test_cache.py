@@ -334,8 +334,9 @@ def test_an_empty_dataset_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_written(images: Dataset, tmp_path: Path) -> None:
-    huge = Preprocessing(resolution=4_000_000, crop_pct=1.0)  # 12 images of 48 TB
-    with pytest.raises(DiskFullError, match="needs 576,000,000 MB"):
+    huge = Preprocessing(resolution=4096, crop_pct=1.0)  # 50 MB an image
+    images = replace(images, samples=images.samples * 20_000)  # 12 TB
+    with pytest.raises(DiskFullError, match="needs 12,079,596 MB"):
         decode_for_evaluation(images, huge, cache_dir=tmp_path / "cache")
     assert files_in(tmp_path / "cache") == []
 

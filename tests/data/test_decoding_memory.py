@@ -129,8 +129,9 @@ def test_all_that_threads_decode_stays_within_the_budget(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: int
 ) -> None:
     room = watched(monkeypatch, budget)
+    monkeypatch.setenv("FORAY_CACHE", str(tmp_path / "looks"))  # how the pictures look is not remembered
+    monkeypatch.setattr("foray.data.looks.available_cores", lambda: 4)
     dataset = open_dataset(pictures)
-    monkeypatch.setattr("foray.data.audit.available_cores", lambda: 4)
     assert inspect_dataset(dataset).unreadable == []
     assert len(room.held) == 16
 

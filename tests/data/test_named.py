@@ -148,7 +148,7 @@ def test_rock_paper_scissors_as_unpacked_from_the_official_archives(tmp_path):
 
 def test_rock_paper_scissors_from_the_small_copy(shared_data):
     dataset = open_dataset("rock_paper_scissors", data_dir=shared_data / "data" / "rock_paper_scissors_28px")
-    assert splits_of(dataset) == {"train": 2142, "val": 378, "test": 372}
+    assert splits_of(dataset) == {"train": 2160, "val": 360, "test": 372}  # val: a hand a class
     assert typical_side(dataset) == 28
 
 
@@ -185,7 +185,9 @@ def test_deepweeds_labels_and_folds_are_the_official_ones(deepweeds_copy):
         for split, share in (("train", 0.6), ("val", 0.2), ("test", 0.2)):
             assert counts[split] / 17_509 == pytest.approx(share, abs=0.001)
         assert (dataset.split_origin, dataset.fold) == ("given", fold)
-        assert dataset.notes == ("label of labels.csv, not of the fold's file, used for 20170714-110407-3.jpg",)
+        assert dataset.notes[0] == "label of labels.csv, not of the fold's file, used for 20170714-110407-3.jpg"
+        assert len(dataset.notes) == 2  # the official folds tear images of one moment apart
+        assert re.match(r"\d+ groups in more than one given split: 20", dataset.notes[1])
         tested.update(sample.id for sample in dataset.samples if sample.split == "test")
     assert len(tested) == 3507 + 3498  # the test parts of two folds share nothing
     assert dataset.classes[0] == "Chinee apple"

@@ -14,6 +14,7 @@ from pictures import draw, draw_classes
 
 from foray.data import SPLITS, open_dataset
 from foray.errors import DataError
+from foray.records.sealing import sealed, unsealed
 
 
 def split_counts(dataset) -> dict[str, int]:
@@ -32,7 +33,7 @@ def test_class_folders_without_splits_are_carved_per_class(tmp_path):
         ("cleavers", "train"): 28, ("cleavers", "val"): 6, ("cleavers", "test"): 6,
         ("maize", "train"): 14, ("maize", "val"): 3, ("maize", "test"): 3,
     }  # fmt: skip
-    assert dataset.split_origin == "carved (seed 3)"
+    assert dataset.split_origin == "carved by content (seed 3)"
     assert open_dataset(tmp_path / "weeds", seed=3).fingerprint == dataset.fingerprint
     assert open_dataset(tmp_path / "weeds", seed=4).fingerprint != dataset.fingerprint
 
@@ -53,7 +54,7 @@ def test_val_is_carved_from_train_when_train_and_test_are_given(tmp_path):
     dataset = open_dataset(draw_classes(tmp_path, {"train/a": 20, "train/b": 20, "test/a": 5, "test/b": 5}))
     assert split_counts(dataset) == {"train": 34, "val": 6, "test": 10}
     assert all(sample.id.startswith("test/") == (sample.split == "test") for sample in dataset.samples)
-    assert dataset.split_origin == "train and test given, val carved from train (seed 0)"
+    assert dataset.split_origin == "train and test given, val carved from train by content (seed 0)"
 
 
 def test_test_is_carved_from_train_when_train_and_val_are_given(tmp_path):
@@ -255,7 +256,8 @@ def test_content_is_remembered_and_survives_a_damaged_memory(tmp_path):
     before = [sample.content for sample in open_dataset(root, cache_dir=cache).samples]
     (store,) = (cache / "content").iterdir()
     first_digest = before[0]
-    store.write_text(store.read_text().replace(first_digest, "0" * 64))
+    other = unsealed(store.read_bytes()).decode().replace(first_digest, "0" * 64)
+    store.write_text(sealed(other))
     assert open_dataset(root, cache_dir=cache).samples[0].content == "0" * 64  # read from the memory, not the file
     store.write_text("{")
     assert [sample.content for sample in open_dataset(root, cache_dir=cache).samples] == before

@@ -84,7 +84,7 @@ def test_the_helper_and_the_copied_reader_refuse_alike(kind: str, tmp_path: Path
 
 def test_a_folder_and_nothing_are_said_to_be_that(tmp_path: Path) -> None:
     for refuse in (require_regular, open_regular, read_regular, reader.regular):
-        with pytest.raises(IsADirectoryError, match="it is a folder, not a file"):
+        with pytest.raises(IsADirectoryError, match="it is a directory, not a file"):
             refuse(tmp_path)
         with pytest.raises(FileNotFoundError):
             refuse(tmp_path / "nothing")

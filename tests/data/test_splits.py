@@ -1,9 +1,11 @@
-"""Properties of carved splits: nothing is torn, classes keep their share, only ids and the seed decide."""
+"""Properties of carved splits: nothing is torn, classes keep their share, only contents and the seed decide."""
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foray.data.dataset import Dataset, ImageFile, Sample
-from foray.data.splits import carve, complete_splits
+from foray.data.look_alikes import Tie
+from foray.data.splits import carve, carving_of, complete_splits
 from foray.errors import DataError
 
 BOTH = {"test": 0.15, "val": 0.15}
@@ -64,6 +67,58 @@ def test_the_order_of_listing_changes_nothing(samples, seed, order):
     shuffled = samples.copy()
     order.shuffle(shuffled)
     assert carve(shuffled, seed, BOTH) == carve(samples, seed, BOTH)
+
+
+@given(samples=tied_samples(), seed=st.integers(0, 2**32), shuffling=st.integers(0, 2**32))
+@settings(deadline=None)
+def test_renaming_the_files_changes_nothing(samples, seed, shuffling):
+    names = [f"photo {i}" for i in range(len(samples))]
+    random.Random(shuffling).shuffle(names)
+    renamed = [replace(one, id=name) for one, name in zip(samples, names, strict=True)]
+    before, after = carve(samples, seed, BOTH), carve(renamed, seed, BOTH)
+    assert [before[s.id] for s in samples] == [after[s.id] for s in renamed]
+
+
+@given(
+    sizes=st.lists(st.integers(3, 60), min_size=2, max_size=4), seed=st.integers(0, 2**32), links=st.integers(0, 2**32)
+)
+@settings(deadline=None, max_examples=50)
+def test_however_near_duplicates_are_chained_each_split_has_half_to_double_of_its_share(sizes, seed, links):
+    samples = [sample(i, label) for i, label in enumerate(label for label, n in enumerate(sizes) for _ in range(n))]
+    generator = random.Random(links)
+    pairs = [(one, generator.choice(samples)) for one in samples for _ in range(2)]
+    ties = [
+        Tie(one.id, other.id, generator.uniform(0.97, 1.0))
+        for one, other in pairs
+        if one.label == other.label and one.id != other.id
+    ]
+    assigned = carve(samples, seed, BOTH, ties)
+    placed = Counter((assigned[s.id], s.label) for s in samples)
+    for label, n in enumerate(sizes):
+        share = max(1, int(0.15 * n + 0.5))
+        assert all(share / 2 <= placed[split, label] <= 2 * share for split in BOTH)
+        assert placed["train", label] > 0
+
+
+def test_near_duplicates_stay_together_where_there_is_room():
+    samples = [sample(i, i % 2) for i in range(120)]
+    ties = [Tie(samples[i].id, samples[i + 2].id, 0.98) for i in range(0, 116, 4) for i in (i, i + 1)]
+    for seed in range(10):
+        assigned = carve(samples, seed, BOTH, ties)
+        assert all(assigned[tie.first] == assigned[tie.second] for tie in ties)
+        assert Counter(assigned.values()) == {"train": 84, "val": 18, "test": 18}
+
+
+def test_by_name_is_the_rule_of_earlier_versions():
+    """Of 10 images of one class these were drawn when only names and the seed decided."""
+    samples = [sample(i, 0) for i in range(10)]
+    assigned = carve(samples, 0, BOTH, carving="by name")
+    ordered = sorted(samples, key=lambda s: hashlib.sha256(f"0\0{s.id}".encode()).digest())
+    assert [assigned[s.id] for s in ordered] == ["test"] * 2 + ["val"] * 2 + ["train"] * 6
+    assert carving_of("carved (seed 0)") == "by name"
+    assert carving_of("train and test given, val carved from train (seed 0)") == "by name"
+    assert carving_of("train and test given, val carved from train by content (seed 0)") == "by content"
+    assert carving_of("given") == "by content"
 
 
 @given(samples=tied_samples(), seed=st.integers(0, 2**32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from foray.decision import cautions
-from foray.records import ArchitectureInfo, Budget, CandidateResult, CostProfile, Decision, Estimate, Preference
+from foray.records import ArchitectureInfo, Budget, CandidateResult, CostProfile, Decision, Estimate, Leak, Preference
 
 
 def candidate(
@@ -76,3 +76,53 @@ def test_what_the_measurement_itself_calls_unreliable_is_said_once() -> None:
     rows = [with_cost(candidate(**AGREE, model=name), unsteady=[reason]) for name in "ab"]
     (sentence,) = cautions(decision(), rows, Budget())
     assert sentence == f"Latency is unreliable: {reason}. Measure again when the device is idle."
+
+
+def timed(model: str, low: float, high: float, unsteady: tuple[str, ...] = ()) -> CandidateResult:
+    middle = (low + high) / 2
+    return with_cost(
+        candidate(**AGREE, model=model), latency_p50_ms=middle, latency_p95_ms=1.1 * middle, latency_p50_low_ms=low,
+        latency_p50_high_ms=high, unsteady=list(unsteady),
+    )  # fmt: skip
+
+
+def test_a_bound_within_the_interval_of_a_latency_is_said() -> None:
+    rows = [timed("a", 28.0, 33.0), timed("b", 10.0, 11.0)]
+    (sentence,) = cautions(decision(), rows, Budget(max_latency_ms=30))
+    assert sentence.startswith("The bound of 30.0 ms lies within the interval of the latency of a (28.0 ms to 33.0 ms)")
+    assert cautions(decision(), rows, Budget(max_latency_ms=33)) == []
+    assert cautions(decision(), rows, Budget(max_latency_ms=27)) == []
+
+
+def test_a_saving_within_the_intervals_of_two_latencies_is_said() -> None:
+    chosen = decision(pick="a").model_copy(update={"best": "b", "outcome": "cheaper_not_worse"})
+    (sentence,) = cautions(chosen, [timed("a", 9.0, 11.0), timed("b", 10.0, 13.0)], Budget())
+    assert sentence.startswith("The latencies of a (9.00 ms to 11.0 ms) and b (10.0 ms to 13.0 ms) cannot be told")
+    assert cautions(chosen, [timed("a", 9.0, 9.9), timed("b", 10.0, 13.0)], Budget()) == []
+    assert cautions(chosen, [candidate(**AGREE), candidate(**AGREE, model="b")], Budget()) == []
+
+
+def test_a_verdict_that_is_withheld_says_itself_why() -> None:
+    unknown = decision(pick=None).model_copy(update={"outcome": "not_known"})
+    assert cautions(unknown, [timed("a", 9.0, 40.0, ("busy",))], Budget(max_latency_ms=30)) == []
+
+
+def leak(n: int, leaked: int, without: Estimate | None, split: str = "test") -> Leak:
+    whole = Estimate(value=0.99, low=0.97, high=1.0, n=n)
+    return Leak(split=split, model="a", n=n, leaked=leaked, whole=whole, without=without)
+
+
+def test_splits_that_share_pictures_are_said_with_the_score_without_them() -> None:
+    rest = Estimate(value=0.75, low=0.3, high=0.95, n=4)
+    found = cautions(decision(), [candidate(**AGREE)], Budget(), [leak(378, 374, rest, "val")])
+    assert len(found) == 1
+    assert found[0].startswith(
+        "374 of 378 val images are copies or near copies of train images, which makes val too easy: a has 99.0 % on "
+        "all of them and 75.0 % without these (n = 4)."
+    )
+
+
+def test_where_every_test_image_is_a_copy_test_says_nothing() -> None:
+    (said,) = cautions(decision(), [candidate(**AGREE)], Budget(), [leak(20, 20, None)])
+    assert "20 of 20 test images are copies or near copies of train or val images" in said
+    assert "it says nothing" in said

@@ -16,6 +16,7 @@ from PIL import Image
 from foray.deploy import bench, open_artifact, open_session
 from foray.errors import RunError
 from foray.profiling import load_profiles
+from foray.records import hardware
 from tests.made_onnx import SIDE, write_artifact
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
@@ -44,11 +45,11 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measures little: what it costs is not looked at."""
     measure = bench.measure
-    monkeypatch.setattr(bench, "measure", lambda artifact, threads: measure(artifact, threads, turns=6))
+    monkeypatch.setattr(bench, "measure", lambda artifact, threads, **_: measure(artifact, threads, turns=6, bursts=1))
 
 
 def test_on_a_device_without_foray(artifact: Path, tmp_path: Path) -> None:
-    arguments = ["--device", "Raspberry Pi 5", "--threads", "1", "--out", str(tmp_path / "device.json")]
+    arguments = ["--device", "Raspberry Pi 5", "--threads=1", "--bursts=1", "--out", str(tmp_path / "device.json")]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", ALONE, str(artifact), *arguments],
         capture_output=True,
@@ -58,6 +59,7 @@ def test_on_a_device_without_foray(artifact: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "mean_colour, 16 px, onnx float32, 1 thread: p50 " in done.stdout
+    assert "Not steady: all passes are of one moment and one process" in done.stdout
     found = load_profiles(tmp_path / "device.json", {"mean_colour": SIDE})["mean_colour"]
     assert found.device == "Raspberry Pi 5"
     assert (found.runtime, found.precision, found.threads) == ("onnx", "float32", 1)
@@ -65,11 +67,14 @@ def test_on_a_device_without_foray(artifact: Path, tmp_path: Path) -> None:
     assert found.file_bytes == (artifact / "model.onnx").stat().st_size
     assert 0 < found.latency_p50_low_ms <= found.latency_p50_ms <= found.latency_p50_high_ms
     assert found.latency_p50_ms <= found.latency_p95_ms
-    assert found.latency_n == bench.TURNS * 10
+    assert (found.latency_n, found.latency_bursts) == (bench.TURNS * 10, 1)
+    assert found.busy_elsewhere is None or 0 <= found.busy_elsewhere <= 1
+    assert not found.latency_is_steady
     assert found.throughput_images_per_second > 0
     assert found.decode_to_label_p50_ms > found.latency_p50_ms  # a JPEG of 500 x 375 beside a mean of 16 x 16
     assert (found.memory_is, found.peak_memory_bytes > 0) == ("resident", True)
-    assert found.hardware.cores == bench.cores()
+    assert found.hardware == hardware()  # with the instructions, in which processors of one name differ
+    assert " ".join([found.hardware.processor, *found.hardware.instructions]) in done.stdout
     assert set(found.versions) == {"onnxruntime", "numpy", "pillow"}
     assert list(tmp_path.iterdir()) == [tmp_path / "device.json"]
 
@@ -116,8 +121,37 @@ def test_what_cannot_be_read_or_written(artifact, tmp_path, capsys, quick):
     assert "is damaged or was changed" in capsys.readouterr().err
     assert bench.main(["--threads", "1", "--out", str(tmp_path / "none" / "device.json")], artifact) == 2
     assert "Cannot write" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        bench.main(["--threads", "0"], artifact)
+    for option in ("--threads", "--bursts"):
+        with pytest.raises(SystemExit, match="2"):
+            bench.main([option, "0"], artifact)
+
+
+def test_bursts_are_processes_whose_passes_are_put_together(artifact, monkeypatch):
+    """The second burst runs as many passes a turn as the first, and a slow one lies within the interval."""
+    told = {
+        "start_ms": 50.0, "memory": 1000, "stable": True, "passes": 4, "labels": [[2.0]], "batches": [[32.0]],
+        "calibrations": [1.0] * 6, "shares": [0.02, 0.0],
+    }  # fmt: skip
+    bursts = [{**told, "network": [[ms] * 4] * 5} for ms in (10.0, 10.2, 21.0, 10.1, 20.0, 10.3)]
+    asked = []
+    monkeypatch.setattr(bench, "APART_SECONDS", 0.0)
+    monkeypatch.setattr(bench, "_in_a_process", lambda *given: (asked.append(given), bursts[len(asked) - 1])[1])
+    found = bench.measure(open_artifact(artifact), 1)
+    assert [given[2:] for given in asked] == [(5, 0)] + [(5, 4)] * 5
+    assert (found["latency_p50_low_ms"], found["latency_p50_high_ms"]) == (10.0, 21.0)
+    assert (found["latency_n"], found["latency_bursts"], found["busy_elsewhere"]) == (120, 6, pytest.approx(0.02))
+    assert found["unsteady"][0] == "the medians of its bursts ran from 10 to 21 ms"
+    bursts[2] = bursts[4] = {**told, "network": [[10.4] * 4] * 5}
+    asked.clear()
+    assert bench.measure(open_artifact(artifact), 1)["unsteady"] == []
+    bursts[3]["shares"] = None  # a system that does not say
+    asked.clear()
+    assert bench.measure(open_artifact(artifact), 1)["busy_elsewhere"] is None
+    bursts = [{**one, "shares": [0.4, 0.0]} for one in bursts]
+    asked.clear()
+    assert bench.measure(open_artifact(artifact), 1)["unsteady"] == [
+        "other processes used 40 % of the processors' time"
+    ]
 
 
 def test_layers_of_onnxruntime(artifact):

@@ -14,6 +14,7 @@ from foray.data.preprocessing import prepare
 from foray.export.graph import Deployable, deployable
 from foray.models import Network, build_model
 from foray.specs import ArchSpec, Preprocessing, get_spec
+from tests.export.digits import PREPROCESSING, Digits, learned_digits
 
 Run = Callable[[np.ndarray], np.ndarray]
 # Upright, lying, exact, one pixel, narrower than 1:32, larger and smaller than the network's side.
@@ -71,3 +72,15 @@ def case(spec: ArchSpec, resolution: int = 64) -> Case:
 def depthwise() -> Case:
     """MobileNetV2 at 0.35 of its width."""
     return case(get_spec("mobilenet_v2_x0.35"))
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    """The network, trained for half a minute, and its images."""
+    return learned_digits()
+
+
+@pytest.fixture(scope="session")
+def learned(digits: Digits) -> Case:
+    """A network that has learned something, so that faults show even where rounding is coarse."""
+    return Case(deployable(digits.network, PREPROCESSING), PREPROCESSING)

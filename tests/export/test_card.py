@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from foray.cli.export import _print
 from foray.export.card import render_card, write_card
+from foray.export.export import Exported
 from foray.records import (
     ArtifactOrigin,
     ArtifactPreprocessing,
@@ -17,7 +20,10 @@ from foray.records import (
     ClassDelta,
     Estimate,
     FileInfo,
+    Hardware,
     InputShape,
+    Speed,
+    TimeEstimate,
     WeightsInfo,
 )
 
@@ -124,6 +130,41 @@ def test_numbers_and_origins_are_there() -> None:
         "| pretrained weights | apache-2.0 |", "short side to 256 px, bicubic", "`prepare` in predict.py", "(seed 3)",
     ):  # fmt: skip
         assert fact in text
+
+
+def test_what_int8_gains_stands_beside_the_machine_in_the_card_and_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = {"ratio": 1.2, "low": 1.1, "high": 1.3, "threads": 2, "bursts": 3, "turns": 9, "unsteady": ["it wavered"]}
+    p50, float32 = (TimeEstimate(value=ms, low=ms, high=ms) for ms in (12.0, 10.0))
+    machine = Hardware(processor="P", cores=2, memory_bytes=None, system="S", instructions=["avx2"])
+    record = RECORD.model_copy(update={"speed": Speed(p50=p50, float32=float32, hardware=machine, **times)})
+    _print([Exported(tmp_path, record, written=True)])
+    for text in (render_card(record), capsys.readouterr().out):
+        assert "int8 gains size, not speed: it takes 1.20 x the time of float32 (1.10 to 1.30 in 3 bursts;" in text
+        assert "P (avx2), 2 cores). Measure again on a quiet machine: it wavered." in text
+
+
+def test_losses_on_validation_images_are_kept_apart_from_the_certificate() -> None:
+    text = render_card(RECORD)
+    assert (
+        "Validation images chose among it, so their losses are optimistic; the certificate is by other images." in text
+    )
+
+
+def test_a_record_from_before_speeds_and_instructions_were_written_still_loads(tmp_path: Path) -> None:
+    content = json.loads(RECORD.model_dump_json())
+    del content["speed"]
+    (tmp_path / "artifact.json").write_text(json.dumps(content))
+    assert ArtifactRecord.load(tmp_path / "artifact.json") == RECORD
+    old = Hardware.model_validate({"processor": "P", "cores": 1, "memory_bytes": None, "system": "S"})
+    assert old.label() == "P, 1 core"
+
+
+def test_who_runs_int8_in_onnxruntime_alone_is_told_how_it_stays_exact() -> None:
+    onnx_card = render_card(RECORD.model_copy(update={"runtime": "onnx"}))
+    assert 'add_session_config_entry("session.x64quantprecision", "1")' in onnx_card
+    assert "x64quantprecision" not in render_card(RECORD)
 
 
 def test_a_failed_file_says_so_first(tmp_path: Path) -> None:

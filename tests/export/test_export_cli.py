@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,8 +18,12 @@ from foray.deploy import open_artifact
 from foray.errors import DataError, DiskFullError, ForayError, RunError, UnknownNameError
 from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.folder import replaced_folder
-from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports
-from foray.records import ArtifactRecord, RunRecord
+from foray.export.graph import deployable
+from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports, write_float
+from foray.export.source import source_of_run
+from foray.export.speed import Stopwatch
+from foray.progress import SilentProgress
+from foray.records import ArtifactRecord, RunRecord, hardware
 from tests.warm_start import run_command
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 190, 70), "blue": (50, 70, 210)}
@@ -73,6 +78,77 @@ def test_the_folder_is_complete_and_certified(run: Path, exported: Exported) -> 
     assert record.certificate.label_agreement.value == 1.0
     assert record.certificate.n == trained.dataset.counts["test"]
     assert str(record.certificate.verdict) in (exported.folder / "README.md").read_text(encoding="utf-8")
+
+
+def renamed(pictures: Path, folder: Path) -> Path:
+    for i, path in enumerate(sorted(pictures.rglob("*.png"), reverse=True)):
+        target = folder / path.parent.name / f"{i}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return folder
+
+
+def test_what_was_trained_on_is_left_out_of_the_certificate_by_any_name(
+    run: Path, pictures: Path, exported: Exported, tmp_path: Path
+) -> None:
+    trained = RunRecord.load(run / "record.json")
+    (one,) = export_run(
+        run, ["openvino"], ["fp32"], tmp_path / "out", images=Images(renamed(pictures, tmp_path / "new"), workers=1),
+        tolerance=0.2, threads=1,
+    )  # fmt: skip
+    certificate = one.record.certificate
+    assert certificate is not None
+    assert exported.record.certificate is not None
+    assert certificate.n == trained.dataset.counts["test"]
+    assert certificate.left_out is not None
+    assert certificate.left_out == exported.record.certificate.left_out
+    assert certificate.left_out.trained_on == trained.dataset.counts["train"]
+    assert certificate.left_out.selected_on == trained.dataset.counts["val"]
+    assert certificate.reference.endswith("as it was tested")  # known by content, not by name
+    assert certificate.top1 == exported.record.certificate.top1
+    said = f"Left out of the score: {certificate.left_out.trained_on} trained on"
+    assert said in (one.folder / "README.md").read_text(encoding="utf-8")
+    stored = json.loads((one.folder / "artifact.json").read_text(encoding="utf-8"))
+    assert stored["certificate"]["left_out"]["trained_on"] == trained.dataset.counts["train"]
+
+
+def test_some_of_the_classes_certify(run: Path, tmp_path: Path) -> None:
+    for i in range(4):
+        pixels = np.random.default_rng(100 + i).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        (tmp_path / "new" / "red").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "new" / "red" / f"{i}.png")
+    (one,) = export_run(
+        run, ["openvino"], ["fp32"], tmp_path / "out", images=Images(tmp_path / "new", workers=1), threads=1
+    )
+    assert one.record.certificate is not None
+    assert [(row.name, row.n) for row in one.record.certificate.per_class] == [("blue", 0), ("green", 0), ("red", 4)]
+    assert "Nothing is known of 2 classes without images" in " ".join(one.record.certificate.warnings)
+
+
+def test_what_int8_is_calibrated_on_does_not_certify_it(run: Path, tmp_path: Path) -> None:
+    """--calibration and --data overlap: 8 of 20 images."""
+    pytest.importorskip("nncf", reason="nncf is not installed (extra: openvino)")
+    for name, colour in COLOURS.items():
+        for i in range(20):
+            pixels = np.random.default_rng((7, *colour, i)).normal(colour, 25, (40, 40, 3)).clip(0, 255)
+            for folder in ["tested"] * (i < 12) + ["calibration"] * (i >= 4):
+                target = tmp_path / folder / name / f"{i}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.astype(np.uint8)).save(target)
+    float32, int8 = export_run(
+        run, ["openvino"], ["fp32", "int8"], tmp_path / "out", tolerance=0.6, threads=1,
+        images=Images(tmp_path / "tested", tmp_path / "calibration", workers=1),
+    )  # fmt: skip
+    assert float32.record.certificate is not None
+    assert int8.record.certificate is not None
+    assert (float32.record.certificate.n, int8.record.certificate.n) == (36, 12)
+    assert int8.record.certificate.left_out is not None
+    assert int8.record.certificate.left_out.calibrated_on == 24
+    with pytest.raises(DataError, match=r"All images of calibration .* are used to calibrate it\. Give other"):
+        export_run(
+            run, ["openvino"], ["int8"], tmp_path / "out", tolerance=0.6, threads=1,
+            images=Images(tmp_path / "calibration", tmp_path / "calibration", workers=1),
+        )  # fmt: skip
 
 
 def test_what_is_there_is_kept_until_it_is_damaged_or_forced(run: Path, exported: Exported) -> None:
@@ -152,11 +228,29 @@ def test_int8_is_calibrated_on_train_and_measured_on_val(run: Path, pictures: Pa
     assert f"n = {trained.dataset.counts['val']} validation images" in one.record.remedies[0]
     assert one.record.certificate is not None
     assert one.record.remedies[0] in (one.folder / "README.md").read_text(encoding="utf-8")
+    assert one.record.speed is not None
+    assert one.record.speed.low <= one.record.speed.ratio <= one.record.speed.high
+    assert one.record.speed.threads == 1
+    assert one.record.speed.hardware == hardware()
+    assert one.record.speed.sentence.split(" bursts;")[0] in (one.folder / "README.md").read_text(encoding="utf-8")
     (again,) = export_run(
         run, ["openvino"], ["int8"], tmp_path, images=Images(pictures, workers=1), tolerance=0.6, threads=1
     )
     assert not again.written
     assert again.record == one.record
+
+
+@needs_openvino
+def test_a_time_that_cannot_be_measured_is_none_and_costs_no_file(run: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    progress = SilentProgress()
+    progress.note = notes.append  # type: ignore[method-assign]
+    source, support = source_of_run(run), RUNTIMES["openvino"]
+    entry = write_float(support, "fp32", deployable(source.network, source.preprocessing), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert Stopwatch(source, support, tmp_path / "gone", 1, progress).time(entry) is None
+    assert "The time of int8 could not be measured: Cannot read" in notes[-1]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @needs_openvino
@@ -183,7 +277,7 @@ def test_images_of_other_classes_are_refused(run: Path, tmp_path: Path) -> None:
 @needs_openvino
 def test_a_file_in_the_place_of_the_folder_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(RunError, match=r"Cannot create the folder .*out"):
+    with pytest.raises(RunError, match=r"Cannot write in .*out: it is a file, not a folder"):
         export_run(run, ["openvino"], ["fp32"], tmp_path / "out")
 
 

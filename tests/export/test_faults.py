@@ -109,7 +109,8 @@ def reference_for(learnt: Trained, cache: Path) -> Reference:
 def scaling(learnt: Trained, mean: tuple[float, ...], std: tuple[float, ...], largest: float = 255.0) -> Arrays:
     def arrays(mean: tuple[float, ...], std: tuple[float, ...], largest: float) -> tuple[np.ndarray, np.ndarray]:
         deviation = np.array(std, np.float64)
-        return (1 / (largest * deviation)).astype(np.float32), (-np.array(mean) / deviation).astype(np.float32)
+        gain = (1 / (largest * deviation)).astype(np.float32).reshape(3, 1, 1, 1)  # a convolution of each plane
+        return gain, (-np.array(mean) / deviation).astype(np.float32)
 
     shown = learnt.preprocessing
     return list(zip(arrays(shown.mean, shown.std, 255.0), arrays(mean, std, largest), strict=True))
@@ -296,7 +297,7 @@ def test_a_reader_that_ignores_exif_or_transparency_fails_though_no_picture_has_
     assert certificate.label_agreement.value == 1.0
     assert "EXIF orientation 6" in " ".join(certificate.failures)
     with monkeypatch.context() as patched:
-        patched.setattr(reader, "_as_rgb", lambda image: image.convert("RGB"))
+        patched.setattr(reader, "_as_rgb", lambda image, samples: image.convert("RGB"))
         assert "transparency" in " ".join(exported.certify(folder).failures)
 
 

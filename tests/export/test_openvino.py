@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.test_odd_sizes import TENSORFLOW
+from tests import rounding
+from tests.export.digits import Digits
+from tests.rounding import BFLOAT16, STORED_FLOAT16, Format
 
 from .conftest import SIZES, Case, Run, case, photo
+from .faults_on_purpose import faulty
 
 openvino = pytest.importorskip("openvino", reason="openvino is not installed (extra: openvino)")
 
@@ -44,8 +49,6 @@ def test_every_kind_of_block_gives_pytorchs_probabilities(tmp_path: Path) -> Non
     one = case(TENSORFLOW, 65)
     images = np.stack([photo(65, 65, seed=seed) for seed in range(3)])
     found = opened(write(one.module, tmp_path))(images)
-    import torch
-
     with torch.inference_mode():
         np.testing.assert_allclose(found, one.module(torch.from_numpy(images)), rtol=0, atol=1e-5)
 
@@ -78,7 +81,24 @@ def test_the_file_says_its_precision(
     assert model.get_rt_info(["foray", "precision"]).astype(str) == precision
     small = path.with_suffix(".bin").stat().st_size < 0.7 * prepared.with_suffix(".bin").stat().st_size
     assert small == (precision != "fp32")
-    assert depthwise.largest_difference(opened(path, hint), photo(37, 50)[None]) < 0.03
+    if precision == "fp32":
+        assert depthwise.largest_difference(opened(path, hint), photo(37, 50)[None]) < PIXELS
+
+
+@pytest.mark.parametrize(
+    ("precision", "hint", "format_"), [("fp16", "f32", STORED_FLOAT16), ("bf16", "bf16", BFLOAT16)]
+)
+def test_fewer_bits_cost_what_their_rounding_explains_and_hide_no_fault(
+    learned: Case, digits: Digits, tmp_path: Path, precision: str, hint: str, format_: Format
+) -> None:
+    """Whether the processor has the format or emulates it."""
+    path, images = write(learned.module, tmp_path), torch.from_numpy(digits.val[:32])
+    finish(path, learned.preprocessing, precision)
+    tolerance = rounding.tolerance(learned.module, images, format_)
+    found = torch.from_numpy(opened(path, hint)(images.numpy()))
+    assert 1e-6 < rounding.largest_difference(found, learned.module(images)) < tolerance
+    for what, module in faulty(learned.module):
+        assert rounding.largest_difference(found, module(images)) > tolerance, what
 
 
 def test_nobody_is_told() -> None:

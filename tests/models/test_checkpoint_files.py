@@ -59,6 +59,9 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
     [
         ({"state_dict": RAW, "state_dict_ema": AVERAGED, "epoch": 3, "arch": "x", "args": ARGUMENTS}, "state_dict_ema"),
         ({"state_dict_ema": AVERAGED, "state_dict": RAW}, "state_dict_ema"),
+        ({"model": RAW, "ema": AVERAGED}, "ema"),
+        ({"model": RAW, "ema_state_dict": AVERAGED}, "ema_state_dict"),
+        ({"model": RAW, "model_ema": {"state_dict": AVERAGED}}, "model_ema"),
         ({"model": RAW, "model_ema": AVERAGED, "optimizer": {"state": {}}, "args": ARGUMENTS}, "model_ema"),
     ],
 )

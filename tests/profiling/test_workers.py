@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from foray.errors import ForayError
 from foray.models import build_model
-from foray.profiling.runtimes import RuntimeCandidate, cost_profile, profile_on_runtimes
+from foray.profiling.burst import RuntimeCandidate
+from foray.profiling.runtimes import cost_profile, profile_on_runtimes
+from foray.profiling.schedule import AT_ONCE, Schedule
 from foray.profiling.torch_session import open_network, save_for_worker
 from foray.profiling.workers import Worker, artifact_worker
+from foray.progress import SilentProgress
 from foray.records import RuntimeProfile
 from foray.specs import Preprocessing, get_spec
 
@@ -27,6 +31,36 @@ for line in sys.stdin:
     print(json.dumps({"asked": asked, "resident_bytes": 5}), flush=True)
 """
 PREPROCESSING = Preprocessing(resolution=32)
+
+
+TELLS = """
+import json, os, sys
+fixed = float(sys.argv[1])
+print(json.dumps({"load_ms": 1.0}), flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    answer = {"ms": [fixed or float(os.getpid())] * asked.get("passes", 1), "resident_bytes": 5}
+    if asked["task"] == "warm_up": answer = {"pass_ms": 20.0, "stable": True}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Told(RuntimeCandidate):
+    """Its process answers with its own id, or with `milliseconds`, as the time of every pass."""
+
+    milliseconds: float = 0.0
+
+    def start(self) -> Worker:
+        return Worker(self.name, [sys.executable, "-S", "-c", TELLS, str(self.milliseconds)])
+
+
+class Notes(SilentProgress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 def echo() -> Worker:
@@ -92,7 +126,7 @@ def test_profile_of_two_copies(tmp_path):
         RuntimeCandidate(name, tmp_path / name, "mobilenet_v2_x0.5", 32, "torch", "fp32", 1, 10, 20, size)
         for name in ("a", "b")
     ]
-    profile = profile_on_runtimes(candidates, batches=(1, 32), turns=6)
+    profile = profile_on_runtimes(candidates, batches=(1, 32), schedule=AT_ONCE)
     assert sorted(cost.name for cost in profile.costs) == ["a", "b"]
     assert [cost.p50.value for cost in profile.costs] == sorted(cost.p50.value for cost in profile.costs)
     for cost in profile.costs:
@@ -111,6 +145,32 @@ def test_profile_of_two_copies(tmp_path):
     assert row.latency_p50_ms == profile.costs[0].p50.value
     assert row.memory_is == "resident"
     assert row.throughput_images_per_second == profile.costs[0].rates[0].value
+    assert (row.latency_bursts, profile.bursts, len(profile.costs[0].burst_p50_ms)) == (1, 1, 1)
+    assert row.busy_elsewhere == profile.steadiness.busy_elsewhere
+    assert not row.latency_is_steady  # one burst never is
+
+
+def test_bursts_have_processes_of_their_own(tmp_path):
+    """Two bursts of a file that only tells its process: every pass of a burst is of one, and no two share one."""
+    one = Told("told", tmp_path, "m", 32, "torch", "fp32", 1, 1, 1, 1)
+    schedule = Schedule(turns=4, bursts=2, apart_seconds=0.0, wait_seconds=0.0)
+    profile = profile_on_runtimes([one], schedule=schedule)
+    (cost,) = profile.costs
+    assert len(set(cost.burst_p50_ms)) == 2
+    assert (cost.p50.low, cost.p50.high) == (min(cost.burst_p50_ms), max(cost.burst_p50_ms))
+    assert (profile.turns, profile.bursts, cost.n) == (4, 2, 4 * 5)  # passes of 20 ms fill a turn of 100
+    assert cost_profile(cost, profile).latency_bursts == 2
+
+
+@pytest.mark.parametrize(("image_bytes", "milliseconds"), [(10**12, 1.0), (0, 600.0)])
+def test_a_batch_that_cannot_be_afforded_is_not_run_and_said_so(tmp_path, image_bytes, milliseconds):
+    notes = Notes()
+    one = Told("big", tmp_path, "m", 32, "torch", "fp32", 1, 1, 1, 1, image_bytes, milliseconds)
+    profile = profile_on_runtimes([one], batches=(1, 32), schedule=AT_ONCE, progress=notes)
+    assert profile.costs[0].rates == []
+    assert cost_profile(profile.costs[0], profile).throughput_images_per_second is None
+    (note,) = notes.notes
+    assert note.startswith("big: a batch of 32 is not timed")
 
 
 def test_the_same_candidate_twice(tmp_path):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from foray.errors import QuantityError
 from foray.records.quantities import (
+    format_about,
     format_bytes,
+    format_confidence,
     format_count,
     format_ms,
     format_percent,
@@ -163,3 +165,18 @@ def test_no_text_does_anything_but_parse_or_explain(text) -> None:
     for parse in (parse_count, parse_duration_ms, parse_bytes, parse_points):
         with contextlib.suppress(QuantityError):
             assert 0 < parse(text, "--option") < math.inf
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(7, "7"), (99, "99"), (101, "110"), (12_345, "13,000"), (13_000, "13,000"), (999_001, "1,000,000")],
+)
+def test_about_rounds_up_to_two_digits(count, text) -> None:
+    assert format_about(count) == text
+
+
+@pytest.mark.parametrize(
+    ("confidence", "text"), [(0.95, "95 %"), (1 - 0.05 / 3, "98.3 %"), (0.99957, "99.96 %"), (0.999996, "99.9996 %")]
+)
+def test_a_confidence_never_reads_as_certainty(confidence, text) -> None:
+    assert format_confidence(confidence) == text

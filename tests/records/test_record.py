@@ -6,10 +6,15 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from foray.errors import RunError
+from foray.comparison.plan import plan_comparison
+from foray.data import Dataset
+from foray.errors import ForayError, RunError
+from foray.export.certify import certify
+from foray.export.reference import Reference
 from foray.records import Budget, Comparison, CostProfile, Estimate, Metrics
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import BrokenSealError, sealed, unsealed
@@ -97,3 +102,12 @@ def test_a_confusion_has_a_row_a_class() -> None:
 def test_earlier_records_of_experiments_have_no_digests(tmp_path: Path) -> None:
     (tmp_path / "experiment.json").write_text('{"role": "a", "scale": "mini", "source": "b", "command": "c"}')
     assert ExperimentInfo.load(tmp_path / "experiment.json").files == {}
+
+
+@pytest.mark.parametrize("tolerance", [math.nan, math.inf, -0.01])
+def test_a_tolerance_that_is_no_share_is_refused_before_any_work(tmp_path: Path, tolerance: float) -> None:
+    with pytest.raises(ForayError, match="The tolerance must be between 0 and 1"):
+        plan_comparison(tmp_path / "absent", ["mobilenet_v2"], tolerance=tolerance)
+    reference = Reference("a run", ("a",), np.array(["1"]), np.ones((1, 1), np.float32))
+    with pytest.raises(ForayError, match="The tolerance must be between 0 and 1"):
+        certify(tmp_path / "absent", Dataset("a", "a", ("a",), (), "given"), reference, tolerance=tolerance)

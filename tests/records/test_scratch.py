@@ -51,20 +51,21 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path: Path)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert (left / "big.bin").exists()
-    aged(left)
+    aged(left.parent)
     with scratch_folder("work", tmp_path) as folder:
-        assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+        assert list(tmp_path.iterdir()) == [folder.parent]
+        assert list(folder.iterdir()) == []
 
 
 def test_what_a_living_process_holds_stays(tmp_path: Path) -> None:
     process, held = held_by_a_process(tmp_path)
     try:
-        aged(held)
+        aged(held.parent)
         with scratch_folder("work", tmp_path):
             assert (held / "big.bin").exists()
     finally:
         process.communicate("")
-    assert not held.exists()
+    assert not held.parent.exists()
 
 
 def test_a_folder_that_is_no_scratch_folder_stays(tmp_path: Path) -> None:

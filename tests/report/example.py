@@ -116,10 +116,8 @@ def _weights(model: str) -> WeightsInfo:
     )  # fmt: skip
 
 
-def _architecture(model: str, params: int) -> ArchitectureInfo:
-    return ArchitectureInfo(
-        name=f"tf_{model}", requested=model, num_classes=len(CLASSES), resolution=224, params=params
-    )
+def _architecture(model: str, params: int, num_classes: int = len(CLASSES)) -> ArchitectureInfo:
+    return ArchitectureInfo(name=f"tf_{model}", requested=model, num_classes=num_classes, resolution=224, params=params)
 
 
 def _write_run(folder: Path, model: str, seed: int, accuracy: float, dataset: DatasetInfo, recipe: dict) -> str:
@@ -129,7 +127,7 @@ def _write_run(folder: Path, model: str, seed: int, accuracy: float, dataset: Da
         run_id=run_id,
         status="done",
         created="2026-01-05T10:00:00Z",
-        architecture=_architecture(model, 4_000_000),
+        architecture=_architecture(model, 4_000_000, len(dataset.classes)),
         weights=_weights(model),
         preprocessing=Preprocessing(),
         dataset=dataset,

@@ -19,6 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from foray.records import Comparison
 from foray.report import write_report
+from foray.report.standing import standing
 
 from .conftest import edit_json
 from .example import HOSTILE, write_comparison
@@ -153,6 +154,29 @@ def test_same_folder_gives_the_same_bytes_in_another_process_without_torch(repor
     assert len(written) > 40
     differing = [str(path) for path in written if (reported / path).read_bytes() != (again / path).read_bytes()]
     assert differing == []
+
+
+def test_what_a_verdict_needs_is_told_pair_by_pair(comparison_folder: Path) -> None:
+    """Images in all, more seeds, or neither; a file without the field for seeds, as older versions wrote it, loads."""
+
+    def open_pairs(content) -> None:
+        pair = next(one for one in content["decision"]["pairs"] if one["status"] == "unresolved")
+        del pair["more_seeds"]
+        others = [{"candidate": "a", "more_seeds": True}, {"candidate": "b", "more_seeds": False}]
+        content["decision"]["pairs"] += [pair | {"images_needed": None} | other for other in others]
+
+    edit_json(comparison_folder / "comparison.json", open_pairs)
+    text = " ".join(" ".join(Page(write_report(comparison_folder).read_text(encoding="utf-8")).text).split())
+    for said in ("Images needed in all", "12,000", "more seeds", "none would"):
+        assert said in text, said
+
+
+def test_a_pick_of_an_unresolved_verdict_is_one_for_now(reported: Path) -> None:
+    comparison = Comparison.load(reported / "comparison.json")
+    pick = next(one for one in comparison.candidates if one.model == comparison.decision.pick)
+    assert standing(pick, comparison.decision).label == "pick for now"
+    decided = comparison.decision.model_copy(update={"outcome": "best_stands"})
+    assert standing(pick, decided).label == "pick, most accurate"
 
 
 def test_bare_comparison_is_reported_too(comparison_folder: Path) -> None:

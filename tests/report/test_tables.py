@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from foray.records import Comparison
+from foray.report.facts import exclusion_facts
 from foray.report.tables import candidate_table, csv_table, markdown_table
 
 from .conftest import edit_json
@@ -75,6 +76,29 @@ def test_unknown_cost_under_a_bound_is_said_to_be_unknown(comparison_folder: Pat
     table = candidate_table(load(comparison_folder))
     (status,) = [row[1] for row in table.rows if row[0].text == "efficientnet_b4"]
     assert "not known" in status.hint
+
+
+def test_a_model_whose_latency_was_not_steady_is_neither_out_nor_behind(comparison_folder: Path) -> None:
+    def withhold(content) -> None:
+        content["decision"].update(outcome="not_known", pick=None, pareto=[])
+        for candidate in content["candidates"]:
+            candidate["broken_bounds"] = []
+            candidate["cost"]["unsteady"] = ["others used 63 %"]
+
+    edit_json(comparison_folder / "comparison.json", withhold)
+    comparison = load(comparison_folder)
+    table = candidate_table(comparison)
+    statuses = {row[0].text: row[1] for row in table.rows}
+    assert {status.kind for status in statuses.values()} == {"best", "unknown", "failed"}
+    assert statuses["efficientnet_b4"].text == "not known: latency p50"
+    assert statuses["efficientnet_b4"].hint == "latency p50 was not steady: others used 63 %"
+    (latency,) = [row[8] for row in table.rows if row[0].text == "efficientnet_b4"]
+    assert table.columns[8].label == "Latency"
+    assert latency.detail.endswith(", not steady")
+    rows = {row["model"]: row for row in csv.DictReader(io.StringIO(csv_table(comparison)))}
+    assert rows["efficientnet_b4"]["latency_unsteady"] == "others used 63 %"
+    assert ("efficientnet_b4", "Latency p50 was not steady: others used 63 %. So it may be over its bound. It was not "
+            "trained.") in exclusion_facts(comparison)  # fmt: skip
 
 
 def test_markdown_is_a_table_whatever_the_names(comparison_folder: Path) -> None:

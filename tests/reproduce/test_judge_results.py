@@ -12,8 +12,8 @@ from foray.records import RunRecord
 from foray.records.reproduction import ClaimResult, ExperimentInfo
 from foray.reproduce.catalogue import CLAIMS
 from foray.reproduce.claim import Claim, Gap, Judge, Order, TimeRatio
-from foray.reproduce.evidence import current
-from foray.reproduce.folder import read_results
+from foray.reproduce.evidence import current, evidence_of
+from foray.reproduce.folder import RunResult, read_results
 from foray.reproduce.judge import Findings, judged
 
 from .conftest import Finished
@@ -26,6 +26,21 @@ def findings(finished: Finished) -> Findings:
     """The mini runs as if they were to be judged: they are on digits, with another protocol than the study's."""
     found = {role: current(results) for role, results in read_results(finished.results, "mini").items()}
     return Findings(found, {}, mini=False)
+
+
+def test_the_studys_figure_is_the_best_validation_top1_or_that_of_the_last_epoch_where_the_recipe_keeps_it() -> None:
+    """Of the committed runs: not cross-fitted, since the study's own figure is not."""
+    measures = set()
+    for results in read_results(Path(__file__).resolve().parents[2] / "results", "standin").values():
+        for result in results:
+            if not isinstance(result, RunResult):
+                continue
+            found, val = evidence_of([result]), [row.val_top1 for row in result.history]
+            is_best = result.record.recipe["checkpoint"] == "best"
+            assert found.measured.value == pytest.approx(max(val) if is_best else val[-1], abs=1e-6)
+            assert found.measure == ("best validation top-1" if is_best else "validation top-1 of the last epoch")
+            measures.add(found.measure)
+    assert len(measures) == 2
 
 
 def judge(findings: Findings, how: Judge) -> ClaimResult:

@@ -72,6 +72,19 @@ def test_val_chooses_and_test_judges(found: tuple[ScalingSearch, Path]) -> None:
         assert loss.confidence == pytest.approx(1 - 0.05 / len(result.one_dimension))
 
 
+def test_the_direction_is_chosen_on_epochs_that_each_half_of_val_chose_for_the_other(
+    found: tuple[ScalingSearch, Path],
+) -> None:
+    result, out = found
+    assert (result.selection_split, result.cautions) == ("val_crossfit", [])
+    for row in result.candidates:
+        kept = [np.load(out / "runs" / run / "predictions" / "val_crossfit.npz") for run in row.run_ids]
+        right = [one["probabilities"].argmax(axis=1) == one["labels"] for one in kept]
+        assert row.val.value == pytest.approx(np.mean(right))
+    older = result.model_dump_json(exclude={"selection_split", "cautions"})
+    assert ScalingSearch.model_validate_json(older).selection_split == "val"
+
+
 def test_an_interrupted_search_goes_on_and_ends_the_same(plan: SearchPlan, found: tuple[ScalingSearch, Path]) -> None:
     result, out = found
     runs = sorted((out / "runs").iterdir())
@@ -130,6 +143,12 @@ def loss_of(value: float, lower: float, upper: float) -> PairedLoss:
 )
 def test_the_sentence_says_no_more_than_the_bounds(losses: list[PairedLoss], says: str) -> None:
     assert re.search(says, verdict(losses))
+
+
+def test_one_seed_is_said_with_the_time_that_three_take() -> None:
+    one = loss_of(0.03, 0.01, 0.05).model_copy(update={"seeds": 1})
+    assert verdict([one], [100.0, 200.0]).endswith("three seeds (--seeds 3) take about 10 min more.")
+    assert "One seed" not in verdict([loss_of(0.03, 0.01, 0.05)], [100.0, 200.0])
 
 
 def test_what_cannot_be_searched_is_refused(photos: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foray.decision import broken_bounds
-from foray.errors import ForayError, UnknownNameError
+from foray.errors import ForayError, NotSteadyError, UnknownNameError
 from foray.records import Budget, CostProfile
 from foray.scaling import Candidate, Family, candidates, solve
 from foray.specs import PUBLISHED_COEFFICIENTS, Coefficients, get_spec
@@ -144,6 +144,21 @@ def test_latency_is_asked_of_few_networks_and_kept(limit_ms: float, per_mega_mac
     assert solution.best.cost.latency_p50_ms == device(solution.best)
     assert len(asked) == len(set(asked)) <= 9
     assert {c.name for c in solution.admissible} <= set(asked)
+
+
+def test_a_latency_that_was_not_steady_keeps_no_bound_and_breaks_none() -> None:
+    """130 ms beside two other programs would have sent the search to networks far too small."""
+    asked: list[str] = []
+
+    def measure(candidate: Candidate) -> CostProfile:
+        asked.append(candidate.name)
+        return candidate.cost.model_copy(update={"latency_p50_ms": 130.0, "unsteady": ["others used 63 %"]})
+
+    with pytest.raises(
+        NotSteadyError, match=r"--max-latency 30.0 ms: the latency of .* not steady \(others used 63 %\)"
+    ):
+        solve(MOBILENET, Budget(max_latency_ms=30.0), measure=measure)
+    assert len(asked) == 1
 
 
 def test_solving_needs_no_torch() -> None:

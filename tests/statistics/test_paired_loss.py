@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from worlds import World
 
-from foray.statistics import images_needed, paired_loss
+from foray.statistics import paired_loss
 from foray.statistics.loss import LossSpread, constrained_variance, loss_spread
 
 
@@ -155,32 +155,6 @@ def test_the_test_agrees_with_the_interval() -> None:
         spread = replace(loss_spread(reference, candidate), step=0.0)
         leaves_zero_out = spread.upper_bound(0.975) < 0 or -spread.swapped().upper_bound(0.975) > 0
         assert (paired_loss(reference, candidate, 0.01).p_value < 0.05) == leaves_zero_out
-
-
-@pytest.mark.parametrize(("losses", "gains", "n"), [(0, 0, 100), (6, 4, 700), (40, 38, 1000), (9, 1, 500)])
-def test_images_needed_is_the_smallest_number_that_settles_it(losses, gains, n) -> None:
-    needed = paired_loss(*counts(losses, gains, n), 0.01).images_needed
-    assert needed is not None
-    assert needed > n
-    spread = LossSpread(n, (losses - gains) / n, losses, gains)
-    for images, settled in ((needed, True), (needed - 1, False)):
-        there = spread.at(images)
-        upper, lower = there.upper_bound(0.95), -there.swapped().upper_bound(0.95)
-        assert (upper < 0.01 or lower > 0.01) == settled
-
-
-def test_no_number_of_images_settles_a_loss_at_the_tolerance() -> None:
-    assert paired_loss(*counts(11, 1, 1000), 0.01).images_needed is None
-
-
-def test_no_number_of_images_settles_what_trainings_disagree_about() -> None:
-    accuracies = (0.93, 0.87, 0.91)
-    reference = np.stack([np.arange(1000) < 1000 * a for a in accuracies])
-    candidate = np.stack([np.arange(1000) < 1000 * a for a in (0.90, 0.94, 0.86)])
-    result = paired_loss(reference, candidate, 0.01)
-    assert result.status == "unresolved"
-    assert result.images_needed is None
-    assert images_needed(replace(loss_spread(reference, candidate), common=0.0), 0.01) is not None
 
 
 @pytest.mark.parametrize("shapes", [((1, 5), (1, 6)), ((2, 5), (1, 5)), ((1, 0), (1, 0)), ((0, 5), (0, 5))])

@@ -17,11 +17,17 @@ from foray.models import Network, build_model
 from foray.models.key_map import timm_keys
 from foray.recipes import Optimizer, Recipe
 from foray.specs import get_spec
+from foray.training.evaluate import Predictions
 
 from .pair import Pair
 
 MODEL = "mobilenet_v1_x0.25"
 COLOURS = {"red": (190, 70, 70), "green": (80, 180, 80), "blue": (70, 80, 190)}
+
+# What a network says of val, where it does not matter.
+HALF_RIGHT = Predictions(
+    np.array(["a", "b"]), np.array([0, 1]), np.array([[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]], dtype=np.float32)
+)
 
 
 def coloured_squares(*, per_class: int = 20, side: int = 24, noise: float = 40.0) -> Dataset:

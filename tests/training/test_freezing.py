@@ -22,12 +22,11 @@ from foray.training import Interrupted, train_run
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import PartsFromTheTop, freeze_backbone, set_training_mode, unfreeze_part
 from foray.training.loop import fit
-from foray.training.metrics import Score
 from foray.training.parts import network_parts
 from foray.training.plan import plan_run
 from foray.training.trained import load_run
 
-from .conftest import MODEL, small_recipe
+from .conftest import HALF_RIGHT, MODEL, small_recipe
 from .same_run import SignalsAt
 
 EVERY_FAMILY = [
@@ -176,7 +175,7 @@ def through_the_loop(network: Network, recipe: Recipe, squares: Dataset, folder:
     with expected:
         fit(
             network, recipe, batches, Augment(recipe.augmentation, preprocessing, seed=0), resolution=32,
-            validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(folder, keep="last"), seed=0, progress=progress,
+            validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(folder, keep="last"), seed=0, progress=progress,
         )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ from foray.data.cache import StoreIndex
 from foray.data.content import _load as load_content
 from foray.errors import ForayError
 from foray.models import build_model, load_network_weights, save_network
-from foray.records import Comparison, EpochRow, RunRecord, read_history
+from foray.profiling import load_profiles, save_profiles
+from foray.records import Comparison, CostProfile, EpochRow, RunRecord, read_history
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import unsealed
 from foray.report.folder import read_folder
@@ -28,10 +29,13 @@ from foray.training.run_folder import RunFolder
 from tests.fuzzing import Edit, edits, fuzzed, gives_an_answer_or_a_foray_error, value_edits
 from tests.report.example import write_comparison
 
+from .conftest import HALF_RIGHT
+
 Reader = Callable[[], object]
 READERS = (
     "record.json", "comparison.json", "experiment.json", "state.json", "index.json", "content", "history.jsonl",
-    "history to go on with", "predictions", "kept predictions", "features", "shard", "checkpoint", "weights",
+    "history to go on with", "device.json", "predictions", "kept predictions", "features", "shard",
+    "checkpoint", "weights",
 )  # fmt: skip
 
 
@@ -50,7 +54,7 @@ def small_learner() -> Learner:
 
 def checkpoint_in(folder: Path) -> tuple[Path, Reader]:
     learner, row = small_learner(), EpochRow.model_validate(ROW)
-    Checkpoint(folder, keep="last").save_epoch(TrainingState(), row, learner)
+    Checkpoint(folder, keep="last").save_epoch(TrainingState(), row, HALF_RIGHT, learner)
     state = TrainingState.load(folder / "checkpoint" / "state.json").model_copy(update={"files": {}, "history": None})
     state.save(folder / "checkpoint" / "state.json")
     return folder / "checkpoint" / "epoch-0001.safetensors", lambda: Checkpoint(folder, keep="last").restore(learner)
@@ -77,6 +81,11 @@ def reader_of(kind: str, comparison: Path, folder: Path) -> tuple[Path, Reader]:
         path = folder / "experiment.json"
         ExperimentInfo(role="a", scale="mini", source="b", command="c", files={"d": "e"}).save(path)
         reader = lambda: ExperimentInfo.load(path)  # noqa: E731
+    elif kind == "device.json":
+        path = folder / "device.json"
+        cost = CostProfile(model="mobilenet_v2", resolution=224, params=1, macs=1, latency_p50_ms=2.5)
+        save_profiles(path, "a device", [cost])
+        reader = lambda: load_profiles(path)  # noqa: E731
     elif kind == "state.json":
         checkpoint_in(folder)
         path, reader = folder / "checkpoint" / "state.json", lambda: Checkpoint(folder, keep="last").state()

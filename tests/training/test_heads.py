@@ -19,9 +19,8 @@ from foray.training.features import DecodedImages
 from foray.training.freezing import freeze_backbone
 from foray.training.heads import Head, train_heads
 from foray.training.loop import fit
-from foray.training.metrics import Score
 
-from .conftest import lively
+from .conftest import HALF_RIGHT, lively
 
 PREPROCESSING = Preprocessing(resolution=32, crop_pct=1.0)
 FRESH = functools.partial(lively, dropout=0.0, seed=3)
@@ -76,7 +75,7 @@ def test_cached_features_train_the_head_that_the_backbone_would(squares, tmp_pat
         Augment(Augmentation(), PREPROCESSING, seed=11),
         resolution=PREPROCESSING.resolution,
         class_weights=class_weights(recipe, store.labels[train], 3),
-        validate=lambda _: Score(0.5, 1.0), checkpoint=checkpoint, seed=11,
+        validate=lambda _: HALF_RIGHT, checkpoint=checkpoint, seed=11,
     )  # fmt: skip
     checkpoint.load_kept(every_epoch, state)
 

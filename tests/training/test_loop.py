@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,10 +19,9 @@ from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import freeze_backbone, set_training_mode
 from foray.training.loop import fit, set_learning_rate, set_norm_momentum
-from foray.training.metrics import Score
 from foray.training.tally import LOOK_EVERY_STEPS
 
-from .conftest import MODEL, small_recipe
+from .conftest import HALF_RIGHT, MODEL, small_recipe
 
 PREPROCESSING = Preprocessing(resolution=24, crop_pct=1.0)
 
@@ -41,7 +41,7 @@ def test_frozen_parts_keep_their_weights_and_their_batch_norm_statistics(squares
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     fit(
         network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
-        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+        validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     changed = {key for key, tensor in network.state_dict().items() if not torch.equal(tensor, before[key])}
     assert changed == {"classifier.weight", "classifier.bias"}
@@ -74,7 +74,7 @@ def test_every_parameter_is_trained(squares, tmp_path) -> None:
     before = {key: parameter.clone() for key, parameter in network.named_parameters()}
     fit(
         network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
-        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+        validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     assert not [key for key, parameter in network.named_parameters() if torch.equal(parameter, before[key])]
 
@@ -94,7 +94,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(squares, tmp
     with pytest.raises(TrainingFailedError, match=r"epoch 2, batch 3\b"):  # 36 images: 5 batches an epoch
         fit(
             Poisoned(), small_recipe(epochs=3), batches(squares), augment(), resolution=24,
-            validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+            validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
         )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_losses_may_be_looked_at_now_and_then_and_the_bad_batch_is_named_with_it
     ids = np.array([sample.id for sample in squares.samples])
     fit(
         network, small_recipe(epochs=1), batches(squares), augment(), resolution=24,
-        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+        validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     (row,) = [EpochRow.model_validate_json(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert 0 < row.train_loss < 3
@@ -121,7 +121,7 @@ def test_losses_may_be_looked_at_now_and_then_and_the_bad_batch_is_named_with_it
     with pytest.raises(TrainingFailedError, match=rf"nan at epoch 2, batch 4 \({first} and 4 more images\)"):
         fit(
             network, small_recipe(epochs=2), batches(squares), poisoned, resolution=24, image_ids=ids,
-            validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+            validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
         )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_clipping_bounds_the_step(squares, tmp_path) -> None:
     recipe = small_recipe(epochs=1, clip_norm=0.01, optimizer=Optimizer(name="sgd", learning_rate=0.05))
     fit(
         network, recipe, batches(squares, batch_size=36), augment(), resolution=24,
-        validate=lambda _: Score(0.5, 1.0), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+        validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
     )  # fmt: skip
     moves = [(p.detach() - b).flatten() for p, b in zip(network.parameters(), before, strict=True)]
     assert float(torch.cat(moves).double().norm()) == pytest.approx(0.05 * 0.01, rel=1e-2)
@@ -147,8 +147,9 @@ def test_clipping_bounds_the_step(squares, tmp_path) -> None:
 
 def test_a_validation_loss_that_is_no_number_stops_the_run_too(squares, tmp_path) -> None:
     network = build_model(get_spec(MODEL), num_classes=3, seed=0)
+    nothing = replace(HALF_RIGHT, probabilities=HALF_RIGHT.probabilities * np.nan)
     with pytest.raises(TrainingFailedError, match="val is nan after epoch 1"):
         fit(
             network, small_recipe(), batches(squares), augment(), resolution=24,
-            validate=lambda _: Score(0.1, float("nan")), checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
+            validate=lambda _: nothing, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,
         )  # fmt: skip

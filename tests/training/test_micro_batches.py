@@ -111,9 +111,10 @@ def test_out_of_memory_ends_as_if_the_smaller_micro_batch_had_been_asked_for(squ
     assert tried[:3] == [8, 4, 2]
     assert set(tried[2:]) == {2}  # found once
     assert any("batch norm sees batches of 2 images" in note for note in record.notes)
-    assert Checkpoint(tmp_path / "halved", keep="best").state().micro_batch_size == 2
+    halved = Checkpoint(tmp_path / "halved", keep="best").state()
+    assert halved.micro_batch_size == 2
     asked = tmp_path / "asked" / "checkpoint" / "state.json"  # which need not remember what its recipe says
-    TrainingState.load(asked).model_copy(update={"micro_batch_size": 2}).save(asked)
+    TrainingState.load(asked).model_copy(update={"micro_batch_size": 2, "run": halved.run}).save(asked)
     assert_same_run(tmp_path / "halved", tmp_path / "asked")
 
 

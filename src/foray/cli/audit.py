@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from foray.cli.tables import print_rows, print_table
 from foray.cli.terminal import say
-from foray.data import Audit
+from foray.data import NAMED_DATASETS, Audit
 from foray.data.audit import DuplicatePair, PixelRange
 
 _SHOWN = 10  # names of each kind; --json has them all
@@ -32,6 +32,7 @@ def print_audit(audit: Audit) -> None:
             ("modes", ", ".join(f"{mode} {n:,}" for mode, n in audit.modes.items()) or "-"),
             ("licence", audit.licence or "not stated"),
             ("copies", f"{audit.copies_within_splits:,} exact copies inside a split"),
+            ("groups", _groups(audit)),
             ("fingerprint", audit.dataset.fingerprint),
         ]
     )
@@ -40,6 +41,13 @@ def print_audit(audit: Audit) -> None:
     _print_names("near duplicates across splits", [_pair(pair, "~") for pair in audit.near_duplicates])
     for note in audit.notes:
         say(f"Note: {note}")
+
+
+def _groups(audit: Audit) -> str:
+    if not audit.groups:
+        return "none stated"
+    described = NAMED_DATASETS.get(audit.dataset.name)
+    return f"{audit.groups:,}: {described.groups if described and described.groups else 'images that belong together'}"
 
 
 def _pixels(side: PixelRange | None) -> str:

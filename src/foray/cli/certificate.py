@@ -13,6 +13,8 @@ _SHOWN_CLASSES = 10
 def print_certificate(certificate: Certificate) -> None:
     """The verdict, the numbers behind it, and the classes that lose most."""
     say(certificate.sentence)
+    if certificate.left_out and certificate.left_out.total:
+        say(certificate.left_out.sentence)
     for warning in certificate.warnings:
         say(f"Beware: {warning}")
     print()

@@ -10,9 +10,9 @@ import typer
 from foray.cli import options
 
 if TYPE_CHECKING:
-    from foray.data import Dataset
     from foray.export.reference import Reference
     from foray.progress import Progress
+    from foray.training.held_out import HeldOut
 
 FAILED = 3  # exit status
 
@@ -53,20 +53,25 @@ def certify(
     options.prepare_threads(threads)
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
-    from foray.data import open_dataset
+    from foray.data import cache_directory
+    from foray.data.open import open_given
     from foray.export.certify import certify as certify_artifact
+    from foray.training.held_out import fold_for, held_out, without_run
 
     with terminal_progress() as progress:
-        dataset = open_dataset(
-            data, fold=record.run.fold if fold is None else fold, data_dir=data_dir, offline=offline,
+        given = open_given(
+            data, fold=fold_for(data, record.run.dataset, record.run.fold, fold), data_dir=data_dir, offline=offline,
             cache_dir=cache_dir, progress=progress,
         )  # fmt: skip
-        reference = _reference(
-            artifact, record.model, run, weights, dataset, split, offline, workers, cache_dir, progress
-        )
+        if run is not None:
+            images = held_out(run, given, split, cache_dir=cache_dir or cache_directory(), progress=progress)
+        else:
+            images = without_run(given, split)
+        reference = _reference(artifact, record.model, run, weights, images, offline, workers, cache_dir, progress)
         certificate = certify_artifact(
-            artifact, dataset, reference, split=split, tolerance=points, threads=threads, progress=progress
-        )
+            artifact, images.dataset, reference, split=split, tolerance=points, threads=threads,
+            left_out=images.left_out, notes=images.notes, progress=progress,
+        )  # fmt: skip
     if as_json:
         print(certificate.model_dump_json(indent=1))
     else:
@@ -80,8 +85,7 @@ def _reference(
     model: str,
     run: Path | None,
     weights: str | None,
-    dataset: Dataset,
-    split: Literal["train", "val", "test"],
+    images: HeldOut,
     offline: bool,
     workers: int | None,
     cache_dir: Path | None,
@@ -92,12 +96,13 @@ def _reference(
     from foray.export.reference import reference_of_run, reference_of_weights
 
     if run is not None:
-        return reference_of_run(run, dataset, split, cache_dir=cache_dir, workers=workers, progress=progress)
+        return reference_of_run(run, images, cache_dir=cache_dir, workers=workers, progress=progress)
     assert weights is not None
     try:
         labels = open_artifact(artifact).labels
     except ArtifactError as error:
         raise ForayError(str(error)) from error
     return reference_of_weights(
-        weights, model, labels, dataset, split, offline=offline, cache_dir=cache_dir, workers=workers, progress=progress
-    )
+        weights, model, labels, images.dataset, images.split, offline=offline, cache_dir=cache_dir, workers=workers,
+        progress=progress,
+    )  # fmt: skip

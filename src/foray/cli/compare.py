@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from foray.cli import options
+from foray.errors import NotSteadyError
 from foray.limits import MOST_SEEDS
 
 
@@ -36,8 +37,11 @@ def compare(
     ] = "1pt",
     prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
     seeds: Annotated[
-        int, typer.Option(min=1, max=MOST_SEEDS, metavar="N", help="Runs a model, with seeds 0 to N-1.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, max=MOST_SEEDS, metavar="N", help="Runs per model, seeds 0 to N-1 (default: 3 for linear, else 1)."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
@@ -63,10 +67,16 @@ def compare(
     skip_unreadable: options.SkipUnreadable = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    wait: options.Wait = options.WAIT_SECONDS,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
 ) -> None:
-    """Train and measure models on your images; say which to ship, and how sure that is."""
+    """Train and measure models on your images; say which to ship, and how sure that is.
+
+    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 something in what was given is
+    wrong; 4 not known, because it depends on a latency that was not steady: the same command measures again, and trains
+    nothing twice.
+    """
     from foray.records.quantities import parse_points
     from foray.specs import split_names
 
@@ -103,10 +113,12 @@ def compare(
             changes=changes or (), resolution=resolution, budget=budget, tolerance=points, prefer=prefer, seeds=seeds,
             out=out, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, profiles=profiles,
             runtime=runtime, precision=precision, skip_unreadable=skip_unreadable, device=device, workers=workers,
-            threads=threads, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
+            threads=threads, wait_seconds=wait, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
         )  # fmt: skip
     print_comparison(comparison)
     print()
     say(f"Report: {out / 'report.html'}")
+    if comparison.decision.outcome == "not_known":
+        raise typer.Exit(NotSteadyError.exit_status)
     if comparison.decision.pick is None:
         raise typer.Exit(1)

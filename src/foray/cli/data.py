@@ -33,5 +33,5 @@ def inspect(
         dataset = open_dataset(
             data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress
         )
-        audit = inspect_dataset(dataset, progress=progress)
+        audit = inspect_dataset(dataset, cache_dir=cache_dir, progress=progress)
     print(audit.model_dump_json(indent=1)) if as_json else print_audit(audit)

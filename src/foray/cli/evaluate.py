@@ -20,7 +20,10 @@ def evaluate(
             help="Folder of a finished run, and images as for train; with --model only the images: imagenet.",
         ),
     ],
-    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which images.")] = "test",
+    split: Annotated[
+        Literal["train", "val", "test"],
+        typer.Option(help="Which images. Of data without splits all are test; what the run was fitted to is left out."),
+    ] = "test",
     model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="Score this model's pretrained --weights.")
     ] = None,

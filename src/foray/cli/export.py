@@ -63,7 +63,8 @@ def export(
         raise ForayError("Name the folder of a run, or published weights: --model NAME --weights DIR.")
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
-    from foray.export.export import Images, export_run, export_weights
+    from foray.export.export import export_run, export_weights
+    from foray.export.images import Images
 
     images = None
     if data is not None:
@@ -129,7 +130,12 @@ def _print(done: list[Exported]) -> None:
     print_table(["artifact", "file", "top-1 %", "loss against float32", "certificate"], rows)
     for one in done:
         certificate = one.record.certificate
-        for sentence in one.record.remedies:
+        speed = [one.record.speed.sentence] if one.record.speed else []
+        for sentence in [*one.record.remedies, *speed]:
             say(f"{one.folder.name}: {sentence}")
+        if certificate and certificate.verdict == "inconclusive":
+            say(f"{one.folder.name}: {certificate.sentence}")
+        if certificate and certificate.left_out and certificate.left_out.total:
+            say(f"{one.folder.name}: {certificate.left_out.sentence}")
         for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:
             say(f"{one.folder.name}: {sentence}")

@@ -1,7 +1,7 @@
 """`foray VERB ...`: collects the verbs and turns errors into one message and an exit status.
 
 Exit status: 0 done; 1 compared, but no model keeps the budget; 2 something in what was given is wrong;
-3 an exported file fails its certification; 130 interrupted.
+3 an exported file fails its certification; 4 not known, because a latency that decides was not steady; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Verbs(TyperGroup):
                 raise
             if not isinstance(error, OtherProcessFailedError):
                 complain(f"foray: {error}")
-            raise SystemExit(2) from None
+            raise SystemExit(error.exit_status) from None
         except (MemoryError, OSError, RuntimeError) as error:
             if os.environ.get("FORAY_DEBUG"):
                 raise

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from foray.recipes import Recipe
     from foray.records import Budget
 
-# Repeated from foray.recipes and foray.records, whose import costs too much for --help; a test holds them together.
+# Repeated from foray.recipes, foray.records and foray.profiling, whose import costs too much for --help; a test holds
+# them together.
 Protocol = Literal["scratch", "linear", "partial", "finetune"]
 Preference = Literal["latency", "macs", "params", "memory", "file"]
+WAIT_SECONDS = 60.0
 
 _DATA: Any = typer.Argument(
     metavar="DATA",
@@ -68,7 +70,7 @@ Resolution = Annotated[
         min=8,
         max=MOST_RESOLUTION,
         metavar="PX",
-        help="Input side for scratch; pretrained weights bring theirs.",
+        help="Input side (default: that of the weights, or of the images).",
     ),
 ]
 Fold = Annotated[
@@ -109,6 +111,16 @@ MaxMemory = Annotated[
     str | None, typer.Option("--max-memory", metavar="60MB", help="Budget: peak memory of inference.")
 ]
 MaxFile = Annotated[str | None, typer.Option("--max-file", metavar="20MB", help="Budget: size of the weights file.")]
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        min=0.0,
+        metavar="SECONDS",
+        help="Most seconds to wait for a quiet machine before timing. 0: time at once, in one burst; such latencies "
+        "are never steady.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

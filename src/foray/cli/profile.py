@@ -16,7 +16,7 @@ from foray.regular_files import is_there
 
 if TYPE_CHECKING:
     from foray.comparison.on_runtimes import Subject
-    from foray.profiling.runtimes import RuntimeCandidate
+    from foray.profiling.burst import RuntimeCandidate
     from foray.progress import Progress
 
 
@@ -44,15 +44,21 @@ def profile(
         int | None, typer.Option(min=8, max=MOST_RESOLUTION, metavar="PX", help="Input side of models given by name.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Time by layer, where the runtime tells.")] = False,
-    turns: Annotated[int, typer.Option(min=6, max=MOST_TURNS, metavar="N", help="Turns of each candidate.")] = 30,
+    turns: Annotated[
+        int, typer.Option(min=6, max=MOST_TURNS, metavar="N", help="Turns of each candidate, in six bursts.")
+    ] = 30,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the order of the turns.")] = 0,
+    wait: options.Wait = options.WAIT_SECONDS,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write profile.json, and device.json for compare --profiles.")
     ] = None,
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Time models, runs and exported files on runtimes, each in a process of its own, turn by turn."""
+    """Time models, runs and exported files on runtimes, each in processes of its own, turn by turn.
+
+    It waits for a quiet machine first. What is said to be not steady is no basis for a decision: measure again.
+    """
     threads_wanted = _numbers(threads, "--threads", MOST_THREADS) if threads is not None else None
     batches = _numbers(batch, "--batch", MOST_BATCH)
     options.prepare_threads(None)
@@ -61,6 +67,7 @@ def profile(
     from foray.cli.terminal import say
     from foray.profiling import save_profiles
     from foray.profiling.runtimes import cost_profile, profile_on_runtimes
+    from foray.profiling.schedule import schedule_within
 
     if out is not None:
         _require_replaceable(out)
@@ -69,7 +76,11 @@ def profile(
             what, runtime, precision, threads_wanted, Path(folder), weights, resolution, offline, progress
         )
         measured = profile_on_runtimes(
-            candidates, batches=batches, layers=layers, turns=turns, seed=seed, progress=progress
+            candidates,
+            batches=batches,
+            layers=layers,
+            schedule=schedule_within(wait, turns, seed),
+            progress=progress,
         )
     if out is not None:
         measured.save(out / "profile.json")

@@ -23,4 +23,5 @@ def report(
     path = write_report(folder)
     print_comparison(comparison)
     print()
+    say(f"Decided on {comparison.created[:10]}. The same foray compare decides anew, and trains nothing twice.")
     say(f"Report: {path}")

@@ -6,7 +6,7 @@ import textwrap
 
 from foray.cli.tables import print_table
 from foray.plain_text import one_line
-from foray.records import RuntimeProfile, TimeEstimate
+from foray.records import RuntimeCost, RuntimeProfile, TimeEstimate
 from foray.records.quantities import format_bytes
 
 _SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8"}
@@ -17,9 +17,10 @@ _WIDTH = 80  # characters
 def print_runtime_profile(profile: RuntimeProfile) -> None:
     """Within 80 columns: one table of times, one of what else it takes; below, ties and what is unreliable."""
     numbered = {cost.name: str(i) for i, cost in enumerate(profile.costs, 1)}
-    _say(f"{profile.hardware.label()}; batch 1, milliseconds, {profile.turns} turns each, fastest first")
+    turns = f"{profile.turns} turns each in {_bursts(profile)}"
+    _say(f"{profile.hardware.label()}; batch 1, milliseconds, {turns}, fastest first")
     print_table(
-        ["#", "network", "runtime", "thr", "p50", "95 %", "p95", "n", "ties"],
+        ["#", "network", "runtime", "thr", "p50", "range", "p95", "n", "ties"],
         [
             [
                 numbered[cost.name], f"{cost.model} {cost.resolution}",
@@ -31,14 +32,14 @@ def print_runtime_profile(profile: RuntimeProfile) -> None:
         words=["network", "runtime"],
     )  # fmt: skip
     print()
-    batches = [rate.batch for rate in profile.costs[0].rates]
+    batches = sorted({rate.batch for cost in profile.costs for rate in cost.rates})
     print_table(
         ["#", "file to label ms", "cold start ms", "file", "memory", *(f"images/s at {batch}" for batch in batches)],
         [
             [
                 numbered[cost.name], _ms(cost.label_p50.value), f"{cost.cold_start_ms:.0f}",
                 format_bytes(cost.file_bytes), format_bytes(cost.resident_bytes) if cost.resident_bytes else "-",
-                *(f"{rate.value:.1f}" for rate in cost.rates),
+                *_rates(cost, batches),
             ]
             for cost in profile.costs
         ],
@@ -66,15 +67,52 @@ def print_layer_times(profile: RuntimeProfile) -> None:
 
 def _sentences(profile: RuntimeProfile) -> list[str]:
     found = []
+    if profile.bursts > 1:
+        found.append(
+            f"Range: of the {profile.bursts} bursts' own p50; each has processes of its own. Six hold the median in "
+            "31 of 32 cases."
+        )
     if len(profile.costs) > 1:
-        found.append("Ties: less than 3 % apart, or the 99 % interval of the ratio, paired by turn, holds 1.")
+        found.append("Ties: less than 3 % apart, or the range of the ratio over bursts, paired by turn, holds 1.")
+    found += _machine(profile)
     restless = [cost.name for cost in profile.costs if not cost.is_steady]
     if restless:
-        found.append(f"Unreliable: {', '.join(restless)} had not become steady when timing began.")
-    found += [f"Unreliable: {warning}." for warning in profile.steadiness.warnings]
-    if profile.steadiness.warnings:
+        found.append(f"Not steady: {', '.join(restless)} had not become stable when timing began.")
+    reasons: dict[str, list[str]] = {}
+    for cost in profile.costs:
+        for reason in cost.unsteady:
+            reasons.setdefault(reason, []).append(cost.name)
+    everyone = len(profile.costs)
+    found += [
+        f"Not steady{'' if len(names) == everyone else ', ' + ', '.join(names)}: {reason}."
+        for reason, names in reasons.items()
+    ]
+    found += [f"Not steady: {warning}." for warning in profile.steadiness.warnings]
+    if restless or reasons or profile.steadiness.warnings:
         found.append("Measure again when the machine is idle; the order outside ties stands better than the numbers.")
     return found
+
+
+def _machine(profile: RuntimeProfile) -> list[str]:
+    """What is known of other processes, and what was done about them."""
+    steadiness = profile.steadiness
+    if steadiness.busy_elsewhere is None:
+        return ["What other processes used of the processors is not known here."]
+    said = f"Other processes used {100 * steadiness.busy_elsewhere:.0f} % of the processors' time"
+    if steadiness.waited_seconds >= 1:
+        said += f"; waited {steadiness.waited_seconds:.0f} s for a quiet machine"
+    if steadiness.taken_again:
+        said += f"; bursts taken again because they were disturbed: {steadiness.taken_again}"
+    return [f"{said}."]
+
+
+def _bursts(profile: RuntimeProfile) -> str:
+    return f"{profile.bursts} bursts" if profile.bursts > 1 else "one burst"
+
+
+def _rates(cost: RuntimeCost, batches: list[int]) -> list[str]:
+    measured = {rate.batch: rate.value for rate in cost.rates}
+    return [f"{measured[batch]:.1f}" if batch in measured else "-" for batch in batches]
 
 
 def _say(sentence: str) -> None:

@@ -71,6 +71,7 @@ def scale(
     offline: options.Offline = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    wait: options.Wait = options.WAIT_SECONDS,
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
     as_json: options.AsJson = False,
@@ -78,6 +79,9 @@ def scale(
     """Find the largest network of a family that keeps a budget, and say which bound holds it back.
 
     With --search, find by training on your images which way to scale, and whether scaling one dimension alone is worse.
+
+    Exit status: 0 done; 2 no network keeps the budget, or something in what was given is wrong; 4 not known, because a
+    latency was not steady (--max-latency).
     """
     if search is not None:
         if any(bound is not None for bound in (max_params, max_macs, max_latency, max_memory)):
@@ -111,7 +115,7 @@ def scale(
     if max_latency is None:
         solution = solve(wanted, budget, by=by)
     else:
-        solution = _solve_with_latency(wanted, budget, by, threads)
+        solution = _solve_with_latency(wanted, budget, by, threads, wait)
     if as_json:
         print(json.dumps(_plain(solution), indent=1))
     else:
@@ -125,9 +129,10 @@ def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **
     from foray.report import write_search_figure
     from foray.scaling.search import search
     from foray.scaling.search_plan import plan_search
+    from foray.training.carving import carving_in
 
     with terminal_progress() as progress:
-        plan = plan_search(**wanted, progress=progress)
+        plan = plan_search(**wanted, carving=carving_in(out), progress=progress)
         if dry_run:
             print_search_plan(plan)
             return
@@ -139,16 +144,18 @@ def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **
         print_search(found, out, picture)
 
 
-def _solve_with_latency(family: Family, budget: Any, by: By | None, threads: int | None) -> Solution:
+def _solve_with_latency(family: Family, budget: Any, by: By | None, threads: int | None, wait: float) -> Solution:
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
+    from foray.profiling.schedule import schedule_within
     from foray.scaling import solve
     from foray.scaling.timing import timed_cost
 
     with terminal_progress() as progress:
 
         def measure(candidate: Candidate) -> Any:
-            return timed_cost(candidate, family.num_classes, threads=threads, progress=progress)
+            schedule = schedule_within(wait)
+            return timed_cost(candidate, family.num_classes, schedule, threads=threads, progress=progress)
 
         return solve(family, budget, by=by, measure=measure)
 
@@ -182,6 +189,8 @@ def _plain_candidate(candidate: Candidate) -> dict[str, Any]:
         "macs": cost.macs,
         "peak_memory_bytes": cost.peak_memory_bytes,
         "latency_p50_ms": cost.latency_p50_ms,
+        "latency_p50_low_ms": cost.latency_p50_low_ms,
+        "latency_p50_high_ms": cost.latency_p50_high_ms,
         "latency_n": cost.latency_n,
         "released_as": candidate.twin,
     }

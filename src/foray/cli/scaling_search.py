@@ -9,7 +9,8 @@ from foray.cli.tables import interval, percent, print_rows, print_table
 from foray.cli.terminal import say
 from foray.plain_text import one_line
 from foray.records import ScaledCandidate, ScalingSearch
-from foray.records.quantities import format_count, format_points
+from foray.records.quantities import format_about, format_count, format_points
+from foray.report.standing import format_split
 from foray.scaling.search_plan import SearchPlan
 
 
@@ -32,7 +33,8 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
     """The grid from the most accurate down, the verdict, and where the picture is."""
     rows = sorted(search.candidates, key=lambda row: -(row.val.value if row.val else -1.0))
     first = next((row.val for row in rows if row.val), None)
-    say(f"{search.dataset.name}, val: n = {first.n if first else 0:,}, {len(search.seeds)} seeds")
+    split = format_split(search.selection_split)
+    say(f"{search.dataset.name}, {split}: n = {first.n if first else 0:,}, {len(search.seeds)} seeds")
     print_table(
         ["depth", "width", "side", "MACs", "x", "val %", "95 %", "sd", "scaled"],
         [_row(search, row) for row in rows],
@@ -41,9 +43,11 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
     print("\nMultipliers against the proxy, as built. x: of MACs. sd: over seeds.")
     print("* nearest to 1.2, 1.1, 1.15, the coefficients of Tan & Le.")
     print(f"\n{textwrap.fill(one_line(search.sentence), 80)}")
+    for caution in search.cautions:
+        print(textwrap.fill(one_line(f"Caution: {caution}"), 80))
     for loss in search.one_dimension:
         status = "worse" if loss.status == "worse" else "not shown to be worse"
-        needed = f"; {loss.images_needed:,} would tell" if loss.images_needed else ""
+        needed = f"; about {format_about(loss.images_needed)} in all would tell" if loss.images_needed else ""
         print(
             f"  {loss.candidate}: {status}\n"
             f"    loses {format_points(loss.loss)} on test ({100 * loss.lower:.1f} to {100 * loss.upper:.1f}, "
@@ -51,9 +55,9 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
         )
     if search.best:
         best = search.candidate(search.best)
-        print(f"\nMost accurate on val: {best.model}")
+        print(f"\nMost accurate on {split}: {best.model}")
         if search.alike:
-            print(f"  (val cannot tell it from {len(search.alike)} of the others)")
+            print(f"  (these images cannot tell it from {len(search.alike)} of the others)")
         print(f"  foray scale {search.family} --max-macs 600M --alpha {best.depth:.2f} \\")
         print(f"      --beta {best.width:.2f} --gamma {best.resolution:.2f}")
     print()

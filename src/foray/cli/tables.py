@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foray.cli.terminal import say, unfiltered
+from foray.data.dataset import some_names
 from foray.plain_text import one_line
 from foray.records import Estimate, Metrics, PretrainedEvaluation, RunRecord
 from foray.records.quantities import format_seconds
@@ -79,6 +80,12 @@ def print_metrics(metrics: Metrics) -> None:
     print(f"{metrics.split}: accuracy {_accuracy(metrics.top1)}, macro-F1 {percent(metrics.macro_f1)} %")
     if metrics.top5:
         print(f"top-5: {_accuracy(metrics.top5)}")
+    if metrics.absent:
+        print(f"No images of {some_names(metrics.absent)}: left out of macro-F1.")
+    if metrics.left_out and metrics.left_out.total:
+        print(metrics.left_out.sentence)
+    for note in metrics.notes:
+        print(f"Note: {note}")
     ranked = sorted(metrics.per_class, key=lambda row: row.recall.value if row.recall else 2.0)
     print_table(
         ["class", "images", "recall %", "95 %", "precision %", "F1 %"],

@@ -7,9 +7,10 @@ from rich.text import Text
 
 from foray.cli.tables import interval, percent, print_table
 from foray.plain_text import one_line
-from foray.records import CandidateResult, Comparison
-from foray.records.quantities import format_count
-from foray.report.standing import standing
+from foray.records import CandidateResult, Comparison, Preference
+from foray.report.standing import COST_NAMES, format_cost, standing
+
+_SPLITS = {"out_of_fold": "out of\nfold", "val_crossfit": "val"}
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -22,27 +23,48 @@ def print_comparison(comparison: Comparison) -> None:
     for caution in comparison.cautions:
         console.print(Text(one_line(f"Caution: {caution}")))
     print()
-    split = comparison.decision.selection_split.replace("_", " ")
+    split = comparison.decision.selection_split
     ranked = sorted(
         comparison.candidates,
         key=lambda candidate: -(candidate.selection.value if candidate.selection else -1.0),
     )
     print_table(
-        ["model", f"{split} %", "test %", "95 %", "p50 ms", "MACs", "params", "standing"],
+        [
+            "model",
+            f"{_SPLITS.get(split, split)} %",
+            "test %",
+            "95 %",
+            "p50 ms",
+            COST_NAMES[_other_cost(comparison)],
+            "standing",
+        ],
         [_row(comparison, candidate) for candidate in ranked],
         words=["standing"],
     )
+    if any(_is_unsteady(candidate) for candidate in ranked):
+        print("* This latency was not steady: it decides nothing.")
+    if split == "val_crossfit":
+        print("val %: cross-fitted; the epoch chosen on one half of val predicts the other.")
 
 
 def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
-    cost = candidate.cost
+    cost, other = candidate.cost, candidate.cost.cost(_other_cost(comparison))
     return [
         candidate.model,
         percent(candidate.selection.value) if candidate.selection else "-",
         percent(candidate.test.value) if candidate.test else "-",
         interval(candidate.test) if candidate.test else "-",
-        "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}",
-        format_count(cost.macs),
-        format_count(cost.params),
+        "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}{'*' if _is_unsteady(candidate) else ''}",
+        "-" if other is None else format_cost(_other_cost(comparison), other),
         standing(candidate, comparison.decision).label,
     ]
+
+
+def _other_cost(comparison: Comparison) -> Preference:
+    """The cost that stands beside latency: the one that decides, else MACs. All of them are in the report."""
+    prefer = comparison.decision.prefer
+    return "macs" if prefer == "latency" else prefer
+
+
+def _is_unsteady(candidate: CandidateResult) -> bool:
+    return candidate.cost.latency_p50_ms is not None and not candidate.cost.latency_is_steady

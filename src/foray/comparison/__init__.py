@@ -4,5 +4,9 @@ from foray.comparison.compare import compare
 from foray.comparison.downloads import missing_downloads
 from foray.comparison.outcomes import ModelOutcome, estimate
 from foray.comparison.plan import ComparisonPlan, plan_comparison
+from foray.comparison.selection import Selection, selection_of
 
-__all__ = ["ComparisonPlan", "ModelOutcome", "compare", "estimate", "missing_downloads", "plan_comparison"]
+__all__ = [
+    "ComparisonPlan", "ModelOutcome", "Selection", "compare", "estimate", "missing_downloads", "plan_comparison",
+    "selection_of",
+]  # fmt: skip

@@ -1,38 +1,35 @@
-"""The main job: measure every model, train those within budget, decide on val, confirm once on test, report."""
+"""The main job: measure every model, train those within budget, decide, confirm once on test, report."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
-from foray.comparison.costs import comparison_costs
-from foray.comparison.mistakes import worst_mistakes
-from foray.comparison.outcomes import ModelOutcome, candidate_result
+from foray.comparison.conclude import conclude
+from foray.comparison.costs import CostSource
+from foray.comparison.outcomes import ModelOutcome
 from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
-from foray.decision import Candidate, broken_bounds, cautions, confirm, decide
+from foray.decision import broken_bounds, latency_is_open
 from foray.errors import OutOfMemoryError, RunError
+from foray.profiling.schedule import WAIT_SECONDS
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import (
-    ArchitectureInfo,
     Budget,
-    CandidateResult,
     Comparison,
     CostProfile,
     Preference,
     RunRecord,
-    commit,
     folder_lock,
-    hardware,
-    versions,
 )
 from foray.report import require_no_foreign_report, write_report
 from foray.training import RunPlan, TrainingFailedError, train_run
+from foray.training.carving import carving_in
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def compare(
     budget: Budget | None = None,
     tolerance: float = 0.01,
     prefer: Preference = "latency",
-    seeds: int = 1,
+    seeds: int | None = None,
     out: str | Path = "out",
     fold: int | None = None,
     data_dir: Path | None = None,
@@ -72,16 +69,20 @@ def compare(
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
+    wait_seconds: float = WAIT_SECONDS,
     command: str = "",
     progress: Progress = SILENT,
 ) -> Comparison:
     """Trains and measures `models` on `data`, decides which to ship, and writes `out`/report.html.
 
     `models`: names from `foray models`. `tolerance`: accuracy one may lose for a lower cost, in [0, 1]. `seeds`: runs
-    a model, seeds 0 to `seeds` - 1. `runtime` (torch, onnx, openvino, litert, executorch) and `precision` (fp32, fp16,
-    bf16, int8): what the costs are measured on here, or which of `profiles` count. Finished runs found in `out` are
-    used again, so the same call resumes an interrupted comparison and changing only the budget decides anew without
-    training.
+    a model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others. `runtime` (torch, onnx, openvino,
+    litert, executorch) and `precision` (fp32, fp16, bf16, int8): what the costs are measured on here, or which of
+    `profiles` count. Finished runs found in `out` are used again, so the same call resumes an interrupted comparison
+    and changing only the budget decides anew without training. `wait_seconds`: how long to wait for a quiet machine
+    where latency counts; 0 measures at once, and such a latency is never steady. What depends on a latency that is not
+    steady has outcome "not_known": models that may be over a bound on it are not trained, and the same call measures
+    again.
     Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, or
     files in the place of its report.
     """
@@ -109,6 +110,7 @@ def compare(
         runtime=runtime,
         precision=precision,
         threads=threads,
+        carving=carving_in(Path(out)),
         progress=progress,
     )
     folder = Path(out)
@@ -118,9 +120,14 @@ def compare(
             plan, skip_unreadable=skip_unreadable, cache_dir=cache_dir, workers=workers, progress=progress
         )
         _require_same_comparison(folder, plan)
-        costs = comparison_costs(plan, threads=machine.threads, progress=progress)
+        clock = CostSource(plan, folder, threads=threads, wait_seconds=wait_seconds, progress=progress)
+        costs = clock.first()
+        training_began = time.perf_counter()
         outcomes, failures = _train_all(plan, costs, folder, machine, progress)
-        comparison = _conclude(plan, costs, outcomes, failures, folder, command, time.perf_counter() - started)
+        if clock.may_tell_more(costs, time.perf_counter() - training_began):
+            costs = clock.measured()
+            outcomes, failures = _train_all(plan, costs, folder, machine, progress, failures)
+        comparison = conclude(plan, costs, outcomes, failures, folder, command, time.perf_counter() - started)
         comparison.save(folder / "comparison.json")
         write_report(folder)
     return comparison
@@ -140,23 +147,37 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
 
 
 def _train_all(
-    plan: ComparisonPlan, costs: dict[str, CostProfile], folder: Path, machine: _Machine, progress: Progress
+    plan: ComparisonPlan,
+    costs: dict[str, CostProfile],
+    folder: Path,
+    machine: _Machine,
+    progress: Progress,
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, ModelOutcome], dict[str, str]]:
-    """Every run of every model within budget. A run whose training fails takes its model out, with the reason."""
+    """Every run of every model within budget. A run whose training fails takes its model out, with the reason.
+
+    Where latency is bounded and a model's was not steady, its runs are taken if they are done, and not begun.
+    `failed`: models that failed before in this call, with their reasons; they are not tried again.
+    """
     outcomes: dict[str, ModelOutcome] = {}
-    failures: dict[str, str] = {}
+    failures = dict(failed)
     for model in plan.models:
         name = model.spec.name
         if broken := broken_bounds(costs[name], plan.budget):
             bounds = ", ".join(bound.bound for bound in broken)
             progress.note(f"{name} is over the budget ({bounds}) and is not trained.")
             continue
+        if name in failures:
+            continue
+        paths = {seed: folder / "runs" / _run_id(replace(model, seed=seed), plan) for seed in plan.seeds}
+        if latency_is_open(costs[name], plan.budget) and not all(map(_is_done, paths.values())):
+            progress.note(f"{name} is not trained yet: its latency was not steady, so it may be over the budget.")
+            continue
         records: list[RunRecord] = []
         folders: list[Path] = []
         try:
-            for seed in plan.seeds:
+            for seed, path in paths.items():
                 run = replace(model, seed=seed)
-                path = folder / "runs" / _run_id(run, plan)
                 record = train_run(
                     run,
                     plan.dataset,
@@ -177,79 +198,11 @@ def _train_all(
     return outcomes, failures
 
 
+def _is_done(run: Path) -> bool:
+    path = run / "record.json"
+    return path.exists() and RunRecord.load(path).status == "done"
+
+
 def _run_id(run: RunPlan, plan: ComparisonPlan) -> str:
     digest = hashlib.sha256(f"{run.key} {plan.dataset.fingerprint}".encode()).hexdigest()[:8]
     return f"{run.spec.name}-{plan.recipe.protocol}-seed{run.seed}-{digest}"
-
-
-def _conclude(
-    plan: ComparisonPlan,
-    costs: dict[str, CostProfile],
-    outcomes: dict[str, ModelOutcome],
-    failures: dict[str, str],
-    folder: Path,
-    command: str,
-    seconds: float,
-) -> Comparison:
-    """Decides on the selection split; only then looks at test, which changes nothing of the decision."""
-    # A linear head costs seconds, so it is judged out of fold on train + val: five times the images of val alone.
-    split = "out_of_fold" if plan.recipe.protocol == "linear" else "val"
-    selection = {name: outcome.correct(split) for name, outcome in outcomes.items()}
-    decision = decide(
-        [Candidate(model.spec.name, selection.get(model.spec.name), costs[model.spec.name]) for model in plan.models],
-        budget=plan.budget,
-        tolerance=plan.tolerance,
-        prefer=plan.prefer,
-        selection_split=split,
-    )
-    test = {name: outcome.correct("test") for name, outcome in outcomes.items()}
-    confirmation = confirm(
-        decision, [Candidate(name, correct, costs[name]) for name, correct in test.items()], plan.tolerance
-    )
-    rows = []
-    for model in plan.models:
-        name = model.spec.name
-        if name in outcomes:
-            row = candidate_result(outcomes[name], costs[name], split, selection[name], test[name])
-            mistakes = worst_mistakes(plan.dataset, outcomes[name].folders[0], folder, name)
-            rows.append(row.model_copy(update={"mistakes": mistakes}))
-        else:
-            rows.append(_untrained(model, costs[name], plan.budget, failures.get(name)))
-    return Comparison(
-        id=plan.key,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
-        dataset=plan.dataset.info(),
-        protocol=plan.recipe.protocol,
-        recipe=plan.recipe.model_dump(mode="json"),
-        seeds=list(plan.seeds),
-        budget=plan.budget,
-        candidates=rows,
-        decision=decision,
-        confirmation=confirmation,
-        cautions=cautions(decision, rows, plan.budget),
-        total_seconds=seconds,
-        notes=list(plan.dataset.notes),
-        hardware=hardware(),
-        versions=versions(),
-        commit=commit(),
-    )
-
-
-def _untrained(model: RunPlan, cost: CostProfile, budget: Budget, failure: str | None) -> CandidateResult:
-    """The row of a model that is out: over a bound, or its training failed."""
-    return CandidateResult(
-        model=model.spec.name,
-        architecture=ArchitectureInfo(
-            name=model.spec.name,
-            requested=model.requested,
-            num_classes=model.num_classes,
-            resolution=model.preprocessing.resolution,
-            params=cost.params,
-            small_image=model.small_image,
-        ),
-        weights=None,
-        cost=cost,
-        broken_bounds=broken_bounds(cost, budget),
-        failure=failure,
-    )

@@ -25,8 +25,9 @@ from foray.export.runtimes import (
 )
 from foray.export.source import ExportSource, source_of_run, source_of_weights
 from foray.models import SmallImage, build_model
+from foray.profiling.burst import RuntimeCandidate
 from foray.profiling.macs import count_macs, count_params
-from foray.profiling.runtimes import RuntimeCandidate
+from foray.profiling.memory import peak_activation_memory
 from foray.profiling.torch_session import save_for_worker
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactOrigin, ArtifactPrecision, RunRecord, Runtime
@@ -161,6 +162,7 @@ def write_candidates(
         for number, subject in enumerate(subjects):
             network, side = subject.source.network, subject.source.preprocessing.resolution
             params, macs = count_params(network), count_macs(network, side)
+            activations = peak_activation_memory(network, side)
             for target in targets:
                 place = folder / str(number) / f"{target.runtime}-{target.precision}"
                 if place not in written:
@@ -170,7 +172,7 @@ def write_candidates(
                 candidates.append(
                     RuntimeCandidate(
                         _label(subject.name, target), place, network.spec.name, side, target.runtime,
-                        target.precision, target.threads, params, macs, written[place],
+                        target.precision, target.threads, params, macs, written[place], activations,
                     )
                 )  # fmt: skip
     return candidates

@@ -28,6 +28,12 @@ class ModelOutcome:
     records: tuple[RunRecord, ...]
     folders: tuple[Path, ...]
 
+    @property
+    def train_seconds(self) -> float | None:
+        """Mean seconds of a run; None when no run knows."""
+        totals = [record.total_seconds for record in self.records if record.total_seconds is not None]
+        return float(np.mean(totals)) if totals else None
+
     def correct(self, split: str) -> npt.NDArray[np.bool_]:
         """(seeds, images); every seed must have seen the same images in the same order."""
         rows = [read_predictions(folder, split) for folder in self.folders]
@@ -49,7 +55,6 @@ def candidate_result(
     tests = [record.metrics["test"] for record in outcome.records]
     top5 = [metrics.top5.value for metrics in tests if metrics.top5]
     epochs = [seconds for record in outcome.records for seconds in record.seconds_per_epoch]
-    totals = [record.total_seconds for record in outcome.records if record.total_seconds is not None]
     return CandidateResult(
         model=outcome.model,
         architecture=first.architecture,
@@ -63,7 +68,7 @@ def candidate_result(
         test_top5=float(np.mean(top5)) if top5 else None,
         test_macro_f1=float(np.mean([metrics.macro_f1 for metrics in tests])),
         seconds_per_epoch=float(np.mean(epochs)) if epochs else None,
-        train_seconds=float(np.mean(totals)) if totals else None,
+        train_seconds=outcome.train_seconds,
     )
 
 

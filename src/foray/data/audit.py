@@ -5,25 +5,22 @@ from __future__ import annotations
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from pydantic import Field
 
 from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, ImageArray, Sample
-from foray.data.decoding import available_cores
-from foray.data.duplicates import difference_hash, near_duplicates, thumbnail
-from foray.data.images import ImageReadError, decoded, size_and_mode
+from foray.data.duplicates import near_duplicates
+from foray.data.images import size_and_mode
+from foray.data.looks import Looks, look_at
+from foray.data.storage import cache_directory
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import DatasetInfo, Record
 
-_DRAFT_SIDE = 64  # pixels that must be left of a JPEG's sides when decoding it small: enough for any thumbnail
 _SIDES_SAMPLED = 200
 
 
@@ -61,7 +58,7 @@ class Audit(Record):
 
     Sizes and modes are as stored in the files, unreadable ones not counted (None: nothing readable). Of each image,
     only its most similar one in another split is listed. `copies_within_splits`: images beyond the first of each set
-    of exact copies inside a split.
+    of exact copies inside a split. `groups`: sets of images that belong together by what the data say (0: none said).
     """
 
     schema_version: Literal[1] = 1
@@ -76,47 +73,43 @@ class Audit(Record):
     exact_duplicates: list[DuplicatePair] = Field(default_factory=list)
     near_duplicates: list[DuplicatePair] = Field(default_factory=list)
     copies_within_splits: int = 0
+    groups: int = 0
     licence: str | None
     split_origin: str
     notes: list[str] = Field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Look:
-    """What decoding one image told."""
-
-    size: tuple[int, int]  # width, height as stored
-    mode: str
-    thumbnail: npt.NDArray[np.uint8]
-    hash: npt.NDArray[np.bool_]
-
-
-def inspect_dataset(dataset: Dataset, *, progress: Progress = SILENT) -> Audit:
-    """Decodes every image once, in parallel, and reports sizes, unreadable files and duplicates across splits."""
-    looks = _look_at_all(dataset.samples, progress)
-    readable = [i for i, look in enumerate(looks) if not isinstance(look, str)]
-    seen = [look for look in looks if not isinstance(look, str)]
+def inspect_dataset(dataset: Dataset, *, cache_dir: Path | None = None, progress: Progress = SILENT) -> Audit:
+    """Reports sizes, unreadable files and duplicates across splits; decodes what has not been looked at yet."""
+    looks = dataset.looks or look_at(dataset.samples, cache_dir=cache_dir or cache_directory(), progress=progress)
+    rows = [looks.row[sample.content] for sample in dataset.samples]
+    reasons = looks.reasons[rows].tolist()
+    readable = [i for i, reason in enumerate(reasons) if not reason]
+    sizes = looks.sizes[[rows[i] for i in readable]].reshape(-1, 2)
     exact, copies_within = _exact_duplicates(dataset.samples)
     paired = {pair.first for pair in exact}
-    near = [pair for pair in _near_duplicates(dataset.samples, readable, seen, progress) if pair.first not in paired]
+    samples = [dataset.samples[i] for i in readable]
+    trusted = dataset.near is None or len(dataset.near.contents) > 0
+    near = [pair for pair in _near_duplicates(samples, looks, progress) if pair.first not in paired] if trusted else []
     counts = _counts(dataset)
     totals = [sum(by_split.values()) for by_split in counts.values() if by_split]
     return Audit(
         dataset=dataset.info(),
         counts=counts,
         imbalance_ratio=max(totals) / min(totals),
-        width=_range([look.size[0] for look in seen]),
-        height=_range([look.size[1] for look in seen]),
-        short_side=_range([min(look.size) for look in seen]),
-        modes=dict(Counter(look.mode for look in seen).most_common()),
+        width=_range(sizes[:, 0].tolist()),
+        height=_range(sizes[:, 1].tolist()),
+        short_side=_range(sizes.min(axis=1).tolist()),
+        modes=dict(Counter(looks.modes[[rows[i] for i in readable]].tolist()).most_common()),
         unreadable=[
-            UnreadableImage(id=sample.id, reason=look)
-            for sample, look in zip(dataset.samples, looks, strict=True)
-            if isinstance(look, str)
+            UnreadableImage(id=sample.id, reason=reason)
+            for sample, reason in zip(dataset.samples, reasons, strict=True)
+            if reason
         ],
         exact_duplicates=exact,
         near_duplicates=near,
         copies_within_splits=copies_within,
+        groups=len({sample.group for sample in dataset.samples if sample.group}),
         licence=dataset.licence,
         split_origin=dataset.split_origin,
         notes=list(dataset.notes),
@@ -146,35 +139,6 @@ def _header_size(sample: Sample) -> tuple[int, int] | None:
             return size_and_mode(sample.image.path)[0]
     except Exception:  # on damaged bytes Pillow raises nearly every kind of exception; the audit names such files
         return None
-
-
-def _look_at_all(samples: Sequence[Sample], progress: Progress) -> list[_Look | str]:
-    """A look at each image, or why it cannot be read, in order."""
-    looks: list[_Look | str] = []
-    pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="foray-inspect")
-    try:
-        with progress.task("Inspecting images", len(samples)) as task, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-            for look in pool.map(_look, samples):
-                looks.append(look)
-                task.advance()
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return looks
-
-
-def _look(sample: Sample) -> _Look | str:
-    try:
-        if isinstance(sample.image, ImageArray):
-            image = Image.fromarray(sample.image.pixels)
-            size, mode, grey = image.size, image.mode, image.convert("L")
-        else:
-            with decoded(sample.image.path, draft_side=_DRAFT_SIDE) as image:
-                grey = image.convert("L")
-            size, mode = size_and_mode(sample.image.path)
-    except ImageReadError as error:
-        return error.reason
-    return _Look(size, mode, thumbnail(grey), difference_hash(grey))
 
 
 def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
@@ -207,19 +171,14 @@ def _exact_duplicates(samples: Sequence[Sample]) -> tuple[list[DuplicatePair], i
     return sorted(pairs, key=lambda pair: pair.first), within
 
 
-def _near_duplicates(
-    samples: Sequence[Sample], readable: Sequence[int], looks: Sequence[_Look], progress: Progress
-) -> list[DuplicatePair]:
-    if not looks:
-        return []
-    found = near_duplicates(
-        np.stack([look.thumbnail for look in looks]),
-        np.stack([look.hash for look in looks]),
-        np.array([_rank(samples[i]) for i in readable], dtype=np.int64),
-        progress=progress,
+def _near_duplicates(samples: Sequence[Sample], looks: Looks, progress: Progress) -> list[DuplicatePair]:
+    known = looks.fingerprints_of(samples)
+    splits = np.array([_rank(sample) for sample in samples], dtype=np.int64)
+    found = near_duplicates(known.thumbnails, known.hashes, splits, progress=progress)
+    return sorted(
+        (_pair(samples[near.first], samples[near.second], near.correlation) for near in found),
+        key=lambda pair: pair.first,
     )
-    pairs = [_pair(samples[readable[near.first]], samples[readable[near.second]], near.correlation) for near in found]
-    return sorted(pairs, key=lambda pair: pair.first)
 
 
 def _rank(sample: Sample) -> int:

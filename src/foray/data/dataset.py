@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import numpy.typing as npt
 from foray.errors import DataError
 from foray.parsing import shortened
 from foray.records import DatasetInfo
+
+if TYPE_CHECKING:
+    from foray.data.looks import Looks, NearPairs
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -52,7 +55,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples with class names. `split_origin` says whether splits were given or carved, and from which seed."""
+    """Samples with class names. `split_origin` says whether splits were given or carved, by which rule and seed.
+
+    `looks`: of every sample; `near`: which samples are near-duplicates of each other. Both may hold more images than
+    `samples`, and are None where nobody has looked.
+    """
 
     name: str
     source: str
@@ -63,6 +70,8 @@ class Dataset:
     fold: int | None = None
     fingerprint: str = ""
     notes: tuple[str, ...] = ()  # what a reader should know: unreadable files left out, duplicates kept together
+    looks: Looks | None = field(default=None, compare=False, repr=False)
+    near: NearPairs | None = field(default=None, compare=False, repr=False)
 
     def indices(self, split: Split) -> npt.NDArray[np.int64]:
         """Positions in `samples` of one split."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 from foray.data.archive import archive_stem, is_archive, unpack
@@ -10,9 +11,11 @@ from foray.data.content import with_content
 from foray.data.csv_table import read_csv
 from foray.data.dataset import Dataset
 from foray.data.folder import read_folder
+from foray.data.look_alikes import find_leaks, leak_note, with_looks
 from foray.data.named import NAMED_DATASETS, NamedDataset, Request
 from foray.data.splits import complete_splits
 from foray.data.storage import cache_directory
+from foray.data.units import Carving
 from foray.errors import DataError
 from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
@@ -27,15 +30,47 @@ def open_dataset(
     data_dir: Path | None = None,
     offline: bool = False,
     cache_dir: Path | None = None,
+    carving: Carving = "by content",
     progress: Progress = SILENT,
 ) -> Dataset:
-    """The images `data` names, with train, val and test, content hashes and fingerprint.
+    """The images `data` names, to train on: with train, val and test, content hashes, near-duplicates and fingerprint.
 
     `data`: a folder of class folders (with or without train/val/test above them), a .zip or .tar(.gz|.xz) of one, a
     CSV of path,label[,split][,group], or the name of a dataset (see `NAMED_DATASETS`; a folder of that name is given
-    as ./name). Missing splits are carved from `seed`. `fold`, `data_dir` (a copy the user has) and `offline` are for
-    named datasets. Images are not decoded here. Raises DataError, naming the thing and the way out. `imagenet`, which
-    is for evaluation, comes back with a test split only.
+    as ./name). Missing splits are carved from `seed`, near-duplicates on one side; `carving` "by name" carves as
+    earlier versions did, for their runs. `fold`, `data_dir` (a copy the user has) and `offline` are for named datasets.
+    Every image is decoded once, small, and that is remembered. Raises DataError, naming the thing and the way out.
+    `imagenet`, which is for evaluation, comes back with a test split only.
+    """
+    cache_dir = cache_dir or cache_directory()
+    dataset = open_given(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
+    if is_evaluation_only(data):
+        return dataset
+    dataset = completed(with_looks(dataset, cache_dir=cache_dir, progress=progress), seed, carving)
+    if note := leak_note(dataset, find_leaks(dataset)):
+        dataset = replace(dataset, notes=(*dataset.notes, note))
+    return dataset
+
+
+def completed(dataset: Dataset, seed: int, carving: Carving) -> Dataset:
+    """`dataset` as `open_given` reads it with all its splits, and its fingerprint; see `complete_splits`."""
+    if carving == "by name" and dataset.name in NAMED_DATASETS:  # when runs were carved by name, these had no groups
+        dataset = replace(dataset, samples=tuple(replace(sample, group=None) for sample in dataset.samples))
+    return complete_splits(dataset, seed, carving).fingerprinted()
+
+
+def open_given(
+    data: str | Path,
+    *,
+    fold: int | None = None,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    cache_dir: Path | None = None,
+    progress: Progress = SILENT,
+) -> Dataset:
+    """The images `data` names, to score on: splits as given, or None; nothing is carved, one class and few images do.
+
+    Arguments and errors as for `open_dataset`. With content hashes and fingerprint.
     """
     cache_dir = cache_dir or cache_directory()
     described = NAMED_DATASETS.get(data) if isinstance(data, str) else None
@@ -47,10 +82,12 @@ def open_dataset(
             dataset = _read_path(home_expanded(data), cache_dir, progress)
     except OSError as error:
         raise DataError(f"Cannot read {error.filename or data}: {error.strerror or error}.") from error
-    dataset = with_content(dataset, cache_dir=cache_dir, progress=progress)
-    if described is None or not described.evaluation_only:
-        dataset = complete_splits(dataset, seed)
-    return dataset.fingerprinted()
+    return with_content(dataset, cache_dir=cache_dir, progress=progress).fingerprinted()
+
+
+def is_evaluation_only(data: str | Path) -> bool:
+    """Whether `data` names images that nothing is trained on."""
+    return isinstance(data, str) and data in NAMED_DATASETS and NAMED_DATASETS[data].evaluation_only
 
 
 def _refuse_options(data: str | Path, fold: int | None, data_dir: Path | None) -> None:

@@ -1,19 +1,21 @@
 """Splits: given ones are kept, missing ones are carved, stratified per class and from a seed.
 
-Images that share a group or have the same bytes form one unit and stay in one split. The split of a unit depends on
-the seed and on the ids of the samples, never on the order in which files were listed.
+Images that share a group or have the same bytes form one unit and stay in one split; so do near-duplicates, unless
+their chains would leave a split without its share of a class. The split of a unit depends on the seed and on the
+contents of its images, never on their names or on the order in which files were listed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, Sample, Split, counted, some_names
+from foray.data.look_alikes import Ties, ties_of
+from foray.data.units import Carving, Unit, draw, units_of
 from foray.errors import DataError
 
 VAL_FRACTION = 0.15
@@ -27,7 +29,7 @@ SPLIT_NAMES: Mapping[str, Split] = {
 }  # fmt: skip
 
 
-def complete_splits(dataset: Dataset, seed: int) -> Dataset:
+def complete_splits(dataset: Dataset, seed: int, carving: Carving = "by content") -> Dataset:
     """The dataset with train, val and test all present, `split_origin` and notes set.
 
     Without any split, test and val are each 15 % of all images. Otherwise what is missing is carved from train, 15 %
@@ -36,8 +38,9 @@ def complete_splits(dataset: Dataset, seed: int) -> Dataset:
     """
     given = {sample.split for sample in dataset.samples}
     _require_enough(dataset, carving_all=given == {None})
+    how = f"{'' if carving == 'by name' else 'by content '}(seed {seed})"
     if given == {None}:
-        missing, pool, origin = ["test", "val"], dataset.samples, f"carved (seed {seed})"
+        missing, pool, origin = ["test", "val"], dataset.samples, f"carved {how}"
     else:
         if "train" not in given:
             raise DataError(
@@ -46,27 +49,83 @@ def complete_splits(dataset: Dataset, seed: int) -> Dataset:
             )
         missing = [split for split in _CARVED if split not in given]
         pool = tuple(sample for sample in dataset.samples if sample.split == "train")
-        origin = _origin([split for split in SPLITS if split in given], missing, seed)
+        origin = _origin([split for split in SPLITS if split in given], missing, how)
     samples = dataset.samples
     if missing:
-        assigned = carve(pool, seed, {split: fraction for split, fraction in _CARVED.items() if split in missing})
+        fractions = {split: fraction for split, fraction in _CARVED.items() if split in missing}
+        assigned = carve(pool, seed, fractions, ties_of(pool, dataset.near), carving)
         samples = tuple(replace(sample, split=assigned.get(sample.id, sample.split)) for sample in samples)
     done = replace(dataset, samples=samples, split_origin=origin)
     _require_train(done)
     return replace(done, notes=(*done.notes, *_absences(done, missing), *_overlaps(done)))
 
 
-def carve(samples: Sequence[Sample], seed: int, fractions: Mapping[Split, float]) -> dict[str, Split]:
+def carving_of(split_origin: str) -> Carving:
+    """The rule by which the splits of a record were carved, read from its `split_origin`."""
+    return "by name" if "carved" in split_origin and "by content" not in split_origin else "by content"
+
+
+def carve(
+    samples: Sequence[Sample],
+    seed: int,
+    fractions: Mapping[Split, float],
+    ties: Ties = (),
+    carving: Carving = "by content",
+) -> dict[str, Split]:
     """Split of every sample by id; what goes to no split of `fractions` is train.
 
     Of each class, `fraction` of its images (rounded, at least one where the class has two or more to spare) go to
     each split, as near as units allow; no class leaves train, and each reaches every split if it has enough units.
+    `ties`: near-duplicates, which stay together as well. Where their chains would leave a split with less than half of
+    its share of a class, or more than double, the least similar of that class are let go, a step of `_STEPS` at a time.
     """
-    units = sorted(_units(samples), key=lambda unit: _draw(seed, unit.key))
+    assigned = _assigned(units_of(samples, (), carving), seed, fractions)
+    if not ties or carving == "by name":
+        return assigned
+    bearable = _uneven(samples, fractions, assigned)  # by groups and exact copies, which are never let go
+    labels = {sample.id: sample.label for sample in samples}
+    tied = {labels[id_] for tie in ties for id_ in (tie.first, tie.second)}
+    steps = dict.fromkeys(tied, 0)
+    while True:
+        kept = [
+            tie for tie in ties if tie.correlation > _STEPS[max(steps[labels[tie.first]], steps[labels[tie.second]])]
+        ]
+        assigned = _assigned(units_of(samples, kept, carving), seed, fractions)
+        crowded = {
+            label for label in tied & _uneven(samples, fractions, assigned) - bearable if _can_loosen(steps[label])
+        }
+        if not crowded:
+            return assigned
+        steps |= {label: steps[label] + 1 for label in crowded}
+
+
+_STEPS = (0.0, 0.98, 0.985, 0.99, 0.995, 0.998, 2.0)  # correlations that ties must exceed; no pair exceeds the last
+
+
+def _can_loosen(step: int) -> bool:
+    return step < len(_STEPS) - 1
+
+
+def _uneven(samples: Sequence[Sample], fractions: Mapping[Split, float], assigned: Mapping[str, Split]) -> set[int]:
+    """Classes of which some split has less than half of its share, or more than double."""
     sizes = Counter(sample.label for sample in samples)
+    placed = Counter((assigned[sample.id], sample.label) for sample in samples)
+    return {
+        label
+        for label, n in sizes.items()
+        for split, fraction in fractions.items()
+        if (share := _quota(fraction, n, len(fractions))) and not share <= 2 * placed[split, label] <= 4 * share
+    }
+
+
+def _assigned(units: Sequence[Unit], seed: int, fractions: Mapping[Split, float]) -> dict[str, Split]:
+    units = sorted(units, key=lambda unit: draw(seed, unit.key))
+    sizes: Counter[int] = Counter()
+    for unit in units:
+        sizes.update(unit.labels)
     room = {split: {label: _quota(fraction, n, len(fractions)) for label, n in sizes.items()}
             for split, fraction in fractions.items()}  # fmt: skip
-    members: dict[Split, list[_Unit]] = {split: [] for split in ("train", *fractions)}
+    members: dict[Split, list[Unit]] = {split: [] for split in ("train", *fractions)}
     for unit in units:
         for split in fractions:
             if all(room[split][label] >= n for label, n in unit.labels.items()):
@@ -81,55 +140,12 @@ def carve(samples: Sequence[Sample], seed: int, fractions: Mapping[Split, float]
     return {id: split for split, chosen in members.items() for unit in chosen for id in unit.ids}
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """Images that must stay together. `key`: the smallest id; `labels`: images per class."""
-
-    key: str
-    ids: tuple[str, ...]
-    labels: Mapping[int, int]
-
-
-def _units(samples: Sequence[Sample]) -> list[_Unit]:
-    """Connected components (union-find) of "same group" and "same bytes"."""
-    ordered = sorted(samples, key=lambda sample: sample.id)
-    parent = list(range(len(ordered)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    seen: dict[tuple[str, str], int] = {}
-    for i, sample in enumerate(ordered):
-        ties = [("group", sample.group), ("content", sample.content if sample.content != EMPTY_SHA256 else None)]
-        for kind, value in ties:
-            if value:
-                parent[root(i)] = root(seen.setdefault((kind, value), i))
-    components: dict[int, list[Sample]] = defaultdict(list)
-    for i, sample in enumerate(ordered):
-        components[root(i)].append(sample)
-    return [
-        _Unit(
-            key=component[0].id,
-            ids=tuple(sample.id for sample in component),
-            labels=Counter(sample.label for sample in component),
-        )
-        for component in components.values()
-    ]
-
-
-def _draw(seed: int, key: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{key}".encode()).digest()
-
-
 def _quota(fraction: float, n: int, carved_splits: int) -> int:
     """Images of a class of `n` that a split may take; 0 where taking one would leave train without the class."""
     return max(1, math.floor(fraction * n + 0.5)) if n > carved_splits else 0
 
 
-def _fill_absent_classes(train: list[_Unit], target: list[_Unit], sizes: Mapping[int, int]) -> None:
+def _fill_absent_classes(train: list[Unit], target: list[Unit], sizes: Mapping[int, int]) -> None:
     """Moves, for each class that `target` lacks, the smallest unit whose classes all have another unit in train."""
     for label in sorted(sizes):
         if any(label in unit.labels for unit in target):
@@ -144,10 +160,10 @@ def _fill_absent_classes(train: list[_Unit], target: list[_Unit], sizes: Mapping
             target.append(chosen)
 
 
-def _origin(given: Sequence[str], carved: Sequence[str], seed: int) -> str:
+def _origin(given: Sequence[str], carved: Sequence[str], how: str) -> str:
     if not carved:
         return "given"
-    return f"{' and '.join(given)} given, {' and '.join(reversed(carved))} carved from train (seed {seed})"
+    return f"{' and '.join(given)} given, {' and '.join(reversed(carved))} carved from train {how}"
 
 
 def _require_enough(dataset: Dataset, *, carving_all: bool) -> None:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foray.records import Budget, CandidateResult, Decision
-from foray.records.quantities import format_percent, format_points
+from foray.records import Budget, CandidateResult, CostProfile, Decision, Leak
+from foray.records.quantities import format_ms, format_percent, format_points
 
 UNSTEADY = 1.5  # p95 over p50 of the latency from which on something else was using the machine
 
 
-def cautions(decision: Decision, candidates: Sequence[CandidateResult], budget: Budget) -> list[str]:
-    """Sentences for above the table; none when test agrees with selection and the machine was quiet."""
+def cautions(
+    decision: Decision, candidates: Sequence[CandidateResult], budget: Budget, leaks: Sequence[Leak] = ()
+) -> list[str]:
+    """Sentences for above the table; none when test agrees with selection and the machine was quiet.
+
+    `leaks`: of the pick, where splits share pictures.
+    """
     found = [_test_is_lower(candidate) for candidate in candidates if candidate.model == decision.pick]
+    found += [_leaky(leak) for leak in leaks]
     found.append(_other_precision(candidates))
-    if decision.prefer == "latency" or budget.max_latency_ms is not None:
+    if decision.outcome != "not_known" and (decision.prefer == "latency" or budget.max_latency_ms is not None):
         found.append(_unsteady(candidates))
+        found.append(_near_the_bound(candidates, budget.max_latency_ms))
+        found.append(_alike(decision, candidates))
     return [sentence for sentence in found if sentence]
 
 
@@ -29,6 +37,22 @@ def _test_is_lower(pick: CandidateResult) -> str:
         f"({format_percent(test.value)}, n = {test.n:,}, against {format_percent(selection.value)}, "
         f"n = {selection.n:,}), more than chance explains: the test images differ from those of train and val, or "
         "these hold near copies of each other. Believe test, and decide on images like those of use."
+    )
+
+
+def _leaky(leak: Leak) -> str:
+    """Splits that share pictures reward memory: the score without them stands beside the one with them."""
+    earlier, split = ("train or val", "test") if leak.split == "test" else ("train", "val")
+    told = (
+        f"{leak.leaked:,} of {leak.n:,} {split} images are copies or near copies of {earlier} images, which makes "
+        f"{split} too easy"
+    )
+    if leak.without is None:
+        return f"{told}: there are no others, so it says nothing. Split by what the pictures show (a group column)."
+    return (
+        f"{told}: {leak.model} has {format_percent(leak.whole.value)} on all of them and "
+        f"{format_percent(leak.without.value)} without these (n = {leak.without.n:,}). Split by what the pictures show "
+        "(a group column), or leave the splits to foray, which keeps copies on one side."
     )
 
 
@@ -63,3 +87,43 @@ def _unsteady(candidates: Sequence[CandidateResult]) -> str:
         f"Latency wavered while it was measured (p95 is {wavering[worst]:.1f} x p50 for {worst}): something else used "
         "the device. Measure again when it is idle; the same command trains nothing twice."
     )
+
+
+def _near_the_bound(candidates: Sequence[CandidateResult], limit_ms: float | None) -> str:
+    """The next measurement may put a model on the other side of the bound."""
+    near = [
+        f"{candidate.model} ({_range(candidate.cost)})"
+        for candidate in candidates
+        if limit_ms is not None and _holds(candidate.cost, limit_ms)
+    ]
+    if not near or limit_ms is None:
+        return ""
+    return (
+        f"The bound of {format_ms(limit_ms)} lies within the interval of the latency of {', '.join(near)}: another "
+        "measurement may decide otherwise."
+    )
+
+
+def _alike(decision: Decision, candidates: Sequence[CandidateResult]) -> str:
+    """The pick is called cheaper than the most accurate, and their latencies cannot be told apart."""
+    costs = {candidate.model: candidate.cost for candidate in candidates}
+    if decision.prefer != "latency" or decision.pick is None or decision.best is None or decision.pick == decision.best:
+        return ""
+    pick, best = costs[decision.pick], costs[decision.best]
+    if pick.latency_p50_high_ms is None or best.latency_p50_low_ms is None:
+        return ""
+    if pick.latency_p50_high_ms < best.latency_p50_low_ms:
+        return ""
+    return (
+        f"The latencies of {decision.pick} ({_range(pick)}) and {decision.best} ({_range(best)}) cannot be told apart: "
+        "do not count on the saving."
+    )
+
+
+def _holds(cost: CostProfile, limit_ms: float) -> bool:
+    low, high = cost.latency_p50_low_ms, cost.latency_p50_high_ms
+    return low is not None and high is not None and low <= limit_ms < high
+
+
+def _range(cost: CostProfile) -> str:
+    return f"{format_ms(cost.latency_p50_low_ms or 0.0)} to {format_ms(cost.latency_p50_high_ms or 0.0)}"

@@ -1,15 +1,11 @@
-"""The pick: the most accurate model within budget, unless a cheaper one is shown to be not worse.
+"""The pick: the cheapest of the models that are shown to lose less than the tolerance against every other one.
 
-Two ways to fool oneself are guarded against. With several cheaper models, one may look close enough by luck: their
-tests share one error of 5 % (Holm 1979, Scandinavian Journal of Statistics 6:65), so the chance that any model is
-wrongly called "not worse" than the best stays below that, whichever of them is then taken for its cost. And the model
-that came out most accurate is partly the luckiest: that favours the reference, so the loss of a cheaper model is on
-average overstated, and no correction is needed. Both are simulated in the tests.
+`rivals` says how that is shown, and why at most 5 % of picks lose more. Where no model passes the outcome is
+"unresolved", and the most accurate is the pick for now.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,22 +14,23 @@ import numpy.typing as npt
 
 from foray.decision import sentences
 from foray.decision.budgets import broken_bounds
+from foray.decision.pairs import against_every_rival, against_hardest_rival, paired_record
 from foray.decision.pareto import pareto_front
+from foray.decision.rivals import ERROR, Contest, contest
 from foray.records import Budget, CostProfile, Decision, PairedLoss, Preference
 from foray.records.comparison import Outcome
-from foray.statistics import paired_loss
-
-ERROR = 0.05  # chance of a wrong "not worse", shared among the cheaper models
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A model as the decision sees it. `correct`: (seeds, images) on one split, the same images for every candidate;
-    None when there is no result, because the model is over a bound or its training failed."""
+    None when there is no result, because the model is over a bound or its training failed. `train_seconds`: what one
+    run takes; None: not known."""
 
     model: str
     correct: npt.NDArray[np.bool_] | None
     cost: CostProfile
+    train_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +41,11 @@ class _Scored:
     correct: npt.NDArray[np.bool_]
     accuracy: float
     cost: float | None
+    train_seconds: float | None
+
+    def is_cheaper_than(self, other: _Scored) -> bool:
+        """A cost that is not known is never called cheaper, nor is anything called cheaper than it."""
+        return self.cost is not None and other.cost is not None and self.cost < other.cost
 
 
 def decide(
@@ -56,10 +58,10 @@ def decide(
 ) -> Decision:
     """What to ship. `candidates` are scored on `selection_split`, which is never test.
 
-    Models over a bound, or without a result, are out. Of the rest the most accurate stands (of equals the cheapest),
-    unless cheaper ones by `prefer` are not worse by more than `tolerance`, in [0, 1]: then the cheapest of these. When
-    there is none, and the data cannot tell for some, the outcome is "unresolved" and the most accurate is the pick for
-    the time being. A cost that is not known is never called cheaper, nor is anything called cheaper than it.
+    Models over a bound, or without a result, are out. Of the rest those pass that lose less than `tolerance`, in
+    [0, 1], against every other, dearer, cheaper or of unknown cost; the error of all tests together is 5 %. The pick
+    is the most accurate that passes, or the cheapest by `prefer` of those that pass and are cheaper than it. When none
+    passes the outcome is "unresolved" and the most accurate is the pick for now.
     Raises ValueError for the test split and for repeated names.
     """
     if selection_split == "test":
@@ -79,46 +81,34 @@ def decide(
             outcome=outcome,
             sentence=sentence,
         )
-    best = min(scored, key=lambda one: (-one.accuracy, math.inf if one.cost is None else one.cost, one.model))
-    pairs = _against_cheaper(best, scored, tolerance, selection_split)
-    pick, outcome, sentence = _verdict(best, scored, pairs, prefer, tolerance)
-    points = {one.model: (one.accuracy, one.cost) for one in scored if one.cost is not None}
-    return Decision(
-        prefer=prefer,
-        tolerance=tolerance,
-        selection_split=selection_split,
-        best=best.model,
-        pick=pick.model,
-        outcome=outcome,
-        sentence=sentence,
-        pairs=pairs,
-        pareto=pareto_front(points),
-    )
+    return _between(sorted(scored, key=_most_accurate_first), tolerance, prefer, selection_split)
 
 
 def confirm(decision: Decision, test_candidates: Sequence[Candidate], tolerance: float) -> list[PairedLoss]:
-    """What test says, after the decision and without effect on it.
+    """What test says, after the decision and without effect on it: the pick against every other model.
 
-    First the pick against the best, as it was decided; then every other model against the pick. Each with its own
-    95 % bounds, since nothing is chosen by them.
+    Those it was compared with come first, in the order of the decision. Each with its own 95 % bounds, since nothing
+    is chosen by them.
     """
     results = {one.model: one.correct for one in test_candidates if one.correct is not None}
     if decision.pick is None or decision.pick not in results:
         return []
-    others = [model for model in results if model not in (decision.pick, decision.best)]
-    pairs = [(decision.pick, other) for other in others]
-    if decision.best in results and decision.best != decision.pick:
-        pairs.insert(0, (decision.best, decision.pick))
-    return [
-        paired_record(reference, results[reference], candidate, results[candidate], tolerance, 1 - ERROR, "test")
-        for reference, candidate in pairs
-    ]
+    compared = [pair.reference for pair in decision.pairs if pair.candidate == decision.pick]
+    rivals = [model for model in dict.fromkeys([*compared, *results]) if model in results and model != decision.pick]
+    pick, correct = decision.pick, results[decision.pick]
+    return [paired_record(rival, results[rival], pick, correct, tolerance, 1 - ERROR, "test") for rival in rivals]
 
 
 def _scored(candidate: Candidate, prefer: Preference) -> _Scored:
     assert candidate.correct is not None
     accuracy = float(candidate.correct.mean())
-    return _Scored(candidate.model, candidate.correct, accuracy, candidate.cost.cost(prefer))
+    cost = candidate.cost.cost(prefer)
+    return _Scored(candidate.model, candidate.correct, accuracy, cost, candidate.train_seconds)
+
+
+def _most_accurate_first(one: _Scored) -> tuple[float, bool, float, str]:
+    """Of equals the cheaper, then by name."""
+    return -one.accuracy, one.cost is None, one.cost or 0.0, one.model
 
 
 def _nobody(candidates: Sequence[Candidate], within: Sequence[Candidate], budget: Budget) -> tuple[Outcome, str]:
@@ -128,68 +118,65 @@ def _nobody(candidates: Sequence[Candidate], within: Sequence[Candidate], budget
     return "nobody_trained", sentences.nobody_trained([candidate.model for candidate in within])
 
 
-def _against_cheaper(best: _Scored, scored: Sequence[_Scored], tolerance: float, split: str) -> list[PairedLoss]:
-    """Every cheaper model against the best, cheapest first, by Holm's steps.
-
-    With m models open, each is tested at 5 % / m. Those shown to be not worse are settled, which leaves more error to
-    each of the others; when a round settles none, all that are open keep its bounds.
-    """
-    cheaper = [one for one in scored if one.cost is not None and best.cost is not None and one.cost < best.cost]
-    cheaper.sort(key=lambda one: (one.cost, one.model))
-    settled: dict[str, PairedLoss] = {}
-    while len(settled) < len(cheaper):
-        still_open = [one for one in cheaper if one.model not in settled]
-        confidence = 1 - ERROR / len(still_open)
-        results = {
-            one.model: paired_record(best.model, best.correct, one.model, one.correct, tolerance, confidence, split)
-            for one in still_open
-        }
-        not_worse = {model: result for model, result in results.items() if result.status == "not_worse"}
-        settled |= not_worse or results
-    return [settled[one.model] for one in cheaper]
-
-
-def _verdict(
-    best: _Scored, scored: Sequence[_Scored], pairs: Sequence[PairedLoss], prefer: Preference, tolerance: float
-) -> tuple[_Scored, Outcome, str]:
-    """The pick, the outcome and its sentence. `pairs` are cheapest first."""
-    for number, pair in enumerate(pairs):
-        if pair.status == "not_worse":
-            even_cheaper = [other for other in pairs[:number] if other.status == "unresolved"]
-            costs = {one.model: one.cost for one in scored}
-            pick = next(one for one in scored if one.model == pair.candidate)
-            return pick, "cheaper_not_worse", sentences.cheaper_not_worse(costs, prefer, pair, even_cheaper)
-    if len(scored) == 1:
-        return best, "only_one", sentences.only_one(best.model, best.accuracy)
-    if still_open := [pair for pair in pairs if pair.status == "unresolved"]:
-        return best, "unresolved", sentences.unresolved(best.model, best.accuracy, still_open)
-    sentence = sentences.best_stands(best.model, best.accuracy, best.cost, prefer, tolerance, pairs)
-    return best, "best_stands", sentence
-
-
-def paired_record(
-    reference: str,
-    reference_correct: npt.NDArray[np.bool_],
-    candidate: str,
-    candidate_correct: npt.NDArray[np.bool_],
-    tolerance: float,
-    confidence: float,
-    split: str,
-) -> PairedLoss:
-    """What `candidate` loses against `reference` on `split`, from their correctness (seeds, images)."""
-    result = paired_loss(reference_correct, candidate_correct, tolerance, confidence=confidence)
-    return PairedLoss(
-        reference=reference,
-        candidate=candidate,
-        split=split,
-        n=result.n,
-        seeds=result.seeds,
-        loss=result.loss,
-        lower=result.lower,
-        upper=result.upper,
-        confidence=confidence,
+def _between(scored: Sequence[_Scored], tolerance: float, prefer: Preference, split: str) -> Decision:
+    """The decision between models with a result that keep the budget, the most accurate first."""
+    tested = contest({one.model: one.correct for one in scored}, tolerance)
+    pick, outcome = _pick(scored, tested)
+    of_pick = against_every_rival(pick.model, tested, split)
+    others = sorted((one for one in scored if one.is_cheaper_than(pick)), key=lambda one: (one.cost or 0.0, one.model))
+    if outcome == "not_worse" and scored[0] not in others:
+        others.append(scored[0])
+    of_others = [against_hardest_rival(one.model, tested, split) for one in others]
+    points = {one.model: (one.accuracy, one.cost) for one in scored if one.cost is not None}
+    return Decision(
+        prefer=prefer,
         tolerance=tolerance,
-        status=result.status,
-        images_needed=result.images_needed,
-        p_value=result.p_value,
+        selection_split=split,
+        best=scored[0].model,
+        pick=pick.model,
+        outcome=outcome,
+        sentence=_sentence(scored, pick, outcome, prefer, of_pick, of_others),
+        pairs=[*of_pick, *of_others],
+        pareto=pareto_front(points),
     )
+
+
+def _pick(scored: Sequence[_Scored], tested: Contest) -> tuple[_Scored, Outcome]:
+    """`scored`: the most accurate first."""
+    best = scored[0]
+    if len(scored) == 1:
+        return best, "only_one"
+    passed = [one for one in scored if one.model in tested.passed]
+    if not passed:
+        return best, "unresolved"
+    cheaper = [one for one in passed if one.is_cheaper_than(passed[0])]
+    pick = min(cheaper, key=lambda one: one.cost or 0.0, default=passed[0])
+    if pick is best:
+        return pick, "best_stands"
+    return pick, "cheaper_not_worse" if pick.is_cheaper_than(best) else "not_worse"
+
+
+def _sentence(
+    scored: Sequence[_Scored],
+    pick: _Scored,
+    outcome: Outcome,
+    prefer: Preference,
+    of_pick: Sequence[PairedLoss],
+    of_others: Sequence[PairedLoss],
+) -> str:
+    """`of_others`: the models cheaper than the pick; the most accurate, where that is `not_worse`'s question."""
+    best, costs = scored[0], {one.model: one.cost for one in scored}
+    if outcome == "only_one":
+        return sentences.only_one(pick.model, pick.accuracy)
+    if outcome == "unresolved":
+        said = sentences.unresolved(best.model, best.accuracy, of_pick)
+    elif outcome == "best_stands":
+        said = sentences.best_stands(best.accuracy, best.cost, prefer, of_pick, of_others)
+    elif outcome == "cheaper_not_worse":
+        said = sentences.cheaper_not_worse(costs, prefer, best.model, of_pick, of_others)
+    else:
+        of_best = next(pair for pair in of_others if pair.candidate == best.model)
+        said = sentences.not_worse(pick.accuracy, of_pick, of_best)
+    if len(pick.correct) > 1:
+        return said
+    return f"{said} {sentences.one_seed([one.train_seconds for one in scored])}"

@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from foray.decision.budgets import broken_bounds
 from foray.records import Budget, CostProfile, PairedLoss, Preference
-from foray.records.quantities import format_bytes, format_count, format_ms, format_percent, format_points
+from foray.records.quantities import (
+    format_about,
+    format_bytes,
+    format_confidence,
+    format_count,
+    format_ms,
+    format_percent,
+    format_points,
+    format_seconds,
+)
+from foray.statistics.sample_size import CHANCE, MOST_IMAGES
 
 _COSTS: dict[Preference, str] = {
     "latency": "latency",
@@ -26,48 +36,83 @@ _FEWER: dict[Preference, str] = {
 
 
 def cheaper_not_worse(
-    costs: Mapping[str, float | None], prefer: Preference, pair: PairedLoss, even_cheaper: Sequence[PairedLoss]
+    costs: Mapping[str, float | None],
+    prefer: Preference,
+    best: str,
+    of_pick: Sequence[PairedLoss],
+    cheaper: Sequence[PairedLoss],
 ) -> str:
-    """A cheaper model takes the place of the most accurate; `even_cheaper`: those for which the data cannot tell."""
-    saving = _saving(costs[pair.candidate], costs[pair.reference], prefer)
+    """A model cheaper than `best`, the most accurate, is shipped.
+
+    `of_pick`: the pick against every rival, the most doubtful first; `cheaper`: models that are cheaper than the pick,
+    each against the rival that speaks most against it.
+    """
+    pick, tolerance = of_pick[0].candidate, format_points(of_pick[0].tolerance)
+    than = "" if len(of_pick) == 1 else " than any other model"
     sentence = (
-        f"Ship {pair.candidate}: {saving} than {pair.reference}, the most accurate, and not more "
-        f"than {format_points(pair.tolerance)} worse (loss {format_points(pair.loss)}, {_level(pair)} upper bound "
-        f"{format_points(pair.upper)}, {_basis(pair)})."
+        f"Ship {pick}: {_saving(costs[pick], costs[best], prefer)} than {best}, the most accurate, and not more than "
+        f"{tolerance} worse{than} ({_bound(of_pick)})."
     )
-    if even_cheaper:
-        nearest = _nearest_to_settled(even_cheaper)
+    still_open = [pair for pair in cheaper if pair.status == "unresolved"]
+    if still_open:
+        nearest = _nearest_to_settled(still_open)
         sentence += f" For {nearest.candidate}, cheaper still, the data cannot tell; {_remedy(nearest)}."
     return sentence
 
 
 def best_stands(
-    best: str, accuracy: float, cost: float | None, prefer: Preference, tolerance: float, pairs: Sequence[PairedLoss]
+    accuracy: float,
+    cost: float | None,
+    prefer: Preference,
+    of_pick: Sequence[PairedLoss],
+    cheaper: Sequence[PairedLoss],
 ) -> str:
-    """The most accurate stays; `cost` is its preferred cost."""
-    opening = f"Ship {best}: the most accurate ({format_percent(accuracy)})"
-    if cost is None:
-        return f"{opening}; its {_COSTS[prefer]} is not known, so no model can be called cheaper."
-    if not pairs:
-        return f"{opening}, and no model within budget has {_FEWER[prefer]}."
-    losses = ", ".join(f"{pair.candidate} loses {format_points(pair.loss)}" for pair in pairs)
-    every = "the cheaper model is" if len(pairs) == 1 else "every cheaper model is"
+    """The most accurate is shipped; `cost` is its preferred cost, `of_pick` and `cheaper` as in `cheaper_not_worse`."""
+    first = of_pick[0]
+    others = first.reference if len(of_pick) == 1 else "any other model"
+    sentence = f"Ship {first.candidate}: the most accurate on these images ({format_percent(accuracy)}), "
+    if first.upper < 0:
+        against = "" if len(of_pick) == 1 else f"against {first.reference}; "
+        level = format_confidence(first.confidence)
+        lead = f"{format_points(-first.upper)} ({against}one-sided {level} bound, {_basis(first)})"
+        sentence += f"and more accurate than {others} by at least {lead}."
+    else:
+        sentence += f"and not more than {format_points(first.tolerance)} worse than {others} ({_bound(of_pick)})."
+    return f"{sentence} {_of_cheaper(cost, prefer, cheaper, first.tolerance)}"
+
+
+def not_worse(accuracy: float, of_pick: Sequence[PairedLoss], of_best: PairedLoss) -> str:
+    """The only models that pass are neither the most accurate nor cheaper than it; `of_best`: the most accurate against
+    the rival that speaks most against it."""
+    best, tolerance = of_best.candidate, format_points(of_best.tolerance)
     return (
-        f"{opening}, and {every} more than {format_points(tolerance)} worse ({losses}; one-sided "
-        f"{_level(pairs[0])} bounds, {_basis(pairs[0])})."
+        f"Ship {of_pick[0].candidate} ({format_percent(accuracy)}): it is not more than {tolerance} worse than any "
+        f"other model ({_bound(of_pick)}). Of {best}, the most accurate on these images, the data do not show that "
+        f"(against {of_best.reference}: {_upper(of_best)})."
     )
 
 
-def unresolved(best: str, accuracy: float, still_open: Sequence[PairedLoss]) -> str:
-    """The data cannot tell whether a cheaper model would do; the one that fewest images would settle is named."""
-    pair = _nearest_to_settled(still_open)
-    more = f" The same holds for {_names(still_open, but=pair)}." if len(still_open) > 1 else ""
+def unresolved(best: str, accuracy: float, of_pick: Sequence[PairedLoss]) -> str:
+    """No model passes; `of_pick`: the most accurate against every rival, the most doubtful first."""
+    first = of_pick[0]
+    others = [pair.reference for pair in of_pick[1:] if pair.status == "unresolved"]
+    more = f" The same holds against {', '.join(others)}." if others else ""
     return (
-        f"Unresolved, {best} for now: it is the most accurate ({format_percent(accuracy)}), but the data cannot tell "
-        f"whether the cheaper {pair.candidate} is more than {format_points(pair.tolerance)} worse (loss "
-        f"{format_points(pair.loss)}, {_level(pair)} upper bound {format_points(pair.upper)}, {_basis(pair)}); "
-        f"{_remedy(pair)}.{more}"
+        f"Unresolved, {best} for now: it is the most accurate on these images ({format_percent(accuracy)}), but the "
+        f"data cannot tell whether it is {format_points(first.tolerance)} or more worse than {first.reference} (loss "
+        f"{format_points(first.loss)}, {_upper(first)}, {_basis(first)}); "
+        f"{_remedy(first)}.{more}"
     )
+
+
+def one_seed(train_seconds: Sequence[float | None]) -> str:
+    """What a verdict from one training of each model is about, and what two more would take; `train_seconds`: of one
+    run of each model, None where it is not known."""
+    about = "One seed: this holds for these trained networks, and another training may say otherwise"
+    known = [seconds for seconds in train_seconds if seconds is not None]
+    if len(known) < len(train_seconds):
+        return f"{about}; three seeds (--seeds 3) take that into account."
+    return f"{about}; three seeds (--seeds 3) take {_minutes(2 * sum(known))} more."
 
 
 def only_one(model: str, accuracy: float) -> str:
@@ -106,30 +151,55 @@ def _saving(ours: float | None, theirs: float | None, prefer: Preference) -> str
     return f"{ratio} {_FEWER[prefer]} ({_amount(prefer, ours)} against {_amount(prefer, theirs)})"
 
 
-def _level(pair: PairedLoss) -> str:
-    return f"{100 * pair.confidence:.3g} %"
+def _of_cheaper(cost: float | None, prefer: Preference, cheaper: Sequence[PairedLoss], tolerance: float) -> str:
+    """Why no model cheaper than the pick is shipped."""
+    if cost is None:
+        return f"Its {_COSTS[prefer]} is not known, so no model can be called cheaper."
+    if not cheaper:
+        return f"No model within budget has {_FEWER[prefer]}."
+    worse = f"more than {format_points(tolerance)} worse"
+    if still_open := [pair for pair in cheaper if pair.status == "unresolved"]:
+        pair = _nearest_to_settled(still_open)
+        others = [other.candidate for other in still_open if other is not pair]
+        more = f" The same holds for {', '.join(others)}." if others else ""
+        return (
+            f"The data cannot tell whether the cheaper {pair.candidate} is {worse} (loss {format_points(pair.loss)}, "
+            f"{format_confidence(pair.confidence)} bounds {100 * pair.lower:.2f} and {100 * pair.upper:.2f}); "
+            f"{_remedy(pair)}.{more}"
+        )
+    losses = ", ".join(f"{pair.candidate} loses {format_points(pair.loss)}" for pair in cheaper)
+    return f"{'The cheaper model is' if len(cheaper) == 1 else 'Every cheaper model is'} {worse} ({losses})."
+
+
+def _bound(of_pick: Sequence[PairedLoss]) -> str:
+    """The pick's loss against its most doubtful rival, which is named where there are several."""
+    first = of_pick[0]
+    against = "" if len(of_pick) == 1 else f"most doubtful against {first.reference}: "
+    return f"{against}loss {format_points(first.loss)}, {_upper(first)}, {_basis(first)}"
+
+
+def _upper(pair: PairedLoss) -> str:
+    return f"{format_confidence(pair.confidence)} upper bound {format_points(pair.upper)}"
 
 
 def _basis(pair: PairedLoss) -> str:
-    seeds = f"{pair.seeds} seeds" if pair.seeds > 1 else "one seed: the luck of training is not in the bound"
-    return f"n = {pair.n:,} images, {seeds}"
+    return f"n = {pair.n:,} images, {pair.seeds} seeds" if pair.seeds > 1 else f"n = {pair.n:,} images, one seed"
 
 
 def _remedy(pair: PairedLoss) -> str:
     if pair.images_needed is not None:
-        digits = max(len(str(pair.images_needed)) - 2, 0)
-        return f"about {math.ceil(pair.images_needed / 10**digits) * 10**digits:,} images would"
-    if pair.seeds > 1:
-        return "no realistic number of images would, more seeds might"
-    return "no realistic number of images would"
+        return f"about {format_about(pair.images_needed)} images in all would, with a chance of {100 * CHANCE:.0f} %"
+    if pair.more_seeds:
+        return "more seeds may tell, more images alone would not"
+    return f"not even {MOST_IMAGES:,} images would"
 
 
 def _nearest_to_settled(pairs: Sequence[PairedLoss]) -> PairedLoss:
     return min(pairs, key=lambda pair: (pair.images_needed is None, pair.images_needed or 0, pair.loss))
 
 
-def _names(pairs: Sequence[PairedLoss], but: PairedLoss) -> str:
-    return ", ".join(pair.candidate for pair in pairs if pair is not but)
+def _minutes(seconds: float) -> str:
+    return "less than a minute" if seconds < 60 else f"about {format_seconds(60 * math.ceil(seconds / 60))}"
 
 
 def _amount(cost: Preference, value: float) -> str:

@@ -4,14 +4,16 @@ It writes device.json, with which `foray compare --profiles device.json` decides
 this file beside every artifact it exports and times with it itself, as foray.deploy.bench. It needs numpy, Pillow and
 the one runtime of the artifact, and predict.py beside it.
 
-How: passes until two successive medians agree; then turns, each one untimed pass and a few timed ones, so many that
-the 95th percentile means something. Every timed pass counts. Passes of one turn share a moment of the machine, so the
-intervals come from drawing whole turns anew (a block bootstrap). Between turns a fixed piece of work is timed, which
-tells a machine that slows down from a network that is slow.
+How: in bursts that lie apart, each in a process of its own, because a machine changes slowly and because one process
+may be a fifth slower than the next for its whole life (its place in memory; Kalibera & Jones 2013). In a burst: passes
+until two successive medians agree; then turns, each one untimed pass and a few timed ones. Every timed pass counts.
+Intervals run from the lowest burst to the highest. Between turns a fixed piece of work is timed, which tells a machine
+that slows down from a network that is slow, and what other processes used of the processors is noted.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.metadata
 import io
@@ -20,10 +22,11 @@ import math
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,43 +43,91 @@ else:  # beside an artifact
 Times = npt.NDArray[np.float64]  # (turns, passes) milliseconds
 
 TURNS = 30
+BURSTS = 6
+APART_SECONDS = 5.0  # from the start of a burst to that of the next
 BATCH = 32  # of the throughput
 PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}  # in full, as in device.json
 DRIFT_LIMIT = 0.10  # of the calibration, from the first third of the turns to the last
 TAIL_LIMIT = 2.0  # 95th over 50th percentile of the passes
 WAVER_LIMIT = 1.3  # 90th over 10th percentile of the calibration
+SPREAD_LIMIT = 1.5  # of the bursts' medians, the second highest over the second lowest
+STOLEN_LIMIT = 0.02  # of the processors' time
+BUSY_LIMIT = 0.10
 
 _BURST = 5
 _WARM_TOLERANCE = 0.05
 _WARM_SECONDS = 3.0
 _TURN_MS = 100.0
 _MOST_PASSES = 10
-_RESAMPLES = 1000
 _CALIBRATION_BYTES = bytes(2**20)
+_INSTRUCTIONS = (  # that decide how fast few bits are, as in foray.records.Hardware
+    "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "avx512_bf16", "amx_bf16", "avx512_fp16",
+    "asimddp", "i8mm", "asimdhp", "bf16",
+)  # fmt: skip
 _PHOTOGRAPH = (500, 375)  # pixels: the median size of ImageNet's
+_IDLE, _IOWAIT, _STEAL, _FIELDS = 3, 4, 7, 8  # proc(5); guests are in user and nice
 
 
 @dataclass(frozen=True)
 class Percentile:
-    """A percentile of pass times in milliseconds with its 95 % interval over turns."""
+    """A percentile of pass times in milliseconds, and the range of the bursts' own."""
 
     value: float
     low: float
     high: float
 
 
-def percentile(times: Times, q: float, seed: int = 0) -> Percentile:
-    """The `q`-th percentile (0 to 100) of all passes in `times` (turns, passes).
+def percentile(times: Times, q: float, bursts: int = BURSTS) -> Percentile:
+    """The `q`-th percentile (0 to 100) of all passes in `times` (turns, passes), the turns in order of `bursts`.
 
-    The interval is the percentile bootstrap over whole turns (Kunsch 1989's blocks, here given by the schedule): passes
-    within a turn are correlated and are never drawn apart.
+    `low`, `high`: of the lowest and the highest burst. For six bursts and q = 50 that is the sign test's interval: it
+    misses the median over moments and processes in 1 of 32 cases. For one burst they are those of its turns.
     """
-    turns = len(times)
-    drawn = np.random.default_rng(seed).integers(0, turns, (_RESAMPLES, turns))
-    resampled = np.percentile(times[drawn].reshape(_RESAMPLES, -1), q, axis=1)
+    found = _by_burst(times, q, bursts)
     value = float(np.percentile(times, q))
-    low, high = (float(bound) for bound in np.percentile(resampled, [2.5, 97.5]))
-    return Percentile(value, min(low, value), max(high, value))
+    return Percentile(value, min(value, *found), max(value, *found))
+
+
+def _by_burst(times: Times, q: float, bursts: int) -> list[float]:
+    blocks = np.array_split(times, bursts if 1 < bursts < len(times) else len(times))
+    return [float(np.percentile(block, q)) for block in blocks]
+
+
+@dataclass(frozen=True)
+class ProcessorTime:
+    """Ticks since the system started, of the processors that this process may use together."""
+
+    total: int
+    busy: int
+    stolen: int
+
+    @classmethod
+    def now(cls, proc: Path = Path("/proc")) -> ProcessorTime | None:
+        """None where the system does not say."""
+        processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+        try:
+            return cls.parse((proc / "stat").read_text(encoding="ascii"), processors)
+        except (OSError, ValueError):
+            return None
+
+    @classmethod
+    def parse(cls, text: str, processors: Collection[int] = ()) -> ProcessorTime | None:
+        """From /proc/stat, of `processors` (none: of all); None where it has no such numbers, as in some containers."""
+        words = [line.split() for line in text.splitlines() if line.strip()]
+        lines = {label: numbers[:_FIELDS] for label, *numbers in words}
+        found = [lines[name] for name in (f"cpu{number}" for number in processors) if name in lines]
+        found = [numbers for numbers in found or [lines.get("cpu", [])] if len(numbers) == _FIELDS]
+        each = [sum(map(int, of_field)) for of_field in zip(*found, strict=True)]
+        if not any(each):
+            return None
+        return cls(sum(each), sum(each) - each[_IDLE] - each[_IOWAIT] - each[_STEAL], each[_STEAL])
+
+    def shares_since(self, before: ProcessorTime, own: float) -> tuple[float, float] | None:
+        """Of the time since `before`: what others used and what went to other virtual machines; `own`: our ticks."""
+        elapsed = self.total - before.total
+        if elapsed <= 0:
+            return None
+        return max(0.0, (self.busy - before.busy - own) / elapsed), (self.stolen - before.stolen) / elapsed
 
 
 def warm_up(run: Callable[[], object], seconds: float = _WARM_SECONDS) -> tuple[float, bool]:
@@ -134,6 +185,33 @@ def unsteadiness(calibrations: Sequence[float]) -> list[str]:
     return found
 
 
+def load_warnings(busy: float | None, stolen: float | None) -> list[str]:
+    """What the shares of the processors' time that others had say against the measurement; None: not known."""
+    found = []
+    if stolen is not None and stolen > STOLEN_LIMIT:
+        found.append(f"{100 * stolen:.0f} % of the processors' time went to other virtual machines")
+    if busy is not None and busy > BUSY_LIMIT:
+        found.append(f"other processes used {100 * busy:.0f} % of the processors' time")
+    return found
+
+
+def spread_warnings(times: Times, bursts: int) -> list[str]:
+    """What the passes in `times` (turns, passes) say against their own median.
+
+    One burst that is apart from the others widens the interval; two on a side say that the latency is not one number.
+    """
+    p50, p95, found = float(np.percentile(times, 50)), float(np.percentile(times, 95)), []
+    medians = sorted(_by_burst(times, 50, bursts))
+    second, last_but_one = (medians[1], medians[-2]) if len(medians) > 3 else (medians[0], medians[-1])
+    if bursts == 1:
+        found.append("all passes are of one moment and one process: what others would give is not known")
+    elif last_but_one > SPREAD_LIMIT * second:
+        found.append(f"the medians of its bursts ran from {medians[0]:.3g} to {medians[-1]:.3g} ms")
+    if p95 > TAIL_LIMIT * p50:
+        found.append(f"p95 is {p95 / p50:.1f} x p50: something else used the device")
+    return found
+
+
 def drift(calibrations: Sequence[float]) -> float:
     """Median calibration of the last third of the turns over that of the first third, less 1: 0.14 is 14 % slower."""
     third = max(1, len(calibrations) // 3)
@@ -186,44 +264,75 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def measure(artifact: reader.Artifact, threads: int | None = None, *, turns: int = TURNS) -> dict[str, Any]:
+def measure(
+    artifact: reader.Artifact, threads: int | None = None, *, turns: int = TURNS, bursts: int = BURSTS
+) -> dict[str, Any]:
     """The artifact's costs on this device: a profile of device.json. Raises ArtifactError.
 
-    `notes` says what stands against the numbers.
+    `unsteady` says what stands against the numbers.
     """
-    before, began = resident_bytes(), time.perf_counter()
-    session = reader.open_session(artifact, threads)
-    images = images_for(artifact, 1)
-    session.run(images)
-    start_ms = (time.perf_counter() - began) * 1e3
-    pass_ms, stable = warm_up(lambda: session.run(images))
-    calibrations, network, passes = [], [], passes_a_turn(pass_ms)
-    for _ in range(turns):
-        calibrations.append(calibrate())
-        network.append(turn(lambda: session.run(images), passes))
-    memory = peak_bytes() - before
-    jpeg = photograph()
-    labelled = [turn(lambda: reader.classify(artifact, session, [jpeg]), 2) for _ in range(turns // 3)]
-    many = images_for(artifact, BATCH)
-    batches = [turn(lambda: session.run(many), 1) for _ in range(max(3, turns // 10))]
-    notes = unsteadiness(calibrations) + ([] if stable else ["passes had not become steady when timing began"])
-    p50, p95 = percentile(np.array(network), 50), percentile(np.array(network), 95)
-    if p95.value > TAIL_LIMIT * p50.value:
-        notes.append(f"p95 is {p95.value / p50.value:.1f} x p50: something else used the device")
+    taken: list[dict[str, Any]] = []
+    for _ in range(bursts):
+        began, passes = time.monotonic(), taken[0]["passes"] if taken else 0
+        taken.append(_in_a_process(artifact.folder, threads or cores(), math.ceil(turns / bursts), passes))
+        if len(taken) < bursts:
+            time.sleep(max(0.0, APART_SECONDS - (time.monotonic() - began)))
+    network = np.array([row for one in taken for row in one["network"]])
+    p50, p95 = percentile(network, 50, bursts), percentile(network, 95, bursts)
+    shares = [one["shares"] for one in taken]
+    busy, stolen = np.mean(shares, axis=0).tolist() if all(shares) else (None, None)
+    notes = unsteadiness([ms for one in taken for ms in one["calibrations"]]) + load_warnings(busy, stolen)
+    notes += [] if all(one["stable"] for one in taken) else ["passes had not become steady when timing began"]
     return description_of(artifact) | {
         "latency_p50_ms": p50.value,
         "latency_p50_low_ms": p50.low,
         "latency_p50_high_ms": p50.high,
         "latency_p95_ms": p95.value,
-        "latency_n": turns * passes,
-        "throughput_images_per_second": 1e3 * BATCH / float(np.median(batches)),
-        "decode_to_label_p50_ms": float(np.median(labelled)),
-        "cold_start_ms": start_ms,
-        "peak_memory_bytes": memory if memory > 0 else None,
+        "latency_n": network.size,
+        "latency_bursts": bursts,
+        "throughput_images_per_second": 1e3 * BATCH / float(np.median([one["batches"] for one in taken])),
+        "decode_to_label_p50_ms": float(np.median([one["labels"] for one in taken])),
+        "cold_start_ms": statistics.median(one["start_ms"] for one in taken),
+        "peak_memory_bytes": max(one["memory"] for one in taken) or None,
         "memory_is": "resident",
         "threads": threads or cores(),
-        "unsteady": notes,
+        "busy_elsewhere": busy,
+        "unsteady": notes + spread_warnings(network, bursts),
     }
+
+
+def _in_a_process(folder: Path, threads: int, turns: int, passes: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--burst", str(folder), str(threads), str(turns), str(passes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"its process ended (status {done.returncode})"]
+        raise reader.ArtifactError(said[-1].removeprefix("bench.py: "))
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def _burst(artifact: reader.Artifact, threads: int, turns: int, passes: int) -> dict[str, Any]:
+    """One burst in this process: `turns` at batch 1, of `passes` (0: as many as fill a turn), a third for the rest."""
+    before, began = resident_bytes(), time.perf_counter()
+    session = reader.open_session(artifact, threads)
+    images, many, jpeg = images_for(artifact, 1), images_for(artifact, BATCH), photograph()
+    session.run(images)
+    start_ms = (time.perf_counter() - began) * 1e3
+    processors, own = ProcessorTime.now(), sum(os.times()[:2])
+    pass_ms, stable = warm_up(lambda: session.run(images))
+    calibrations, network, passes = [], [], passes or passes_a_turn(pass_ms)
+    for _ in range(turns):
+        calibrations.append(calibrate())
+        network.append(turn(lambda: session.run(images), passes))
+    memory, fewer = peak_bytes() - before, math.ceil(turns / 3)
+    labels = [turn(lambda: reader.classify(artifact, session, [jpeg]), 2) for _ in range(fewer)]
+    batches = [turn(lambda: session.run(many), 1) for _ in range(math.ceil(turns / 10))]
+    now, ticks = ProcessorTime.now(), (sum(os.times()[:2]) - own) * 100  # proc(5): USER_HZ is 100 everywhere
+    shares = now.shares_since(processors, ticks) if now and processors else None
+    return {
+        "start_ms": start_ms, "memory": max(memory, 0), "stable": stable, "passes": passes, "network": network,
+        "labels": labels, "batches": batches, "calibrations": calibrations, "shares": shares,
+    }  # fmt: skip
 
 
 def description_of(artifact: reader.Artifact) -> dict[str, Any]:
@@ -255,8 +364,10 @@ def hardware() -> dict[str, Any]:
         memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         memory = None
+    features = reader.processor_features()
     return {
         "processor": _processor(),
+        "instructions": [name for name in _INSTRUCTIONS if name in features],
         "cores": cores(),
         "memory_bytes": memory,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
@@ -337,14 +448,20 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
     parser.add_argument("--device", metavar="NAME", help='its name in reports, as in --device "Raspberry Pi 5"')
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one a core)")
     parser.add_argument("--out", type=Path, metavar="FILE", default=Path("device.json"), help="(default: device.json)")
+    parser.add_argument("--bursts", type=int, metavar="N", default=BURSTS, help=f"moments to time at ({BURSTS})")
+    parser.add_argument("--burst", nargs=4, help=argparse.SUPPRESS)  # what its own processes are started with
     parser.add_argument("--append", action="store_true", help="keep what is in the file about other artifacts")
     options = parser.parse_args(arguments)
-    if options.threads is not None and options.threads < 1:
-        parser.error("--threads must be at least 1")
+    if options.bursts < 1 or (options.threads is not None and options.threads < 1):
+        parser.error("--threads and --bursts must be at least 1")
     device = options.device or hardware()["processor"]
     try:
+        if options.burst:
+            numbers = map(int, options.burst[1:])
+            print(json.dumps(_burst(reader.open_artifact(Path(options.burst[0])), *numbers)))
+            return 0
         _earlier(options.out, device if options.append else None)  # before minutes are spent
-        profile = measure(reader.open_artifact(folder), options.threads)
+        profile = measure(reader.open_artifact(folder), options.threads, bursts=options.bursts)
         write_device(options.out, device, profile, append=options.append)
     except reader.ArtifactError as error:
         print(reader.one_line(f"bench.py: {error}"), file=sys.stderr)
@@ -354,7 +471,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
         return 130
     print(reader.one_line(_sentence(profile)))
     for note in profile["unsteady"]:
-        print(f"Unreliable: {note}. Measure again when the device is idle.")
+        print(f"Not steady: {note}. Measure again when the device is idle.")
     print(reader.one_line(f"Written: {options.out}. Decide by it: foray compare ... --profiles {options.out.name}"))
     return 0
 
@@ -363,10 +480,12 @@ def _sentence(profile: Mapping[str, Any]) -> str:
     threads = f"{profile['threads']} thread{'s' if profile['threads'] > 1 else ''}"
     return (
         f"{profile['model']}, {profile['resolution']} px, {profile['runtime']} {profile['precision']}, {threads}: "
-        f"p50 {profile['latency_p50_ms']:.2f} ms (95 % interval {profile['latency_p50_low_ms']:.2f} to "
-        f"{profile['latency_p50_high_ms']:.2f}), p95 {profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; "
+        f"p50 {profile['latency_p50_ms']:.2f} ms ({profile['latency_p50_low_ms']:.2f} to "
+        f"{profile['latency_p50_high_ms']:.2f} in {profile['latency_bursts']} bursts), "
+        f"p95 {profile['latency_p95_ms']:.2f} ms, n = {profile['latency_n']}; "
         f"image file to label {profile['decode_to_label_p50_ms']:.2f} ms; "
-        f"{profile['throughput_images_per_second']:.1f} images/s at batch {BATCH}"
+        f"{profile['throughput_images_per_second']:.1f} images/s at batch {BATCH}; "
+        f"{' '.join([profile['hardware']['processor'], *profile['hardware']['instructions']])}"
     )
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from foray.export.folder import CARD, RECORD
 from foray.plain_text import markdown, markdown_code
 from foray.records import ArtifactRecord, Estimate, write_text
-from foray.records.quantities import format_bytes, format_count, format_percent, format_points
+from foray.records.quantities import format_about, format_bytes, format_count, format_percent, format_points
 
 _SHOWN_CLASSES = 5
 
@@ -60,6 +60,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
+        "about": format_about,
         "bytes": format_bytes,
         "count": format_count,
         "estimate": _estimate,

@@ -14,8 +14,8 @@ Three things are asked of it, and a file passes when all hold:
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +35,7 @@ from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.export.reference import Reference
 from foray.limits import require_tolerance
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactRecord, Certificate, CertificateVerdict, ClassDelta, Estimate
+from foray.records import ArtifactRecord, Certificate, CertificateVerdict, ClassDelta, Estimate, LeftOut
 from foray.records.quantities import format_points
 from foray.statistics import PairedResult, paired_loss, wilson_interval
 
@@ -54,20 +54,23 @@ def certify(
     split: Split = "test",
     tolerance: float = 0.01,
     threads: int | None = None,
+    left_out: LeftOut | None = None,
+    notes: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Certificate:
     """Scores the artifact in `folder` on one split of `dataset` and writes the certificate into its artifact.json
     and its model card.
 
     `reference`: float32 probabilities of the same images, by id; images it does not have are left out, and said.
-    `tolerance`: loss of accuracy that is allowed, in [0, 1]. Raises ForayError for an artifact that is damaged or
+    `tolerance`: loss of accuracy that is allowed, in [0, 1]. `left_out`, `notes`: what choosing the images left out and
+    had to say, for the certificate. Raises ForayError for an artifact that is damaged or
     whose runtime is not installed, and DataError for classes or images that do not fit.
     """
     require_known("split", split, SPLITS)
     require_tolerance(tolerance)
     try:
         artifact = open_artifact(folder)
-        images = _scored(dataset, split, reference)
+        images = replace(_scored(dataset, split, reference), known=left_out, notes=tuple(notes))
         columns = _columns(artifact, reference)
         probabilities = _probabilities(artifact, images, threads, progress)[:, columns]
     except ImageError as error:
@@ -89,7 +92,9 @@ class _Images:
     samples: list[Sample]
     labels: Labels  # (N,)
     expected: Probabilities  # (N, C)
-    left_out: int
+    unpredicted: int  # left out, for want of a float32 prediction
+    known: LeftOut | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _scored(dataset: Dataset, split: Split, reference: Reference) -> _Images:
@@ -193,6 +198,7 @@ def _certificate(
         runtime_version=_version(RUNTIMES[record.runtime][0]),
         threads=threads,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        left_out=images.known,
     )
 
 
@@ -231,12 +237,12 @@ def _doubts(folder: Path) -> list[str]:
 
 
 def _warnings(record: ArtifactRecord, images: _Images, compared: Agreement, per_class: list[ClassDelta]) -> list[str]:
-    found = []
+    found = list(images.notes)
     changed = compared.n - compared.same_labels
     if record.precision not in SAME_FUNCTION and changed > _FEW_CHANGED_LABELS * compared.n:
         found.append(f"{changed} of {compared.n:,} labels are not those of float32.")
-    if images.left_out:
-        found.append(f"{images.left_out} images have no float32 prediction and were left out.")
+    if images.unpredicted:
+        found.append(f"{images.unpredicted} images have no float32 prediction and were left out.")
     if unseen := [row.name for row in per_class if not row.n]:
         found.append(f"Nothing is known of {len(unseen)} classes without images, such as {unseen[0]}.")
     return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
-from foray.data import NAMED_DATASETS, Dataset, open_dataset
+from foray.data import Dataset, cache_directory
 from foray.data.storage import require_free_space
-from foray.errors import DataError, ForayError
+from foray.errors import DataError
 from foray.export.card import write_card
 from foray.export.certify import certify
 from foray.export.folder import (
@@ -23,14 +23,18 @@ from foray.export.folder import (
     require_replaceable,
 )
 from foray.export.graph import deployable
-from foray.export.quantization import Int8Loss, Remedies, quantize, remedies_for
+from foray.export.images import ChosenImages, Images, carved_for_int8
+from foray.export.quantization import Quantized, Remedies, quantize, remedies_for
 from foray.export.reference import Reference, reference_of_network, reference_of_run
 from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
-from foray.export.source import ExportSource, require_classes, source_of_run, source_of_weights
+from foray.export.source import ExportSource, source_of_run, source_of_weights
+from foray.export.speed import stopwatch
 from foray.export.validation import QuantizationImages, quantization_images
 from foray.limits import require_seed, require_tolerance
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
+from foray.statistics import PairedResult
+from foray.training.held_out import HeldOut, as_the_run_split, held_out, in_classes_of, trained_on, without_run
 
 _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, and what it replaces
 
@@ -42,38 +46,6 @@ class Exported:
     folder: Path
     record: ArtifactRecord
     written: bool
-
-
-@dataclass(frozen=True)
-class Images:
-    """Which images, and how they are read; see `open_dataset`. `calibration`: for int8, where `data` has no train."""
-
-    data: str | Path
-    calibration: str | Path | None = None
-    fold: int | None = None
-    data_dir: Path | None = None
-    offline: bool = False
-    cache_dir: Path | None = None
-    workers: int | None = None
-
-    def open(self, fold: int | None, progress: Progress) -> Dataset:
-        """The images to certify on; `fold`: that of the run, where none is given."""
-        return open_dataset(
-            self.data, fold=fold if self.fold is None else self.fold, data_dir=self.data_dir, offline=self.offline,
-            cache_dir=self.cache_dir, progress=progress,
-        )  # fmt: skip
-
-    def open_calibration(self, progress: Progress) -> Dataset:
-        """The images of --calibration: data as usual, or another copy of the named data set that is certified on."""
-        assert self.calibration is not None
-        is_copy = str(self.data) in NAMED_DATASETS and self.data_dir is not None and Path(self.calibration).exists()
-        return open_dataset(
-            self.data if is_copy else self.calibration,
-            data_dir=Path(self.calibration) if is_copy else None,
-            offline=self.offline,
-            cache_dir=self.cache_dir,
-            progress=progress,
-        )
 
 
 def export_run(
@@ -105,8 +77,12 @@ def export_run(
     _require_images(plan, images)
     refuse_foreign_files(plan, Path(out), force=force)
     source = source_of_run(run)
-    dataset = images.open(source.origin.fold, progress) if images else None
-    return _Export(source, images, dataset, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
+    chosen = None
+    if images is not None:
+        given = images.open(source.origin, progress)
+        tested = held_out(run, given, cache_dir=images.cache_dir or cache_directory(), progress=progress)
+        chosen = ChosenImages(images, as_the_run_split(run, given), tested)
+    return _Export(source, chosen, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
 
 
 def export_weights(
@@ -130,9 +106,15 @@ def export_weights(
     plan = plan_exports(runtimes, precisions)
     _require_images(plan, images)
     refuse_foreign_files(plan, Path(out), force=force)
-    dataset = images.open(None, progress) if images else None
-    source = source_of_weights(model, weights, dataset.classes if dataset else None, offline=offline, progress=progress)
-    return _Export(source, images, dataset, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
+    chosen = None
+    if images is not None:
+        given = images.open(None, progress)
+        if images.calibration is None and any(precision == "int8" for _, precision in plan):
+            given = carved_for_int8(given, images, progress)
+        chosen = ChosenImages(images, given, without_run(given))
+    classes = chosen.dataset.classes if chosen else None
+    source = source_of_weights(model, weights, classes, offline=offline, progress=progress)
+    return _Export(source, chosen, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
 
 
 def _require_images(plan: list[tuple[RuntimeSupport, ArtifactPrecision]], images: Images | None) -> None:
@@ -143,8 +125,7 @@ def _require_images(plan: list[tuple[RuntimeSupport, ArtifactPrecision]], images
 @dataclass(frozen=True)
 class _Export:
     source: ExportSource
-    images: Images | None
-    dataset: Dataset | None
+    chosen: ChosenImages | None
     tolerance: float
     seed: int
     force: bool
@@ -152,8 +133,8 @@ class _Export:
     progress: Progress
 
     def write_all(self, plan: list[tuple[RuntimeSupport, ArtifactPrecision]], out: Path) -> list[Exported]:
-        if self.dataset is not None:
-            self._require_usable(self.dataset, any(precision == "int8" for _, precision in plan))
+        if self.chosen is not None and any(precision == "int8" for _, precision in plan):
+            self._require_train(self.chosen)
         with folder_lock(out, what="export"), self.progress.task("exporting", len(plan)) as task:
             remove_unfinished_folders(out)
             require_free_space(out, len(plan) * _BYTES_A_PARAMETER * _params(self.source), "Exporting")
@@ -171,14 +152,11 @@ class _Export:
                 task.advance(note=done[-1].folder.name)
         return done
 
-    def _require_usable(self, dataset: Dataset, to_int8: bool) -> None:
-        assert self.images is not None
-        require_classes(self.source, dataset)
-        if not len(dataset.indices("test")):
-            raise DataError(f"{dataset.name} has no test images to certify on.")
-        if to_int8 and self.images.calibration is None and not len(dataset.indices("train")):
+    def _require_train(self, chosen: ChosenImages) -> None:
+        name, has_train = chosen.dataset.name, len(chosen.dataset.indices("train")) > 0
+        if chosen.images.calibration is None and not has_train:
             raise DataError(
-                f"int8 is calibrated on train images, and {dataset.name} has none. Name others with --calibration DATA."
+                f"int8 is calibrated on train images, and {name} has none. Name others with --calibration DATA."
             )
 
     def _one(
@@ -197,10 +175,13 @@ class _Export:
         else:
             record = kept
             self.progress.note(f"Kept {folder}: intact, and of the same network and versions")
-        if self.dataset is not None and not self._is_certified(record):
+        if self.chosen is not None:
+            tested = self._tested(precision)
+            if self._is_certified(record, tested):
+                return Exported(folder, record, written=kept is None)
             certificate = certify(
-                folder, self.dataset, self._reference, tolerance=self.tolerance, threads=self.threads,
-                progress=self.progress,
+                folder, tested.dataset, self._reference, tolerance=self.tolerance, threads=self.threads,
+                left_out=tested.left_out, notes=tested.notes, progress=self.progress,
             )  # fmt: skip
             record = record.model_copy(update={"certificate": certificate})
         return Exported(folder, record, written=kept is None)
@@ -208,43 +189,42 @@ class _Export:
     def _write(
         self, support: RuntimeSupport, precision: ArtifactPrecision, planned: ArtifactRecord, folder: Path
     ) -> ArtifactRecord:
-        calibration: Calibration | None = None
-        remedies: tuple[str, ...] = ()
-        if precision == "int8":
-            calibration, remedies = self._write_int8(support, folder)
-        else:
-            module = deployable(self.source.network, self.source.preprocessing)
-            write_float(support, precision, module, folder)
+        if precision != "int8":
+            write_float(support, precision, deployable(self.source.network, self.source.preprocessing), folder)
+            add_resize(support, precision, folder / support.entry, self.source.preprocessing)
+            return complete(folder, self.source, planned)
+        quantized, images = self._write_int8(support, folder), self._quantization_images
         add_resize(support, precision, folder / support.entry, self.source.preprocessing)
-        return complete(folder, self.source, planned, calibration, remedies)
-
-    def _write_int8(self, support: RuntimeSupport, folder: Path) -> tuple[Calibration, tuple[str, ...]]:
-        remedies, found = self._remedies, self._quantization_images
-        measure: Callable[[Path], Int8Loss] | None = None
-        if found.validation is not None:
-            batch = None if support.resizes else 1
-            measure = partial(_measure, found, support, batch, self.tolerance)
-        quantized = quantize(
-            self.source.network,
-            support.name,
-            found.train,
-            folder,
-            preprocessing=self.source.preprocessing,
-            write_float=float_writer(support),
-            measure=measure,
-            tolerance=self.tolerance,
-            remedies=remedies,
-            seed=self.seed,
-            progress=self.progress,
-        )
         calibration = Calibration(
-            n=min(quantized.settings.images, len(found.train)),
-            dataset=found.dataset.name,
-            fingerprint=found.dataset.fingerprint,
+            n=min(quantized.settings.images, len(images.train)),
+            dataset=images.dataset.name,
+            fingerprint=images.dataset.fingerprint,
             seed=self.seed,
             settings=str(quantized.settings),
         )
-        return calibration, quantized.remedies
+        return complete(folder, self.source, planned, calibration, quantized.remedies, quantized.speed)
+
+    def _write_int8(self, support: RuntimeSupport, folder: Path) -> Quantized:
+        remedies, found = self._remedies, self._quantization_images
+
+        def measure(entry: Path) -> PairedResult:
+            assert found.validation is not None
+            return found.validation.measure(support.name, entry, None if support.resizes else 1, self.tolerance)
+
+        with stopwatch(self.source, support, self.threads, self.progress) as watch:
+            return quantize(
+                self.source.network,
+                support.name,
+                found.train,
+                folder,
+                preprocessing=self.source.preprocessing,
+                write_float=float_writer(support),
+                measure=measure if found.validation else None,
+                time=watch.time,
+                remedies=remedies,
+                seed=self.seed,
+                progress=self.progress,
+            )
 
     @cached_property
     def _remedies(self) -> Remedies:
@@ -264,51 +244,56 @@ class _Export:
 
     @cached_property
     def _quantization_images(self) -> QuantizationImages:
-        assert self.images is not None
-        assert self.dataset is not None
-        whole = self.images.calibration is not None
-        dataset = self.images.open_calibration(self.progress) if whole else self.dataset
-        if len(dataset.classes) != len(self.source.classes):
-            raise ForayError(f"{dataset.name} has {len(dataset.classes)} classes, not {len(self.source.classes)}.")
+        assert self.chosen is not None
+        images = self.chosen.images
         return quantization_images(
-            deployable(self.source.network, self.source.preprocessing), self.source.preprocessing, dataset,
-            whole=whole, seed=self.seed, cache_dir=self.images.cache_dir, workers=self.images.workers,
-            progress=self.progress,
+            deployable(self.source.network, self.source.preprocessing), self.source.preprocessing,
+            self._calibration_dataset, whole=images.calibration is not None,
+            trained_on=trained_on(self.source.folder) if self.source.folder else (), seed=self.seed,
+            cache_dir=images.cache_dir, workers=images.workers, progress=self.progress,
         )  # fmt: skip
+
+    @cached_property
+    def _calibration_dataset(self) -> Dataset:
+        """Of its images train and val are used; of those of --calibration, all."""
+        assert self.chosen is not None
+        if self.chosen.images.calibration is None:
+            return self.chosen.dataset
+        return in_classes_of(self.chosen.images.open_calibration(self.progress), self.source.classes)
+
+    def _tested(self, precision: ArtifactPrecision) -> HeldOut:
+        """What a file is certified on: for int8 no image that it was calibrated on or chosen by."""
+        assert self.chosen is not None
+        if precision != "int8":
+            return self.chosen.tested
+        whole = self.chosen.images.calibration is not None
+        used = {sample.content for sample in self._calibration_dataset.samples if whole or sample.split != "test"}
+        return self.chosen.tested.less(used)
 
     @cached_property
     def _reference(self) -> Reference:
         """The float32 network's probabilities of the test images, computed once for all artifacts."""
-        assert self.images is not None
-        assert self.dataset is not None
+        assert self.chosen is not None
+        images, tested = self.chosen.images, self.chosen.tested
         if self.source.folder is not None:
             return reference_of_run(
-                self.source.folder, self.dataset, cache_dir=self.images.cache_dir, workers=self.images.workers,
-                progress=self.progress,
-            )  # fmt: skip
+                self.source.folder, tested, cache_dir=images.cache_dir, workers=images.workers, progress=self.progress
+            )
         return reference_of_network(
-            self.source.network, self.source.preprocessing, list(self.source.classes), self.dataset,
-            source=f"weights {self.source.origin.id}", cache_dir=self.images.cache_dir, workers=self.images.workers,
+            self.source.network, self.source.preprocessing, list(self.source.classes), tested.dataset,
+            source=f"weights {self.source.origin.id}", cache_dir=images.cache_dir, workers=images.workers,
             progress=self.progress,
         )  # fmt: skip
 
-    def _is_certified(self, record: ArtifactRecord) -> bool:
-        assert self.dataset is not None
+    def _is_certified(self, record: ArtifactRecord, tested: HeldOut) -> bool:
         certificate = record.certificate
         return (
             certificate is not None
             and certificate.tolerance == self.tolerance
-            and certificate.fingerprint == self.dataset.fingerprint
+            and certificate.fingerprint == tested.dataset.fingerprint
             and certificate.split == "test"
             and certificate.files == {name: info.sha256 for name, info in record.files.items()}
         )
-
-
-def _measure(
-    found: QuantizationImages, support: RuntimeSupport, batch: int | None, tolerance: float, entry: Path
-) -> Int8Loss:
-    assert found.validation is not None
-    return found.validation.measure(support.name, entry, batch, tolerance)
 
 
 def _params(source: ExportSource) -> int:

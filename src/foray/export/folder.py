@@ -25,6 +25,7 @@ from foray.records import (
     Calibration,
     FileInfo,
     InputShape,
+    Speed,
     file_sha256,
     require_writable,
     write_text,
@@ -85,7 +86,7 @@ def existing(folder: Path, planned: ArtifactRecord, classes: Sequence[str], seed
         there = ArtifactRecord.load(folder / RECORD)
     except (ArtifactError, ForayError):
         return None
-    decided_later = {"files", "created", "calibration", "remedies", "certificate"}
+    decided_later = {"files", "created", "calibration", "remedies", "speed", "certificate"}
     same = there.model_dump(exclude=decided_later) == planned.model_dump(exclude=decided_later)
     same_seed = there.calibration is None or there.calibration.seed == seed
     return there if same and same_seed and artifact.labels == label_lines(classes) and is_own_reader(folder) else None
@@ -153,6 +154,7 @@ def complete(
     planned: ArtifactRecord,
     calibration: Calibration | None = None,
     remedies: Sequence[str] = (),
+    speed: Speed | None = None,
 ) -> ArtifactRecord:
     """Writes what lies beside the model files in `folder`; the card comes last, when the certificate is known."""
     write_text(folder / LABELS, "".join(f"{name}\n" for name in label_lines(source.classes)))
@@ -161,7 +163,8 @@ def complete(
     }
     for program in _PROGRAMS:
         shutil.copyfile(program, folder / program.name)
-    record = planned.model_copy(update={"files": files, "calibration": calibration, "remedies": list(remedies)})
+    int8 = {"calibration": calibration, "remedies": list(remedies), "speed": speed}
+    record = planned.model_copy(update={"files": files} | int8)
     record.save(folder / RECORD)
     return record
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
 
 from foray.export import onnx_prepare
 from foray.export.graph import Deployable, example_images
@@ -22,11 +23,35 @@ _OPSET = 18
 _INPUT, _OUTPUT = onnx_prepare.INPUT, "probabilities"
 
 
+class _ByPlanes(nn.Module):
+    """What a `Deployable` computes, with scaling and normalisation as a convolution of each plane with one weight.
+
+    onnxruntime multiplies and adds (N, R, R, 3) with (3,) in 1.1 ms at 224 px, a quarter of what MobileNetV2 takes in
+    int8. Planes would be fast, but in int8 networks its optimiser moves the transposition back behind both. It leaves a
+    convolution where it is: 0.1 ms.
+    """
+
+    gain: Tensor
+    shift: Tensor
+
+    def __init__(self, module: Deployable) -> None:
+        super().__init__()
+        self.network = module.network
+        self.register_buffer("gain", module.gain[:, None, None, None].clone())
+        self.register_buffer("shift", module.shift)
+
+    def forward(self, images: Tensor) -> Tensor:
+        planes = images.permute(0, 3, 1, 2).float()
+        normalized = nn.functional.conv2d(planes, self.gain, self.shift, groups=3)
+        logits: Tensor = self.network(normalized)
+        return logits.softmax(dim=1)
+
+
 def write(module: Deployable, folder: Path) -> Path:
     """Writes `module` in float32 as folder/model.onnx, for any number of prepared images; returns the path."""
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
-            module,
+            _ByPlanes(module).eval(),
             (example_images(module, n=2),),
             dynamo=True,
             opset_version=_OPSET,
@@ -35,7 +60,33 @@ def write(module: Deployable, folder: Path) -> Path:
             verbose=False,
         )
     assert program is not None
-    return _saved(_for_any_number(program.model_proto), folder)
+    model = program.model_proto
+    _pool_means(model)
+    return _saved(_for_any_number(model), folder)
+
+
+def _pool_means(model: onnx.ModelProto) -> None:
+    """Writes means over height and width as GlobalAveragePool, which onnxruntime keeps in int8 and in its own layouts.
+
+    ReduceMean is computed in float32 between two conversions: a seventh of what EfficientNet-B0 takes in int8.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "ReduceMean" or constants[node.input[1]].tolist() != [2, 3]:
+            nodes.append(node)
+            continue
+        (keepdims,) = (attribute.i for attribute in node.attribute if attribute.name == "keepdims")
+        maps, (mean,) = node.input[0], node.output
+        pooled = mean if keepdims else f"{mean}/pooled"
+        nodes.append(onnx.helper.make_node("GlobalAveragePool", [maps], [pooled], node.name))
+        if not keepdims:
+            nodes.append(onnx.helper.make_node("Flatten", [pooled], [mean], f"{node.name}/flatten", axis=1))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _for_any_number(model: onnx.ModelProto) -> onnx.ModelProto:

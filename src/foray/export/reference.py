@@ -19,6 +19,7 @@ from foray.records import RunRecord
 from foray.specs import Preprocessing
 from foray.training import load_run
 from foray.training.evaluate import image_ids, predict_batches
+from foray.training.held_out import HeldOut
 from foray.training.run_folder import RunFolder
 
 _BATCH_SIZE = 32
@@ -35,25 +36,24 @@ class Reference:
 
 
 def reference_of_run(
-    run: str | Path, dataset: Dataset, split: Split = "test", *, cache_dir: Path | None = None,
-    workers: int | None = None, progress: Progress = SILENT,
+    run: str | Path, images: HeldOut, *, cache_dir: Path | None = None, workers: int | None = None,
+    progress: Progress = SILENT,
 ) -> Reference:  # fmt: skip
-    """What the run predicted after training, where these are the images it was tested on; else its network is run.
+    """What the run predicted after training, where `images` are among those it was tested on; else its network is run.
 
-    Raises RunError when `run` is no finished run, DataError when it does not know a class of `dataset`.
+    Raises RunError when `run` is no finished run, DataError when it does not know a class of the images.
     """
     folder = Path(run)
-    if split == "test" and (folder / "record.json").exists():
+    if images.tested is not None and (folder / "record.json").exists():
         record = RunRecord.load(folder / "record.json")
-        if record.status == "done" and record.dataset.fingerprint == dataset.fingerprint:
-            kept = _kept(folder, record, progress)
-            if kept is not None:
-                return kept
+        kept = _kept(folder, record, images, progress) if record.status == "done" else None
+        if kept is not None:
+            return kept
     trained = load_run(folder)
     record = trained.record
     return reference_of_network(
-        trained.network, record.preprocessing, record.dataset.classes, dataset, split, source=f"run {record.run_id}",
-        cache_dir=cache_dir, workers=workers, progress=progress,
+        trained.network, record.preprocessing, record.dataset.classes, images.dataset, images.split,
+        source=f"run {record.run_id}", cache_dir=cache_dir, workers=workers, progress=progress,
     )  # fmt: skip
 
 
@@ -91,13 +91,20 @@ def reference_of_network(
     return Reference(f"{source}, float32", tuple(classes), image_ids(only, positions), probabilities.numpy())
 
 
-def _kept(folder: Path, record: RunRecord, progress: Progress) -> Reference | None:
-    """The predictions a run left; None where they are gone or damaged, since its weights can say it again."""
+def _kept(folder: Path, record: RunRecord, images: HeldOut, progress: Progress) -> Reference | None:
+    """The predictions a run left; None where they are gone, damaged or of others: its weights can say it again."""
+    rows, dataset = images.tested, images.dataset
     try:
         found = RunFolder(folder).read_predictions("test")
     except RunError as error:
         progress.note(f"{error} Until then its network is run again.")
         return None
     classes = tuple(record.dataset.classes)
+    fits = rows is not None and found.probabilities.shape == (len(found.labels), len(classes))
+    if rows is None or not fits or rows.max() >= len(found.labels):
+        return None
+    if not np.array_equal(found.labels[rows], dataset.labels):
+        return None
+    ids = image_ids(dataset, np.arange(len(rows)))
     source = f"run {record.run_id}, float32, as it was tested"
-    return Reference(source, classes, found.image_ids, found.probabilities)
+    return Reference(source, classes, ids, found.probabilities[rows])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foray.data import Dataset
 from foray.errors import ForayError
 from foray.models import Network, build_model, find_weights, load_weights
 from foray.progress import SILENT, Progress
@@ -75,11 +74,3 @@ def source_of_weights(
     origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=load_weights(network, found))
     names = classes or [f"class {i:0{len(str(found.num_classes - 1))}d}" for i in range(found.num_classes)]
     return ExportSource(network.eval(), found.preprocessing, tuple(names), origin)
-
-
-def require_classes(source: ExportSource, dataset: Dataset) -> None:
-    """Raises ForayError when the classes of `dataset` are not those of the network, in its order."""
-    if dataset.classes != source.classes:
-        raise ForayError(
-            f"The classes of {dataset.name} are not those {source.origin.id} was trained on. Name the data of the run."
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from foray.data.cache import Pixels
 from foray.deploy import Session
 from foray.deploy.predict import RUNTIMES
 from foray.export.graph import Deployable
-from foray.export.quantization import Int8Loss, TrainImages, int8_loss, train_images
+from foray.export.quantization import TrainImages, int8_loss, train_images
 from foray.export.quantization.train_images import stratified_order
 from foray.progress import SILENT, Progress
 from foray.records import Runtime
 from foray.specs import Preprocessing
+from foray.statistics.paired import PairedResult
 
 _BATCH_SIZE = 32
 _HELD_BACK = 4  # of calibration images that come without a val split, one in so many measures
@@ -36,7 +38,7 @@ class Validation:
     labels: npt.NDArray[np.int64]
     float32: npt.NDArray[np.float32]
 
-    def measure(self, runtime: Runtime, entry: Path, batch: int | None, tolerance: float) -> Int8Loss:
+    def measure(self, runtime: Runtime, entry: Path, batch: int | None, tolerance: float) -> PairedResult:
         """The accuracy that the file in `entry`, which takes `batch` prepared images, loses against float32."""
         side = self.pixels.shape[1]
         description = {"precision": "int8", "input": {"height": side, "width": side, "batch": batch}}
@@ -60,6 +62,7 @@ def quantization_images(
     dataset: Dataset,
     *,
     whole: bool,
+    trained_on: Collection[str] = (),
     seed: int,
     cache_dir: Path | None = None,
     workers: int | None = None,
@@ -67,14 +70,16 @@ def quantization_images(
 ) -> QuantizationImages:
     """From `dataset`: its train and val images, or, with `whole`, all of its images, three quarters for calibration.
 
-    `module`: the float32 network, which says what can be lost. Raises DataError when there are no train
+    `module`: the float32 network, which says what can be lost. `trained_on`: contents of images the network was fitted
+    to; with `whole` none of these measures. Raises DataError when there are no train
     images.
     """
     store = decode_for_evaluation(dataset, preprocessing, cache_dir=cache_dir, workers=workers, progress=progress)
     if whole:
         order = stratified_order(store.labels, seed)
-        held_back = len(order) // _HELD_BACK
-        train_rows, rows = np.sort(order[held_back:]), np.sort(order[:held_back])
+        fresh = np.array([dataset.samples[i].content not in trained_on for i in order], dtype=np.bool_)
+        rows = np.sort(order[fresh][: len(order) // _HELD_BACK])
+        train_rows = np.setdiff1d(order, rows)
         train = TrainImages(store.pixels, train_rows, store.labels[train_rows])
     else:
         train, rows = train_images(dataset, store), dataset.indices("val")

@@ -20,7 +20,7 @@ from foray.regular_files import require_regular
 
 # The state dicts of a checkpoint, best first: averaged weights are those that training scripts report and publish.
 # As timm's `load_state_dict` (timm 1.0, models/_helpers.py); torchvision's scripts write "model" and "model_ema".
-STATE_DICTS = ("state_dict_ema", "model_ema", "state_dict", "model")
+STATE_DICTS = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "state_dict", "model")
 _WRAPPER = re.compile(r"^(module|_orig_mod|model)\.")
 _AVERAGE_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel, no weight
 _ALLOWING = threading.Lock()  # the classes that torch.load may build are one list for the whole process
@@ -61,14 +61,24 @@ def read_weights(path: Path) -> StoredWeights:
     if path.suffix == ".safetensors":
         return StoredWeights(_unwrapped(read_tensors(path)[0], path))
     found = _load(path)
-    there = [key for key in STATE_DICTS if isinstance(found, Mapping) and _is_state_dict(found.get(key))]
-    state = found[there[0]] if there else found
+    held = {key: _inner(found.get(key)) for key in STATE_DICTS} if isinstance(found, Mapping) else {}
+    there = [key for key, state in held.items() if _is_state_dict(state)]
+    state = held[there[0]] if there else found
     if not _is_state_dict(state):
-        held = f" but {', '.join(map(str, found))}" if isinstance(found, Mapping) and found else ""
+        but = f" but {', '.join(map(str, found))}" if isinstance(found, Mapping) and found else ""
         raise WeightsError(
-            f"{path} does not hold named tensors{held}. Of a checkpoint, foray reads {', '.join(STATE_DICTS)}."
+            f"{path} does not hold named tensors{but}. Of a checkpoint, foray reads {', '.join(STATE_DICTS)}."
         )
     return StoredWeights(_unwrapped(state, path), there[0] if there else None, tuple(there[1:]))
+
+
+def _inner(found: Any) -> Any:
+    """The state dict itself, where a checkpoint has it one level further down: {"model_ema": {"state_dict": ...}}."""
+    if isinstance(found, Mapping):
+        for key in ("state_dict", "model", "module"):
+            if _is_state_dict(found.get(key)):
+                return found[key]
+    return found
 
 
 def _is_state_dict(found: object) -> bool:

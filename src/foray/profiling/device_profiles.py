@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from foray.deploy.bench import PRECISIONS
 from foray.errors import RunError
@@ -30,6 +30,17 @@ class DeviceProfiles(Record):
     schema_version: Literal[1] = 1
     device: str = Field(min_length=1)
     profiles: list[CostProfile] = Field(min_length=1)
+
+    @field_validator("profiles", mode="before")
+    @classmethod
+    def _without_their_own_digests(cls, profiles: Any) -> Any:
+        """Whoever puts profile.json files together by hand brings their digests along."""
+        if not isinstance(profiles, list):
+            return profiles
+        return [
+            {key: value for key, value in profile.items() if key != "digest"} if isinstance(profile, dict) else profile
+            for profile in profiles
+        ]
 
 
 def save_profiles(path: Path, device: str, profiles: Iterable[CostProfile]) -> None:

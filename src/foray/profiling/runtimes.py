@@ -1,21 +1,24 @@
-"""Networks on runtimes, timed against each other: latency, image file to label, images/s, cold start, memory."""
+"""Networks on runtimes, timed against each other: latency, image file to label, images/s, cold start, memory.
+
+The one clock of foray: `compare`, `profile` and `scale` time with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+
+import numpy as np
 
 from foray.deploy import bench
 from foray.deploy.bench import Times
 from foray.errors import ForayError
 from foray.limits import MOST_BATCH, MOST_THREADS, MOST_TURNS, require_range
-from foray.profiling.steadiness import LoadWatch
-from foray.profiling.turns import Interleaved, Turn, differences, interleave
-from foray.profiling.workers import Worker, artifact_worker, torch_worker
+from foray.profiling.burst import Burst, BurstTimer, RuntimeCandidate
+from foray.profiling.schedule import Schedule, take_bursts
+from foray.profiling.steadiness import steadiness
+from foray.profiling.turns import Interleaved, differences, one_after_the_other
 from foray.progress import SILENT, Progress
 from foray.records import CostProfile, hardware, versions
 from foray.records.runtime_profile import (
@@ -26,78 +29,48 @@ from foray.records.runtime_profile import (
     TimeEstimate,
 )
 
-_LABEL_PASSES = 2
-_FEWEST_TURNS = 3
-
-
-@dataclass(frozen=True)
-class RuntimeCandidate:
-    """What is timed. `folder`: an artifact, or for runtime "torch" what `save_for_worker` wrote; `precision`: fp32,
-    fp16, bf16 or int8. `name` tells it from the others.
-    """
-
-    name: str
-    folder: Path
-    model: str
-    resolution: int
-    runtime: str
-    precision: str
-    threads: int
-    params: int
-    macs: int
-    file_bytes: int
-
-    def start(self) -> Worker:
-        """A worker for it. Raises ForayError."""
-        if self.runtime == "torch":
-            return torch_worker(self.name, self.folder, self.precision, self.threads)
-        return artifact_worker(self.name, self.folder, self.threads)
-
 
 def profile_on_runtimes(
     candidates: Sequence[RuntimeCandidate],
     *,
     batches: Sequence[int] = (1,),
     layers: bool = False,
-    turns: int = bench.TURNS,
-    seed: int = 0,
+    schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
     progress: Progress = SILENT,
 ) -> RuntimeProfile:
-    """Times `candidates` in turns, each in a process of its own.
+    """Times `candidates` in bursts of turns, each burst in processes of its own.
 
-    `batches`: sizes; 1 is always measured, for the others images per second. `turns`: a candidate at batch 1, a third
-    of it for the rest. `seed`: of their order. Raises ForayError where a runtime is missing, or a process ends.
+    `batches`: sizes; 1 is always measured, for the others images per second, where a batch takes at most 15 s and half
+    of the memory. Raises ForayError where a runtime is missing, or a process ends.
     """
-    require_range("--turns", turns, 1, MOST_TURNS)
+    require_range("--turns", schedule.turns, 1, MOST_TURNS)
     for batch in batches:
         require_range("--batch", batch, 1, MOST_BATCH)
     for candidate in candidates:
         require_range("--threads", candidate.threads, 1, MOST_THREADS)
-    with ExitStack() as stack:
-        timed = _start(candidates, stack, progress)
-        watch = LoadWatch(lambda: [one.worker.pid for one in timed])
-        schedule = partial(interleave, between=bench.calibrate, seed=seed, progress=progress)
-        for one in timed:
-            one.warm_up()
-        network = schedule({one.name: one.network_turn for one in timed}, turns, description="Timing batch 1")
-        fewer = max(_FEWEST_TURNS, turns // 3)
-        labels = schedule({one.name: one.label_turn for one in timed}, fewer, description="Timing file to label")
-        rates: dict[int, Interleaved] = {}
-        for batch in sorted({*batches} - {1}):
-            takes: dict[str, Turn] = {one.name: partial(one.batch_turn, batch) for one in timed}
-            rates[batch] = schedule(takes, fewer, description=f"Timing batch {batch}")
-        steadiness = watch.steadiness([ms for part in (network, labels, *rates.values()) for ms in part.calibrations])
-        told = {one.name: one.layers() if layers else None for one in timed}
-    costs = [one.cost(network, labels, rates, told[one.name]) for one in timed]
+    _require_distinct([candidate.name for candidate in candidates])
+    with progress.task("Timing", schedule.bursts * len(candidates)) as bar:
+        timer = BurstTimer(candidates, batches, schedule, bar, progress)
+        taken = take_bursts(timer.take, schedule, progress=progress)
+    bursts = taken.results
+    told = {candidate.name: _layers(candidate) if layers else None for candidate in candidates}
+    network = one_after_the_other([burst.network for burst in bursts])
+    costs = [_cost(candidate, bursts, network.times[candidate.name], told[candidate.name]) for candidate in candidates]
     return RuntimeProfile(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         costs=sorted(costs, key=lambda cost: cost.p50.value),
-        differences=differences(network.times, seed),
-        steadiness=steadiness,
-        turns=turns,
-        seed=seed,
+        differences=differences(network.times, len(bursts)),
+        steadiness=steadiness(
+            [ms for burst in bursts for ms in burst.calibrations],
+            taken.loads,
+            waited_seconds=taken.waited_seconds,
+            again=taken.again,
+        ),
+        turns=schedule.turns_a_burst * len(bursts),
+        bursts=len(bursts),
+        seed=schedule.seed,
         hardware=hardware(),
-        versions=_versions({cost.runtime for cost in costs}),
+        versions=versions_on({cost.runtime for cost in costs}),
     )
 
 
@@ -107,6 +80,7 @@ def cost_profile(cost: RuntimeCost, profile: RuntimeProfile) -> CostProfile:
     unsteady = list(profile.steadiness.warnings)
     if not cost.is_steady:
         unsteady.append("passes had not become steady when timing began")
+    unsteady += cost.unsteady
     return CostProfile(
         model=cost.model,
         resolution=cost.resolution,
@@ -120,111 +94,79 @@ def cost_profile(cost: RuntimeCost, profile: RuntimeProfile) -> CostProfile:
         latency_p50_high_ms=cost.p50.high,
         latency_p95_ms=cost.p95.value,
         latency_n=cost.n,
+        latency_bursts=profile.bursts,
         throughput_images_per_second=rate,
         decode_to_label_p50_ms=cost.label_p50.value,
         cold_start_ms=cost.cold_start_ms,
         runtime=cost.runtime,
         precision=cost.precision,
         threads=cost.threads,
+        busy_elsewhere=profile.steadiness.busy_elsewhere,
         unsteady=unsteady,
         hardware=profile.hardware,
         versions=profile.versions,
     )
 
 
-@dataclass
-class _Timed:
-    """A candidate and its worker. `passes`: of a turn; `resident_bytes`: the most it held at batch 1."""
-
-    candidate: RuntimeCandidate
-    worker: Worker
-    passes: int = 1
-    is_steady: bool = True
-    resident_bytes: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.candidate.name
-
-    def warm_up(self) -> None:
-        warm = self.worker.ask(task="warm_up", batch=1)
-        self.passes, self.is_steady = bench.passes_a_turn(warm["pass_ms"]), warm["stable"]
-
-    def network_turn(self) -> list[float]:
-        answer = self.worker.ask(task="network", batch=1, passes=self.passes)
-        self.resident_bytes = answer["resident_bytes"]
-        return [float(ms) for ms in answer["ms"]]
-
-    def batch_turn(self, batch: int) -> list[float]:
-        return [float(ms) for ms in self.worker.ask(task="network", batch=batch, passes=1)["ms"]]
-
-    def label_turn(self) -> list[float]:
-        return [float(ms) for ms in self.worker.ask(task="label", passes=_LABEL_PASSES)["ms"]]
-
-    def layers(self) -> list[LayerTime] | None:
-        told = self.worker.ask(task="layers")["layers"]
-        return None if told is None else [LayerTime(name=name, kind=kind, ms=ms) for name, kind, ms in told]
-
-    def cost(
-        self,
-        network: Interleaved,
-        labels: Interleaved,
-        rates: Mapping[int, Interleaved],
-        layers: list[LayerTime] | None,
-    ) -> RuntimeCost:
-        about, times = self.candidate, network.times[self.name]
-        return RuntimeCost(
-            name=about.name,
-            model=about.model,
-            resolution=about.resolution,
-            runtime=about.runtime,
-            precision=bench.PRECISIONS[about.precision],
-            threads=about.threads,
-            params=about.params,
-            macs=about.macs,
-            file_bytes=about.file_bytes,
-            p50=_estimate(times, 50),
-            p95=_estimate(times, 95),
-            n=times.size,
-            label_p50=_estimate(labels.times[self.name], 50),
-            rates=[_rate(batch, measured.times[self.name]) for batch, measured in rates.items()],
-            cold_start_ms=self.worker.cold_start_ms,
-            resident_bytes=self.resident_bytes or None,
-            is_steady=self.is_steady,
-            layers=layers,
-        )
-
-
-def _start(candidates: Sequence[RuntimeCandidate], stack: ExitStack, progress: Progress) -> list[_Timed]:
-    names = [candidate.name for candidate in candidates]
-    if not names:
-        raise ForayError("Nothing to time.")
-    if len(set(names)) < len(names):
-        raise ForayError(f"{max(names, key=names.count)} is named more than once.")
-    timed = []
-    with progress.task("Starting", len(names)) as bar:
-        for candidate in candidates:
-            timed.append(_Timed(candidate, stack.enter_context(candidate.start())))
-            bar.advance(note=candidate.name)
-    return timed
-
-
-def _versions(runtimes: Iterable[str]) -> dict[str, str]:
-    """Of what can change a number, the runtimes' own packages included."""
+def versions_on(runtimes: Iterable[str]) -> dict[str, str]:
+    """Versions of what can change a number, the packages of `runtimes` included."""
     found = versions()
     for runtime in sorted({*runtimes} - {"torch"}):
         found |= bench.versions(runtime)
     return found
 
 
-def _estimate(times: Times, q: float) -> TimeEstimate:
-    found = bench.percentile(times, q)
+def _require_distinct(names: Sequence[str]) -> None:
+    if not names:
+        raise ForayError("Nothing to time.")
+    if len(set(names)) < len(names):
+        raise ForayError(f"{max(names, key=names.count)} is named more than once.")
+
+
+def _layers(candidate: RuntimeCandidate) -> list[LayerTime] | None:
+    with candidate.start() as worker:
+        told = worker.ask(task="layers")["layers"]
+    return None if told is None else [LayerTime(name=name, kind=kind, ms=ms) for name, kind, ms in told]
+
+
+def _cost(
+    about: RuntimeCandidate, bursts: Sequence[Burst], times: Times, layers: list[LayerTime] | None
+) -> RuntimeCost:
+    n, processes = len(bursts), [burst.processes[about.name] for burst in bursts]
+    labels = one_after_the_other([burst.labels for burst in bursts])
+    rates = {batch: one_after_the_other([burst.batches[batch] for burst in bursts]) for batch in bursts[0].batches}
+    return RuntimeCost(
+        name=about.name,
+        model=about.model,
+        resolution=about.resolution,
+        runtime=about.runtime,
+        precision=bench.PRECISIONS[about.precision],
+        threads=about.threads,
+        params=about.params,
+        macs=about.macs,
+        file_bytes=about.file_bytes,
+        p50=_estimate(times, 50, n),
+        p95=_estimate(times, 95, n),
+        n=times.size,
+        label_p50=_estimate(labels.times[about.name], 50, n),
+        rates=[_rate(batch, found, about.name, n) for batch, found in rates.items() if about.name in found.times],
+        cold_start_ms=statistics.median(process.cold_start_ms for process in processes),
+        resident_bytes=max(process.resident_bytes for process in processes) or None,
+        burst_p50_ms=[float(np.median(burst.network.times[about.name])) for burst in bursts],
+        is_steady=all(process.is_steady for process in processes),
+        unsteady=bench.spread_warnings(times, n),
+        layers=layers,
+    )
+
+
+def _estimate(times: Times, q: float, bursts: int) -> TimeEstimate:
+    found = bench.percentile(times, q, bursts)
     return TimeEstimate(value=found.value, low=found.low, high=found.high)
 
 
-def _rate(batch: int, times: Times) -> RateEstimate:
+def _rate(batch: int, measured: Interleaved, name: str, bursts: int) -> RateEstimate:
     """Images per second of the median pass."""
-    found = bench.percentile(times, 50)
+    found = _estimate(measured.times[name], 50, bursts)
     return RateEstimate(
         batch=batch, value=1e3 * batch / found.value, low=1e3 * batch / found.high, high=1e3 * batch / found.low
     )

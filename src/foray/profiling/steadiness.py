@@ -1,4 +1,4 @@
-"""Whether the machine was the same from the first turn to the last, and left to the measurement."""
+"""Whether the machine was the same from the first burst to the last, and left to the measurement."""
 
 from __future__ import annotations
 
@@ -7,35 +7,27 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foray.deploy.bench import drift, unsteadiness
+from foray.deploy import bench
+from foray.deploy.bench import ProcessorTime
 from foray.records.runtime_profile import Steadiness
-
-STOLEN_LIMIT = 0.02  # of the processors' time
-BUSY_LIMIT = 0.10
-
-# proc(5): user nice system idle iowait irq softirq steal; guests are in user and nice
-_IDLE, _IOWAIT, _STEAL = 3, 4, 7
-_FIELDS = 8
 
 
 @dataclass(frozen=True)
-class ProcessorTime:
-    """Ticks since the system started, of all processors together."""
+class Load:
+    """Shares of the processors' time in [0, 1]: what other processes used, what went to other virtual machines."""
 
-    total: int
-    busy: int
-    stolen: int
+    busy: float
+    stolen: float
 
-    @classmethod
-    def parse(cls, text: str) -> ProcessorTime | None:
-        """From /proc/stat; None where it holds no such numbers, as in some containers."""
-        for line in text.splitlines():
-            label, *numbers = line.split()
-            if label == "cpu" and len(numbers) >= _FIELDS and any(map(int, numbers)):
-                ticks = [int(number) for number in numbers[:_FIELDS]]
-                stolen = ticks[_STEAL]
-                return cls(sum(ticks), sum(ticks) - ticks[_IDLE] - ticks[_IOWAIT] - stolen, stolen)
-        return None
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a measurement may go on beside it."""
+        return not bench.load_warnings(self.busy, self.stolen)
+
+    def __str__(self) -> str:
+        """As in 'others use 63 % of the processors'."""
+        stolen = f", {100 * self.stolen:.0f} % went to other virtual machines" if self.stolen >= 0.005 else ""
+        return f"use {100 * self.busy:.0f} % of the processors{stolen}"
 
 
 class LoadWatch:
@@ -43,31 +35,20 @@ class LoadWatch:
 
     def __init__(self, processes: Callable[[], Iterable[int]] = tuple, proc: Path = Path("/proc")) -> None:
         self._processes, self._proc = processes, proc
-        self._load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        self._before, self._own_before = self._now(), self._own()
+        self._before, self._own_before = ProcessorTime.now(proc), self._own()
 
-    def steadiness(self, calibrations: Sequence[float]) -> Steadiness:
-        """What the calibrations between turns and the processors' counters say of the time since construction."""
-        warnings, stolen, busy = unsteadiness(calibrations), None, None
-        now = self._now()
-        if self._before is not None and now is not None and now.total > self._before.total:
-            elapsed = now.total - self._before.total
-            stolen = (now.stolen - self._before.stolen) / elapsed
-            busy = max(0.0, (now.busy - self._before.busy - (self._own() - self._own_before)) / elapsed)
-            if stolen > STOLEN_LIMIT:
-                warnings.append(f"{100 * stolen:.0f} % of the processors' time went to other virtual machines")
-            if busy > BUSY_LIMIT:
-                warnings.append(f"other processes used {100 * busy:.0f} % of the processors' time")
-        return Steadiness(
-            drift=drift(calibrations), stolen=stolen, busy_elsewhere=busy, load_average=self._load_average,
-            warnings=warnings,
-        )  # fmt: skip
+    @property
+    def knows(self) -> bool:
+        """Whether the system says what the processors do."""
+        return self._before is not None
 
-    def _now(self) -> ProcessorTime | None:
-        try:
-            return ProcessorTime.parse((self._proc / "stat").read_text(encoding="ascii"))
-        except (OSError, ValueError):
+    def load(self) -> Load | None:
+        """What others used since construction; None where the system does not say, or no time has passed."""
+        now = ProcessorTime.now(self._proc)
+        if self._before is None or now is None:
             return None
+        shares = now.shares_since(self._before, self._own() - self._own_before)
+        return None if shares is None else Load(*shares)
 
     def _own(self) -> int:
         """Ticks that this process and those it measures have used; proc(5): fields 14 and 15 of stat."""
@@ -80,3 +61,26 @@ class LoadWatch:
                 continue
             spent += int(user) + int(system)
         return spent
+
+
+def steadiness(
+    calibrations: Sequence[float], loads: Sequence[Load | None], *, waited_seconds: float = 0.0, again: int = 0
+) -> Steadiness:
+    """What the calibrations between turns and the load during each burst say of the machine.
+
+    The shares are means over bursts, and not known where one burst's is not.
+    """
+    known = [load for load in loads if load is not None]
+    complete = bool(known) and len(known) == len(loads)
+    busy = sum(load.busy for load in known) / len(known) if complete else None
+    stolen = sum(load.stolen for load in known) / len(known) if complete else None
+    return Steadiness(
+        drift=bench.drift(calibrations),
+        stolen=stolen,
+        busy_elsewhere=busy,
+        busy_by_burst=[load.busy for load in known] if complete else [],
+        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        waited_seconds=waited_seconds,
+        taken_again=again,
+        warnings=bench.unsteadiness(calibrations) + bench.load_warnings(busy, stolen),
+    )

@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 from foray.errors import ForayError
@@ -43,15 +44,18 @@ class Worker:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         began = time.perf_counter()
         # A process group of its own: the terminal's Ctrl-C reaches the parent alone, which ends the workers.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=os.environ | environment,
-            process_group=0 if os.name == "posix" else None, bufsize=0,
-        )  # fmt: skip
         try:
+            with _signals_wait():
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0,
+                    env=os.environ | environment, process_group=0 if os.name == "posix" else None,
+                )  # fmt: skip
             self._answer(_START_SECONDS)
             self.cold_start_ms = (time.perf_counter() - began) * 1e3
         except BaseException:
-            self.close()
+            if hasattr(self, "_process"):
+                self.close()
+            self._stderr.close()
             raise
         self._signal("SIGSTOP")
 
@@ -110,6 +114,27 @@ class Worker:
         """To the process and its children. Where there is no such signal (Windows) waiting workers keep running."""
         if hasattr(signal, name) and self._process.poll() is None:
             os.killpg(self._process.pid, getattr(signal, name))
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP are handled at the end of the block: within it there may be a process that nobody
+    could end, as its object is not there yet. In other threads Python handles no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda *signalled: came.append(signalled))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number, frame in came:
+        before[signal.Signals(number)](number, frame)
 
 
 def _status(code: int) -> str:

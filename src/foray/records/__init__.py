@@ -9,6 +9,7 @@ from foray.records.artifact import (
     FileInfo,
     InputShape,
     Runtime,
+    Speed,
 )
 from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta
 from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
@@ -16,7 +17,7 @@ from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
 from foray.records.environment import Hardware, commit, hardware, versions
 from foray.records.files import atomic_writer, remove_unfinished_files, require_writable, write_bytes, write_text
 from foray.records.lock import folder_lock
-from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Metrics
+from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Leak, LeftOut, Metrics
 from foray.records.pretrained_evaluation import PretrainedEvaluation
 from foray.records.record import Record
 from foray.records.resumable import find_run, unfinished_runs
@@ -39,9 +40,10 @@ __all__ = [
     "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord", "BrokenBound",
     "Budget", "Calibration", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta", "ClassMetrics",
     "Comparison", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo", "Hardware",
-    "InputShape", "LayerTime", "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
+    "InputShape", "LayerTime", "Leak", "LeftOut",
+    "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
     "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
-    "ScalingSearch", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
+    "ScalingSearch", "Speed", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
     "file_sha256", "find_run", "folder_lock", "hardware", "read_history", "read_run_file", "remove_unfinished_files",
     "require_writable", "result_digests", "scratch_folder", "unfinished_runs", "versions", "write_bytes", "write_text",
 ]  # fmt: skip

@@ -8,10 +8,15 @@ from pydantic import Field
 
 from foray.limits import MOST_BATCH, MOST_RESIZE_SIDE
 from foray.records.certificate import Certificate
+from foray.records.environment import Hardware
 from foray.records.metrics import Estimate
 from foray.records.record import Record
 from foray.records.run import WeightsInfo
+from foray.records.runtime_profile import TimeEstimate
 from foray.specs.preprocessing import Interpolation, Triple
+
+_TIE = 1.03  # a ratio that another day, another build or another place in memory makes
+_WORTHWHILE = 0.8  # of the time of float32
 
 Runtime = Literal["onnx", "openvino", "litert", "executorch"]
 ArtifactPrecision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -75,13 +80,56 @@ class Calibration(Record):
     settings: str
 
 
+class Speed(Record):
+    """The time of one image in this file (`p50`) beside the float32 file of the same network and runtime (`float32`),
+    milliseconds, from processes that took `turns` turns in `bursts` bursts on the machine `hardware`.
+
+    `ratio`: this file's time over float32's, the median over bursts; `low`, `high`: of the lowest and the highest
+    burst. `versions`: of the packages that can change a number. `unsteady`: what makes the times unreliable, in
+    sentences; they are all longer on a busy machine, the ratio much less so.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    p50: TimeEstimate
+    float32: TimeEstimate
+    threads: int
+    bursts: int
+    turns: int
+    hardware: Hardware
+    versions: dict[str, str] = Field(default_factory=dict)
+    unsteady: list[str] = Field(default_factory=list)
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether it is shown to take longer than float32."""
+        return self.low > 1 and self.ratio > _TIE
+
+    @property
+    def sentence(self) -> str:
+        """What int8 gains, with the numbers and the machine, for a person."""
+        if self.high >= 1 or self.ratio > 1 / _TIE:
+            gain = "gains size, not speed"
+        else:
+            gain = "gains size and speed" if self.ratio <= _WORTHWHILE else "gains size, and little speed"
+        doubt = f" Measure again on a quiet machine: {'; '.join(self.unsteady)}." if self.unsteady else ""
+        return (
+            f"int8 {gain}: it takes {self.ratio:.2f} x the time of float32 ({self.low:.2f} to {self.high:.2f} in "
+            f"{self.bursts} bursts; {self.p50.value:.2f} against {self.float32.value:.2f} ms an image, "
+            f"{self.threads} {'thread' if self.threads == 1 else 'threads'}, {self.hardware.label()}).{doubt}"
+        )
+
+
 class ArtifactRecord(Record):
     """One exported model. `files`: every file that has to be as it was written, `entry` among them.
 
     The model takes one input, uint8 RGB (N, H, W, 3), and returns one output, float32 class probabilities (N, C).
     Where `input.height` is None it resizes, crops, scales and normalises by itself; where it is a number the image has
     been resized and cropped to that side and the model scales and normalises only.
-    `remedies`: what was tried so that int8 keeps its accuracy, in order. `certificate`: None until it was scored.
+    `remedies`: what was tried so that int8 keeps its accuracy, in order, by validation images; the losses in it are
+    those of attempts that were chosen by them. `speed`: int8 beside float32, None where it was not measured.
+    `certificate`: by test images, None until it was scored.
     """
 
     schema_version: Literal[1] = 1
@@ -103,6 +151,7 @@ class ArtifactRecord(Record):
     foray_version: str
     calibration: Calibration | None = None  # int8 only
     remedies: list[str] = Field(default_factory=list)
+    speed: Speed | None = None  # int8 only
     certificate: Certificate | None = None
 
     @property

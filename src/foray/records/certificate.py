@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from foray.records.metrics import Estimate
-from foray.records.quantities import format_percent, format_points
+from foray.records.metrics import Estimate, LeftOut
+from foray.records.quantities import format_about, format_percent, format_points
 from foray.records.record import Record
 
 CertificateVerdict = Literal["pass", "fail", "inconclusive"]
@@ -28,13 +28,15 @@ class Certificate(Record):
     """The file, scored from image file to label, beside float32 on the same `n` images. Accuracies in [0, 1].
 
     `loss`: accuracy lost against the reference, with one-sided bounds, each at `confidence`. `images_needed`: how many
-    images would decide an inconclusive one, were they like these; None when it is decided, or when no number would.
+    images in all, like these and with them, would decide an inconclusive one with a chance of 80 %; None when it is
+    decided, or when ten million would not.
     `label_agreement`: share of images with the same label from both. `mean_shift`: mean over the images of the total
     variation distance of the two probability vectors, which is by how much the probability of any set of classes can
     have changed. `logit_error`: |Z' - Z| / |Z| over all images and classes, where Z are the log-probabilities of the
     reference less their mean for the image. `largest_difference`: of one probability of one image, which is
     `largest_difference_image`. `failures`: what shows that the file is wrong; `doubts`: what forbids to say that it is
     right; `warnings`: what to look at, which decides nothing. `files`: SHA-256 of what was scored.
+    `left_out`: images that were not scored because the network knows them; None where that was not checked.
     """
 
     verdict: CertificateVerdict
@@ -64,6 +66,7 @@ class Certificate(Record):
     runtime_version: str | None
     threads: int | None
     created: str  # ISO 8601, UTC
+    left_out: LeftOut | None = None
 
     @property
     def sentence(self) -> str:
@@ -74,6 +77,9 @@ class Certificate(Record):
             f"it loses {format_points(self.loss)}, with {format_percent(self.confidence)} confidence at most "
             f"{format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}"
         )
-        more = "" if self.images_needed is None else f" About {self.images_needed:,} images like these would decide."
+        more = ""
+        if self.images_needed is not None:
+            about = format_about(self.images_needed)
+            more = f" About {about} images like these would decide, these {self.n:,} included, with a chance of 80 %."
         reasons = " ".join([*self.failures, *self.doubts])
         return f"{self.verdict}: {bound}.{' ' if reasons else ''}{reasons}{more}"

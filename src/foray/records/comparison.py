@@ -8,21 +8,31 @@ from pydantic import Field
 
 from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
 from foray.records.environment import Hardware
-from foray.records.metrics import Estimate
+from foray.records.metrics import Estimate, Leak
 from foray.records.record import Record
 from foray.records.run import ArchitectureInfo, DatasetInfo, WeightsInfo
 
 PairStatus = Literal["not_worse", "worse", "unresolved"]
-Outcome = Literal["best_stands", "cheaper_not_worse", "unresolved", "nobody_in_budget", "nobody_trained", "only_one"]
+Outcome = Literal[
+    "best_stands",
+    "cheaper_not_worse",
+    "not_worse",
+    "unresolved",
+    "not_known",
+    "nobody_in_budget",
+    "nobody_trained",
+    "only_one",
+]
 
 
 class PairedLoss(Record):
     """How much accuracy `candidate` loses against `reference`, paired over the same images and over seeds.
 
     `loss` > 0: the candidate is worse. `lower` and `upper`: one-sided bounds, each at `confidence`: 0.95, or nearer to
-    1 where several cheaper models share one error of 5 % (Holm). With one seed they are about images only.
-    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`, and `images_needed` would decide
-    (None: no realistic number would).
+    1 where several models share one error of 5 % (Holm). With one seed they are about images only.
+    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`: then `images_needed`, those at hand
+    included, give a verdict either way with a chance of 80 % (None: not within ten million), or `more_seeds` are
+    needed. Files written before foray averaged over what is not known hold the number at which the chance is even.
     """
 
     reference: str
@@ -37,14 +47,21 @@ class PairedLoss(Record):
     tolerance: float
     status: PairStatus
     images_needed: int | None = None
+    more_seeds: bool = False
     p_value: float | None = None  # two-sided paired test of "no difference"
 
 
 class Decision(Record):
     """The pick. `best`: most accurate within budget on the selection split; `pick`: what to ship.
 
-    Both are None when no model keeps the budget or none could be trained. `pairs`: every cheaper model within budget
-    against the best, cheapest first. `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
+    Both are None when no model keeps the budget or none could be trained. `outcome`: `best_stands`, the pick is the
+    most accurate; `cheaper_not_worse`, it is cheaper than that; `not_worse`, neither; in all three it loses less than
+    the tolerance against every other model. `unresolved`: no model is shown to do so, and the pick is for now.
+    `not_known`: the decision depends on a latency that was not steady; then the most accurate is the pick for now, or
+    nobody, where latency is bounded.
+    `pairs`: the pick against every rival, the most doubtful comparison first; then models cheaper than the pick, the
+    cheapest first, and the most accurate, each against the rival that speaks most against it (in older files: every
+    cheaper model against the best). `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
     """
 
     prefer: Preference
@@ -109,6 +126,7 @@ class Comparison(Record):
     confirmation: list[PairedLoss] = Field(default_factory=list)  # on test, once: pick against best and the others
     total_seconds: float | None = None
     cautions: list[str] = Field(default_factory=list)  # to be read with the verdict
+    leaks: list[Leak] = Field(default_factory=list)  # splits that hold copies of earlier images: the pick without them
     notes: list[str] = Field(default_factory=list)  # about the data
     hardware: Hardware
     versions: dict[str, str]

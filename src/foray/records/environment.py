@@ -1,4 +1,4 @@
-"""Where a number was measured: hardware, versions, commit. Standard library only."""
+"""Where a number was measured: hardware, versions, commit."""
 
 from __future__ import annotations
 
@@ -9,25 +9,39 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from pydantic import Field
+
 from foray.records.record import Record
 
 _PACKAGES = ("foray", "torch", "numpy", "pillow", "scikit-learn", "scipy", "safetensors", "openvino")
 
 
+# That decide how fast a network is in few bits, in Linux's words: x86, then ARM.
+_INSTRUCTIONS = (
+    "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "avx512_bf16", "amx_bf16", "avx512_fp16",
+    "asimddp", "i8mm", "asimdhp", "bf16",
+)  # fmt: skip
+
+
 class Hardware(Record):
-    """The machine: `cores` as this process may use them."""
+    """The machine: `cores` as this process may use them; `instructions` that decide how fast a network is in few bits
+    (processors of one name differ in them), empty where the system does not say.
+    """
 
     processor: str
     cores: int
     memory_bytes: int | None
     accelerator: str | None = None
     system: str
+    instructions: list[str] = Field(default_factory=list)
 
     def label(self) -> str:
         """One line for a report."""
         memory = f", {self.memory_bytes / 2**30:.0f} GiB" if self.memory_bytes else ""
         accelerator = f", {self.accelerator}" if self.accelerator else ""
-        return f"{self.processor}, {self.cores} {'core' if self.cores == 1 else 'cores'}{memory}{accelerator}"
+        instructions = f" ({' '.join(self.instructions)})" if self.instructions else ""
+        cores = f"{self.cores} {'core' if self.cores == 1 else 'cores'}"
+        return f"{self.processor}{instructions}, {cores}{memory}{accelerator}"
 
 
 def hardware(accelerator: str | None = None) -> Hardware:
@@ -38,6 +52,7 @@ def hardware(accelerator: str | None = None) -> Hardware:
         memory_bytes=_memory_bytes(),
         accelerator=accelerator,
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        instructions=_instructions(),
     )
 
 
@@ -75,6 +90,15 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _instructions() -> list[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    words = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split()}
+    return [name for name in _INSTRUCTIONS if name in words]
 
 
 def _memory_bytes() -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from foray.records.record import Record
 
@@ -30,8 +30,53 @@ class ClassMetrics(Record):
     f1: float | None
 
 
+class LeftOut(Record):
+    """Images that are not scored, whatever their files are called: the run was trained on them, or selected on them
+    (val), or they are near copies of such images, or an int8 file was calibrated on them or chosen by them.
+    """
+
+    trained_on: int = 0
+    selected_on: int = 0
+    near_copies: int = 0
+    calibrated_on: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.trained_on + self.selected_on + self.near_copies + self.calibrated_on
+
+    @property
+    def sentence(self) -> str:
+        """How many and why, for a person; empty where none was."""
+        reasons = {
+            "trained on": self.trained_on,
+            "used to select (val)": self.selected_on,
+            "near copies of such images": self.near_copies,
+            "used to calibrate int8": self.calibrated_on,
+        }
+        told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
+        return f"Left out of the score: {told}." if told else ""
+
+
+class Leak(Record):
+    """Given splits that share pictures: `leaked` of the `n` images of `split` are copies or near copies of images in
+    an earlier split. `without`: accuracy of `model` on the others; None where there are none.
+    """
+
+    split: str
+    model: str
+    n: int
+    leaked: int
+    whole: Estimate
+    without: Estimate | None
+
+
 class Metrics(Record):
-    """One split. `confusion[i][j]`: images of class i predicted as class j. `top5` is None below six classes."""
+    """One split. `confusion[i][j]`: images of class i predicted as class j. `top5` is None below six classes.
+
+    `macro_f1` is over the classes that have images; those in `absent` have none. `left_out`: None where it was not
+    checked. `notes`: what a reader of the score should know.
+    """
 
     split: str
     n: int
@@ -41,6 +86,9 @@ class Metrics(Record):
     loss: float
     per_class: list[ClassMetrics]
     confusion: list[list[int]]
+    absent: list[str] = Field(default_factory=list)
+    left_out: LeftOut | None = None
+    notes: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _has_a_row_a_class(self) -> Self:
@@ -50,11 +98,19 @@ class Metrics(Record):
         return self
 
 
+class HalfScore(Record):
+    """Accuracy in [0, 1] and mean cross-entropy in nats on one half of val."""
+
+    top1: float
+    loss: float
+
+
 class EpochRow(Record):
     """One line of history.jsonl. `train_top1` is measured on the augmented batches as they pass.
 
     `val_weights`: whose accuracy val's is, that of the model or of the running average of its weights. Of a head that
     was solved for (`solver` lbfgs) a line is one L2 penalty, counted as an epoch is, from strong to weak.
+    `val_halves`: what each half of val, alone, would choose the epoch by; None where val is not cross-fitted.
     """
 
     epoch: int
@@ -66,3 +122,4 @@ class EpochRow(Record):
     seconds: float
     val_weights: Literal["model", "average"] = "model"
     l2_penalty: float | None = None  # lbfgs only: see training/logistic.py
+    val_halves: tuple[HalfScore, HalfScore] | None = None

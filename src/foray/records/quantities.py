@@ -82,6 +82,12 @@ def format_count(count: float) -> str:
     return _scaled(count, ("", "k", "M", "G", "T"))
 
 
+def format_about(count: int) -> str:
+    """Rounded up to two significant digits, written out: 12_345 -> '13,000'."""
+    unit = 10 ** max(len(str(count)) - 2, 0)
+    return f"{-(-count // unit) * unit:,}"
+
+
 def format_bytes(size_bytes: float) -> str:
     """Three significant digits in decimal units: 14_200_000 -> '14.2 MB'."""
     return _scaled(size_bytes, ("B", "kB", "MB", "GB", "TB"))
@@ -104,6 +110,15 @@ def format_percent(share: float) -> str:
     for decimals in (1, 2, 3):
         number = f"{100 * share:.{decimals}f}"
         if share in (0.0, 1.0) or float(number) not in (0.0, 100.0):
+            break
+    return f"{number} %"
+
+
+def format_confidence(confidence: float) -> str:
+    """A confidence below 1 to three digits, or as many as tell it from certainty: '95 %', '98.3 %', '99.96 %'."""
+    for digits in range(3, 10):
+        number = f"{100 * confidence:.{digits}g}"
+        if number != "100":
             break
     return f"{number} %"
 

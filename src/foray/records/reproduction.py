@@ -51,9 +51,10 @@ class UnavailableList(Record):
 class Evidence(Record):
     """One experiment as it was run, all seeds together.
 
-    `measured`: accuracy on `split` over seeds and images. `images`: that were trained on, repetitions counted (one
-    epoch for cached features' backbone); `steps`: optimiser steps. `differs`: what is not the study's, in words, with
-    what concerns the recipe alone in `recipe_differs`. `older_recipe`: what is not the present recipe's.
+    `measured`: accuracy on `split` over seeds and images; `measure`: what it is, in words. `images`: that were trained
+    on, repetitions counted (one epoch for cached features' backbone); `steps`: optimiser steps. `differs`: what is not
+    the study's, in words, with what concerns the recipe alone in `recipe_differs`. `older_recipe`: what is not the
+    present recipe's.
     """
 
     role: str
@@ -64,6 +65,7 @@ class Evidence(Record):
     same_images: bool = True
     split: str
     measured: Estimate
+    measure: str = "top-1"
     test: Estimate | None = None
     best_epoch: int | None = None
     seeds: list[int]

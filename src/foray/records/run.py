@@ -97,7 +97,9 @@ class RunRecord(Record):
     train_precision: str  # "float32" or "bfloat16"; for linear: of the features
     feature_engine: str | None = None  # linear only: what ran the frozen backbone
     best_epoch: int | None = None
-    metrics: dict[str, Metrics] = Field(default_factory=dict)  # "val", "test", "out_of_fold"
+    metrics: dict[str, Metrics] = Field(default_factory=dict)  # "val", "val_crossfit", "test", "out_of_fold"
+    judged_epochs: list[int] = Field(default_factory=list)  # lines of the history: chosen by each half of val, for
+    # "val_crossfit"; by what is outside of each fold, for "out_of_fold". Empty: val chose, its own labels included
     seconds_per_epoch: list[float] = Field(default_factory=list)
     total_seconds: float | None = None
     notes: list[str] = Field(default_factory=list)

@@ -11,7 +11,7 @@ from foray.records.record import Record
 
 
 class TimeEstimate(Record):
-    """Milliseconds with a 95 % interval over turns."""
+    """Milliseconds with an interval from the lowest burst to the highest (97 % for the median of six)."""
 
     value: float
     low: float
@@ -19,7 +19,7 @@ class TimeEstimate(Record):
 
 
 class RateEstimate(Record):
-    """Images per second at a batch size, with a 95 % interval over turns."""
+    """Images per second at a batch size, with an interval from the lowest burst to the highest."""
 
     batch: int
     value: float
@@ -39,9 +39,11 @@ class RuntimeCost(Record):
     """One network on one runtime, precision and number of threads.
 
     `p50`, `p95`: one image as the network takes it, over `n` passes; `label_p50`: from the bytes of an image file to
-    class probabilities. `cold_start_ms`: from starting a process to its first result, once. `resident_bytes`: the most
-    memory the process held at batch 1, over a bare one with numpy and Pillow. `is_steady`: whether the passes had
-    become stable when timing began. `layers`: None where not asked for, or where the runtime does not tell.
+    class probabilities. `rates`: without the batches that would take too long or too much memory. `cold_start_ms`: from
+    starting a process to its first result, the median over bursts. `resident_bytes`: the most memory a process held at
+    batch 1, over a bare one with numpy and Pillow. `burst_p50_ms`: the median of each burst; empty in older files.
+    `is_steady`: whether the passes had become stable when timing began. `unsteady`: what else stands against the
+    times, in sentences. `layers`: None where not asked for, or where the runtime does not tell.
     """
 
     name: str
@@ -60,12 +62,14 @@ class RuntimeCost(Record):
     rates: list[RateEstimate] = Field(default_factory=list)
     cold_start_ms: float
     resident_bytes: int | None = None
+    burst_p50_ms: list[float] = Field(default_factory=list)
     is_steady: bool = True
+    unsteady: list[str] = Field(default_factory=list)
     layers: list[LayerTime] | None = None
 
 
 class TimeDifference(Record):
-    """How many times as long `b` takes as `a`, turn by turn, with a 99 % interval (there are many pairs).
+    """How many times as long `b` takes as `a`, turn by turn, with an interval from the lowest burst to the highest.
 
     A tie: the interval holds 1, or the difference is below 3 %.
     """
@@ -81,13 +85,18 @@ class TimeDifference(Record):
 class Steadiness(Record):
     """The machine during the measurement. `drift`: of a fixed piece of work, last third over first third less 1;
     `stolen`, `busy_elsewhere`: shares of the processors' time taken by a hypervisor and by other processes, None where
-    the system does not say. `warnings`: what makes the numbers unreliable, in sentences; none for a quiet machine.
+    the system does not say; `busy_by_burst`: the latter, burst by burst. `waited_seconds`: for a quiet machine;
+    `taken_again`: bursts that were disturbed, left out and taken once more. `warnings`: what makes the numbers
+    unreliable, in sentences; none for a quiet machine.
     """
 
     drift: float
     stolen: float | None = None
     busy_elsewhere: float | None = None
+    busy_by_burst: list[float] = Field(default_factory=list)
     load_average: float | None = None
+    waited_seconds: float = 0.0
+    taken_again: int = 0
     warnings: list[str] = Field(default_factory=list)
 
 
@@ -100,6 +109,7 @@ class RuntimeProfile(Record):
     differences: list[TimeDifference]
     steadiness: Steadiness
     turns: int
+    bursts: int = 1
     seed: int
     hardware: Hardware
     versions: dict[str, str]

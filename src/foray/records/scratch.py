@@ -11,16 +11,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-_LOCK = ".lock"
+_LOCK, _FILES = ".lock", "files"
 _YOUNG_SECONDS = 60.0  # a folder this young may belong to a process that has not locked it yet
 
 
 @contextlib.contextmanager
 def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
-    """A new folder `purpose`-XXXXXXXX in `parent` (None: the system's folder for temporary files), removed at the end.
+    """An empty folder below `purpose`-XXXXXXXX in `parent` (None: the system's temporary folder), removed at the end.
 
-    It is locked as long as this process lives. Folders of the same purpose that nobody holds, because their process was
-    killed, are removed first. Raises OSError where the folder cannot be made.
+    A lock beside it is held as long as this process lives. Folders of the same purpose that nobody holds, because their
+    process was killed, are removed first. Raises OSError where the folder cannot be made.
     """
     place = Path(tempfile.gettempdir()) if parent is None else parent
     place.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,8 @@ def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
     lock = FileLock(folder / _LOCK)
     try:
         with lock:
-            yield folder
+            (folder / _FILES).mkdir()
+            yield folder / _FILES
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import log10
 
 from foray.records import Estimate, PairedLoss
-from foray.records.quantities import format_percent, format_points
+from foray.records.quantities import format_confidence, format_percent, format_points
 from foray.report.confusion import Confusion
 from foray.report.labels import Placement, label_of, place_labels
 from foray.report.marks import file_stem, mark
@@ -223,7 +223,7 @@ def _loss_text(loss: PairedLoss) -> str:
     return (
         f"<b>{literal(loss.candidate)} vs {literal(loss.reference)}</b>, {format_split(loss.split)}<br>"
         f"loses {format_points(loss.loss)} [{format_points(loss.lower)}, {format_points(loss.upper)}], "
-        f"one-sided {100 * loss.confidence:.3g} % bounds<br>"
+        f"one-sided {format_confidence(loss.confidence)} bounds<br>"
         f"{VERDICTS[loss.status]}; n = {loss.n:,} images, {loss.seeds} seeds"
     )
 

@@ -8,7 +8,16 @@ from typing import Any
 from foray.records import Comparison, Estimate
 from foray.records.quantities import format_points, format_seconds
 from foray.report.folder import ComparisonFolder, Entrant
-from foray.report.standing import COST_NAMES, budget_bounds, describe_bound, format_cost, format_split
+from foray.report.standing import (
+    COST_NAMES,
+    budget_bounds,
+    describe_bound,
+    describe_unsteady,
+    explain_split,
+    format_cost,
+    format_split,
+    standing,
+)
 from foray.report.tables import NOT_MEASURED
 
 Fact = tuple[str, str]  # term, what there is to say
@@ -17,28 +26,35 @@ Fact = tuple[str, str]  # term, what there is to say
 def decision_facts(comparison: Comparison) -> list[Fact]:
     """What the verdict rests on."""
     decision = comparison.decision
+    split = decision.selection_split
     seeds = ", ".join(map(str, comparison.seeds))
     bounds = budget_bounds(comparison.budget)
     budget = ", ".join(f"{COST_NAMES[cost]} ≤ {format_cost(cost, limit)}" for cost, limit in bounds.items())
     selection = _images([candidate.selection for candidate in comparison.candidates])
     test = _images([candidate.test for candidate in comparison.candidates])
     return [
-        ("Decided on", f"{format_split(decision.selection_split)}{selection}"),
-        ("Confirmed on", f"test{test}; read once, at the end, and selected nothing"),
+        ("Decided on", "; ".join(filter(None, [f"{format_split(split)}{selection}", explain_split(split)]))),
+        ("Test", f"test{test}; read once, at the end, and selected nothing"),
         ("Seeds", f"{len(comparison.seeds)} ({seeds})"),
-        ("Tolerance", f"{format_points(decision.tolerance)} of accuracy, bound of the paired loss, error 5 % in all"),
+        (
+            "Tolerance",
+            f"{format_points(decision.tolerance)} of accuracy: what a pick may lose against every other model, by the "
+            "bound of its paired loss; error 5 % in all",
+        ),
         ("Cheaper means", f"lower {COST_NAMES[decision.prefer]}"),
         ("Budget", budget or "none stated"),
     ]
 
 
 def exclusion_facts(comparison: Comparison) -> list[Fact]:
-    """Every candidate that is out, with the bounds it broke or the way it failed."""
+    """Every candidate that is out, with the bounds it broke or the way it failed, and those not trained yet."""
     excluded = []
     for candidate in comparison.candidates:
         reasons = [f"{_capital(describe_bound(bound))}." for bound in candidate.broken_bounds]
         if candidate.failure is not None:
             reasons.insert(0, f"Failed: {candidate.failure}")
+        elif standing(candidate, comparison.decision).kind == "unknown" and candidate.selection is None:
+            reasons.append(f"{_capital(describe_unsteady(candidate.cost))}. So it may be over its bound.")
         if reasons:
             trained = "" if candidate.selection or candidate.failure else " It was not trained."
             excluded.append((candidate.model, " ".join(reasons) + trained))
@@ -138,7 +154,7 @@ def _triple(values: Sequence[float]) -> str:
 
 def _plain(value: object) -> str:
     if value is None:
-        return "the architecture's own"
+        return "not set"
     if isinstance(value, list | tuple):
         return " to ".join(map(str, value))
     return str(value)

@@ -13,7 +13,15 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from foray.records import CandidateResult, Comparison, Mistake
-from foray.records.quantities import format_bytes, format_count, format_ms, format_percent, format_points
+from foray.records.quantities import (
+    format_about,
+    format_bytes,
+    format_confidence,
+    format_count,
+    format_ms,
+    format_percent,
+    format_points,
+)
 from foray.report import facts
 from foray.report.charts import confusion_view, pairs_view, tradeoff_view
 from foray.report.confusion import Confusion
@@ -90,6 +98,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "percent": lambda value: NOT_MEASURED if value is None else format_percent(value),
+        "about": format_about,
+        "confidence": format_confidence,
         "points": format_points,
         "interval": format_interval,
         "split": format_split,
@@ -113,7 +123,13 @@ def _numbers(candidate: CandidateResult) -> list[tuple[str, str, str]]:
         if estimate is not None:
             numbers.append((name, format_percent(estimate.value), f"{format_interval(estimate)}, n = {estimate.n:,}"))
     if cost.latency_p50_ms is not None:
-        numbers.append(("latency", format_ms(cost.latency_p50_ms), f"p50, batch 1, {cost.device}"))
+        numbers.append(
+            (
+                "latency",
+                format_ms(cost.latency_p50_ms),
+                f"p50, batch 1, {cost.device}{'' if cost.latency_is_steady else '; not steady'}",
+            )
+        )
     numbers.append(("parameters", format_count(cost.params), f"{cost.params:,}"))
     numbers.append(("MACs", format_count(cost.macs), f"per image at {cost.resolution} px"))
     if cost.peak_memory_bytes is not None:

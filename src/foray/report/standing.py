@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from foray.records import BrokenBound, Budget, CandidateResult, Decision, Preference
+from foray.records import BrokenBound, Budget, CandidateResult, CostProfile, Decision, Preference
 from foray.records.quantities import format_bytes, format_count, format_ms
 
-Kind = Literal["pick", "best", "front", "behind", "out", "failed"]
-KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "out", "failed")  # in the order of a sorted column
+Kind = Literal["pick", "best", "front", "behind", "unknown", "out", "failed"]
+# In the order of a sorted column.
+KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "unknown", "out", "failed")
 
 COST_NAMES: dict[Preference, str] = {
     "latency": "latency p50",
@@ -19,10 +20,17 @@ COST_NAMES: dict[Preference, str] = {
     "file": "file size",
 }
 
+_SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted"}
+_MEANINGS = {
+    "out_of_fold": "each image by a head that was fitted to others",
+    "val_crossfit": "each half of val by the epoch that the other half chose",
+}
+
 
 @dataclass(frozen=True)
 class Standing:
-    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out (else empty)."""
+    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out or its place is not known
+    (else empty)."""
 
     kind: Kind
     label: str
@@ -30,12 +38,12 @@ class Standing:
 
     @property
     def is_in(self) -> bool:
-        """Whether the candidate took part in the decision."""
-        return self.kind not in ("out", "failed")
+        """Whether the candidate took part in the decision, and where it stands is known."""
+        return self.kind not in ("unknown", "out", "failed")
 
 
 def standing(candidate: CandidateResult, decision: Decision) -> Standing:
-    """The standing of one candidate: failed, out of budget, pick, best, on the Pareto front or behind it."""
+    """The standing of one candidate: failed, out of budget, pick, best, not known, on the Pareto front or behind it."""
     if candidate.failure is not None:
         return Standing("failed", "failed", candidate.failure)
     if candidate.broken_bounds:
@@ -43,12 +51,21 @@ def standing(candidate: CandidateResult, decision: Decision) -> Standing:
         names = ", ".join(COST_NAMES[bound.bound] for bound in candidate.broken_bounds)
         return Standing("out", f"out: {names}", reason)
     if candidate.model == decision.pick:
+        if decision.outcome == "unresolved":
+            return Standing("pick", "pick for now")
         return Standing("pick", "pick, most accurate" if candidate.model == decision.best else "pick")
     if candidate.model == decision.best:
         return Standing("best", "most accurate")
+    if decision.outcome == "not_known" and candidate.cost.unsteady:
+        return Standing("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
     if candidate.model in decision.pareto:
         return Standing("front", "on the front")
     return Standing("behind", "behind the front")
+
+
+def describe_unsteady(cost: CostProfile) -> str:
+    """'latency p50 was not steady: other processes used 63 % of the processors' time'."""
+    return f"{COST_NAMES['latency']} was not steady: {'; '.join(cost.unsteady)}"
 
 
 def describe_bound(bound: BrokenBound) -> str:
@@ -81,5 +98,10 @@ def budget_bounds(budget: Budget) -> dict[Preference, float]:
 
 
 def format_split(split: str) -> str:
-    """A split as a reader says it: 'out of fold over train and val' for `out_of_fold`."""
-    return "train and val, out of fold" if split == "out_of_fold" else split
+    """A split as a reader says it: 'train and val, out of fold' for `out_of_fold`."""
+    return _SPLITS.get(split, split)
+
+
+def explain_split(split: str) -> str:
+    """How the images of a split come to be like new ones; empty where that needs no words."""
+    return _MEANINGS.get(split, "")

@@ -177,10 +177,17 @@ def _f1_cell(candidate: CandidateResult) -> Cell:
 def _latency_cell(candidate: CandidateResult) -> Cell:
     cost = candidate.cost
     p95 = "" if cost.latency_p95_ms is None else f"p95 {format_ms(cost.latency_p95_ms)}"
+    p95 += ", not steady" if cost.unsteady else ""
     calls = "" if cost.latency_n is None else f"n = {cost.latency_n:,} calls"
     if cost.latency_p50_low_ms is not None and cost.latency_p50_high_ms is not None:
         low, high = format_ms(cost.latency_p50_low_ms), format_ms(cost.latency_p50_high_ms)
-        calls += f", 95 % interval of p50 {low} to {high}"
+        calls += f", interval of p50 {low} to {high}"
+    if cost.latency_bursts is not None:
+        calls += f", {cost.latency_bursts} burst{'s' if cost.latency_bursts > 1 else ''}"
+    if cost.busy_elsewhere is not None:
+        calls += f", other processes used {format_percent(cost.busy_elsewhere)} of the processors"
+    if cost.unsteady:
+        calls += f"; not steady: {'; '.join(cost.unsteady)}"
     return _measured(cost.latency_p50_ms, format_ms, detail=p95, hint=calls)
 
 
@@ -219,7 +226,7 @@ def _memory_meaning(comparison: Comparison) -> str:
 
 
 def _joined(cell: Cell) -> str:
-    reason = f" ({cell.hint})" if cell.kind in ("out", "failed") and cell.hint else ""
+    reason = f" ({cell.hint})" if cell.kind in ("unknown", "out", "failed") and cell.hint else ""
     return f"{cell.text} [{cell.detail}]{reason}" if cell.detail else cell.text + reason
 
 
@@ -245,8 +252,11 @@ def _csv_row(candidate: CandidateResult, comparison: Comparison) -> dict[str, ob
         "params": cost.params,
         "macs": cost.macs,
         "latency_p50_ms": cost.latency_p50_ms,
+        "latency_p50_low_ms": cost.latency_p50_low_ms,
+        "latency_p50_high_ms": cost.latency_p50_high_ms,
         "latency_p95_ms": cost.latency_p95_ms,
         "latency_n": cost.latency_n,
+        "latency_unsteady": "; ".join(cost.unsteady),
         "throughput_images_per_second": cost.throughput_images_per_second,
         "peak_memory_bytes": cost.peak_memory_bytes,
         "file_bytes": cost.file_bytes,

@@ -78,6 +78,7 @@ def _of_evaluation(result: EvaluationResult) -> Evidence:
         same_images=source.same_images,
         split="val" if source.named == "imagenet" else "test",
         measured=scored.top1,
+        measure="validation top-1" if source.named == "imagenet" else "top-1 on test",
         seeds=[],
         epochs=0,
         resolution=scored.preprocessing.resolution,
@@ -109,6 +110,7 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         same_images=SOURCES[info.source].same_images,
         split="val",
         measured=_measured(runs, recipe, at_epoch),
+        measure=_measure(recipe, at_epoch),
         test=_over_seeds(test),
         best_epoch=record.best_epoch,
         seeds=[run.record.seed for run in runs],
@@ -137,6 +139,13 @@ def _measured(runs: Sequence[RunResult], recipe: Recipe, at_epoch: int | None) -
     mean = sum(values) / len(values)
     low, high = wilson_interval(mean * n, n)
     return Estimate(value=mean, low=low, high=high, n=n)
+
+
+def _measure(recipe: Recipe, at_epoch: int | None) -> str:
+    """What `_measured` gives, in words."""
+    if at_epoch is not None:
+        return f"validation top-1 after epoch {at_epoch}"
+    return "best validation top-1" if recipe.checkpoint == "best" else "validation top-1 of the last epoch"
 
 
 def _val_at(history: Sequence[EpochRow], epoch: int) -> float | None:

@@ -18,7 +18,8 @@ WRITTEN = "Written by `foray reproduce --from results`; do not edit."
 HOW = (
     "Numbers are judged against the study's on its own "
     "images and protocol alone. Stand-ins are named wherever they appear: on them statements are judged, with paired "
-    "tests on the same test images, and numbers are not."
+    "tests on the same test images, and numbers are not. Ours is the best validation top-1, as the study's: of the "
+    "epoch that is best on val, scored on the same val, so optimistic; where a recipe keeps the last epoch, the last's."
 )
 
 

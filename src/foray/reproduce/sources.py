@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foray.data import NAMED_DATASETS, SPLITS, Dataset, cache_directory, open_dataset
+from foray.data.units import Carving
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there
@@ -35,6 +36,7 @@ class Source:
         return described.manual or f"See {described.page}."
 
 
+_CARVING: Carving = "by name"  # as the kept results were; these sets name their images for good
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
@@ -90,7 +92,7 @@ def open_source(name: str, places: Places, progress: Progress = SILENT) -> Datas
     source = SOURCES[name]
     own = places.data_dir / name if places.data_dir else None
     if name == "digits":
-        dataset = open_dataset("digits")
+        dataset = open_dataset("digits", carving=_CARVING)
     elif own is not None and is_there(own):
         dataset = _own_copy(source, own, places, progress)
     elif source.name == source.named and name != "imagenet":
@@ -108,16 +110,19 @@ def open_source(name: str, places: Places, progress: Progress = SILENT) -> Datas
 def _own_copy(source: Source, own: Path, places: Places, progress: Progress) -> Dataset:
     archives = [path for path in own.iterdir() if path.name.endswith((".tar.xz", ".zip"))] if own.is_dir() else []
     if source.named.startswith("cifar") and archives:  # JPEG copies in class folders
-        copied = open_dataset(archives[0], cache_dir=places.cache_dir, progress=progress)
+        copied = open_dataset(archives[0], cache_dir=places.cache_dir, carving=_CARVING, progress=progress)
         return replace(copied, notes=(*copied.notes, "JPEG copies"))
     return open_dataset(
-        source.named, data_dir=own, offline=not places.download, cache_dir=places.cache_dir, progress=progress
-    )
+        source.named, data_dir=own, offline=not places.download, cache_dir=places.cache_dir, carving=_CARVING,
+        progress=progress,
+    )  # fmt: skip
 
 
 def _official(source: Source, places: Places, progress: Progress) -> Dataset:
     try:
-        return open_dataset(source.named, offline=not places.download, cache_dir=places.cache_dir, progress=progress)
+        return open_dataset(
+            source.named, offline=not places.download, cache_dir=places.cache_dir, carving=_CARVING, progress=progress
+        )
     except DataError as error:
         if places.download:
             raise

@@ -61,8 +61,8 @@ class Page:
 
 NUMBER_COLUMNS = ("Images", "Network", "Printed %", "Originally %", "Ours %", "95 %", "n", "On", "Verdict")
 RUN_COLUMNS = (
-    "Run", "Network", "Images", "px", "Epochs", "Seeds", "val %", "test %", "Images x epochs", "Steps", "Minutes",
-    "s an epoch", "What differs", "Machine",
+    "Run", "Network", "Images", "px", "Epochs", "Seeds", "Validation %", "test %", "Images x epochs", "Steps",
+    "Minutes", "s an epoch", "What differs", "Machine",
 )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def _run(one: Evidence) -> tuple[str, ...]:
         str(one.resolution),
         str(one.epochs) if one.epochs else NOTHING,
         ", ".join(map(str, one.seeds)) or NOTHING,
-        f"{percent(one.measured)} ({bounds(one.measured)}, n = {one.measured.n:,})",
+        f"{one.measure}: {percent(one.measured)} ({bounds(one.measured)}, n = {one.measured.n:,})",
         f"{percent(one.test)} ({bounds(one.test)}, n = {one.test.n:,})" if one.test else NOTHING,
         f"{one.images:,}",
         f"{one.steps:,}",
@@ -147,7 +147,7 @@ def _facts(claim: Claim, result: ClaimResult) -> tuple[tuple[str, str], ...]:
 def _brief(one: Evidence) -> str:
     seeds = f"seeds {', '.join(map(str, one.seeds))}, " if one.seeds else ""
     return (
-        f"{one.scale}/{one.role}: {percent(one.measured)} % on {one.split} ({bounds(one.measured)}, n = "
+        f"{one.scale}/{one.role}: {one.measure} {percent(one.measured)} % ({bounds(one.measured)}, n = "
         f"{one.measured.n:,}), {seeds}{one.images:,} images in {one.steps:,} steps, {one.minutes:.1f} min, "
         f"{one.hardware}"
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from foray.comparison import ModelOutcome, estimate
+from foray.comparison import ModelOutcome, Selection, estimate, selection_of
 from foray.decision import paired_record
+from foray.decision.sentences import one_seed
 from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearch, commit, hardware, versions
 from foray.records.quantities import format_points
 from foray.scaling.capacity import realised_multipliers
@@ -21,14 +22,19 @@ def conclude(
     plan: SearchPlan, outcomes: Mapping[str, ModelOutcome], failures: Mapping[str, str], command: str, seconds: float
 ) -> ScalingSearch:
     """val chooses the direction; test judges the single dimensions against the best of the others."""
+    chosen_by = selection_of(outcomes, plan.recipe)
     macs = scaled_cost(plan.proxy, plan.family.num_classes).macs
-    rows = [_row(plan, spec, macs, outcomes, failures) for spec in plan.specs()]
+    rows = [_row(plan, spec, macs, outcomes, failures, chosen_by) for spec in plan.specs()]
     trained = [row for row in rows if row.val is not None and row.kind != "proxy"]
     best = _most_accurate(trained)
     several = _most_accurate([row for row in trained if row.kind != "one dimension"])
     single = [row.model for row in trained if row.kind == "one dimension"]
-    judged = [
-        _judged(outcomes[several.model], outcomes[name], "test", 1 - 0.05 / len(single)) for name in single if several
+    test = {name: outcome.correct("test") for name, outcome in outcomes.items()}
+    confidence = 1 - 0.05 / max(len(single), 1)
+    judged = [  # "worse" is: by more than nothing
+        paired_record(several.model, test[several.model], name, test[name], 0.0, confidence, "test")
+        for name in single
+        if several
     ]
     return ScalingSearch(
         id=plan.key,
@@ -42,10 +48,12 @@ def conclude(
         target_macs=round(WORK * macs),
         candidates=rows,
         best=best.model if best else None,
-        alike=_alike(best.model, trained, outcomes) if best else [],
+        alike=_alike(best.model, trained, chosen_by) if best else [],
         several=several.model if several else None,
         one_dimension=judged,
-        sentence=verdict(judged),
+        sentence=verdict(judged, [outcome.train_seconds for outcome in outcomes.values()]),
+        selection_split=chosen_by.split,
+        cautions=chosen_by.cautions,
         total_seconds=seconds,
         hardware=hardware(),
         versions=versions(),
@@ -59,6 +67,7 @@ def _row(
     proxy_macs: int,
     outcomes: Mapping[str, ModelOutcome],
     failures: Mapping[str, str],
+    chosen_by: Selection,
 ) -> ScaledCandidate:
     cost = scaled_cost(spec, plan.family.num_classes)
     built = realised_multipliers(spec, plan.proxy)
@@ -77,7 +86,7 @@ def _row(
     outcome = outcomes.get(spec.name)
     if outcome is None:
         return row
-    correct = outcome.correct("val")
+    correct = chosen_by.correct[spec.name]
     epochs = [seconds for record in outcome.records for seconds in record.seconds_per_epoch]
     return row.model_copy(
         update={
@@ -99,23 +108,23 @@ def _most_accurate(rows: Sequence[ScaledCandidate]) -> ScaledCandidate | None:
     return max(rows, key=lambda row: (row.val.value if row.val else 0.0, -row.macs), default=None)
 
 
-def _judged(reference: ModelOutcome, candidate: ModelOutcome, split: str, confidence: float) -> PairedLoss:
-    """What `candidate` loses against `reference`; "worse" is: more than nothing."""
-    return paired_record(
-        reference.model, reference.correct(split), candidate.model, candidate.correct(split), 0.0, confidence, split
-    )
-
-
-def _alike(best: str, trained: Sequence[ScaledCandidate], outcomes: Mapping[str, ModelOutcome]) -> list[str]:
-    """Networks that val does not show to be worse than the best, with 95 % confidence each."""
+def _alike(best: str, trained: Sequence[ScaledCandidate], chosen_by: Selection) -> list[str]:
+    """Networks that the selection split does not show to be worse than the best, with 95 % confidence each."""
+    right, split = chosen_by.correct, chosen_by.split
     others = [row.model for row in trained if row.model != best]
-    return [name for name in others if _judged(outcomes[best], outcomes[name], "val", 0.95).lower <= 0]
+    return [name for name in others if paired_record(best, right[best], name, right[name], 0.0, 0.95, split).lower <= 0]
 
 
-def verdict(judged: Sequence[PairedLoss]) -> str:
-    """Whether scaling one dimension alone is worse, in a sentence that says no more than the bounds."""
+def verdict(judged: Sequence[PairedLoss], train_seconds: Sequence[float | None] = ()) -> str:
+    """Whether scaling one dimension alone is worse, in words that say no more than the bounds; `train_seconds`: of one
+    run of each network."""
     if not judged:
         return "No single dimension could be judged: its networks, or all others, could not be trained."
+    said = _of_single_dimensions(judged)
+    return said if judged[0].seeds > 1 else f"{said} {one_seed(train_seconds)}"
+
+
+def _of_single_dimensions(judged: Sequence[PairedLoss]) -> str:
     worse = [loss for loss in judged if loss.status == "worse"]
     most = max(judged, key=lambda loss: loss.loss)
     if len(worse) == len(judged):

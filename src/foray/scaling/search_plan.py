@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foray.data import Dataset, open_dataset
+from foray.data.units import Carving
 from foray.errors import ForayError
 from foray.limits import require_runs
 from foray.progress import SILENT, Progress
@@ -55,19 +56,23 @@ def plan_search(
     data_dir: Path | None = None,
     offline: bool = False,
     cache_dir: Path | None = None,
+    carving: Carving = "by content",
     progress: Progress = SILENT,
 ) -> SearchPlan:
     """Reads the data set and chooses the networks. Nothing is trained.
 
     `proxy`: a scaled name, small enough to train a dozen times. `steps`: of the grid, see
-    `foray.scaling.directions.directions`. Raises ForayError for data, names or numbers that do not fit.
+    `foray.scaling.directions.directions`. `carving`: see `open_dataset`. Raises ForayError for
+    data, names or numbers that do not fit.
     """
     spec = get_spec(proxy)
     if not spec.fixed_resolution:
         raise ForayError(f"--proxy {proxy} is no scaled name. Write one like efficientnet@d0.5,w0.5,r96.")
     grid = directions(steps)
     require_runs(len(grid) + 1, seeds)
-    dataset = open_dataset(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
+    dataset = open_dataset(
+        data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, carving=carving, progress=progress
+    )
     family = Family(parse_scaled_name(spec.name).family, PUBLISHED_COEFFICIENTS, len(dataset.classes))
     neighbourhood = Neighbourhood(family, spec)
     nearest = [neighbourhood.nearest(direction) for direction in grid]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from foray.decision import broken_bounds, pareto_front
-from foray.errors import ForayError
+from foray.decision import broken_bounds, latency_is_open, pareto_front
+from foray.errors import ForayError, NotSteadyError
 from foray.records import Budget, CostProfile, Preference
 from foray.records.quantities import format_bytes, format_count, format_ms
 from foray.scaling.candidates import By, Candidate, Family, candidates, refined
@@ -73,7 +73,8 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     `by`: how to scale (None: as the family's authors did). `measure` times networks on the device; it is needed for a
     bound on latency, is asked about few of them, and networks it was not asked about are then not admissible.
 
-    Raises ForayError when no bound is stated, and when no network keeps the budget: with the bound and the cheapest.
+    Raises ForayError when no bound is stated, and when no network keeps the budget: with the bound and the cheapest;
+    NotSteadyError when a measured latency was not steady, as it neither keeps the bound nor breaks it.
     """
     if budget.max_file_bytes is not None:
         raise ForayError("Networks are scaled to parameters, MACs, memory and latency; bound those, not the file.")
@@ -160,6 +161,8 @@ def _timed(pool: Sequence[Candidate], budget: Budget, limit_ms: float, measure: 
     at = (low + high) // 2
     while high - low > 1:
         cost = measured[chain[at].name] = measure(chain[at])
+        if latency_is_open(cost, budget):
+            raise NotSteadyError(_not_steady(cost, limit_ms))
         latency_ms = cost.latency_p50_ms or 0.0
         low, high = (at, high) if latency_ms <= limit_ms else (low, at)
         affordable = cost.macs * limit_ms / latency_ms if latency_ms else 0.0
@@ -167,6 +170,13 @@ def _timed(pool: Sequence[Candidate], budget: Budget, limit_ms: float, measure: 
         # Half of what is left at worst: a guess near one end is worth a try only while few were measured.
         at = min(max(guess, low + 1), high - 1) if len(measured) < _GUESSES else (low + high) // 2
     return [replace(c, cost=measured.get(c.name, c.cost)) for c in pool]
+
+
+def _not_steady(cost: CostProfile, limit_ms: float) -> str:
+    return (
+        f"Not known which network keeps --max-latency {format_ms(limit_ms)}: the latency of {cost.model} was not "
+        f"steady ({'; '.join(cost.unsteady)}). The same command measures again: start it when the machine is idle."
+    )
 
 
 def _impossible(family: Family, pool: Sequence[Candidate], budget: Budget) -> str:

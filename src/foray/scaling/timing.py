@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from foray.models import build_model
-from foray.profiling import measure_latency
+import tempfile
+from pathlib import Path
+
+import torch
+
+from foray.comparison.on_runtimes import Target, fresh_subject, write_candidates
+from foray.profiling.runtimes import cost_profile, profile_on_runtimes
+from foray.profiling.schedule import Schedule
 from foray.progress import SILENT, Progress
 from foray.records import CostProfile
+from foray.records.quantities import format_ms
 from foray.scaling.candidates import Candidate
-
-_SECONDS = 0.5  # a search times several networks, and asks only on which side of a bound they are
+from foray.specs import Preprocessing
 
 
 def timed_cost(
-    candidate: Candidate, num_classes: int, *, threads: int | None = None, progress: Progress = SILENT
+    candidate: Candidate,
+    num_classes: int,
+    schedule: Schedule,
+    *,
+    threads: int | None = None,
+    progress: Progress = SILENT,
 ) -> CostProfile:
-    """The candidate's cost with its latency at batch 1 (p50 and p95, milliseconds), float32, on the CPU."""
-    name = candidate.name
-    network = build_model(candidate.spec, num_classes=num_classes, seed=0)
-    measured = measure_latency(
-        {name: (network, candidate.spec.resolution)}, threads=threads, seconds=_SECONDS, throughput=False
-    )[name]
-    progress.note(f"{name}: {measured.p50_ms:.1f} ms (p95 {measured.p95_ms:.1f} ms, n = {measured.n})")
-    return candidate.cost.model_copy(
-        update={
-            "latency_p50_ms": measured.p50_ms,
-            "latency_p95_ms": measured.p95_ms,
-            "latency_n": measured.n,
-            "threads": measured.threads,
-        }
+    """The candidate's cost with its latency at batch 1 (milliseconds), float32, on the CPU: see profile_on_runtimes."""
+    spec = candidate.spec
+    subject = fresh_subject(spec.name, num_classes, Preprocessing(resolution=spec.resolution))
+    with tempfile.TemporaryDirectory(prefix="foray-scale-") as folder:
+        target = Target("torch", "fp32", threads or torch.get_num_threads())
+        files = write_candidates([subject], [target], Path(folder))
+        measured = profile_on_runtimes(files, schedule=schedule, progress=progress)
+    timed = cost_profile(measured.costs[0], measured)
+    progress.note(
+        f"{candidate.name}: {format_ms(timed.latency_p50_ms or 0.0)} ({format_ms(timed.latency_p50_low_ms or 0.0)} to "
+        f"{format_ms(timed.latency_p50_high_ms or 0.0)}, p95 {format_ms(timed.latency_p95_ms or 0.0)}, "
+        f"n = {timed.latency_n})"
     )
+    names = ("p50_ms", "p50_low_ms", "p50_high_ms", "p95_ms", "n", "bursts")
+    latency = {f"latency_{name}": getattr(timed, f"latency_{name}") for name in names}
+    about = {"threads": timed.threads, "busy_elsewhere": timed.busy_elsewhere, "unsteady": timed.unsteady}
+    return candidate.cost.model_copy(update=latency | about)

@@ -24,12 +24,13 @@ class Crossed:
     `image_means`: (N,), share of seeds that were right. `seed_part`: variance of the mean due to training. `flips`:
     how much of `seed_part` is images that flip from seed to seed (mean square of the interaction over S N) and so
     shows up in the spread of `image_means` as well; the rest of `seed_part` moves all images together.
-    Both are zero, because unknown, for one seed.
+    Both are zero, because unknown, for one seed. `seeds`: S.
     """
 
     image_means: npt.NDArray[np.float64]
     seed_part: float
     flips: float
+    seeds: int
 
     @property
     def image_part(self) -> float:
@@ -46,14 +47,14 @@ def crossed(correct: Correct) -> Crossed:
     seeds, n = correct.shape
     image_means = correct.mean(axis=0)
     if seeds == 1 or n == 1:
-        return Crossed(image_means, 0.0, 0.0)
+        return Crossed(image_means, 0.0, 0.0, seeds)
     accuracies = correct.mean(axis=1)
     mean = float(accuracies.mean())
     total = seeds * n * mean * (1 - mean)  # sum of squares of zeros and ones about their mean
     between_images = seeds * float(((image_means - mean) ** 2).sum())
     between_seeds = n * float(((accuracies - mean) ** 2).sum())
     interaction = max(total - between_images - between_seeds, 0.0) / ((seeds - 1) * (n - 1))
-    return Crossed(image_means, float(accuracies.var(ddof=1)) / seeds, interaction / (seeds * n))
+    return Crossed(image_means, float(accuracies.var(ddof=1)) / seeds, interaction / (seeds * n), seeds)
 
 
 def mixed_quantile(confidence: float, image_part: float, seed_part: float, df: float) -> float:

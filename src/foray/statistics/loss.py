@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 
-from foray.statistics.crossed import Correct, crossed, mixed_quantile
+from foray.statistics.crossed import Correct, Crossed, crossed, mixed_quantile
+
+Amount = TypeVar("Amount", float, npt.NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,6 @@ class LossSpread:
         """The same data seen from the candidate."""
         return replace(self, loss=-self.loss, losses=self.gains, gains=self.losses)
 
-    def at(self, n: int) -> LossSpread:
-        """What `n` images would show if they were like these."""
-        scale = n / self.n
-        return replace(self, n=n, losses=scale * self.losses, gains=scale * self.gains, flips=self.flips / scale)
-
     def upper_bound(self, confidence: float) -> float:
         """The largest loss that a one-sided test at 1 - `confidence` does not reject; at most 1."""
 
@@ -54,6 +54,11 @@ class LossSpread:
         """How far the observed loss may be from a true `loss` before a one-sided test at 1 - `confidence` rejects."""
         return self.quantile_width(loss, confidence) + self.step / (2 * self.n)
 
+    def distance(self, loss: float, confidence: float) -> float:
+        """How far below a true `loss` the observed one is, in margins: above 1, the bound of `confidence` lies below
+        `loss`; under -1, the other bound lies above it; in between the data cannot tell."""
+        return (loss - self.loss) / self.margin(loss, confidence)
+
     def quantile_width(self, loss: float, confidence: float) -> float:
         """The same without the continuity correction."""
         image_part = max(constrained_variance(self.losses, self.gains, self.n, loss) - self.flips, 0.0)
@@ -64,8 +69,12 @@ class LossSpread:
 
 def loss_spread(reference: Correct, candidate: Correct) -> LossSpread:
     """Summary of two correctness arrays (S, N) over the same images in the same order."""
-    seeds, n = reference.shape
-    ours, theirs = crossed(reference), crossed(candidate)
+    return spread_between(crossed(reference), crossed(candidate))
+
+
+def spread_between(ours: Crossed, theirs: Crossed) -> LossSpread:
+    """`loss_spread` of a reference and a candidate whose parts are known."""
+    seeds, n = ours.seeds, len(ours.image_means)
     difference = ours.image_means - theirs.image_means
     total, absolute = float(difference.sum()), float(abs(difference).sum())
     squares = float((difference**2).sum())
@@ -88,14 +97,15 @@ def loss_spread(reference: Correct, candidate: Correct) -> LossSpread:
     )
 
 
-def constrained_variance(losses: float, gains: float, n: float, loss: float) -> float:
+def constrained_variance(losses: Amount, gains: Amount, n: float, loss: float) -> Amount:
     """Variance of the observed paired difference of `n` images if the true loss were `loss`.
 
     The share of gains is replaced by its maximum-likelihood estimate under that constraint (Tango 1998, Statistics in
     Medicine 17:891), so the variance is above zero for any loss other than zero even when
-    the two models never disagreed.
+    the two models never disagreed. Rounding may take it below zero by about 1e-16.
     """
     b = -losses - gains + (2 * n - losses + gains) * loss
     c = -gains * loss * (1 - loss)
-    share_of_gains = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
-    return max(2 * share_of_gains + loss * (1 - loss), 0.0) / n
+    root: Amount = abs(b * b - 8 * n * c) ** 0.5
+    share_of_gains = (root - b) / (4 * n)
+    return (2 * share_of_gains + loss * (1 - loss)) / n

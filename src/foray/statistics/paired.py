@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from scipy.optimize import brentq
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from foray.statistics.crossed import Correct
 from foray.statistics.loss import LossSpread, loss_spread
+from foray.statistics.sample_size import Needed, needed_for_verdict
 
 Verdict = Literal["not_worse", "worse", "unresolved"]
-
-MOST_IMAGES = 10_000_000  # a test set larger than that is not a realistic suggestion
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,8 @@ class PairedResult:
     """The expected loss of a candidate against a reference; positive: the candidate is worse. All in [-1, 1].
 
     `lower` and `upper` are one-sided bounds, each at `confidence` (together a two-sided interval at
-    2 * confidence - 1). `status`: not_worse when upper < tolerance, worse when lower > tolerance. `images_needed`: how
-    many images would settle an unresolved one if loss and disagreement stayed as observed; None when it is settled, or
-    when not even ten million would. `p_value`: two-sided test of "no difference".
+    2 * confidence - 1). `status`: not_worse when upper < tolerance, worse when lower > tolerance. `p_value`: two-sided
+    test of "no difference". `spread`: what the data say, as all of this needs it.
     With `seeds` = 1 all of this holds for these two trained networks; the luck of training is not in it.
     """
 
@@ -35,9 +34,22 @@ class PairedResult:
     tolerance: float
     status: Verdict
     p_value: float
-    images_needed: int | None
     n: int
     seeds: int
+    spread: LossSpread
+
+    @cached_property
+    def needed(self) -> Needed:
+        """What would give an unresolved one an 80 % chance of a verdict; nothing when it is settled."""
+        if self.status != "unresolved":
+            return Needed(None)
+        return needed_for_verdict(self.spread, self.tolerance, self.confidence)
+
+    @property
+    def images_needed(self) -> int | None:
+        """Images in all, those at hand included, for an 80 % chance of a verdict; None when it is settled, when more
+        seeds are needed, or when not within ten million."""
+        return self.needed.images
 
 
 def paired_loss(reference: Correct, candidate: Correct, tolerance: float, *, confidence: float = 0.95) -> PairedResult:
@@ -56,7 +68,11 @@ def paired_loss(reference: Correct, candidate: Correct, tolerance: float, *, con
         raise ValueError(f"two equal, non-empty (seeds, images) arrays needed: {reference.shape}, {candidate.shape}")
     if not 0.5 < confidence < 1:
         raise ValueError(f"confidence must lie between 0.5 and 1, got {confidence}")
-    spread = loss_spread(reference, candidate)
+    return result_of(loss_spread(reference, candidate), reference.shape[0], tolerance, confidence)
+
+
+def result_of(spread: LossSpread, seeds: int, tolerance: float, confidence: float) -> PairedResult:
+    """`paired_loss` of data that are summed up already, over `seeds` trainings."""
     upper = spread.upper_bound(confidence)
     lower = -spread.swapped().upper_bound(confidence)
     status = _verdict(lower, upper, tolerance)
@@ -68,9 +84,9 @@ def paired_loss(reference: Correct, candidate: Correct, tolerance: float, *, con
         tolerance=tolerance,
         status=status,
         p_value=_p_value(spread),
-        images_needed=images_needed(spread, tolerance, confidence) if status == "unresolved" else None,
         n=spread.n,
-        seeds=reference.shape[0],
+        seeds=seeds,
+        spread=spread,
     )
 
 
@@ -80,26 +96,6 @@ def _verdict(lower: float, upper: float, tolerance: float) -> Verdict:
     return "worse" if lower > tolerance else "unresolved"
 
 
-def images_needed(spread: LossSpread, tolerance: float, confidence: float = 0.95) -> int | None:
-    """Smallest number of images that would put the bound on the other side of `tolerance`, all else as observed.
-
-    None when more than ten million would be needed, which includes a loss that equals the tolerance and a spread
-    between trainings that no number of images makes smaller (more seeds do).
-    """
-
-    def settles(n: int) -> bool:
-        scaled = spread.at(n)
-        return abs(tolerance - scaled.loss) > scaled.margin(tolerance, confidence)
-
-    if not settles(MOST_IMAGES):
-        return None
-    too_few, enough = 0, MOST_IMAGES
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        too_few, enough = (too_few, middle) if settles(middle) else (middle, enough)
-    return enough
-
-
 def _p_value(spread: LossSpread) -> float:
     """Two-sided p of "no difference"."""
     if spread.df is None:
@@ -107,7 +103,8 @@ def _p_value(spread: LossSpread) -> float:
         fewer, all_pairs = min(gains, losses), gains + losses
         if gains == losses:
             return 1.0
-        return float(2 * binom.cdf(fewer, all_pairs, 0.5) - binom.pmf(fewer, all_pairs, 0.5))
+        below = float(bdtr(fewer - 1, all_pairs, 0.5)) if fewer else 0.0
+        return float(bdtr(fewer, all_pairs, 0.5)) + below
     distance = abs(spread.loss)
     if distance == 0:
         return 1.0

@@ -18,15 +18,22 @@ from foray.data import (
     decode_for_evaluation,
     open_dataset,
 )
-from foray.errors import DataError, RunError, require_known
+from foray.data.open import open_given
+from foray.data.splits import carving_of
+from foray.data.units import Carving
+from foray.errors import RunError, require_known
 from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.recipes.toml import validated
 from foray.records import Metrics, RunInputs, RunRecord, find_run
+from foray.records.quantities import format_percent
 from foray.regular_files import is_there
 from foray.specs import Preprocessing
+from foray.training.carving import has_runs_carved_by_name
 from foray.training.distributed import ALONE, Processes
+from foray.training.evaluate import Predictions
+from foray.training.held_out import HeldOut, fold_for, held_out
 from foray.training.metrics import compute_metrics
 from foray.training.plan import RunPlan, plan_run, recipe_for
 from foray.training.precision import resolve_device
@@ -85,6 +92,11 @@ def train(
         dataset = _open(data, inputs, progress)
         chosen = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
         plan, dataset = _planned(inputs, weights, dataset, model, chosen, seed, deterministic, progress)
+        if has_runs_carved_by_name(Path(out), _run_name(plan, dataset)):  # this one may be among them
+            before = _open(data, inputs, progress, "by name")
+            earlier = _planned(inputs, weights, before, model, chosen, seed, deterministic, progress)
+            if (Path(out) / run_id(*earlier)).exists():
+                plan, dataset = earlier
     folder = Path(out) / run_id(plan, dataset)
     return train_run(
         plan, dataset, folder, device=processes.device_of(device), cache_dir=cache_dir, workers=workers, inputs=inputs,
@@ -108,7 +120,8 @@ def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress 
     recipe = validated(record.recipe, str(folder / "record.json"))
     model = record.architecture.requested
     with processes.writer_first():
-        dataset = _open(inputs.data, inputs, progress)
+        carving = carving_of(record.dataset.split_origin)
+        dataset = _open(inputs.data, inputs, progress, carving)
         plan, dataset = _planned(
             inputs, inputs.weights, dataset, model, recipe, record.seed, record.deterministic, progress
         )
@@ -139,25 +152,27 @@ def evaluate(
     cache_dir: Path | None = None,
     progress: Progress = SILENT,
 ) -> Metrics:
-    """Scores a finished run on one split of `data`, in float32.
+    """Scores a finished run on images it was neither trained nor selected on, in float32.
 
-    `fold` is by default the one the run was trained on. Raises RunError when `run` is no finished run, DataError when
-    the classes of `data` are not those of the run or the split is empty.
+    Of `data` with splits the test split is scored, of data without splits every image; what the run knows is left out
+    and counted in `left_out`, whatever it is called now, so that of the run's own data its own test split is scored.
+    `split` train or val scores those images on purpose. The classes may be any of the run's, by name; those without
+    images are in `absent`. `fold` is by default the one the run was trained on. Raises RunError when `run` is no
+    finished run, DataError when a class of `data` is not the run's or no image is left.
     """
     require_known("split", split, SPLITS)
     trained = load_run(run)
     record = trained.record
-    dataset = open_dataset(
+    given = open_given(
         data,
-        fold=record.dataset.fold if fold is None else fold,
+        fold=fold_for(data, record.dataset.name, record.dataset.fold, fold),
         data_dir=data_dir,
         offline=offline,
         cache_dir=cache_dir,
         progress=progress,
     )
-    _require_same_classes(record, dataset)
-    if not len(dataset.indices(split)):
-        raise DataError(f"{dataset.name} has no {split} images.")
+    images = held_out(run, given, split, cache_dir=cache_dir or cache_directory(), progress=progress)
+    dataset = images.dataset
     store = decode_for_evaluation(
         dataset, record.preprocessing, cache_dir=cache_dir, workers=workers, progress=progress
     )
@@ -167,14 +182,32 @@ def evaluate(
         network, split=split, dataset=dataset, store=store, preprocessing=record.preprocessing, device=target,
         progress=progress,
     )  # fmt: skip
-    return compute_metrics(split, dataset.classes, predictions.labels, predictions.probabilities)
+    metrics = compute_metrics(split, dataset.classes, predictions.labels, predictions.probabilities)
+    notes = [*images.notes, *_of_leaked(images, predictions)]
+    return metrics.model_copy(update={"left_out": images.left_out, "notes": notes})
+
+
+def _of_leaked(images: HeldOut, predictions: Predictions) -> list[str]:
+    """The score without those of the run's own test images that are near copies of what it was fitted to."""
+    if images.leaked is None or not images.leaked.any():
+        return []
+    others = ~images.leaked
+    right = (predictions.probabilities.argmax(axis=1) == predictions.labels)[others]
+    rest = f"on the others accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})" if len(right) else ""
+    return [
+        f"{int(images.leaked.sum()):,} of these {len(others):,} images are near copies of images the run was trained "
+        f"or selected on; {rest or 'there are no others'}."
+    ]
 
 
 def run_id(plan: RunPlan, dataset: Dataset) -> str:
     """Name of a run's folder: model, protocol, data, seed, and a digest of everything that decides the result."""
+    return f"{_run_name(plan, dataset)}{plan.key[:4]}{dataset.fingerprint[:4]}"
+
+
+def _run_name(plan: RunPlan, dataset: Dataset) -> str:
     name = re.sub(r"[^\w.-]+", "_", dataset.name).encode()[:_NAME_BYTES].decode(errors="ignore")
-    digest = f"{plan.key[:4]}{dataset.fingerprint[:4]}"
-    return f"{plan.spec.name}-{plan.recipe.protocol}-{name}-seed{plan.seed}-{digest}"
+    return f"{plan.spec.name}-{plan.recipe.protocol}-{name}-seed{plan.seed}-"
 
 
 def without_unreadable(
@@ -195,13 +228,14 @@ def without_unreadable(
     return dataset
 
 
-def _open(data: str | Path, inputs: RunInputs, progress: Progress) -> Dataset:
+def _open(data: str | Path, inputs: RunInputs, progress: Progress, carving: Carving = "by content") -> Dataset:
     return open_dataset(
         data,
         fold=inputs.fold,
         data_dir=Path(inputs.data_dir) if inputs.data_dir else None,
         offline=inputs.offline,
         cache_dir=Path(inputs.cache_dir) if inputs.cache_dir else None,
+        carving=carving,
         progress=progress,
     )
 
@@ -255,18 +289,3 @@ def _source(name: str | Path) -> str:
 
 def _absolute(path: Path | None) -> str | None:
     return str(home_expanded(path).absolute()) if path is not None else None
-
-
-def _require_same_classes(record: RunRecord, dataset: Dataset) -> None:
-    if list(dataset.classes) == record.dataset.classes:
-        return
-    unknown = sorted(set(dataset.classes) - set(record.dataset.classes))
-    missing = sorted(set(record.dataset.classes) - set(dataset.classes))
-    told = [
-        f"{name} {', '.join(classes[:5])}"
-        for name, classes in (("unknown:", unknown), ("missing:", missing))
-        if classes
-    ]
-    raise DataError(
-        f"The classes of {dataset.name} are not those the run was trained on ({'; '.join(told) or 'another order'})."
-    )

@@ -1,6 +1,7 @@
 """What a stopped run goes on from: weights, optimiser state, average and history, of the last epoch or of a step in it.
 
-    checkpoint/epoch-0007.safetensors               weights and optimiser state after epoch 7
+    checkpoint/epoch-0007.safetensors               weights and optimiser state after epoch 7, and the predictions of
+                                                    each half of val by the epoch that the other half would keep
     checkpoint/epoch-0007-step-000123.safetensors   after 123 more steps, saved every few minutes and on Ctrl-C
     checkpoint/state.json                           which of them is last, which is best; written last, so that it is
                                                     never ahead
@@ -14,7 +15,7 @@ says which run it is of and what the digests of its files are: a run never goes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ from foray.records.record import Record
 from foray.records.sealing import sha256
 from foray.regular_files import read_regular
 from foray.training.average import WeightAverage
+from foray.training.choice import best_epoch, val_scores
+from foray.training.crossfit import CrossFit
+from foray.training.evaluate import Predictions
 from foray.training.tally import TallySums
 
 WAY_OUT = "Delete the run's folder to start anew."
@@ -39,6 +43,7 @@ SAVE_SECONDS = 180.0  # between two checkpoints within an epoch
 _NETWORK = "network."
 _AVERAGE = "average."
 _OPTIMIZER = "optimizer."
+_CROSSFIT = "crossfit."
 
 
 class TrainingState(Record):
@@ -114,15 +119,10 @@ class History:
             write_text(self.path, text)
 
 
-def best_epoch(rows: Sequence[EpochRow]) -> int:
-    """The epoch with the highest accuracy on val; the lower loss decides between equals, then the earlier one."""
-    return max(rows, key=lambda row: (row.val_top1 or 0.0, -(row.val_loss or 0.0))).epoch
-
-
 class Checkpoint:
-    """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result; `identity`:
-    of the run, whose own checkpoint alone it goes on from; `writes`: False in a process that reads what another one
-    writes.
+    """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result; `crossfit`:
+    of val, where it chooses; `identity`: of the run, whose own checkpoint alone it goes on from; `writes`: False in a
+    process that reads what another one writes.
     """
 
     def __init__(
@@ -130,6 +130,7 @@ class Checkpoint:
         run: Path,
         *,
         keep: Literal["best", "last"],
+        crossfit: CrossFit | None = None,
         identity: str | None = None,
         writes: bool = True,
         clock: Callable[[], float] = time.monotonic,
@@ -139,6 +140,7 @@ class Checkpoint:
         self._writes = writes
         self._identity = identity
         self.keep = keep
+        self.crossfit = crossfit  # None also once a checkpoint was restored that lacks it
         self._clock = clock
         self._saved_at = clock()
 
@@ -155,12 +157,16 @@ class Checkpoint:
         """Whether the last one is so old that the present step should be saved."""
         return self._writes and self._clock() - self._saved_at >= SAVE_SECONDS
 
-    def save_epoch(self, state: TrainingState, row: EpochRow, learner: Learner) -> TrainingState:
-        """Records the epoch that `row` is about, which follows `state`'s last one."""
+    def save_epoch(self, state: TrainingState, row: EpochRow, val: Predictions, learner: Learner) -> TrainingState:
+        """Records the epoch that `row` is about, which follows `state`'s last one and predicts `val`."""
+        if self.crossfit:
+            row = self.crossfit.scored(row, val)
         self.history.replace([*self.history.rows, row])
+        if self.crossfit:
+            self.crossfit.add(self.history.rows, val)
         finished = TrainingState(
             epoch=row.epoch,
-            best_epoch=best_epoch(self.history.rows),
+            best_epoch=best_epoch(val_scores(self.history.rows)),
             elapsed_seconds=sum(row.seconds for row in self.history.rows),
             micro_batch_size=state.micro_batch_size,
             files=state.files,
@@ -173,7 +179,7 @@ class Checkpoint:
             return state
         latest = self._path(state.epoch, state.step)
         needed = (latest, self._path(state.best_epoch))
-        content = save(_tensors(learner))
+        content = save(_tensors(learner, self.crossfit))
         write_bytes(latest, content)
         digests = state.files | {latest.name: sha256(content)}
         files = {path.name: digests[path.name] for path in needed if path.name in digests}
@@ -198,6 +204,8 @@ class Checkpoint:
             if learner.average:
                 _load_network(learner.average.network, tensors, _AVERAGE)
             _load_optimizer(learner.optimizer, tensors)
+            if self.crossfit and not self.crossfit.restore(_part(tensors, _CROSSFIT), self.history.rows):
+                self.crossfit = None
         return state
 
     def load_kept(self, network: nn.Module, state: TrainingState) -> int:
@@ -232,11 +240,13 @@ def _read(path: Path, state: TrainingState) -> dict[str, Tensor]:
     return load(content)
 
 
-def _tensors(learner: Learner) -> dict[str, Tensor]:
+def _tensors(learner: Learner, crossfit: CrossFit | None) -> dict[str, Tensor]:
     tensors = {_NETWORK + name: tensor for name, tensor in learner.network.state_dict().items()}
     if learner.average:
         tensors |= {_AVERAGE + name: tensor for name, tensor in learner.average.network.state_dict().items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in _flat_state(learner.optimizer).items()}
+    if crossfit:
+        tensors |= {_CROSSFIT + name: tensor for name, tensor in crossfit.tensors().items()}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -252,8 +262,11 @@ def _flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _load_network(network: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
-    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    network.load_state_dict(weights, strict=True)
+    network.load_state_dict(_part(tensors, prefix), strict=True)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import Dataset
+from foray.data.look_alikes import ties_of
 from foray.data.splits import carve
 
 NUM_FOLDS = 5
@@ -15,13 +16,15 @@ def out_of_fold_positions(dataset: Dataset, seed: int, num_folds: int = NUM_FOLD
     """Positions in `dataset.samples` of the train and val images, one sorted array a fold.
 
     Each fold is carved from what the ones before left, by the rule the splits are carved with (`data.splits.carve`),
-    so images that share a group or their bytes are in one fold. Folds of a tiny data set may be fewer.
+    so images that share a group or their bytes are in one fold, and so are near-duplicates. Folds of a tiny data set
+    may be fewer.
     """
     pool = {sample.id: i for i, sample in enumerate(dataset.samples) if sample.split in ("train", "val")}
     left = [dataset.samples[i] for i in pool.values()]
     folds: list[list[int]] = []
     for remaining in range(num_folds, 1, -1):
-        drawn = {id for id, split in carve(left, seed, {"test": 1 / remaining}).items() if split == "test"}
+        assigned = carve(left, seed, {"test": 1 / remaining}, ties_of(left, dataset.near))
+        drawn = {id for id, split in assigned.items() if split == "test"}
         folds.append([pool[id] for id in drawn])
         left = [sample for sample in left if sample.id not in drawn]
     folds.append([pool[sample.id] for sample in left])

@@ -2,8 +2,8 @@
 
 Beside the head fitted to train, five more are fitted to four fifths of train and val each. Every train and val image
 is then predicted by a head that has not seen it, in any of its views: `out_of_fold`, a selection split several times
-the size of val. How long the five train, or which L2 penalty they have, was settled on val with the first head: to that
-extent, one number out of few, val's own labels had a part in its out-of-fold predictions.
+the size of val. Where val chooses how long a head trains, or its L2 penalty, it does so anew for each of the
+five, from train and val less the images that it will predict: no image has a say in a choice by which it is judged.
 
 With `feature_views` K above 1, heads are fitted to K views of each of their images, the plain one among them (see
 `views`). Train and val are augmented, since the five heads are fitted to both; test is not.
@@ -13,7 +13,9 @@ Nothing is resumed: a run that was killed finds the features on disk and fits it
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +25,16 @@ from torch import Tensor
 from foray.data import Augment, Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
 from foray.models import Network
 from foray.records import EpochRow
-from foray.training.checkpoint import History, TrainingState, best_epoch
+from foray.training.checkpoint import History, TrainingState
+from foray.training.choice import best_epoch, choose_epoch, val_scores
+from foray.training.crossfit import chooses_epoch
 from foray.training.evaluate import Predictions, image_ids
 from foray.training.features import DecodedImages, cached_features
 from foray.training.folds import out_of_fold_positions
 from foray.training.heads import Head, HeadEpoch, train_heads
 from foray.training.logistic import PENALTIES, LogisticProblem, Solution
 from foray.training.loop import is_over
+from foray.training.metrics import Score
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
 from foray.training.views import cached_views
@@ -44,7 +49,7 @@ def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplac
     views, engines = _features(plan, dataset, network, store, at)
     study = _Study(plan, dataset, network, views, at)
     fit = study.solve() if plan.recipe.solver == "lbfgs" else study.train()
-    out_of_fold = study.out_of_fold(fit)
+    out_of_fold = study.out_of_fold(fit.row)
     with torch.no_grad():
         network.classifier.weight.copy_(fit.head.weight)
         network.classifier.bias.copy_(fit.head.bias)
@@ -52,14 +57,15 @@ def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplac
         network=network,
         predictions={
             "val": study.predict(fit.head, "val"),
-            "out_of_fold": out_of_fold,
+            "out_of_fold": out_of_fold.predictions,
             "test": study.predict(fit.head, "test"),
         },
         best_epoch=fit.row,
+        judged_epochs=out_of_fold.rows,
         seconds_per_epoch=[row.seconds for row in study.history.rows],
         train_precision="float32",
         feature_engine=f"{' and '.join(sorted(engines))} float32",
-        notes=fit.notes,
+        notes=(*fit.notes, *out_of_fold.notes),
     )
 
 
@@ -98,6 +104,15 @@ class _Fit:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class _OutOfFold:
+    """`rows`: the lines of the history whose epoch or penalty each fold's head has."""
+
+    predictions: Predictions
+    rows: list[int]
+    notes: tuple[str, ...]
+
+
 class _Study:
     """Features (K, N, F) of K views of every image of a data set, and the heads that are fitted to them."""
 
@@ -106,6 +121,7 @@ class _Study:
         self.labels = torch.from_numpy(dataset.labels).to(views.device)
         self.initial = Head(network.classifier.weight.detach().clone(), network.classifier.bias.detach().clone())
         self.history = History(at.folder / "history.jsonl")
+        self.folds = out_of_fold_positions(dataset, plan.seed)
 
     def train(self) -> _Fit:
         """The head trained on train by gradient, of the epoch that the recipe keeps; writes the history."""
@@ -122,7 +138,7 @@ class _Study:
                     val_weights="average" if recipe.ema_decay else "model",
                 )  # fmt: skip
                 rows.append(row)
-                best = best_epoch(rows)
+                best = best_epoch(val_scores(rows))
                 if recipe.checkpoint == "last" or best == row.epoch:
                     kept[:] = [_Fit(head, row.epoch)]
                 task.advance(note=f"val {100 * val.top1:.1f} %")
@@ -154,32 +170,89 @@ class _Study:
                 rows.append(row)
                 task.advance(note=f"L2 penalty {penalty:.3g}: val {100 * val.top1:.1f} %")
         self.history.replace(rows)
-        chosen = best_epoch(rows)
+        chosen = best_epoch(val_scores(rows))
         return _Fit(solutions[chosen - 1].head, chosen, _notes(solutions, solutions[chosen - 1]))
 
-    def out_of_fold(self, fit: _Fit) -> Predictions:
-        """Predictions for train and val, in dataset order, each from a head fitted to the other folds."""
-        folds = out_of_fold_positions(self.dataset, self.plan.seed)
-        everything = np.sort(np.concatenate(folds))
-        members = [np.setdiff1d(everything, fold, assume_unique=True) for fold in folds]
-        self.at.progress.note(f"fitting {len(folds)} heads to four fifths of train and val each")
-        if self.plan.recipe.solver == "lbfgs":
-            heads = [self._problem(own).solve(PENALTIES[fit.row - 1]).head for own in members]
-        else:
-            heads = train_heads(
-                self.views, self.labels, members, self.initial, self.plan.recipe, seed=self.plan.seed, epochs=fit.row
-            )
+    def out_of_fold(self, row: int) -> _OutOfFold:
+        """Predictions for train and val, in dataset order, each from a head fitted to the other folds.
+
+        `row`: what the first head has, and all others where val chooses nothing.
+        """
+        rows, notes = self._fold_rows(row) if self._val_chooses else ([row] * len(self.folds), [])
+        everything = np.sort(np.concatenate(self.folds))
+        self.at.progress.note(f"fitting {len(self.folds)} heads to four fifths of train and val each")
         probabilities = np.empty((len(self.dataset.samples), self.plan.num_classes), dtype=np.float32)
-        for head, fold in zip(heads, folds, strict=True):
-            probabilities[fold] = head.probabilities(self._plain(fold))
-        return Predictions(
-            image_ids(self.dataset, everything), self.dataset.labels[everything], probabilities[everything]
+        for chosen in sorted(set(rows)):
+            folds = [fold for fold, own in zip(self.folds, rows, strict=True) if own == chosen]
+            members = [np.setdiff1d(everything, fold, assume_unique=True) for fold in folds]
+            for head, fold in zip(self._heads(members, chosen), folds, strict=True):
+                probabilities[fold] = head.probabilities(self._plain(fold))
+        return _OutOfFold(self._predictions(everything, probabilities[everything]), rows, tuple(notes))
+
+    def _fold_rows(self, row: int) -> tuple[list[int], list[str]]:
+        """The line that val chooses for each fold's head, the fold's images left out of train and val, and notes."""
+        train, val = self.dataset.indices("train"), self.dataset.indices("val")
+        rows, notes = [], []
+        with self.at.progress.task("choosing for each fold", total=len(self.folds)) as task:
+            for fold in self.folds:
+                own, judged = np.setdiff1d(train, fold), np.setdiff1d(val, fold)
+                if own.size and judged.size:
+                    rows.append(choose_epoch(self._scores(own, judged), *self._rule).epoch)
+                else:
+                    rows.append(row)
+                    notes = ["all images of train or of val belong together: they had a say in their own predictions"]
+                task.advance()
+        if self.plan.recipe.solver == "lbfgs":
+            penalties = " or ".join(f"{PENALTIES[chosen - 1]:.3g}" for chosen in sorted(set(rows)))
+            notes.append(f"lbfgs: the out-of-fold heads have an L2 penalty of {penalties}, chosen without their fold")
+        return rows, notes
+
+    def _scores(self, train: npt.NDArray[np.int64], val: npt.NDArray[np.int64]) -> list[Score]:
+        """What a head fitted to the images at `train` scores on those at `val`, line by line of a history."""
+        scores: list[Score] = []
+        if self.plan.recipe.solver == "lbfgs":
+            problem, solution = self._problem(train), None
+            for penalty in PENALTIES:
+                solution = problem.solve(penalty, start=solution)
+                scores.append(self._predict_at(solution.head, val).score)
+            return scores
+
+        def after_epoch(_: HeadEpoch, head: Head) -> bool:
+            scores.append(self._predict_at(head, val).score)
+            return choose_epoch(scores, *self._rule).stopped
+
+        train_heads(
+            self.views, self.labels, [train], self.initial, self.plan.recipe, seed=self.plan.seed,
+            after_epoch=after_epoch,
+        )  # fmt: skip
+        return scores
+
+    @property
+    def _val_chooses(self) -> bool:
+        return self.plan.recipe.solver == "lbfgs" or chooses_epoch(self.plan.recipe)
+
+    @property
+    def _rule(self) -> tuple[Literal["best", "last"], int | None]:
+        """Which line is kept, and after how many without a better one training ends."""
+        recipe = self.plan.recipe
+        return ("best", None) if recipe.solver == "lbfgs" else (recipe.checkpoint, recipe.early_stopping_epochs)
+
+    def _heads(self, members: Sequence[npt.NDArray[np.int64]], row: int) -> list[Head]:
+        """A head fitted to the images at each of `members`, with the epochs or the penalty of line `row`."""
+        if self.plan.recipe.solver == "lbfgs":
+            return [self._problem(own).solve(PENALTIES[row - 1]).head for own in members]
+        return train_heads(
+            self.views, self.labels, members, self.initial, self.plan.recipe, seed=self.plan.seed, epochs=row
         )
 
     def predict(self, head: Head, split: Split) -> Predictions:
         """Predictions of one head for one split, in dataset order."""
-        positions = self.dataset.indices(split)
-        probabilities = head.probabilities(self._plain(positions))
+        return self._predict_at(head, self.dataset.indices(split))
+
+    def _predict_at(self, head: Head, positions: npt.NDArray[np.int64]) -> Predictions:
+        return self._predictions(positions, head.probabilities(self._plain(positions)))
+
+    def _predictions(self, positions: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> Predictions:
         return Predictions(image_ids(self.dataset, positions), self.dataset.labels[positions], probabilities)
 
     def _plain(self, positions: npt.NDArray[np.int64]) -> Tensor:
@@ -193,8 +266,7 @@ class _Study:
 def _notes(solutions: list[Solution], chosen: Solution) -> tuple[str, ...]:
     notes = [
         f"lbfgs: of {len(solutions)} L2 penalties from {solutions[0].penalty:.3g} to {solutions[-1].penalty:.3g}, val "
-        f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms); the out-of-fold heads "
-        "have the same"
+        f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms)"
     ]
     if not chosen.converged:
         notes.append("lbfgs: the head's gradient did not come below the tolerance")

@@ -21,7 +21,9 @@ from foray.recipes import Recipe
 from foray.records import EpochRow
 from foray.training.average import WeightAverage
 from foray.training.checkpoint import Checkpoint, Learner, TrainingState
+from foray.training.choice import stops_early
 from foray.training.distributed import ALONE, Processes
+from foray.training.evaluate import Predictions
 from foray.training.freezing import PartsFromTheTop, set_training_mode
 from foray.training.interruption import Interrupted, between_steps
 from foray.training.metrics import Score
@@ -55,7 +57,7 @@ def fit(
     augment: Augmenter,
     *,
     resolution: int,
-    validate: Callable[[nn.Module], Score],
+    validate: Callable[[nn.Module], Predictions],
     checkpoint: Checkpoint,
     seed: int,
     mix: Mixer = unmixed,
@@ -70,9 +72,9 @@ def fit(
     `augment(images uint8 (N, 3, H, W), epoch, step, side, (start, total))` gives the normalised images (N, 3, side,
     side), rows start, start + 1, ... of a batch of `total`, and `mix(images, labels, epoch, step)` what is made of them
     before they are shown, with labels (N,) or shares of classes (N, C). `class_weights`: (C,), what an image of a class
-    counts in the loss. `image_ids`: of the dataset's samples, to name those of a batch. Everything random in a step
-    follows from (`seed`, epoch, step), so a run that was stopped and resumed ends with the same weights as one that was
-    not.
+    counts in the loss. `image_ids`: of the dataset's samples, to name those of a batch. `validate(network)`: predicts
+    val. Everything random in a step follows from (`seed`, epoch, step), so a run that was stopped and resumed ends with
+    the same weights as one that was not.
 
     Each of several `processes` calls this with `batches` of its share. Together they see the images and follow the
     gradient that one process would; dropout and stochastic depth draw other numbers, and images mix within a share.
@@ -130,18 +132,17 @@ def fit(
             except KeyboardInterrupt:
                 checkpoint.save(log.state_after(len(batches), gradients), learner)
                 raise Interrupted(f"in the validation of epoch {epoch + 1}") from None
-            if not math.isfinite(val.loss):
-                raise TrainingFailedError(f"The loss on val is {val.loss} after epoch {epoch + 1}. {WAY_OUT}")
+            score = val.score
+            if not math.isfinite(score.loss):
+                raise TrainingFailedError(f"The loss on val is {score.loss} after epoch {epoch + 1}. {WAY_OUT}")
             rate = learning_rate(recipe, (epoch + 1) * len(batches) - 1, len(batches))
-            state = checkpoint.save_epoch(log.state_after(0, gradients), log.row(rate, val, learner), learner)
+            state = checkpoint.save_epoch(log.state_after(0, gradients), log.row(rate, score, learner), val, learner)
     return state
 
 
 def is_over(recipe: Recipe, state: TrainingState) -> bool:
     """Whether the last epoch is done, or val has not got better for `early_stopping_epochs`."""
-    stale_epochs = state.epoch - state.best_epoch
-    has_stopped = recipe.early_stopping_epochs is not None and stale_epochs >= recipe.early_stopping_epochs
-    return state.epoch >= recipe.epochs or has_stopped
+    return state.epoch >= recipe.epochs or stops_early(state.epoch, state.best_epoch, recipe.early_stopping_epochs)
 
 
 def summed_loss(recipe: Recipe, class_weights: Tensor | None, device: torch.device) -> nn.CrossEntropyLoss:

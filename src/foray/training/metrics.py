@@ -30,8 +30,8 @@ def compute_metrics(
     """Scores `probabilities` (N, C) against `labels` (N,), each in [0, C).
 
     Intervals are Wilson's at 95 %. `loss` is the mean cross-entropy in nats, probabilities below 1e-12 counted as
-    that. Macro-F1 is the mean over the classes that occur among labels or predictions. Raises ForayError
-    for probabilities that are no numbers, ValueError for shapes that do not fit and for an empty split.
+    that. Macro-F1 is the mean over the classes that have images. Raises ForayError for probabilities that are no
+    numbers, ValueError for shapes that do not fit and for an empty split.
     """
     n, num_classes = probabilities.shape
     if n == 0 or labels.shape != (n,) or len(classes) != num_classes:
@@ -50,10 +50,11 @@ def compute_metrics(
         n=n,
         top1=_proportion(int(np.trace(confusion)), n),
         top5=_proportion(_top5_hits(labels, probabilities), n) if num_classes >= _TOP5_MIN_CLASSES else None,
-        macro_f1=float(np.mean([metrics.f1 for metrics in per_class if metrics.f1 is not None])),
+        macro_f1=float(np.mean([metrics.f1 for metrics in per_class if metrics.n and metrics.f1 is not None])),
         loss=mean_loss(labels, probabilities),
         per_class=per_class,
         confusion=confusion.tolist(),
+        absent=[metrics.name for metrics in per_class if not metrics.n],
     )
 
 

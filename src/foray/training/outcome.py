@@ -36,6 +36,7 @@ class Outcome:
     network: Network
     predictions: dict[str, Predictions]
     best_epoch: int
+    judged_epochs: list[int]  # see RunRecord
     seconds_per_epoch: list[float]
     train_precision: str
     feature_engine: str | None = None

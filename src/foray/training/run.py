@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foray.data import Dataset, cache_directory
+from foray.data import SPLITS, Dataset, cache_directory
 from foray.errors import ForayError, RunError, memory_explained
 from foray.models import Network, build_model, load_weights, save_network
 from foray.progress import SILENT, Progress
@@ -32,6 +32,7 @@ from foray.records import (
     versions,
     write_text,
 )
+from foray.records.quantities import format_percent
 from foray.training.determinism import deterministic_algorithms
 from foray.training.distributed import ALONE, Processes
 from foray.training.freezing import unfreeze_part
@@ -43,6 +44,7 @@ from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
 from foray.training.precision import resolve_device, training_format
 from foray.training.run_folder import RunFolder, run_identity
+from foray.training.seen_images import SeenImages, seen_images, write_seen_images
 from foray.training.whole_network import train_whole_network
 
 _TRAINING = threading.Lock()
@@ -98,7 +100,9 @@ def train_run(
             record = record.model_copy(update={"nondeterministic_operations": sorted(nondeterministic)})
             record = _finished(record, outcome, dataset, time.perf_counter() - started)
             if processes.is_writer:
-                _write_results(run, outcome)
+                seen = seen_images(dataset, cache_dir=at.cache_dir, progress=progress)
+                record = record.model_copy(update={"notes": [*record.notes, *_of_leaked(seen, outcome)]})
+                _write_results(run, outcome, seen)
                 record = record.model_copy(update={"files": result_digests(folder)})
                 record.save(run.record)  # last: it says that the others are there, and what they are
         except BaseException as error:
@@ -227,8 +231,9 @@ def _planned_record(
     )
 
 
-def _write_results(run: RunFolder, outcome: Outcome) -> None:
+def _write_results(run: RunFolder, outcome: Outcome, seen: SeenImages) -> None:
     save_network(outcome.network.cpu(), run.weights)
+    write_seen_images(run.images, seen)
     for split, predictions in outcome.predictions.items():
         run.write_predictions(split, predictions)
 
@@ -245,6 +250,7 @@ def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: fl
                 split: compute_metrics(split, dataset.classes, predictions.labels, predictions.probabilities)
                 for split, predictions in outcome.predictions.items()
             },
+            "judged_epochs": outcome.judged_epochs,
             "seconds_per_epoch": outcome.seconds_per_epoch,
             "total_seconds": seconds + outcome.earlier_seconds,
             "train_precision": outcome.train_precision,
@@ -252,6 +258,21 @@ def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: fl
             "notes": [*record.notes, *outcome.notes],
         }
     )
+
+
+def _of_leaked(seen: SeenImages, outcome: Outcome) -> list[str]:
+    """The test accuracy without images that are copies or near copies of train or val images, where there are such."""
+    leaked = seen.leaked[seen.splits == SPLITS.index("test")]
+    if not leaked.any():
+        return []
+    test = outcome.predictions["test"]
+    right = (test.probabilities.argmax(axis=1) == test.labels)[~leaked]
+    if not len(right):
+        return ["every test image is a copy or near copy of a train or val image: the test accuracy says nothing"]
+    return [
+        f"without the {int(leaked.sum()):,} test images that are copies or near copies of train or val images, test "
+        f"accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})"
+    ]
 
 
 def _reason(error: BaseException) -> str:

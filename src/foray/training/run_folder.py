@@ -1,6 +1,6 @@
 """The folder of a run: where each file is, how predictions are kept, and whether the run there is the one asked for.
 
-recipe.toml  record.json  history.jsonl  checkpoint/  best.safetensors  predictions/<split>.npz
+recipe.toml  record.json  history.jsonl  checkpoint/  best.safetensors  predictions/<split>.npz  images.npz
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class RunFolder:
     def weights(self) -> Path:
         """The complete network, backbone and head, of the epoch that is kept."""
         return self.path / "best.safetensors"
+
+    @property
+    def images(self) -> Path:
+        """Which images the run saw (see `seen_images`); runs of earlier versions have none."""
+        return self.path / "images.npz"
 
     def write_predictions(self, split: str, predictions: Predictions) -> None:
         """Writes predictions/<split>.npz: image_ids (N,) str, labels (N,) int64, probabilities (N, C) float32."""

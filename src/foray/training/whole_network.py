@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,10 +19,10 @@ from foray.specs import Preprocessing
 from foray.training.allocator import keep_freed_memory
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
+from foray.training.crossfit import CROSSFIT, CrossFit, chooses_epoch, val_half
 from foray.training.distributed import ALONE, Processes
 from foray.training.evaluate import Predictions, image_ids, predict_batches
 from foray.training.loop import fit, set_norm_momentum
-from foray.training.metrics import Score
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
 from foray.training.precision import training_format
@@ -48,15 +49,15 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         share=at.processes.share,
     )  # fmt: skip
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
-    checkpoint = Checkpoint(at.folder, keep=recipe.checkpoint, identity=at.identity, writes=at.processes.is_writer)
+    crossfit = _crossfit(recipe, dataset)
+    checkpoint = Checkpoint(
+        at.folder, keep=recipe.checkpoint, identity=at.identity, crossfit=crossfit, writes=at.processes.is_writer
+    )
     earlier = checkpoint.state()
-    score = functools.partial(
+    predict = functools.partial(
         predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device,
         processes=at.processes,
     )  # fmt: skip
-
-    def validate(model: nn.Module) -> Score:
-        return score(model, split="val").score
 
     state = fit(
         network,
@@ -67,7 +68,7 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
         mix=Mix(recipe.augmentation, plan.num_classes, seed=plan.seed),
         class_weights=class_weights(recipe, dataset.labels[positions], plan.num_classes),
         image_ids=image_ids(dataset, np.arange(len(dataset.samples))),
-        validate=validate,
+        validate=functools.partial(predict, split="val"),
         checkpoint=checkpoint,
         seed=plan.seed,
         compute_format=compute_format,
@@ -76,15 +77,45 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
     )
     at.processes.barrier()  # the writer has written the last epoch
     kept_epoch = checkpoint.load_kept(network, state)
+    val = predict(network, split="val")
+    judged = _judged(checkpoint, recipe, val, divisible=crossfit is not None)
     return Outcome(
         network=network,
-        predictions={"val": score(network, split="val"), "test": score(network, split="test")},
+        predictions={"val": val, **judged.predictions, "test": predict(network, split="test")},
         best_epoch=kept_epoch,
         seconds_per_epoch=[row.seconds for row in checkpoint.history.rows],
         train_precision=compute_format,
         earlier_seconds=earlier.elapsed_seconds + earlier.epoch_seconds,
-        notes=_notes(state, recipe, accelerated),
+        judged_epochs=judged.epochs,
+        notes=(*_notes(state, recipe, accelerated), *judged.notes),
     )
+
+
+def _crossfit(recipe: Recipe, dataset: Dataset) -> CrossFit | None:
+    half = val_half(dataset) if chooses_epoch(recipe) else None
+    return None if half is None else CrossFit(half, recipe.checkpoint, recipe.early_stopping_epochs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Cross-fitted predictions of val, by split: none where val chose nothing, or where there is a note that says why.
+    `epochs`: those they come from."""
+
+    predictions: dict[str, Predictions]
+    epochs: list[int]
+    notes: tuple[str, ...] = ()
+
+
+def _judged(checkpoint: Checkpoint, recipe: Recipe, val: Predictions, *, divisible: bool) -> _Judged:
+    """`val`: by the kept epoch; `divisible`: whether there are two halves of it."""
+    if not chooses_epoch(recipe):
+        return _Judged({}, [])
+    if checkpoint.crossfit is None:
+        why = "an older version of foray began this run" if divisible else "all images of val belong together"
+        note = f"val is not cross-fitted, because {why}: its accuracy is that of an epoch chosen on val, so optimistic"
+        return _Judged({}, [], (note,))
+    found = checkpoint.crossfit.result(val, checkpoint.history.rows, recipe.epochs)
+    return _Judged({CROSSFIT: found.predictions}, found.epochs, found.notes)
 
 
 def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore, ImageStore]:

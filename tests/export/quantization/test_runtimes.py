@@ -15,7 +15,8 @@ from foray.export.quantization import Quantized, Settings, quantize
 from foray.export.quantization.fake_quantization import named_layers
 from foray.export.quiet import quiet
 from foray.export.runtimes import RUNTIMES, float_writer
-from tests.export.quantization.conftest import PREPROCESSING, Digits, run
+from tests.export.digits import PREPROCESSING, Digits
+from tests.export.quantization.conftest import run
 
 NEEDS = {"onnx": "onnxruntime", "openvino": "nncf", "litert": "ai_edge_quantizer", "executorch": "executorch"}
 
@@ -47,7 +48,7 @@ def test_labels_are_those_of_the_float_network(quantized, digits: Digits) -> Non
 def test_folder_holds_the_model_and_nothing_else(quantized) -> None:
     _, model = quantized
     assert sorted(model.entry.parent.iterdir()) == sorted(model.files)
-    assert (model.loss, model.meets_tolerance, model.remedies) == (None, True, ())
+    assert (model.loss, model.meets_tolerance, model.speed, model.remedies) == (None, True, None, ())
 
 
 def test_weights_have_one_scale_a_channel(quantized, digits: Digits) -> None:

@@ -29,7 +29,8 @@ from foray.export.quantization.layers import operators_by_layer, weighted_layers
 from foray.export.quantization.sensitivity import as_table, layer_errors
 from foray.models import fold_batch_norm
 from foray.specs import get_spec
-from tests.export.quantization.conftest import PREPROCESSING, Digits, damaged
+from tests.export.digits import PREPROCESSING, Digits
+from tests.export.quantization.conftest import damaged
 
 
 def test_weights_are_rounded_to_255_levels_a_channel() -> None:

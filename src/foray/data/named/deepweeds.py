@@ -28,6 +28,7 @@ _IMAGES = RemoteFile(
     ),
     about_bytes=468_000_000,
 )
+_NAME = re.compile(r"(?P<moment>\d{8}-\d{6})-\d+\.jpg")
 _LABEL_SHA256 = {
     "labels.csv": "6fb95b89fd9d384f94e185a5cab6c5da7c987649399c90618ecc60acfb0112eb",
     "test_subset0.csv": "fb212793b988bc0455aae2e48cb9eb3168014c2f47fbdb93f5f1e284e0974f75",
@@ -69,7 +70,8 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
                 raise DataError(f"deepweeds: {shortened(name)} of fold {request.fold} is not in labels.csv.")
             if row["label"] != species[name]["label"]:
                 differing.append(name)
-            samples.append(Sample(name, ImageFile(images[name]), int(species[name]["label"]), split))
+            label = int(species[name]["label"])
+            samples.append(Sample(name, ImageFile(images[name]), label, split, group=_moment(name)))
     if absent:
         raise DataError(
             f"deepweeds: {counted(len(absent), 'image')} of fold {request.fold} cannot be found: {some_names(absent)}. "
@@ -85,6 +87,12 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
         fold=request.fold,
         notes=(f"label of labels.csv, not of the fold's file, used for {some_names(differing)}",) if differing else (),
     )
+
+
+def _moment(name: str) -> str | None:
+    """Date and time of 20160928-140337-0.jpg: its cameras, the last number, saw the same place at that moment."""
+    found = _NAME.fullmatch(name)
+    return found["moment"] if found else None
 
 
 def _table(name: str, described: NamedDataset, request: Request) -> Path:
@@ -127,4 +135,5 @@ DEEPWEEDS = NamedDataset(
     ),
     files=(_IMAGES,),
     folds=5,
+    groups="images of one moment, by file name",
 )

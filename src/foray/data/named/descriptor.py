@@ -36,7 +36,8 @@ class NamedDataset:
     """A dataset with a name. `manual`: how a person gets it and what `--data-dir` may hold. `folds`: 0 = none.
 
     `files`: what is downloaded, but for tables of a few kB; none where the data are built in or nobody may fetch them.
-    `evaluation_only`: all images are the test split; there is nothing to train on.
+    `evaluation_only`: all images are the test split; there is nothing to train on. `groups`: which images belong
+    together and how it is known; empty where nothing is.
     """
 
     name: str
@@ -48,6 +49,7 @@ class NamedDataset:
     files: tuple[RemoteFile, ...] = ()
     folds: int = 0
     evaluation_only: bool = False
+    groups: str = ""
 
     def missing_files(self, cache_dir: Path) -> list[RemoteFile]:
         """Those of `files` that are not downloaded yet."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from foray.data.archive import archive_stem
-from foray.data.dataset import Dataset, Split
+from foray.data.dataset import Dataset, Sample, Split
 from foray.data.download import RemoteFile
 from foray.data.folder import read_folder
 from foray.data.named.descriptor import NamedDataset, Request, copy_of_class_folders
@@ -27,6 +28,10 @@ _TEST = RemoteFile(
     "sha256:c27ab9fa43ce40b2e453de711365b477f4424586edf0388116674fd320f07503",
     about_bytes=29_516_758,
 )
+# The frames of one rendered hand: rock01-000.png, rock05ck01-000.png, testrock01-00.png. Copies of one photograph, as
+# Roboflow names them: rock.0290_png.rf.d8d3947e844decf37e3330e73efd8536_01217.jpg
+_HAND = re.compile(r"(?P<hand>(?:test)?(?:rock|paper|scissors)\d+(?:-?[a-z]+\d+)?)-\d+\.\w+")
+_PHOTOGRAPH = re.compile(r"(?P<hand>.+)_(?:png|jpe?g)\.rf\.[0-9a-f]+[^/]*")
 
 
 def _read(described: NamedDataset, request: Request) -> Dataset:
@@ -35,14 +40,14 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
         (own / file.name).is_file() or _unpacked(own, file).is_dir() for file in (_TRAIN, _TEST)
     ):
         folder = copy_of_class_folders(own, request)
-        return replace(read_folder(folder, described.name, str(own)), licence=described.licence)
+        return _grouped(replace(read_folder(folder, described.name, str(own)), licence=described.licence))
     train, test = (
         read_folder(_half(described, request, file), described.name, described.page) for file in (_TRAIN, _TEST)
     )
     if train.classes != test.classes:
         raise DataError(f"{described.name}: train has {train.classes}, test {test.classes}. {described.manual}")
     halves: tuple[tuple[Split, Dataset], ...] = (("train", train), ("test", test))
-    return replace(
+    both = replace(
         train,
         samples=tuple(
             replace(sample, id=f"{split}/{sample.id}", split=split) for split, half in halves for sample in half.samples
@@ -50,6 +55,21 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
         notes=train.notes + test.notes,
         licence=described.licence,
     )
+    return _grouped(both)
+
+
+def _grouped(dataset: Dataset) -> Dataset:
+    """With the hand or photograph, by file name, as the group. Train and test number theirs apart: they share none."""
+    return replace(dataset, samples=tuple(replace(sample, group=_group(sample)) for sample in dataset.samples))
+
+
+def _group(sample: Sample) -> str | None:
+    name = sample.id.rpartition("/")[2]
+    if found := _HAND.fullmatch(name):
+        return f"{sample.split or 'hand'} {found['hand']}"
+    if found := _PHOTOGRAPH.fullmatch(name):
+        return found["hand"]
+    return None
 
 
 def _half(described: NamedDataset, request: Request, file: RemoteFile) -> Path:
@@ -73,4 +93,5 @@ ROCK_PAPER_SCISSORS = NamedDataset(
         "archive of class folders does too)."
     ),
     files=(_TRAIN, _TEST),
+    groups="frames of one hand (copies of one photograph), by file name",
 )

@@ -12,13 +12,13 @@
 | `bias_correction` | biases that make up for the mean error of rounding |
 | `sensitivity`, `advice` | the pre-check |
 | `fine_tuning` | short quantisation-aware fine-tuning |
-| `loss` | what int8 loses, by labels and by probabilities |
-| `remedies` | what is tried, in order, until the loss is within the tolerance |
+| `loss` | what int8 loses on validation images |
+| `remedies` | what is tried, in order, where too much is lost, and what that costs in time |
 | `quantize` | the entry |
 """
 
 from foray.export.quantization.fine_tuning import FineTuning
-from foray.export.quantization.loss import Int8Loss, int8_loss
+from foray.export.quantization.loss import int8_loss
 from foray.export.quantization.quantize import Quantized, quantize, remedies_for
 from foray.export.quantization.remedies import Remedies
 from foray.export.quantization.sensitivity import LayerSensitivity, PreCheck, pre_check
@@ -27,7 +27,6 @@ from foray.export.quantization.train_images import TrainImages, train_images
 
 __all__ = [
     "FineTuning",
-    "Int8Loss",
     "LayerSensitivity",
     "PreCheck",
     "Quantized",

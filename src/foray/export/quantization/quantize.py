@@ -13,16 +13,16 @@ from foray.export.graph import Deployable, deployable
 from foray.export.quantization.bias_correction import correct_biases
 from foray.export.quantization.fine_tuning import FineTuning, fine_tune
 from foray.export.quantization.layers import weighted_layers
-from foray.export.quantization.loss import Int8Loss
-from foray.export.quantization.remedies import Measure, Remedies, Trials
+from foray.export.quantization.remedies import Measure, Remedies, Time, Trials
 from foray.export.quantization.sensitivity import PreCheck, pre_check
 from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import TrainImages
 from foray.export.runtimes import RUNTIMES
 from foray.models import Network
 from foray.progress import SILENT, Progress
-from foray.records import Runtime
+from foray.records import Runtime, Speed
 from foray.specs import Preprocessing
+from foray.statistics.paired import PairedResult
 
 WriteFloat = Callable[[Deployable, Path], Path]
 
@@ -33,15 +33,17 @@ _FEW_IMAGES = 64  # for the pre-check and for biases
 class Quantized:
     """`entry`: the file a runtime opens; `files`: all that were written, entry included. `settings`: what was used.
 
-    `loss`: on the validation split, None if it was not measured. `meets_tolerance`: whether that is within the
-    tolerance (True if none was measured). `remedies`: what was tried, one sentence each.
+    `loss`: on the validation split, None if it was not measured; optimistic where several were tried.
+    `meets_tolerance`: whether that is within the tolerance (True if none was measured). `speed`: beside float32, None
+    if it was not measured. `remedies`: what was tried, one sentence each.
     """
 
     entry: Path
     files: tuple[Path, ...]
     settings: Settings
-    loss: Int8Loss | None
+    loss: PairedResult | None
     meets_tolerance: bool
+    speed: Speed | None
     remedies: tuple[str, ...]
 
 
@@ -54,7 +56,7 @@ def quantize(
     preprocessing: Preprocessing,
     write_float: WriteFloat,
     measure: Measure | None = None,
-    tolerance: float = 0.01,
+    time: Time = lambda _: None,
     settings: Settings | None = None,
     remedies: Remedies | None = None,
     seed: int = 0,
@@ -65,9 +67,9 @@ def quantize(
     The file takes uint8 (N, R, R, 3), or one image where the float model does, and gives probabilities (N, C).
     `write_float(module, folder)` writes the runtime's float32 model and returns its entry; ExecuTorch, which is
     quantised before it is written, does not call it. `measure(entry)` says how much accuracy a file loses against the
-    float32 network on the validation split; without it the first quantisation is kept. `tolerance`: largest loss
-    accepted, as a share. `settings`: where to start. `remedies`: of `remedies_for`, which several runtimes may share.
-    `seed`: of the calibration sample.
+    float32 network on the validation split, and holds the tolerance; without it the first quantisation is kept.
+    `time(entry)`: how long a file takes beside float32. `settings`: where to start. `remedies`: of `remedies_for`,
+    which several runtimes may share. `seed`: of the calibration sample.
 
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
@@ -79,8 +81,9 @@ def quantize(
         if measure is None:
             (Path(workshop) / "0").mkdir()
             entry = write(network, first, Path(workshop) / "0")
-            return Quantized(*_moved(entry, folder), first, None, True, ())
-        trials = Trials(network, write, measure, tolerance, Path(workshop), len(train))
+            speed = time(entry)
+            return Quantized(*_moved(entry, folder), first, None, True, speed, ())
+        trials = Trials(network, write, measure, time, Path(workshop), len(train))
         outcome = trials.run(
             first, remedies or remedies_for(network, train, preprocessing, seed=seed, progress=progress)
         )
@@ -89,7 +92,8 @@ def quantize(
             *_moved(best.entry, folder),
             settings=best.settings,
             loss=best.loss,
-            meets_tolerance=best.loss.within(tolerance),
+            meets_tolerance=best.is_within,
+            speed=best.speed,
             remedies=outcome.sentences,
         )
 

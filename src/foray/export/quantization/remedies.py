@@ -1,12 +1,20 @@
 """What is tried, in order, where int8 loses more accuracy than the tolerance allows, until something suffices.
 
-1. more calibration images, then the other way of taking ranges from them;
-2. the layers that the pre-check found most sensitive kept in float32: four, sixteen;
-3. a word on architectures that take int8 better;
-4. short quantisation-aware fine-tuning, then quantisation after training as the best attempt so far.
+A remedy starts only because of accuracy that was measured to be lost on the validation images, paired with float32:
 
-Everything is decided on the validation split. Which of two attempts is better is said by the loss expected from the
-probabilities, which a few hundred images are enough for. Each attempt leaves a sentence with what it measured.
+1. Where the loss measured is above the tolerance: what makes the file no slower, more calibration images and the other
+   way of taking ranges from them.
+2. Where the best of these is *shown* to lose too much, its lower bound being above the tolerance: what costs time. The
+   layers that the pre-check found most sensitive stay in float32, four, then sixteen; then short quantisation-aware
+   fine-tuning, which takes minutes. Where the images cannot tell, the file stays as fast as it is.
+
+The time of one image beside float32 is measured wherever layers stay in float32, and for the first file. An attempt
+within the tolerance ends the search unless it is slower than float32; it is kept then only if nothing else suffices.
+Of attempts that all lose too much, one with layers in float32 is kept only where it loses less than the lower bound of
+the best without.
+
+The loss of the attempt that is kept is optimistic: it was chosen by the same images. Test images, which choose nothing,
+judge it afterwards (`foray.export.certify`). Each attempt leaves a sentence with what it measured.
 """
 
 from __future__ import annotations
@@ -18,13 +26,16 @@ from pathlib import Path
 from typing import Protocol
 
 from foray.export.quantization.fine_tuning import FineTuning
-from foray.export.quantization.loss import Int8Loss
+from foray.export.quantization.loss import loss_words
 from foray.export.quantization.sensitivity import PreCheck
 from foray.export.quantization.settings import Ranges, Settings
 from foray.models import Network
+from foray.records import Speed
 from foray.records.quantities import format_points
+from foray.statistics.paired import PairedResult
 
-Measure = Callable[[Path], Int8Loss]
+Measure = Callable[[Path], PairedResult]
+Time = Callable[[Path], Speed | None]  # None: could not be measured
 
 MORE_IMAGES = 4  # times as many
 _FLOAT_LAYERS = (4, 16)
@@ -48,23 +59,38 @@ class Remedies:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One quantisation and what it lost. `what`: how it differs from the first, in words."""
+    """One quantisation and what it lost. `what`: how it differs from the first, in words. `speed`: of it, or of an
+    attempt with the same layers in float32, which takes the same time.
+    """
 
     what: str
     settings: Settings
     folder: Path
     entry: Path
-    loss: Int8Loss
+    loss: PairedResult
+    speed: Speed | None
 
-    def sentence(self, tolerance: float) -> str:
-        """For artifact.json: `what`, the loss with its bounds, and whether that is within `tolerance`."""
-        verdict = "within" if self.loss.within(tolerance) else "above"
-        return f"{self.what}: {self.loss.words()}, {verdict} the tolerance of {format_points(tolerance)}."
+    @property
+    def is_within(self) -> bool:
+        """Whether the loss measured is within the tolerance."""
+        return self.loss.loss <= self.loss.tolerance
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether it is shown to take longer than float32."""
+        return self.speed is not None and self.speed.is_slower
+
+    def sentence(self) -> str:
+        """For artifact.json: `what`, the loss with its bounds, whether that is within the tolerance, and the time."""
+        within = "within" if self.is_within else "above"
+        time = f", {self.speed.ratio:.2f} x the time of float32" if self.speed else ""
+        tolerance = format_points(self.loss.tolerance)
+        return f"{self.what}: {loss_words(self.loss)}, {within} the tolerance of {tolerance}{time}."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`best`: the first within the tolerance, else the one expected to lose least. `sentences`: what was tried."""
+    """`best`: what is kept. `sentences`: what was tried, and why no more was."""
 
     best: Attempt
     sentences: tuple[str, ...]
@@ -77,38 +103,58 @@ class Trials:
     network: Network
     write: Write
     measure: Measure
-    tolerance: float
+    time: Time
     workshop: Path
     available: int  # train images
 
     def __post_init__(self) -> None:
         self.attempts: list[Attempt] = []
         self.sentences: list[str] = []
+        self._speeds: dict[tuple[str, ...], Speed | None] = {}  # by the layers in float32
 
     @property
     def best(self) -> Attempt:
-        """The attempt expected to lose least; the earlier one of two that do."""
-        return min(self.attempts, key=lambda attempt: attempt.loss.expected)
+        """What would be kept if nothing else were tried; the earlier of two that are equal."""
+        within = [attempt for attempt in self.attempts if attempt.is_within]
+        if within:
+            return min(within, key=lambda attempt: attempt.is_slower)
+        whole = min((one for one in self.attempts if not one.settings.float_layers), key=_loss)
+        least = min(self.attempts, key=_loss)
+        return least if _loss(least) < whole.loss.lower else whole
 
     def run(self, first: Settings, remedies: Remedies) -> Outcome:
-        """Tries, from `first` on, until one is within the tolerance."""
+        """Tries, from `first` on, until one is within the tolerance and no slower than float32."""
         for attempt in self._steps(first, remedies):
-            if attempt.loss.within(self.tolerance):
-                return Outcome(attempt, tuple(self.sentences))
+            if attempt.is_within and not attempt.is_slower:
+                break
             for other in self.attempts:
                 if other is not self.best:
                     shutil.rmtree(other.folder, ignore_errors=True)
+        if len(self.attempts) > 1:
+            self.sentences.append(
+                f"Kept: {self.best.what}. It was chosen among {len(self.attempts)} attempts by these images, so its "
+                "loss on them is optimistic; the certificate, on test images, is the judge."
+            )
         return Outcome(self.best, tuple(self.sentences))
 
     def _steps(self, first: Settings, remedies: Remedies) -> Iterator[Attempt]:
         yield self._try("int8 after training", first, self.network)
+        if self.best.is_within:  # and slower than float32, which no remedy mends
+            return
         images = min(MORE_IMAGES * first.images, self.available)
         if images > first.images:
             yield self._try(f"{images} calibration images", replace(first, images=images), self.network)
         settings = self.best.settings
         other = _OTHER_RANGES[settings.ranges]
         yield self._try(f"{other} ranges of activations", replace(settings, ranges=other), self.network)
-        settings, found = self.best.settings, remedies.pre_check()  # those of the best way of calibrating
+        settings, loss = self.best.settings, self.best.loss  # those of the best way of calibrating
+        if loss.lower <= loss.tolerance:
+            self.sentences.append(
+                f"{loss.n} validation images cannot tell whether {format_points(loss.tolerance)} or more are lost: "
+                "layers in float32, which take time, and fine-tuning were not tried."
+            )
+            return
+        found = remedies.pre_check()
         for count in (count for count in _FLOAT_LAYERS if 2 * count <= len(found.layers)):
             names = tuple(layer.name for layer in found.layers[:count])
             what = f"the {count} most sensitive layers in float32 ({', '.join(names)})"
@@ -116,13 +162,20 @@ class Trials:
         self.sentences.append(found.advice)
         if remedies.tune is not None:
             tuned = remedies.tune()
-            yield self._try(f"quantisation-aware fine-tuning ({remedies.plan})", self.best.settings, tuned)
+            yield self._try(f"quantisation-aware fine-tuning ({remedies.plan})", settings, tuned)
 
     def _try(self, what: str, settings: Settings, network: Network) -> Attempt:
         folder = self.workshop / f"{len(self.attempts)}"
         folder.mkdir()
         entry = self.write(network, settings, folder)
-        attempt = Attempt(f"{what} ({settings})", settings, folder, entry, self.measure(entry))
+        loss = self.measure(entry)
+        if settings.float_layers not in self._speeds:
+            self._speeds[settings.float_layers] = self.time(entry)
+        attempt = Attempt(f"{what} ({settings})", settings, folder, entry, loss, self._speeds[settings.float_layers])
         self.attempts.append(attempt)
-        self.sentences.append(attempt.sentence(self.tolerance))
+        self.sentences.append(attempt.sentence())
         return attempt
+
+
+def _loss(attempt: Attempt) -> float:
+    return attempt.loss.loss

@@ -1,0 +1,104 @@
+"""The time of an int8 file beside the float32 file of the same network: processes that take turns on this machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from foray.deploy import bench
+from foray.errors import ForayError
+from foray.export.folder import RECORD, complete, describe
+from foray.export.graph import deployable
+from foray.export.runtimes import RuntimeSupport, add_resize, write_float
+from foray.export.source import ExportSource
+from foray.profiling.burst import RuntimeCandidate
+from foray.profiling.runtimes import profile_on_runtimes
+from foray.profiling.schedule import Schedule
+from foray.progress import SILENT, Progress
+from foray.records import ArtifactPrecision, ArtifactRecord, Speed, scratch_folder
+
+# The ratio of two that take turns stands a busy machine, and says so: nobody waits for a quiet one.
+_SCHEDULE = Schedule(turns=12, bursts=3, apart_seconds=0.0, wait_seconds=0.0)
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Times int8 files of one network for one runtime. `float32`: the folder of its float32 artifact."""
+
+    source: ExportSource
+    support: RuntimeSupport
+    float32: Path
+    threads: int
+    progress: Progress
+
+    def time(self, entry: Path) -> Speed | None:
+        """The int8 file `entry`, which takes prepared images, as it would be shipped, resize included.
+
+        None, and a note, where a process fails.
+        """
+        with scratch_folder("foray-int8") as folder:
+            for path in entry.parent.iterdir():
+                shutil.copyfile(path, folder / path.name)
+            _complete(folder, self.source, self.support, "int8")
+            try:
+                return self._beside_float32(folder)
+            except ForayError as error:
+                self.progress.note(f"The time of int8 could not be measured: {error}")
+                return None
+
+    def _beside_float32(self, folder: Path) -> Speed:
+        candidates = [self._candidate("float32", self.float32), self._candidate("int8", folder)]
+        found = profile_on_runtimes(candidates, schedule=_SCHEDULE, progress=self.progress)
+        costs = {cost.name: cost for cost in found.costs}
+        (pair,) = found.differences
+        ratio, low, high = pair.ratio, pair.low, pair.high
+        if pair.a == "int8":  # the faster one comes first
+            ratio, low, high = 1 / ratio, 1 / high, 1 / low
+        return Speed(
+            ratio=ratio,
+            low=low,
+            high=high,
+            p50=costs["int8"].p50,
+            float32=costs["float32"].p50,
+            threads=self.threads,
+            bursts=found.bursts,
+            turns=found.turns,
+            hardware=found.hardware,
+            versions=found.versions,
+            unsteady=found.steadiness.warnings,
+        )
+
+    def _candidate(self, name: str, folder: Path) -> RuntimeCandidate:
+        about = ArtifactRecord.load(folder / RECORD)
+        return RuntimeCandidate(
+            name=name,
+            folder=folder,
+            model=about.model,
+            resolution=about.resolution,
+            runtime=about.runtime,
+            precision=about.precision,
+            threads=self.threads,
+            params=about.params,
+            macs=about.macs,
+            file_bytes=about.model_bytes,
+        )
+
+
+@contextmanager
+def stopwatch(
+    source: ExportSource, support: RuntimeSupport, threads: int | None, progress: Progress = SILENT
+) -> Iterator[Stopwatch]:
+    """Writes the float32 artifact, which is gone at the end. `threads` None: one a core."""
+    with scratch_folder("foray-float32") as folder:
+        write_float(support, "fp32", deployable(source.network, source.preprocessing), folder)
+        _complete(folder, source, support, "fp32")
+        yield Stopwatch(source, support, folder, threads or bench.cores(), progress)
+
+
+def _complete(folder: Path, source: ExportSource, support: RuntimeSupport, precision: ArtifactPrecision) -> None:
+    """Makes an artifact of the model in `folder`."""
+    add_resize(support, precision, folder / support.entry, source.preprocessing)
+    complete(folder, source, describe(source, support, precision, {}))
