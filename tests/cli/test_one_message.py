@@ -199,5 +199,5 @@ def test_a_seed_is_one_that_torch_takes(digits: Dataset, seed: int) -> None:
 
 
 def test_a_resolution_is_one_that_a_name_may_have(digits: Dataset) -> None:
-    with pytest.raises(ForayError, match="--resolution must be at most 4,096, not 1,000,000,000"):
+    with pytest.raises(ForayError, match="The resolution must be at most 4,096, not 1,000,000,000"):
         plan_run("mobilenet_v1_x0.25", digits, recipe_for(digits, "scratch"), resolution=10**9)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from foray.errors import WeightsError
-from foray.limits import MOST_RESIZE_SIDE
+from foray.limits import LEAST_CROP_PCT, MOST_RESIZE_SIDE, MOST_RESOLUTION
 from foray.models import build_model
 from foray.models.keras_file import read_keras
 from foray.models.timm_layout import read_config
@@ -25,12 +25,12 @@ CONFIG = {"architecture": "mobilenetv1_025", "num_classes": 7, "pretrained_cfg":
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("crop_pct", "1e-7", r"resized to 2.24e\+09 pixels \(crop_pct 1e-07\): the most is 8192"),
-        ("crop_pct", "1e-320", "resized to .* the most is 8192"),
+        ("crop_pct", "1e-7", r"at least 0\.03125, not 1e-07: images would be resized to 1e\+07 times"),
+        ("crop_pct", "1e-320", "at least 0.03125, not 9"),
         ("crop_pct", "1e400", r"crop_pct must be in \(0, 1\], not inf"),
         ("crop_pct", "NaN", "crop_pct must be in"),
         ("input_size", "[3, 1e400, 1e400]", "infinity"),
-        ("input_size", "[3, 100000, 100000]", "resolution must be 1 to 4096 pixels, not 100000"),
+        ("input_size", "[3, 100000, 100000]", "the input has 100000 pixels a side; foray takes at most 4096"),
         ("input_size", f"[3, {'9' * 5000}, {'9' * 5000}]", "cannot be read as JSON"),
         ("std", "[1e400, 1, 1]", "std must be positive and finite"),
         ("mean", "[1e400, 1, 1]", "mean must be finite"),
@@ -47,9 +47,9 @@ def test_a_config_that_states_what_cannot_be_is_refused(tmp_path: Path, key: str
 
 
 def test_images_are_resized_to_a_side_that_memory_holds() -> None:
-    assert Preprocessing(1024, 0.125).resize_side == MOST_RESIZE_SIDE
-    with pytest.raises(ValueError, match="the most is 8192"):
-        Preprocessing(1024, 0.1249)
+    assert Preprocessing(MOST_RESOLUTION, LEAST_CROP_PCT).resize_side == MOST_RESIZE_SIDE
+    with pytest.raises(ValueError, match=r"at least 0\.03125"):
+        Preprocessing(1024, 0.03124)
 
 
 def test_a_count_of_thousands_of_digits_unfreezes_nothing() -> None:

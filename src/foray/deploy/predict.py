@@ -51,7 +51,7 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 # A strip longer than this many times its short side is cut before the resize, which would otherwise blow a picture of
 # 1 x 10,000 pixels up to 256 x 2,560,000. Real pictures stay far below.
 _LONGEST_STRIP = 32
-_MOST_THREADS, _MOST_BATCH, _MOST_PIXELS = 1024, 65536, 8192
+_MOST_THREADS, _MOST_BATCH, _MOST_PIXELS = 1024, 65536, 32 * 4096
 # What steers a terminal, ends a line, turns it round or is no text: C0, DEL, C1, separators, bidirectional controls,
 # lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

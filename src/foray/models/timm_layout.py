@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from foray.errors import UnknownNameError, WeightsError
+from foray.limits import MOST_RESOLUTION
 from foray.parsing import parse_json, shortened
 from foray.regular_files import read_regular
 from foray.specs import TF_PREFIX, ArchSpec, Padding, Preprocessing, get_spec, width_name
@@ -74,7 +75,7 @@ def read_config(folder: Path) -> TimmConfig:
             origin=_text(config.get("origin") or details.get("origin_url") or details.get("paper_name")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise WeightsError(f"{path} is not a timm config: {type(error).__name__} {shortened(error)}.") from error
+        raise WeightsError(f"{path} is not a timm config: {type(error).__name__} {str(error)[:300]}.") from error
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
@@ -141,6 +142,8 @@ def _preprocessing(details: dict[str, Any], default: Preprocessing) -> Preproces
     _, height, width = details.get("input_size", (3, default.resolution, default.resolution))
     if height != width:
         raise WeightsError(f"the input is {height} x {width}; foray feeds squares only.")
+    if int(height) > MOST_RESOLUTION:
+        raise WeightsError(f"the input has {shortened(height)} pixels a side; foray takes at most {MOST_RESOLUTION}.")
     interpolation = details.get("interpolation", default.interpolation)
     if interpolation not in ("bilinear", "bicubic"):
         raise WeightsError(f"foray does not know the interpolation {shortened(interpolation)!r}.")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from foray.limits import MOST_RESIZE_SIDE, MOST_RESOLUTION
+from foray.limits import LEAST_CROP_PCT
 from foray.parsing import shortened
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -33,14 +33,14 @@ class Preprocessing:
     std: Triple = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if not 1 <= self.resolution <= MOST_RESOLUTION:
-            raise ValueError(f"resolution must be 1 to {MOST_RESOLUTION} pixels, not {shortened(self.resolution)}")
+        if not 1 <= self.resolution < 2**31:
+            raise ValueError(f"resolution must be at least 1 pixel, not {shortened(self.resolution)}")
         if not 0.0 < self.crop_pct <= 1.0:
             raise ValueError(f"crop_pct must be in (0, 1], not {self.crop_pct}")
-        if self.resolution / self.crop_pct > MOST_RESIZE_SIDE:
+        if self.crop_pct < LEAST_CROP_PCT:
             raise ValueError(
-                f"images cannot be resized to {self.resolution / self.crop_pct:.3g} pixels (crop_pct "
-                f"{self.crop_pct:g}): the most is {MOST_RESIZE_SIDE}"
+                f"crop_pct must be at least {LEAST_CROP_PCT}, not {self.crop_pct:g}: images would be resized to "
+                f"{1 / self.crop_pct:.3g} times what is used of them"
             )
         if not all(math.isfinite(value) for value in self.mean):
             raise ValueError(f"mean must be finite, not {self.mean}")

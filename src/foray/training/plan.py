@@ -100,7 +100,7 @@ def plan_run(
     if resolution is not None and resolution < 1:
         raise ForayError(f"--resolution must be at least 1 pixel, not {resolution}.")
     if resolution is not None:
-        require_range("--resolution", resolution, 1, MOST_RESOLUTION)
+        require_range("The resolution", resolution, 1, MOST_RESOLUTION)
     require_seed(seed)
     side = typical_side(dataset)
     found: PretrainedWeights | None = None
