@@ -183,7 +183,7 @@ def test_a_tolerance_is_a_difference_of_accuracies(tolerance: float) -> None:
         lambda: a_plan(tolerance=tolerance),
         lambda: export_run("run", ["onnx"], ["fp32"], "out", tolerance=tolerance),
     ):
-        with pytest.raises(ForayError, match=r"from 0 to 1 \(0.01 is one point\)"):
+        with pytest.raises(ForayError, match=r"between 0 and 1 \(0.01 is one point\)"):
             call()
 
 

@@ -1,4 +1,4 @@
-"""config.json and .h5 files of weights that state what cannot be: one message, and no more memory than the file holds."""
+"""config.json and .h5 files of weights that state what cannot be: one message, and no memory is asked for."""
 
 from __future__ import annotations
 
