@@ -24,6 +24,11 @@ from foray.specs import Preprocessing
 SIDE = 900  # pixels: 8 bytes each are more than is small
 NEEDED = 8 * SIDE * SIDE
 PREPROCESSING = Preprocessing(32)
+KILOBYTES = """
+def kilobytes(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key))
+"""
 
 
 class Watched(DecodingRoom):
@@ -197,14 +202,12 @@ def test_the_estimate_holds_what_decoding_takes(
     gradient = Image.linear_gradient("L").resize((2500, 2000))
     deep = Image.fromarray(np.asarray(gradient).astype(np.uint16) * 257)
     (deep if mode == "I;16" else gradient.convert("RGB").convert(mode)).save(tmp_path / name, **options)
-    program = """
+    program = f"""
 import sys
 from pathlib import Path
 from PIL import Image
 from foray.deploy.predict import decode
-def kilobytes(key):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key))
+{KILOBYTES}
 Image.new("RGB", (64, 64)).save(sys.argv[2])
 decode(sys.argv[2])
 Path("/proc/self/clear_refs").write_text("5")
@@ -232,3 +235,34 @@ def test_memory_is_what_the_control_groups_leave(tmp_path: Path, monkeypatch: py
     files[1].write_text("123456789\n")
     monkeypatch.setattr(decoding_memory, "_limit_files", lambda: iter(files))
     assert usable_memory_bytes() == 123456789 < whole
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of a process is known on Linux")
+def test_threads_keep_no_memory_of_large_pictures_they_have_decoded(tmp_path: Path) -> None:
+    """The C library would keep that of one picture for each thread."""
+    picture = Image.linear_gradient("L").resize((2500, 2000)).convert("RGBA")
+    picture.save(tmp_path / "large.png", compress_level=1)
+    program = f"""
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from foray.data import images
+from foray.data.decoding_memory import DecodingRoom
+room = DecodingRoom(1)
+images.decoding_room = lambda: room
+def decode(_):
+    with images.decoded(sys.argv[1], resize_side=64) as picture:
+        return picture.size
+{KILOBYTES}
+decode(0)
+Path("/proc/self/clear_refs").write_text("5")
+before = kilobytes("VmRSS")
+with ThreadPoolExecutor(4) as pool:
+    sizes = list(pool.map(decode, range(12)))
+assert sizes == [(2500, 2000)] * 12
+print(1024 * (kilobytes("VmHWM") - before))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "large.png"], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) <= bytes_of(tmp_path / "large.png")

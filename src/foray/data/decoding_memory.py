@@ -6,10 +6,11 @@ pictures fit into a share of the machine's memory; a larger picture is decoded a
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from PIL.ImageFile import ImageFile
 
 SMALL_BYTES = 4 * 2**20  # such pictures are not counted: a thread has one, and asking would take as long as decoding
 _SHARE = 4  # pictures may take a quarter of the memory
+# The C library keeps what a thread has freed for that thread alone. Of pictures larger than this part of the budget it
+# is told to give it back, so that the threads do not hold one each; of others, taking it anew would cost too much.
+_LARGE = 16
 _UNKNOWN_MEMORY_BYTES = 4 * 2**30
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -51,6 +55,8 @@ class DecodingRoom:
         try:
             yield
         finally:
+            if needed > self.budget // _LARGE:
+                _return_freed_memory()
             with self._changed:
                 self.taken_bytes -= needed
                 self._changed.notify_all()
@@ -58,6 +64,20 @@ class DecodingRoom:
     def fits(self, needed: int) -> bool:
         """Whether a picture of `needed` bytes may be decoded now."""
         return self.taken_bytes == 0 or self.taken_bytes + needed <= self.budget
+
+
+def _return_freed_memory() -> None:
+    """To the system, of all threads. malloc_trim is glibc's (malloc_trim(3)); others have none."""
+    if (trim := _malloc_trim()) is not None:
+        trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (OSError, TypeError, AttributeError):  # no such function; TypeError: Windows
+        return None
 
 
 @functools.cache

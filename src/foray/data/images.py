@@ -56,8 +56,8 @@ def read_image(source: Path | str | bytes, *, draft_side: int | None = None) -> 
 
     Who resizes the picture at once takes `decoded`, which knows how long it is held.
     """
-    with decoded(source, draft_side=draft_side) as image:
-        return image
+    with ExitStack() as held:
+        return _decoded(source, draft_side, 0, held)
 
 
 @contextmanager
@@ -73,18 +73,26 @@ def decoded(
     Raises ImageReadError, also for more than 2 x `PIL.Image.MAX_IMAGE_PIXELS` pixels (a decompression bomb).
     """
     with ExitStack() as held:
-
-        def reserve(image: ImageFile, stored_pixels: int) -> None:
-            needed = bytes_to_decode(image, stored_pixels, resize_side)
-            if needed > SMALL_BYTES:
-                held.enter_context(decoding_room().taken(needed))
-
+        image = _decoded(source, draft_side, resize_side, held)
         try:
-            image = decode(source, draft_side=draft_side, reserve=reserve)
-        except ImageError as error:
-            name = "(bytes)" if isinstance(source, bytes) else str(source)
-            raise ImageReadError(name, error.reason) from error
-        yield image
+            yield image
+        finally:
+            image.close()  # whoever still has it would keep its memory
+
+
+def _decoded(source: Path | str | bytes, draft_side: int | None, resize_side: int, held: ExitStack) -> Image.Image:
+    """The picture; `held` gives its memory back."""
+
+    def reserve(image: ImageFile, stored_pixels: int) -> None:
+        needed = bytes_to_decode(image, stored_pixels, resize_side)
+        if needed > SMALL_BYTES:
+            held.enter_context(decoding_room().taken(needed))
+
+    try:
+        return decode(source, draft_side=draft_side, reserve=reserve)
+    except ImageError as error:
+        name = "(bytes)" if isinstance(source, bytes) else str(source)
+        raise ImageReadError(name, error.reason) from error
 
 
 def size_and_mode(path: Path) -> tuple[tuple[int, int], str]:
