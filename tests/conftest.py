@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Test modules ask for the kernels when they are imported; where several processes do, they are built before."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells do for what they run in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         share_compiled_libraries(builds=bool(getattr(config.option, "numprocesses", None)))
 

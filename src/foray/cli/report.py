@@ -14,7 +14,7 @@ def report(
     ],
 ) -> None:
     """Write report.html, table.md, table.csv and figures of a finished comparison again."""
-    from foray.cli.terminal import say
+    from foray.cli.terminal import complain, say
     from foray.cli.verdict import print_comparison
     from foray.records import Comparison
     from foray.report import write_report
@@ -23,5 +23,5 @@ def report(
     path = write_report(folder)
     print_comparison(comparison)
     print()
-    say(f"Decided on {comparison.created[:10]}. The same foray compare decides anew, and trains nothing twice.")
     say(f"Report: {path}")
+    complain(f"Decided on {comparison.created[:10]}. The same foray compare decides anew, and trains nothing twice.")
