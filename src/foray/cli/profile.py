@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,12 +67,13 @@ def profile(
     from foray.profiling import save_profiles
     from foray.profiling.runtimes import cost_profile, profile_on_runtimes
     from foray.profiling.schedule import schedule_within
+    from foray.records import scratch_folder
 
     if out is not None:
         _require_replaceable(out)
-    with terminal_progress() as progress, tempfile.TemporaryDirectory(prefix="foray-profile-") as folder:
+    with terminal_progress() as progress, scratch_folder("foray-profile") as folder:
         candidates = _candidates(
-            what, runtime, precision, threads_wanted, Path(folder), weights, resolution, offline, progress
+            what, runtime, precision, threads_wanted, folder, weights, resolution, offline, progress
         )
         measured = profile_on_runtimes(
             candidates,

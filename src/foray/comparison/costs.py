@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from foray.profiling import analyse
 from foray.profiling.runtimes import cost_profile, profile_on_runtimes, versions_on
 from foray.profiling.schedule import AT_ONCE, Schedule, schedule_within
 from foray.progress import Progress
-from foray.records import Comparison, CostProfile, hardware
+from foray.records import Comparison, CostProfile, hardware, scratch_folder
 
 _BATCHES = (1, 32)
 _AT_ONCE_IN_MEMORY = 12  # processes of a few hundred MB each
@@ -69,8 +68,8 @@ class CostSource:
         return costs
 
     def _timed(self, subjects: list[Subject]) -> dict[str, CostProfile]:
-        with tempfile.TemporaryDirectory(prefix="foray-compare-") as folder:
-            candidates = write_candidates(subjects, [self._target], Path(folder), self._progress)
+        with scratch_folder("foray-compare") as folder:
+            candidates = write_candidates(subjects, [self._target], folder, self._progress)
             measured = profile_on_runtimes(
                 candidates, batches=_BATCHES, schedule=self.schedule, progress=self._progress
             )

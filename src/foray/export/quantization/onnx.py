@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import UInt8Images
 from foray.export.quiet import quiet
+from foray.records import scratch_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -36,7 +36,7 @@ def quantize_onnx(
     other way out, lose more than that in depthwise layers.) Signed weights also have zero point 0 in every channel; of
     unsigned ones those that are all zeros had 0 and the others 128, for which onnxruntime has no fast convolution.
     """
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with scratch_folder("foray-onnx-int8") as folder, quiet():
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
