@@ -24,14 +24,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks._side import Memory, ProcessMemory, Work, serve
-from foray.data import Augment, Batches, ImageStore, decode_for_training, normalize, open_dataset
+from foray.augmentation import Augment
+from foray.data import Batches, ImageStore, decode_for_training, normalize, open_dataset
+from foray.evaluation.precision import ComputeFormat, compute_in, training_format
 from foray.models import Network, SmallImage, build_model
 from foray.progress import SILENT
 from foray.recipes import Augmentation, Optimizer
 from foray.specs import Preprocessing, get_spec
 from foray.training.freezing import set_training_mode
 from foray.training.optimizers import create_optimizer
-from foray.training.precision import ComputeFormat, compute_in, training_format
 from foray.training.whole_network import prepare_processor
 
 SGD = Optimizer(name="sgd", learning_rate=0.01, momentum=0.9)

@@ -12,11 +12,12 @@ import numpy as np
 from benchmarks._side import ProcessMemory, Work, serve
 from foray.data.decode_stream import decoded_batches
 from foray.data.named.imagenet import validation_images
-from foray.models import build_model, find_weights, load_weights
+from foray.evaluation.imagenet import Classifier, PredictionJob
+from foray.evaluation.inference_engine import fastest_engine
+from foray.evaluation.precision import resolve_device
+from foray.models import build_model
 from foray.progress import SILENT
-from foray.training.inference_engine import fastest_engine
-from foray.training.precision import resolve_device
-from foray.training.pretrained_evaluation import Classifier, PredictionJob
+from foray.weights import find_weights, load_weights
 
 BATCH_SIZE = 16
 

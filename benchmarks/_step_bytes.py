@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from foray.profiling import count_params, layer_costs
+from foray.costs import count_params, layer_costs
 
 # Of the output of a convolution or dense layer: forward writes it and the next layer reads it; backward reads it again
 # for the weight gradient, and its gradient is written and read. Norms, activations and gates can be computed on the way

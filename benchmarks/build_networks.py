@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from benchmarks._results import machine, print_table, write_json
+from foray.costs import count_macs
 from foray.models import build_model
-from foray.profiling import count_macs
 from foray.specs import ArchSpec, get_spec, spec_names
 
 TARGET_SECONDS = 0.3

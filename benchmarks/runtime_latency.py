@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks._results import machine, print_table, write_json
-from foray.comparison.on_runtimes import model_subject, plan_targets, write_candidates
+from foray.clock.burst import RuntimeCandidate
+from foray.clock.runtimes import cost_profile, profile_on_runtimes
+from foray.clock.schedule import Schedule
+from foray.clock.workers import Worker
 from foray.deploy import bench
+from foray.export.candidates import model_subject, plan_targets, write_candidates
 from foray.export.runtimes import RUNTIMES
-from foray.profiling.burst import RuntimeCandidate
-from foray.profiling.runtimes import cost_profile, profile_on_runtimes
-from foray.profiling.schedule import Schedule
-from foray.profiling.workers import Worker
 from foray.records import RuntimeProfile, TimeDifference
 
 PEER = "torchvision"

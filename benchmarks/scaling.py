@@ -1,6 +1,6 @@
 """How long a thousand scaled networks take to be costed, and the command that chooses among them.
 
-The peer is the analysis of the executed graph (foray.profiling), on a sample of the same networks: the formulas must
+The peer is the analysis of the executed graph (foray.costs), on a sample of the same networks: the formulas must
 give its figures. Targets: a thousand costed in less than 60 s, each command in less than 10 s.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from benchmarks._results import machine, print_table, write_json
+from foray.costs import count_macs, count_params, peak_inference_memory
 from foray.models import build_model
-from foray.profiling import count_macs, count_params, peak_inference_memory
 from foray.records import CostProfile
 from foray.scaling import scaled_cost
 from foray.specs import ArchSpec, get_spec

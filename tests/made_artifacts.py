@@ -17,11 +17,12 @@ from foray.data import Batches, Dataset, ImageFile, Sample, decode_for_evaluatio
 from foray.deploy import predict as reader
 from foray.export import onnx
 from foray.export.graph import deployable
-from foray.models import Network, build_model, create_model
-from foray.models.pretrained import find_weights
+from foray.models import Network, build_model
 from foray.records import ArtifactRecord
 from foray.records.artifact import ArtifactOrigin, ArtifactPreprocessing, FileInfo, InputShape
 from foray.specs import Preprocessing, get_spec
+from foray.weights import create_model
+from foray.weights.pretrained import find_weights
 
 SIDE = 64
 # Families with the weights each has among the real ones: depthwise layers, and squeeze-excitation with SiLU.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from foray.models import build_model
-from foray.models.keras_file import _sequence
 from foray.specs import get_spec
+from foray.weights.keras_file import _sequence
 
 # Ours to Keras': (O, I, H, W) -> (H, W, I, O), and of depthwise kernels (C, 1, H, W) -> (H, W, C, 1).
 _ORDER = {"conv2d": (2, 3, 1, 0), "depthwise_conv2d": (2, 3, 0, 1)}

@@ -18,23 +18,24 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import save_file
 
+from foray.costs import load_profiles, save_profiles
 from foray.data import open_dataset
 from foray.data.encoded import images_in_tar
 from foray.data.named.imagenet_labels import find_labels
 from foray.deploy import ArtifactError, bench, open_artifact, open_session, predict_images
 from foray.errors import ForayError, QuantityError
-from foray.models import build_model, find_weights, load_weights
-from foray.models.keras_file import read_keras
-from foray.models.key_map import timm_keys
-from foray.profiling import load_profiles, save_profiles
+from foray.models import build_model
 from foray.recipes import changed, preset, read_recipe
 from foray.recipes.toml import recipe_toml
 from foray.records import CostProfile
 from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms, parse_points
-from foray.report.folder import read_folder
+from foray.report.comparison_folder import read_folder
 from foray.report.tables import csv_table, markdown_table
 from foray.report.tradeoff import tradeoffs
 from foray.specs import get_spec
+from foray.weights import find_weights, load_weights
+from foray.weights.keras_file import read_keras
+from foray.weights.key_map import timm_keys
 from tests.fuzzing import Edit, edits, fuzzed, gives_an_answer_or_a_foray_error, value_edits
 from tests.made_keras import write_keras
 from tests.made_onnx import write_artifact

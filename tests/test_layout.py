@@ -29,31 +29,43 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"specs"},
     "statistics": set(),
     "deploy": set(),
-    "compiled": {"records"},
-    "models": {"specs", "records", "compiled"},
+    "native": {"records"},
+    "models": {"specs", "native"},
+    "weights": {"specs", "records", "models"},
+    "augmentation": {"specs", "recipes"},
     "data": {"specs", "recipes", "records", "deploy"},
-    "training": {"specs", "models", "data", "recipes", "records", "statistics", "deploy", "compiled"},
-    "profiling": {"specs", "models", "records", "statistics", "deploy"},
+    "evaluation": {"specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data"},
+    "training": {
+        "specs", "recipes", "records", "native", "models", "weights", "augmentation", "data", "evaluation",
+    },
+    "linear": {"specs", "recipes", "records", "models", "augmentation", "data", "evaluation", "training"},
+    "runs": {
+        "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
+        "training", "linear",
+    },
+    "costs": {"specs", "records", "deploy", "models"},
+    "clock": {"specs", "records", "statistics", "deploy", "models", "weights"},
     "decision": {"records", "statistics"},
-    "comparison": {
-        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision", "report",
-        "export", "deploy",
-    },
     "report": {"records", "decision"},
-    "scaling": {
-        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
-        "comparison", "report",
-    },
     "export": {
-        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "deploy",
+        "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
+        "training", "runs", "costs", "clock",
+    },
+    "comparison": {
+        "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
+        "runs", "costs", "clock", "export", "decision", "report",
+    },
+    "scaling": {
+        "specs", "recipes", "records", "statistics", "models", "data", "training", "runs", "costs", "clock", "export",
+        "decision", "comparison", "report",
     },
     "reproduce": {
-        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
-        "comparison", "report", "scaling",
+        "specs", "recipes", "records", "statistics", "models", "weights", "data", "evaluation", "training", "runs",
+        "costs", "decision", "comparison", "report", "scaling",
     },
     "cli": {
-        "specs", "recipes", "records", "statistics", "models", "data", "training", "profiling", "decision",
-        "comparison", "report", "scaling", "export", "deploy", "reproduce",
+        "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
+        "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling", "reproduce",
     },
 }  # fmt: skip
 # Packages that keep to few third-party modules; the others may use what pyproject.toml names.
@@ -70,7 +82,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "records": {"pydantic", "filelock"},
     "statistics": {"numpy", "scipy"},
     "decision": {"numpy"},
-    "compiled": {"torch"},
+    "native": {"torch"},
     # Besides numpy and Pillow the runtimes, imported by who opens an artifact of theirs; torch is ExecuTorch's.
     "deploy": {"numpy", "PIL", "onnxruntime", "openvino", "ai_edge_litert", "executorch", "torch", "predict"},
     "cli": {"typer", "rich", "torch"},

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from foray.models import build_model, create_model
-from foray.profiling import count_macs, count_params
+from foray.costs import count_macs, count_params
+from foray.models import build_model
 from foray.specs import get_spec, paper_macs, spec_names
+from foray.weights import create_model
 from tools.keras_peers import import_keras, keras_input, keras_peer, uniform_pixels
 from tools.peers import TORCHVISION, Peer, import_peer, lively, noise, settle, timm_peer, torchvision_peer
 

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from foray.models import Network, build_model
-from foray.models.key_map import timm_keys
-from foray.models.torchvision_keys import torchvision_keys
 from foray.specs import get_spec
+from foray.weights.key_map import timm_keys
+from foray.weights.torchvision_keys import torchvision_keys
 from tools.stage_ends import Ends, timm_ends, torchvision_ends
 
 NUM_CLASSES = 7  # of the networks whose outputs are compared

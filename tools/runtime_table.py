@@ -19,19 +19,12 @@ from pathlib import Path
 
 from benchmarks._results import ROOT, shared_data
 from foray.cli.progress import terminal_progress
-from foray.comparison.on_runtimes import (
-    Subject,
-    Target,
-    artifact_candidate,
-    model_subject,
-    run_subject,
-    write_candidates,
-)
+from foray.clock.runtimes import cost_profile, profile_on_runtimes
+from foray.clock.schedule import Schedule
 from foray.deploy import bench
+from foray.export.candidates import Subject, Target, artifact_candidate, model_subject, run_subject, write_candidates
 from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.runtimes import RUNTIMES
-from foray.profiling.runtimes import cost_profile, profile_on_runtimes
-from foray.profiling.schedule import Schedule
 from foray.progress import Progress
 from foray.records import Certificate, Estimate, RuntimeCost, RuntimeProfile, hardware
 from foray.records.quantities import format_bytes, format_points

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 
 from foray.deploy._worker import Opened, serve
-from foray.models import create_model
+from foray.weights import create_model
 from tools.peers import import_peer
 
 

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from foray.comparison.compare import compare
     from foray.data import open_dataset
     from foray.export.export import export_run
-    from foray.models import create_model
-    from foray.training import evaluate, predict, train
+    from foray.runs import evaluate, predict, train
+    from foray.weights import create_model
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "compare", "create_model", "evaluate", "export_run", "open_dataset", "predict", "train"]
 
 _HOMES = {
     "compare": "foray.comparison",
-    "create_model": "foray.models",
-    "evaluate": "foray.training",
+    "create_model": "foray.weights",
+    "evaluate": "foray.runs",
     "export_run": "foray.export.export",
     "open_dataset": "foray.data",
-    "predict": "foray.training",
-    "train": "foray.training",
+    "predict": "foray.runs",
+    "train": "foray.runs",
 }
 
 

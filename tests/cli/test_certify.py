@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from foray.data import open_dataset
-from foray.training import load_run
+from foray.runs import load_run
 from made_artifacts import Trained, describe, write_onnx
 
 from .conftest import CLASSES, Cli, Finished

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from foray import limits
 from foray.cli.main import app
+from foray.clock.runtimes import profile_on_runtimes
+from foray.clock.schedule import Schedule
 from foray.comparison import plan_comparison
 from foray.data import decode_for_evaluation, open_dataset
 from foray.errors import ForayError
-from foray.profiling.runtimes import profile_on_runtimes
-from foray.profiling.schedule import Schedule
 from foray.recipes import changed, preset
 from foray.scaling.directions import directions
 from foray.scaling.search_plan import plan_search

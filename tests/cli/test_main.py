@@ -10,7 +10,7 @@ import pytest
 
 import foray
 from foray.cli import options
-from foray.profiling import schedule
+from foray.clock import schedule
 from foray.recipes import recipe
 from foray.records import cost
 

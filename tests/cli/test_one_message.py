@@ -22,9 +22,10 @@ from foray.models import build_model
 from foray.parsing import home_expanded
 from foray.records import Budget, require_writable
 from foray.reproduce.experiments import experiments_at
+from foray.runs import evaluate
 from foray.scaling import Family, solve
 from foray.specs import Coefficients, get_spec
-from foray.training import evaluate, plan_run, recipe_for
+from foray.training import plan_run, recipe_for
 
 LONG = "x" * 300
 NOBODY = "~nosuchuser/x"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from foray.comparison.on_runtimes import plan_targets
+from foray.costs import load_profiles
 from foray.errors import ForayError
-from foray.profiling import load_profiles
+from foray.export.candidates import plan_targets
 from foray.records import Comparison, RuntimeProfile
 from tests.made_onnx import write_artifact
 

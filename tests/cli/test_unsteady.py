@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from foray.clock.schedule import AT_ONCE, Schedule
 from foray.comparison import ComparisonPlan
 from foray.comparison.costs import CostSource
-from foray.profiling import save_profiles
-from foray.profiling.schedule import AT_ONCE, Schedule
+from foray.costs import save_profiles
 from foray.progress import SILENT
 from foray.records import Budget, Comparison, CostProfile, Preference, hardware
 

@@ -9,10 +9,11 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from foray.comparison import ModelOutcome, selection_of
+from foray.evaluation.scores import Score
+from foray.runs import train_run
 from foray.statistics import paired_loss
-from foray.training import plan_run, train_run
+from foray.training import plan_run
 from foray.training.choice import choose_epoch
-from foray.training.metrics import Score
 from tests.training.conftest import MODEL, coloured_squares, small_recipe
 
 # Which predictions decide

@@ -16,7 +16,7 @@ from foray.data.named.imagenet_labels import find_labels
 from foray.errors import DataError
 from foray.progress import SILENT
 from foray.recipes import preset
-from foray.training.api import run_id
+from foray.runs.api import run_id
 from foray.training.plan import plan_run
 
 

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 
 from foray import regular_files
+from foray.costs import load_profiles
 from foray.data import decode_for_evaluation, inspect_dataset, open_dataset
 from foray.data.encoded import encoded_files, images_in_tar
 from foray.data.images import ImageReadError, UnreadableImagesError, load_image
 from foray.deploy import predict as reader
 from foray.errors import DataError, ForayError
-from foray.models.pretrained import find_weights
-from foray.profiling import load_profiles
 from foray.recipes import read_recipe
 from foray.records import RunRecord
 from foray.regular_files import open_regular, read_regular, require_regular
 from foray.specs import Preprocessing
+from foray.weights.pretrained import find_weights
 
 KINDS = {
     "pipe": "it is a named pipe (FIFO), not a regular file",

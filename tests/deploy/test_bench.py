@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foray.costs import load_profiles
 from foray.deploy import bench, open_artifact, open_session
 from foray.errors import RunError
-from foray.profiling import load_profiles
 from foray.records import hardware
 from tests.made_onnx import SIDE, write_artifact
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from foray.deploy import open_artifact
 from foray.errors import DataError, DiskFullError, ForayError, RunError, UnknownNameError
+from foray.export.artifact_folder import replaced_folder
 from foray.export.export import Exported, Images, export_run, export_weights
-from foray.export.folder import replaced_folder
 from foray.export.graph import deployable
 from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports, write_float
 from foray.export.source import source_of_run
@@ -47,7 +47,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a small network."""
-    from foray.training import train
+    from foray.runs import train
 
     out = tmp_path_factory.mktemp("runs")
     train(str(pictures), "mobilenet_v1_x0.25", "scratch", epochs=2, resolution=32, out=out, workers=1)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from foray.deploy import open_artifact
 from foray.errors import RunError
-from foray.export.folder import remove_unfinished_folders, replaced_folder
+from foray.export.artifact_folder import remove_unfinished_folders, replaced_folder
 from foray.records import RunRecord
 from tests.warm_start import run_command
 
@@ -26,7 +26,7 @@ ARTIFACT = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a small network, one epoch on squares of two colours, one with a line break in its name."""
-    from foray.training import train
+    from foray.runs import train
 
     squares = tmp_path_factory.mktemp("pictures") / "squares"
     for name, red in {"dark  and\nblue": 20, "light": 220}.items():

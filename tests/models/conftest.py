@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from foray.models import build_model
-from foray.models.key_map import timm_keys
 from foray.specs import get_spec
+from foray.weights.key_map import timm_keys
 
 
 @pytest.fixture

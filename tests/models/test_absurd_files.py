@@ -12,10 +12,10 @@ import torch
 from foray.errors import WeightsError
 from foray.limits import LEAST_CROP_PCT, MOST_RESIZE_SIDE, MOST_RESOLUTION
 from foray.models import build_model
-from foray.models.keras_file import read_keras
-from foray.models.timm_layout import read_config
 from foray.specs import Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
+from foray.weights.keras_file import read_keras
+from foray.weights.timm_layout import read_config
 from tests.made_keras import write_keras
 
 SPEC = get_spec("tf_mobilenet_v1_x0.25")

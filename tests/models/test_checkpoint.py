@@ -10,8 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from foray.errors import WeightsError
-from foray.models import build_model, load_network_weights, save_network
+from foray.models import build_model
 from foray.specs import get_spec
+from foray.weights import load_network_weights, save_network
 
 NAME = "mobilenet_v2_x0.35"
 

@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from foray.errors import WeightsError
-from foray.models import build_model, create_model, find_weights, load_weights
-from foray.models.key_map import timm_keys
+from foray.models import build_model
 from foray.progress import SilentProgress
 from foray.specs import get_spec
+from foray.weights import create_model, find_weights, load_weights
+from foray.weights.key_map import timm_keys
 
 NAME = "mobilenet_v1_x0.25"
 ARGUMENTS = argparse.Namespace(

@@ -10,8 +10,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from foray.errors import WeightsError
-from foray.models import HUB_IDS, HUB_LICENCES, build_model, find_weights, load_weights
-from foray.models.pretrained import hub_id_of
+from foray.models import build_model
+from foray.weights import HUB_IDS, HUB_LICENCES, find_weights, load_weights
+from foray.weights.pretrained import hub_id_of
 
 HUB_ID = "timm/mobilenetv1_025.test"
 

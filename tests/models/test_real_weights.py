@@ -20,8 +20,9 @@ import torch
 
 from foray.data.images import load_image
 from foray.data.preprocessing import normalize, prepare
-from foray.models import PretrainedWeights, build_model, find_weights, fold_batch_norm, load_weights
+from foray.models import build_model, fold_batch_norm
 from foray.specs import HALF, Preprocessing
+from foray.weights import PretrainedWeights, find_weights, load_weights
 
 # folder: (name to ask for, variant that answers, top-1 in per cent of weights/README.md: on the validation images
 # as they are, on them at 256/224, on the sample images at 256/224)

@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from foray.errors import UnknownNameError, WeightsError
-from foray.models import build_model, create_model, find_weights, load_weights
-from foray.models.key_map import timm_keys
-from foray.models.torchvision_keys import lukemelas_keys
+from foray.models import build_model
 from foray.progress import SilentProgress
 from foray.specs import get_spec, spec_names
+from foray.weights import create_model, find_weights, load_weights
+from foray.weights.key_map import timm_keys
+from foray.weights.torchvision_keys import lukemelas_keys
 
 NAME = "mobilenet_v1_x0.25"
 TF_ARGS = {"pad_type": "same", "bn_eps": 0.001}  # what write_weights states unless told otherwise

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from foray.errors import WeightsError
-from foray.models import create_model, find_weights
+from foray.weights import create_model, find_weights
 from tools.keras_peers import NETWORKS, import_keras, keras_input, keras_peer, outputs_in, uniform_pixels
 from tools.peers import NUM_CLASSES
 from tools.stage_ends import outputs_at

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from foray.models import HUB_IDS
-from foray.models.timm_layout import read_config
 from foray.specs import get_spec
+from foray.weights import HUB_IDS
+from foray.weights.timm_layout import read_config
 
 TORCHVISION = [
     *(f"efficientnet_b{i}" for i in range(8)),

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from foray.errors import WeightsError
-from foray.models import create_model, find_weights
-from foray.models.tensor_file import read_weights
-from foray.models.torchvision_keys import lukemelas_keys
 from foray.specs import get_spec
+from foray.weights import create_model, find_weights
+from foray.weights.tensor_file import read_weights
+from foray.weights.torchvision_keys import lukemelas_keys
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5", "resnet18", "efficientnet_b0"])

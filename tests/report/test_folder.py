@@ -8,7 +8,7 @@ import pytest
 
 from foray.errors import RunError
 from foray.report import write_report
-from foray.report.folder import read_folder
+from foray.report.comparison_folder import read_folder
 
 from .conftest import edit_json
 from .example import EPOCHS, SEEDS

@@ -12,10 +12,10 @@ import pytest
 
 from foray.records import Comparison
 from foray.report.charts import confusion_view, pairs_view, tradeoff_view
+from foray.report.comparison_folder import read_folder
 from foray.report.confusion import confusions
 from foray.report.curve_charts import curve_views
 from foray.report.curves import learning_curves
-from foray.report.folder import read_folder
 from foray.report.labels import label_box, place_labels
 from foray.report.marks import COLOURS, DARK_COLOURS, file_stem, mark
 from foray.report.pairs import pairs

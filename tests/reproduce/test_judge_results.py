@@ -13,8 +13,8 @@ from foray.records.reproduction import ClaimResult, ExperimentInfo
 from foray.reproduce.catalogue import CLAIMS
 from foray.reproduce.claim import Claim, Gap, Judge, Order, TimeRatio
 from foray.reproduce.evidence import current, evidence_of
-from foray.reproduce.folder import RunResult, read_results
 from foray.reproduce.judge import Findings, judged
+from foray.reproduce.results_folder import RunResult, read_results
 
 from .conftest import Finished
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from foray.models import build_model, find_weights, load_weights
+from foray.models import build_model
 from foray.reproduce.experiments import MINI
 from foray.reproduce.random_weights import write_random_weights
+from foray.weights import find_weights, load_weights
 
 FINE_TUNED = sorted({
     one.model for one in MINI.values() if (recipe := one.resolved()) is None or recipe.protocol != "scratch"

@@ -14,8 +14,8 @@ from foray.records import RunRecord
 from foray.records.reproduction import ExperimentInfo, Reproduction
 from foray.reproduce import execute
 from foray.reproduce.evidence import older_recipe
-from foray.reproduce.folder import RunResult, read_results
 from foray.reproduce.reproduce import reproduce, rewrite
+from foray.reproduce.results_folder import RunResult, read_results
 
 from .conftest import NAMES, Finished
 

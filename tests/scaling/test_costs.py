@@ -7,8 +7,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from foray.costs import count_macs, count_params, peak_inference_memory
 from foray.models import build_model
-from foray.profiling import count_macs, count_params, peak_inference_memory
 from foray.scaling import scaled_cost
 from foray.specs import get_spec, scalable_families
 

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import save_file
 
 from foray.data import Dataset, ImageArray, Sample
+from foray.evaluation.predictions import Predictions
 from foray.models import Network, build_model
-from foray.models.key_map import timm_keys
 from foray.recipes import Optimizer, Recipe
 from foray.specs import get_spec
-from foray.training.evaluate import Predictions
+from foray.weights.key_map import timm_keys
 
 from .pair import Pair
 

@@ -11,10 +11,11 @@ from PIL import Image
 
 from foray.data import ImageFile, UnreadableImagesError, open_dataset
 from foray.errors import DataError, RunError
+from foray.linear import extract_features
+from foray.linear.folds import out_of_fold_positions
 from foray.recipes import Optimizer, preset
 from foray.records import RunRecord
-from foray.training import evaluate, extract_features, load_run, predict, train
-from foray.training.folds import out_of_fold_positions
+from foray.runs import evaluate, load_run, predict, train
 
 from .conftest import MODEL, coloured_squares, small_recipe
 
@@ -64,7 +65,7 @@ def test_the_head_of_a_linear_run_is_part_of_its_network(linear_run, pictures) -
 
 
 def test_the_backbone_of_a_linear_run_is_the_pretrained_one(linear_run, small_weights) -> None:
-    from foray.models import create_model
+    from foray.weights import create_model
 
     _, folder = linear_run
     ours = load_run(folder).network.state_dict()
@@ -121,7 +122,7 @@ def test_folds_hold_each_image_once_keep_copies_together_and_classes_in_proporti
 
 
 def test_features_are_extracted_once_for_all_seeds(pictures, small_weights, tmp_path, monkeypatch) -> None:
-    from foray.training import features
+    from foray.linear import features
 
     calls = []
 
@@ -142,7 +143,7 @@ def test_features_are_extracted_once_for_all_seeds(pictures, small_weights, tmp_
 
 
 def test_finetune_starts_from_the_weights_and_moves_all_of_them(pictures, small_weights, tmp_path) -> None:
-    from foray.models import create_model
+    from foray.weights import create_model
 
     recipe = small_recipe(protocol="finetune", epochs=1)
     record = train(pictures, MODEL, recipe=recipe, weights=small_weights, out=tmp_path)

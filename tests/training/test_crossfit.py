@@ -20,15 +20,16 @@ from safetensors.torch import load_file, save_file
 from foray.data import Dataset, ImageStore, Sample, decode_for_evaluation, open_dataset
 from foray.data.dataset import ImageArray
 from foray.data.looks import NearPairs
+from foray.evaluation.predictions import Predictions
+from foray.evaluation.scores import Score
 from foray.models import build_model
 from foray.recipes import Optimizer
 from foray.records import EpochRow, RunRecord
+from foray.runs import train_run
 from foray.specs import Preprocessing
-from foray.training import Interrupted, RunPlan, plan_run, train_run
+from foray.training import Interrupted, RunPlan, plan_run
 from foray.training.choice import Choice, choose_epoch
 from foray.training.crossfit import CrossFit, val_half
-from foray.training.evaluate import Predictions
-from foray.training.metrics import Score
 from foray.training.whole_network import predict_split
 
 from .conftest import MODEL, coloured_squares, small_recipe

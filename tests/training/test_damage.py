@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from foray.errors import RunError, WeightsError
-from foray.models import save_network
 from foray.records import RunRecord, read_history
-from foray.training import load_run, plan_run, predict, train_run
-from foray.training.run_folder import RunFolder
+from foray.runs import load_run, predict, train_run
+from foray.runs.run_folder import RunFolder
+from foray.training import plan_run
+from foray.weights import save_network
 from tests.damage import flip_a_bit
 
 from .conftest import small_recipe

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from foray.data import ImageStore, decode_for_evaluation, load_image, normalize, prepare
-from foray.models import create_model, find_weights
+from foray.evaluation import inference_engine
+from foray.linear import extract_features, features
+from foray.linear.features import DecodedImages, cached_features
 from foray.specs import Preprocessing
-from foray.training import extract_features, features, inference_engine
-from foray.training.features import DecodedImages, cached_features
+from foray.weights import create_model, find_weights
 from tests.damage import flip_a_bit
 
 from .conftest import MODEL, lively

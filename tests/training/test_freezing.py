@@ -12,19 +12,22 @@ import pytest
 import torch
 from torch import nn
 
-from foray.data import Augment, Batches, Dataset, decode_for_training
+from foray.augmentation import Augment
+from foray.data import Batches, Dataset, decode_for_training
 from foray.errors import ForayError
-from foray.models import Network, build_model, load_weights
+from foray.models import Network, build_model
 from foray.progress import SILENT
 from foray.recipes import Augmentation, Optimizer, Recipe, preset
+from foray.runs import train_run
+from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
-from foray.training import Interrupted, train_run
+from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import PartsFromTheTop, freeze_backbone, set_training_mode, unfreeze_part
 from foray.training.loop import fit
 from foray.training.parts import network_parts
 from foray.training.plan import plan_run
-from foray.training.trained import load_run
+from foray.weights import load_weights
 
 from .conftest import HALF_RIGHT, MODEL, small_recipe
 from .same_run import SignalsAt

@@ -11,21 +11,22 @@ import torch
 from hypothesis import given
 from torch import nn
 
+from foray.costs import load_profiles, save_profiles
 from foray.data.cache import StoreIndex
 from foray.data.content import _load as load_content
 from foray.errors import ForayError
-from foray.models import build_model, load_network_weights, save_network
-from foray.profiling import load_profiles, save_profiles
+from foray.evaluation.prediction_shards import TopPredictions, read_shard, write_shard
+from foray.linear.features import _keep, _kept
+from foray.models import build_model
 from foray.records import Comparison, CostProfile, EpochRow, RunRecord, read_history
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import unsealed
-from foray.report.folder import read_folder
-from foray.reproduce.folder import RunResult
+from foray.report.comparison_folder import read_folder
+from foray.reproduce.results_folder import RunResult
+from foray.runs.run_folder import RunFolder
 from foray.specs import get_spec
 from foray.training.checkpoint import Checkpoint, History, Learner, TrainingState
-from foray.training.features import _keep, _kept
-from foray.training.prediction_shards import TopPredictions, read_shard, write_shard
-from foray.training.run_folder import RunFolder
+from foray.weights import load_network_weights, save_network
 from tests.fuzzing import Edit, edits, fuzzed, gives_an_answer_or_a_foray_error, value_edits
 from tests.report.example import write_comparison
 

@@ -9,15 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from foray.data import Augment, Batches, decode_for_evaluation
+from foray.augmentation import Augment
+from foray.data import Batches, decode_for_evaluation
+from foray.linear import extract_features
+from foray.linear.features import DecodedImages
+from foray.linear.heads import Head, train_heads
 from foray.recipes import Augmentation, Optimizer, Schedule, preset
 from foray.specs import Preprocessing
-from foray.training import TrainingFailedError, extract_features
+from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.class_weights import class_weights
-from foray.training.features import DecodedImages
 from foray.training.freezing import freeze_backbone
-from foray.training.heads import Head, train_heads
 from foray.training.loop import fit
 
 from .conftest import HALF_RIGHT, lively

@@ -17,10 +17,10 @@ from foray.data.open import open_given
 from foray.errors import DataError, RunError
 from foray.recipes import Optimizer, preset
 from foray.records import Metrics, RunRecord
-from foray.training import evaluate, predict, resume, train
-from foray.training.carving import carving_in
-from foray.training.held_out import held_out
-from foray.training.seen_images import read_seen_images
+from foray.runs import evaluate, predict, resume, train
+from foray.runs.carving import carving_in
+from foray.runs.held_out import held_out
+from foray.runs.seen_images import read_seen_images
 
 from .conftest import MODEL
 
@@ -322,7 +322,7 @@ def earlier(photos, small_weights, tmp_path_factory) -> tuple[RunRecord, Path]:
         return open_dataset(data, **{**options, "carving": "by name"})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("foray.training.api.open_dataset", by_name)
+        patch.setattr("foray.runs.api.open_dataset", by_name)
         record, run = trained_on(photos, small_weights, tmp_path_factory.mktemp("earlier"), epochs=2)
     (run / "images.npz").unlink()
     record = record.model_copy(update={"files": {}})

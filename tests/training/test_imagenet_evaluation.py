@@ -19,10 +19,11 @@ from safetensors.numpy import load_file, save_file
 from foray.data.images import UnreadableImagesError
 from foray.data.named.imagenet import validation_images
 from foray.errors import DataError, WeightsError
+from foray.evaluation import imagenet as pretrained_evaluation
+from foray.evaluation import inference_engine, prediction_shards
+from foray.evaluation.imagenet import evaluate_pretrained
+from foray.evaluation.prediction_shards import TopPredictions, read_shard, top_predictions
 from foray.records import PretrainedEvaluation
-from foray.training import inference_engine, prediction_shards, pretrained_evaluation
-from foray.training.prediction_shards import TopPredictions, read_shard, top_predictions
-from foray.training.pretrained_evaluation import evaluate_pretrained
 
 SMALLEST = "mobilenetv1_025.tf_qat_in1k"
 N = 70  # two whole shards of 32 and a part of one, the last batch smaller than the others

@@ -11,15 +11,18 @@ import torch
 from safetensors.numpy import load_file
 
 from foray.data import Dataset, decode_for_evaluation
-from foray.models import build_model, load_weights
+from foray.evaluation.predictions import Predictions
+from foray.evaluation.scores import Score
+from foray.linear import features, linear
+from foray.linear.folds import out_of_fold_positions
+from foray.linear.heads import Head, train_heads
+from foray.linear.logistic import PENALTIES, LogisticProblem
+from foray.models import build_model
 from foray.recipes import Augmentation, Optimizer, Recipe, preset
 from foray.records import EpochRow, RunRecord
-from foray.training import features, linear, plan_run, train_run
-from foray.training.evaluate import Predictions
-from foray.training.folds import out_of_fold_positions
-from foray.training.heads import Head, train_heads
-from foray.training.logistic import PENALTIES, LogisticProblem
-from foray.training.metrics import Score
+from foray.runs import train_run
+from foray.training import plan_run
+from foray.weights import load_weights
 
 from .conftest import MODEL
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
+from foray.linear.heads import Head, train_heads
+from foray.linear.logistic import PENALTIES, LogisticProblem
 from foray.training import TrainingFailedError
 from foray.training.class_weights import class_weights
-from foray.training.heads import Head, train_heads
-from foray.training.logistic import PENALTIES, LogisticProblem
 
 from .test_heads import linear_recipe, random_problem
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from foray.data import Augment, Batches, decode_for_evaluation
+from foray.augmentation import Augment
+from foray.data import Batches, decode_for_evaluation
 from foray.models import build_model
 from foray.recipes import Optimizer
 from foray.records import EpochRow

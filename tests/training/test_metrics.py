@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, precision_recall_fscore_support, top_k_accuracy_score
 
-from foray.training import compute_metrics
+from foray.evaluation import compute_metrics
 
 SEVEN = [f"class {i}" for i in range(7)]
 

@@ -13,8 +13,9 @@ from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.recipes import Augmentation
 from foray.records import RunRecord
+from foray.runs import train_run
 from foray.specs import get_spec
-from foray.training import Interrupted, plan_run, train_run
+from foray.training import Interrupted, plan_run
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.loop import summed_loss
 from foray.training.micro_batches import MicroBatches

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from foray.errors import OutOfMemoryError, RunError, memory_explained
-from foray.training import plan_run, train_run
+from foray.runs import train_run
+from foray.training import plan_run
 from foray.training.determinism import deterministic_algorithms
 from tests.caches import new_cache
 

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from foray.errors import RunError
 from foray.records import RunRecord
-from foray.training import Interrupted, plan_run, resume, train, train_run
+from foray.runs import resume, train, train_run
+from foray.training import Interrupted, plan_run
 from foray.training.checkpoint import Checkpoint
 from tests.caches import new_cache
 

@@ -10,9 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from foray.errors import RunError
+from foray.evaluation import compute_metrics
 from foray.recipes import Augmentation, Optimizer, preset, read_recipe
 from foray.records import EpochRow, RunRecord, folder_lock
-from foray.training import TrainingFailedError, compute_metrics, load_run, plan_run, train_run
+from foray.runs import load_run, train_run
+from foray.training import TrainingFailedError, plan_run
 
 from .conftest import MODEL, small_recipe
 

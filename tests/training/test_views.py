@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from foray.data import Augment, decode_for_training
+from foray.augmentation import Augment
+from foray.data import decode_for_training
+from foray.linear import extract_features, features
+from foray.linear.views import AugmentedImages, cached_views
 from foray.recipes import Augmentation
 from foray.specs import Preprocessing
-from foray.training import extract_features, features
 from foray.training.outcome import Workplace
-from foray.training.views import AugmentedImages, cached_views
 
 from .conftest import MODEL, lively
 

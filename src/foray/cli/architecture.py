@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from foray.cli.tables import print_rows, print_table
-from foray.models import HUB_IDS, HUB_LICENCES
-from foray.profiling import LayerCost, SeparableCost, StageCost, total_ratios
+from foray.costs import LayerCost, SeparableCost, StageCost, total_ratios
 from foray.records.quantities import format_bytes, format_count
 from foray.specs import ArchSpec, Stage, paper_macs
+from foray.weights import HUB_IDS, HUB_LICENCES
 
 
 def print_stages(spec: ArchSpec, stages: list[StageCost], peak_memory_bytes: int) -> None:

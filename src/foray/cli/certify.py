@@ -12,7 +12,7 @@ from foray.cli import options
 if TYPE_CHECKING:
     from foray.export.reference import Reference
     from foray.progress import Progress
-    from foray.training.held_out import HeldOut
+    from foray.runs.held_out import HeldOut
 
 FAILED = 3  # exit status
 
@@ -56,7 +56,7 @@ def certify(
     from foray.data import cache_directory
     from foray.data.open import open_given
     from foray.export.certify import certify as certify_artifact
-    from foray.training.held_out import fold_for, held_out, without_run
+    from foray.runs.held_out import fold_for, held_out, without_run
 
     with terminal_progress() as progress:
         given = open_given(

@@ -54,7 +54,7 @@ def evaluate(
                 "Pretrained weights are scored with foray evaluate --model NAME --weights DIR imagenet --data-dir DIR."
             )
         from foray.cli.tables import print_pretrained
-        from foray.training.pretrained_evaluation import evaluate_pretrained
+        from foray.evaluation.imagenet import evaluate_pretrained
 
         with terminal_progress() as progress:
             record, folder = evaluate_pretrained(
@@ -69,7 +69,7 @@ def evaluate(
     if len(what) != 2:
         raise ForayError("Name a run and the images to score it on: foray evaluate RUN DATA.")
     from foray.cli.tables import print_metrics
-    from foray.training import evaluate as evaluate_run
+    from foray.runs import evaluate as evaluate_run
 
     run, data = what
     with terminal_progress() as progress:

@@ -39,8 +39,8 @@ def _show(name: str, layers: bool, as_json: bool) -> None:
     import torch
 
     from foray.cli.architecture import print_layers, print_stages
+    from foray.costs import layer_costs, peak_inference_memory, separable_costs, stage_costs
     from foray.models import build_model
-    from foray.profiling import layer_costs, peak_inference_memory, separable_costs, stage_costs
     from foray.specs import get_spec
 
     spec = get_spec(name)
@@ -89,8 +89,8 @@ def _list(as_json: bool) -> None:
 
 
 def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
-    from foray.models import HUB_IDS, HUB_LICENCES
     from foray.specs import paper_macs
+    from foray.weights import HUB_IDS, HUB_LICENCES
 
     published = spec.published
     return {
@@ -139,8 +139,8 @@ def _table(spec: ArchSpec) -> tuple[object, ...]:
 def _count(spec: ArchSpec) -> tuple[int, int]:
     import torch
 
+    from foray.costs import count_macs, count_params
     from foray.models import build_model
-    from foray.profiling import count_macs, count_params
 
     with torch.device("meta"):
         network = build_model(spec).eval()

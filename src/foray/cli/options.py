@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from foray.recipes import Recipe
     from foray.records import Budget
 
-# Repeated from foray.recipes, foray.records and foray.profiling, whose import costs too much for --help; a test holds
+# Repeated from foray.recipes, foray.records and foray.costs, whose import costs too much for --help; a test holds
 # them together.
 Protocol = Literal["scratch", "linear", "partial", "finetune"]
 Preference = Literal["latency", "macs", "params", "memory", "file"]

@@ -42,7 +42,7 @@ def predict(
         if is_there(run / "artifact.json"):
             predictions = _by_artifact(run, images, device, threads, progress)
         else:
-            from foray.training import predict as predict_images
+            from foray.runs import predict as predict_images
 
             predictions = predict_images(run, images, device=device, progress=progress)
     if as_json:

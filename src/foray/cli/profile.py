@@ -14,8 +14,8 @@ from foray.parsing import shortened
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
-    from foray.comparison.on_runtimes import Subject
-    from foray.profiling.burst import RuntimeCandidate
+    from foray.clock.burst import RuntimeCandidate
+    from foray.export.candidates import Subject
     from foray.progress import Progress
 
 
@@ -64,9 +64,9 @@ def profile(
     from foray.cli.progress import terminal_progress
     from foray.cli.runtime_tables import print_layer_times, print_runtime_profile
     from foray.cli.terminal import say
-    from foray.profiling import save_profiles
-    from foray.profiling.runtimes import cost_profile, profile_on_runtimes
-    from foray.profiling.schedule import schedule_within
+    from foray.clock.runtimes import cost_profile, profile_on_runtimes
+    from foray.clock.schedule import schedule_within
+    from foray.costs import save_profiles
     from foray.records import scratch_folder
 
     if out is not None:
@@ -99,7 +99,7 @@ def profile(
 
 def _require_replaceable(out: Path) -> None:
     """Raises RunError where a file of the same name in `out` is none of foray's, or of another device."""
-    from foray.profiling.device_profiles import require_replaceable
+    from foray.costs.device_profiles import require_replaceable
     from foray.records import RuntimeProfile, hardware, require_writable
 
     require_writable(out)
@@ -119,13 +119,7 @@ def _candidates(
     offline: bool,
     progress: Progress,
 ) -> list[RuntimeCandidate]:
-    from foray.comparison.on_runtimes import (
-        artifact_candidate,
-        model_subject,
-        plan_targets,
-        run_subject,
-        write_candidates,
-    )
+    from foray.export.candidates import artifact_candidate, model_subject, plan_targets, run_subject, write_candidates
     from foray.records import hardware
 
     counts = threads or [hardware().cores]

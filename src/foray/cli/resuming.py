@@ -28,7 +28,8 @@ def begin_again(folder: Path, given: Mapping[str, Any]) -> None:
     options.prepare_threads(recorded.threads)
     from foray.cli.progress import progress_of
     from foray.cli.tables import print_run
-    from foray.training import joined_processes, resume
+    from foray.runs import resume
+    from foray.training import joined_processes
 
     kind = recorded.device.partition(":")[0]
     with said_how_to_go_on(), joined_processes(kind) as processes, progress_of(processes) as progress:

@@ -127,9 +127,9 @@ def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **
     from foray.cli.progress import terminal_progress
     from foray.cli.scaling_search import print_search, print_search_plan
     from foray.report import write_search_figure
+    from foray.runs.carving import carving_in
     from foray.scaling.search import search
     from foray.scaling.search_plan import plan_search
-    from foray.training.carving import carving_in
 
     with terminal_progress() as progress:
         plan = plan_search(**wanted, carving=carving_in(out), progress=progress)
@@ -147,7 +147,7 @@ def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **
 def _solve_with_latency(family: Family, budget: Any, by: By | None, threads: int | None, wait: float) -> Solution:
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
-    from foray.profiling.schedule import schedule_within
+    from foray.clock.schedule import schedule_within
     from foray.scaling import solve
     from foray.scaling.timing import timed_cost
 

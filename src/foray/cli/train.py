@@ -55,8 +55,8 @@ def train(
     options.prepare_threads(threads)
     from foray.cli.progress import progress_of
     from foray.cli.tables import print_run
+    from foray.runs import train as train_model
     from foray.training import joined_processes
-    from foray.training import train as train_model
 
     with said_how_to_go_on(), joined_processes(device) as processes, progress_of(processes) as progress:
         record = train_model(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from foray.clock.schedule import WAIT_SECONDS
 from foray.comparison.conclude import conclude
 from foray.comparison.costs import CostSource
 from foray.comparison.outcomes import ModelOutcome
@@ -16,7 +17,6 @@ from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
 from foray.decision import broken_bounds, latency_is_open
 from foray.errors import OutOfMemoryError, RunError
-from foray.profiling.schedule import WAIT_SECONDS
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import (
@@ -28,8 +28,9 @@ from foray.records import (
     folder_lock,
 )
 from foray.report import require_no_foreign_report, write_report
-from foray.training import RunPlan, TrainingFailedError, train_run
-from foray.training.carving import carving_in
+from foray.runs import train_run
+from foray.runs.carving import carving_in
+from foray.training import RunPlan, TrainingFailedError
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from foray.comparison.on_runtimes import Subject, Target, fresh_subject, write_candidates
+from foray.clock.runtimes import cost_profile, profile_on_runtimes, versions_on
+from foray.clock.schedule import AT_ONCE, Schedule, schedule_within
 from foray.comparison.plan import ComparisonPlan
+from foray.costs import analyse
 from foray.deploy.bench import PRECISIONS
-from foray.profiling import analyse
-from foray.profiling.runtimes import cost_profile, profile_on_runtimes, versions_on
-from foray.profiling.schedule import AT_ONCE, Schedule, schedule_within
+from foray.export.candidates import Subject, Target, fresh_subject, write_candidates
 from foray.progress import Progress
 from foray.records import Comparison, CostProfile, hardware, scratch_folder
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foray.data import NAMED_DATASETS, cache_directory
-from foray.models import hub_id_of, is_in_hub_cache
 from foray.records.quantities import format_bytes
 from foray.specs import get_spec
+from foray.weights import hub_id_of, is_in_hub_cache
 
 
 def missing_downloads(

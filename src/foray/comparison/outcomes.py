@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.errors import RunError
+from foray.evaluation.predictions import Predictions
 from foray.records import CandidateResult, CostProfile, Estimate, RunRecord
+from foray.runs.run_folder import RunFolder
 from foray.statistics import mean_accuracy_interval, seed_summary
-from foray.training.evaluate import Predictions
-from foray.training.run_folder import RunFolder
 
 
 def read_predictions(run: Path, split: str) -> Predictions:

@@ -12,15 +12,15 @@ from typing import get_args
 
 import torch
 
-from foray.comparison.on_runtimes import Target, plan_targets
+from foray.clock.steadiness import LoadWatch
+from foray.costs import load_profiles
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
 from foray.data.storage import cache_directory
 from foray.data.units import Carving
 from foray.errors import ForayError, require_known
+from foray.export.candidates import Target, plan_targets
 from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
 from foray.models import build_model
-from foray.profiling import load_profiles
-from foray.profiling.steadiness import LoadWatch
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import Budget, CostProfile, Preference, hardware

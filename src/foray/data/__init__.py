@@ -1,6 +1,6 @@
-"""Datasets, splits, audit, decode cache, preprocessing, augmentation, batches.
+"""Datasets, splits, audit, decode cache, preprocessing, batches.
 
-Names are imported on first use: opening and inspecting a dataset needs no torch, batches and augmentation do.
+Names are imported on first use: opening and inspecting a dataset needs no torch, batches do.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foray.data.audit import Audit, inspect_dataset, typical_side
-    from foray.data.augmentation import Augment
     from foray.data.batches import Batches
     from foray.data.cache import ImageStore, decode_for_evaluation, decode_for_training, store_bytes
     from foray.data.dataset import SPLITS, Dataset, ImageArray, ImageFile, Sample, Split
     from foray.data.images import UnreadableImagesError, load_image
-    from foray.data.mixing import Mix
     from foray.data.named import NAMED_DATASETS
     from foray.data.open import open_dataset
     from foray.data.preprocessing import normalize, prepare
@@ -23,13 +21,11 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Audit": "audit", "inspect_dataset": "audit", "typical_side": "audit",
-    "Augment": "augmentation",
     "Batches": "batches",
     "ImageStore": "cache", "decode_for_evaluation": "cache", "decode_for_training": "cache", "store_bytes": "cache",
     "SPLITS": "dataset", "Dataset": "dataset", "ImageArray": "dataset", "ImageFile": "dataset", "Sample": "dataset",
     "Split": "dataset",
     "UnreadableImagesError": "images", "load_image": "images",
-    "Mix": "mixing",
     "NAMED_DATASETS": "named",
     "open_dataset": "open",
     "normalize": "preprocessing", "prepare": "preprocessing",
@@ -44,8 +40,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "NAMED_DATASETS", "SPLITS", "Audit", "Augment", "Batches", "Dataset", "ImageArray", "ImageFile", "ImageStore",
-    "Mix", "Sample", "Split", "UnreadableImagesError", "cache_directory", "decode_for_evaluation",
+    "NAMED_DATASETS", "SPLITS", "Audit", "Batches", "Dataset", "ImageArray", "ImageFile", "ImageStore",
+    "Sample", "Split", "UnreadableImagesError", "cache_directory", "decode_for_evaluation",
     "decode_for_training", "inspect_dataset", "load_image", "normalize", "open_dataset", "prepare",
     "require_free_space", "store_bytes", "typical_side",
 ]  # fmt: skip

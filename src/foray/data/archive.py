@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from foray.data.class_folders import is_visible
 from foray.data.content import file_digests
 from foray.data.dataset import some_names
-from foray.data.folder import is_visible
 from foray.data.storage import cache_lock, require_free_space
 from foray.errors import DataError, DiskFullError
 from foray.parsing import parse_json, shortened

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from foray.data.class_folders import class_list, normal, unique_samples
 from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_names
-from foray.data.folder import class_list, normal, unique_samples
 from foray.data.splits import SPLIT_NAMES
 from foray.errors import DataError
 from foray.parsing import shortened

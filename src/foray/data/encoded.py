@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from foray.data.archive import DAMAGE
-from foray.data.folder import is_image, is_visible
+from foray.data.class_folders import is_image, is_visible
 from foray.errors import DataError
 from foray.regular_files import open_regular
 

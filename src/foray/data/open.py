@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from foray.data.archive import archive_stem, is_archive, unpack
+from foray.data.class_folders import read_folder
 from foray.data.content import with_content
 from foray.data.csv_table import read_csv
 from foray.data.dataset import Dataset
-from foray.data.folder import read_folder
 from foray.data.look_alikes import find_leaks, leak_note, with_looks
 from foray.data.named import NAMED_DATASETS, NamedDataset, Request
 from foray.data.splits import complete_splits

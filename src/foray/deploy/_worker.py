@@ -2,7 +2,7 @@
 
 A process each, because the thread pools of several runtimes in one process wait for work by spinning and take the
 cores from one another; and because cold start and memory are a process's. Not copied beside artifacts: `foray profile`
-starts it (foray.profiling.workers). Lines of JSON:
+starts it (foray.clock.workers). Lines of JSON:
 
     worker -> parent   {"load_ms": 120.5} once, after the first pass, or {"error": "..."}
     parent -> worker   {"task": "network", "batch": 1, "passes": 5}; its first pass is not timed

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from foray.export.folder import CARD, RECORD
+from foray.export.artifact_folder import CARD, RECORD
 from foray.plain_text import markdown, markdown_code
 from foray.records import ArtifactRecord, Estimate, write_text
 from foray.records.quantities import format_about, format_bytes, format_count, format_percent, format_points

@@ -29,8 +29,8 @@ from foray.deploy import Artifact, ArtifactError, ImageError, classify, open_art
 from foray.deploy.predict import RUNTIMES, Source
 from foray.errors import DataError, ForayError, require_known
 from foray.export.agreement import Agreement, Probabilities, agreement, no_probabilities
+from foray.export.artifact_folder import label_lines
 from foray.export.card import write_card
-from foray.export.folder import label_lines
 from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.export.reference import Reference
 from foray.limits import require_tolerance

@@ -10,9 +10,7 @@ from pathlib import Path
 from foray.data import Dataset, cache_directory
 from foray.data.storage import require_free_space
 from foray.errors import DataError
-from foray.export.card import write_card
-from foray.export.certify import certify
-from foray.export.folder import (
+from foray.export.artifact_folder import (
     artifact_folder,
     complete,
     describe,
@@ -22,6 +20,8 @@ from foray.export.folder import (
     replaced_folder,
     require_replaceable,
 )
+from foray.export.card import write_card
+from foray.export.certify import certify
 from foray.export.graph import deployable
 from foray.export.images import ChosenImages, Images, carved_for_int8
 from foray.export.quantization import Quantized, Remedies, quantize, remedies_for
@@ -33,8 +33,8 @@ from foray.export.validation import QuantizationImages, quantization_images
 from foray.limits import require_seed, require_tolerance
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
+from foray.runs.held_out import HeldOut, as_the_run_split, held_out, in_classes_of, trained_on, without_run
 from foray.statistics import PairedResult
-from foray.training.held_out import HeldOut, as_the_run_split, held_out, in_classes_of, trained_on, without_run
 
 _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, and what it replaces
 

@@ -10,7 +10,7 @@ from foray.data.look_alikes import with_looks
 from foray.data.open import completed, open_given
 from foray.progress import Progress
 from foray.records import ArtifactOrigin
-from foray.training.held_out import HeldOut, fold_for
+from foray.runs.held_out import HeldOut, fold_for
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ import torch
 
 from foray.data import Batches, Dataset, Split, decode_for_evaluation, normalize
 from foray.errors import DataError, RunError
-from foray.models import Network, build_model, find_weights, load_weights
+from foray.evaluation.predictions import image_ids, predict_batches
+from foray.models import Network, build_model
 from foray.progress import SILENT, Progress
 from foray.records import RunRecord
+from foray.runs import load_run
+from foray.runs.held_out import HeldOut
+from foray.runs.run_folder import RunFolder
 from foray.specs import Preprocessing
-from foray.training import load_run
-from foray.training.evaluate import image_ids, predict_batches
-from foray.training.held_out import HeldOut
-from foray.training.run_folder import RunFolder
+from foray.weights import find_weights, load_weights
 
 _BATCH_SIZE = 32
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foray.errors import ForayError
-from foray.models import Network, build_model, find_weights, load_weights
+from foray.models import Network, build_model
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactOrigin, file_sha256
+from foray.runs import load_run
 from foray.specs import Preprocessing
-from foray.training import load_run
+from foray.weights import find_weights, load_weights
 
 
 @dataclass(frozen=True, eq=False)

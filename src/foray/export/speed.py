@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from foray.clock.burst import RuntimeCandidate
+from foray.clock.runtimes import profile_on_runtimes
+from foray.clock.schedule import Schedule
 from foray.deploy import bench
 from foray.errors import ForayError
-from foray.export.folder import RECORD, complete, describe
+from foray.export.artifact_folder import RECORD, complete, describe
 from foray.export.graph import deployable
 from foray.export.runtimes import RuntimeSupport, add_resize, write_float
 from foray.export.source import ExportSource
-from foray.profiling.burst import RuntimeCandidate
-from foray.profiling.runtimes import profile_on_runtimes
-from foray.profiling.schedule import Schedule
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Speed, scratch_folder
 

@@ -121,5 +121,5 @@ class EpochRow(Record):
     val_top1: float | None
     seconds: float
     val_weights: Literal["model", "average"] = "model"
-    l2_penalty: float | None = None  # lbfgs only: see training/logistic.py
+    l2_penalty: float | None = None  # lbfgs only: see linear/logistic.py
     val_halves: tuple[HalfScore, HalfScore] | None = None

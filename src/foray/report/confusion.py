@@ -8,7 +8,7 @@ from statistics import fmean
 
 from foray.errors import RunError
 from foray.records import ClassMetrics, Estimate
-from foray.report.folder import Entrant
+from foray.report.comparison_folder import Entrant
 
 MAX_MATRIX_CLASSES = 100  # above, cells are too small to read and the page too large: the table of confusions remains
 

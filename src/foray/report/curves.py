@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from foray.records import EpochRow
-from foray.report.folder import Entrant
+from foray.report.comparison_folder import Entrant
 
 Series = tuple[tuple[int, float], ...]  # (epoch, value)
 

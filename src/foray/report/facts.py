@@ -7,7 +7,7 @@ from typing import Any
 
 from foray.records import Comparison, Estimate
 from foray.records.quantities import format_points, format_seconds
-from foray.report.folder import ComparisonFolder, Entrant
+from foray.report.comparison_folder import ComparisonFolder, Entrant
 from foray.report.standing import (
     COST_NAMES,
     budget_bounds,

@@ -24,10 +24,10 @@ from foray.records.quantities import (
 )
 from foray.report import facts
 from foray.report.charts import confusion_view, pairs_view, tradeoff_view
+from foray.report.comparison_folder import ComparisonFolder
 from foray.report.confusion import Confusion
 from foray.report.curve_charts import curve_views
 from foray.report.curves import LearningCurves
-from foray.report.folder import ComparisonFolder
 from foray.report.marks import COLOURS, DARK_COLOURS
 from foray.report.pairs import VERDICTS, Pair
 from foray.report.standing import format_split

@@ -7,10 +7,10 @@ from pathlib import Path
 from foray.errors import RunError
 from foray.records import require_writable, write_bytes, write_text
 from foray.report.canvas import render
+from foray.report.comparison_folder import COMPARISON, read_folder
 from foray.report.confusion import confusions
 from foray.report.curves import learning_curves
 from foray.report.figures import draw_figures
-from foray.report.folder import COMPARISON, read_folder
 from foray.report.page import render_page
 from foray.report.pairs import pairs
 from foray.report.tables import csv_table, markdown_table

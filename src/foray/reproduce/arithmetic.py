@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from foray.costs import layer_costs, separable_costs, total_ratios
 from foray.models import build_model
-from foray.profiling import layer_costs, separable_costs, total_ratios
 from foray.records.quantities import format_bytes, format_count
 from foray.reproduce.claim import Sum
 from foray.scaling import scaled_cost

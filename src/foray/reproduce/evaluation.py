@@ -1,4 +1,4 @@
-"""What `foray.training.pretrained_evaluation` takes, from an experiment: the one experiment without training."""
+"""What `foray.evaluation.imagenet` takes, from an experiment: the one experiment without training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from foray.data import Dataset
 from foray.data.dataset import ImageFile
 from foray.data.encoded import EncodedImage, encoded_files
 from foray.data.named.imagenet import ValidationImages
-from foray.models import PretrainedWeights
+from foray.weights import PretrainedWeights
 
 
 def at_resolution(found: PretrainedWeights, resolution: int | None) -> PretrainedWeights:

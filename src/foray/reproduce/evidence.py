@@ -15,7 +15,7 @@ from foray.recipes.toml import validated
 from foray.records import EpochRow, Estimate
 from foray.records.reproduction import Evidence, ExperimentInfo
 from foray.reproduce.experiments import BY_SCALE, FULL, Experiment
-from foray.reproduce.folder import EvaluationResult, Result, RunResult
+from foray.reproduce.results_folder import EvaluationResult, Result, RunResult
 from foray.reproduce.sources import SOURCES
 from foray.statistics import mean_accuracy_interval, wilson_interval
 

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from foray.data import Dataset
 from foray.errors import DataError, WeightsError
-from foray.models import find_weights
+from foray.evaluation.imagenet import evaluate_weights
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
 from foray.reproduce.evaluation import at_resolution, test_images
 from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
-from foray.reproduce.folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.random_weights import write_random_weights
+from foray.reproduce.results_folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.sources import Places, open_source, reduced
-from foray.training import RunPlan, TrainingFailedError, plan_run, run_id, train_run
+from foray.runs import run_id, train_run
+from foray.training import RunPlan, TrainingFailedError, plan_run
 from foray.training.distributed import ALONE, Processes
-from foray.training.pretrained_evaluation import evaluate_weights
+from foray.weights import find_weights
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from foray.records import EpochRow
 from foray.report.canvas import MUTED, drawing_style, new_figure, settle
 from foray.report.marks import COLOURS
-from foray.reproduce.folder import Result, RunResult
+from foray.reproduce.results_folder import Result, RunResult
 
 RUNS = {
     "deepweeds-mobilenet-frozen": ("Frozen backbone (as the text cites it)", 0.7995),

@@ -16,7 +16,7 @@ from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, 
 from foray.reproduce.curve_shapes import shape_of
 from foray.reproduce.evidence import correct, evidence_of
 from foray.reproduce.experiments import FULL, STANDIN
-from foray.reproduce.folder import Result, RunResult
+from foray.reproduce.results_folder import Result, RunResult
 from foray.reproduce.sources import SOURCES
 
 _CONFIDENCE = 0.95

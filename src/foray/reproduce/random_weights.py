@@ -8,10 +8,10 @@ from pathlib import Path
 from safetensors.torch import save
 
 from foray.models import build_model
-from foray.models.key_map import timm_keys
-from foray.models.timm_layout import CONFIG_FILE, WEIGHTS_FILE
 from foray.records import write_bytes, write_text
 from foray.specs import get_spec
+from foray.weights.key_map import timm_keys
+from foray.weights.timm_layout import CONFIG_FILE, WEIGHTS_FILE
 
 _CLASSES = 1000
 _TIMM_NAMES = {"mobilenet_v2": "mobilenetv2_100", "efficientnet_v2_b0": "efficientnetv2_b0"}

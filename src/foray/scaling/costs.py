@@ -1,6 +1,6 @@
 """What a scaled network costs, by closed formulas over its table: a thousand candidates a second, without torch.
 
-The same figures as foray.profiling reads off the executed graph; the tests hold the two together. Formulas exist for
+The same figures as foray.costs reads off the executed graph; the tests hold the two together. Formulas exist for
 the three kinds of rows that scaled families are made of.
 """
 
@@ -102,7 +102,7 @@ class _Walk:
 
 
 def scaled_cost(spec: ArchSpec, num_classes: int = 1000) -> CostProfile:
-    """Parameters, MACs and peak memory (as foray.profiling has them) of `spec` at its own resolution, one image.
+    """Parameters, MACs and peak memory (as foray.costs has them) of `spec` at its own resolution, one image.
 
     Raises TypeError for a table with other rows than scaled families have.
     """

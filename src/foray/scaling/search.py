@@ -14,9 +14,10 @@ from foray.comparison import ModelOutcome
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
 from foray.records import RunRecord, ScalingSearch, folder_lock
+from foray.runs import run_id, train_run
 from foray.scaling.findings import conclude
 from foray.scaling.search_plan import SearchPlan
-from foray.training import TrainingFailedError, plan_run, run_id, train_run
+from foray.training import TrainingFailedError, plan_run
 
 SEARCH_FILE = "scaling_search.json"
 

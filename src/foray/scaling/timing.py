@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from foray.comparison.on_runtimes import Target, fresh_subject, write_candidates
-from foray.profiling.runtimes import cost_profile, profile_on_runtimes
-from foray.profiling.schedule import Schedule
+from foray.clock.runtimes import cost_profile, profile_on_runtimes
+from foray.clock.schedule import Schedule
+from foray.export.candidates import Target, fresh_subject, write_candidates
 from foray.progress import SILENT, Progress
 from foray.records import CostProfile
 from foray.records.quantities import format_ms

@@ -28,6 +28,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foray.errors import RunError
+from foray.evaluation.predictions import Predictions
 from foray.records import EpochRow, write_bytes, write_text
 from foray.records.record import Record
 from foray.records.sealing import sha256
@@ -35,7 +36,6 @@ from foray.regular_files import read_regular
 from foray.training.average import WeightAverage
 from foray.training.choice import best_epoch, val_scores
 from foray.training.crossfit import CrossFit
-from foray.training.evaluate import Predictions
 from foray.training.tally import TallySums
 
 WAY_OUT = "Delete the run's folder to start anew."

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from foray.evaluation.scores import Score
 from foray.records import EpochRow
-from foray.training.metrics import Score
 
 
 class Scored(Protocol):

@@ -23,11 +23,11 @@ from torch import Tensor
 from foray.data import Dataset
 from foray.data.halves import halves
 from foray.data.look_alikes import ties_of
+from foray.evaluation.predictions import Predictions
 from foray.recipes import Recipe
 from foray.records import EpochRow
 from foray.records.metrics import HalfScore
 from foray.training.choice import Choice, choose_epoch
-from foray.training.evaluate import Predictions
 
 CROSSFIT = "val_crossfit"  # the split's name in records and of its file of predictions
 _SEED = 0  # of the halves, whatever the seed of the run

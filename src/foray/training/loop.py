@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from foray.data import Batches
 from foray.errors import ForayError
+from foray.evaluation.precision import ComputeFormat
+from foray.evaluation.predictions import Predictions
+from foray.evaluation.scores import Score
 from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
@@ -23,14 +26,11 @@ from foray.training.average import WeightAverage
 from foray.training.checkpoint import Checkpoint, Learner, TrainingState
 from foray.training.choice import stops_early
 from foray.training.distributed import ALONE, Processes
-from foray.training.evaluate import Predictions
 from foray.training.freezing import PartsFromTheTop, set_training_mode
 from foray.training.interruption import Interrupted, between_steps
-from foray.training.metrics import Score
 from foray.training.micro_batches import MicroBatches
 from foray.training.optimizers import create_optimizer
 from foray.training.parts import early_parts
-from foray.training.precision import ComputeFormat
 from foray.training.schedules import learning_rate, trained_parts, training_side
 from foray.training.tally import Tally
 

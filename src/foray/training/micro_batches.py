@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from foray.errors import OutOfMemoryError, is_out_of_memory
+from foray.evaluation.precision import ComputeFormat, compute_in
 from foray.training.distributed import ALONE, Processes
-from foray.training.precision import ComputeFormat, compute_in
 
 
 class MicroBatches:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
+from foray.evaluation.predictions import Predictions
 from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.training.distributed import ALONE, Processes
-from foray.training.evaluate import Predictions
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import torch
 from foray.data import Dataset, typical_side
 from foray.errors import DataError, ForayError
 from foray.limits import MOST_RESOLUTION, require_range, require_seed
-from foray.models import PretrainedWeights, SmallImage, build_model, find_weights
+from foray.models import SmallImage, build_model
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe, changed, preset
 from foray.specs import ArchSpec, Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
+from foray.weights import PretrainedWeights, find_weights
 
 SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
 

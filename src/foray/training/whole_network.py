@@ -9,23 +9,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from foray.data import Augment, Batches, Dataset, ImageStore, Mix, Split, decode_for_evaluation, decode_for_training
+from foray.augmentation import Augment, Mix
+from foray.data import Batches, Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
 from foray.data import normalize as normalize_images
+from foray.evaluation.precision import training_format
+from foray.evaluation.predictions import Predictions, image_ids, predict_batches
 from foray.models import Network
-from foray.models.kernels import KERNELS
+from foray.native.allocator import keep_freed_memory
+from foray.native.kernels import KERNELS
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.specs import Preprocessing
-from foray.training.allocator import keep_freed_memory
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
 from foray.training.crossfit import CROSSFIT, CrossFit, chooses_epoch, val_half
 from foray.training.distributed import ALONE, Processes
-from foray.training.evaluate import Predictions, image_ids, predict_batches
 from foray.training.loop import fit, set_norm_momentum
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
-from foray.training.precision import training_format
 from foray.training.sync_norm import synchronise_norms
 
 EVALUATION_BATCH_SIZE = 32

@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 
 from foray.data.archive import unpack
+from foray.data.class_folders import is_image, walk_files
 from foray.data.csv_table import read_table
 from foray.data.dataset import SPLITS, Dataset, ImageFile, Sample, counted, some_names
 from foray.data.download import RemoteFile
-from foray.data.folder import is_image, walk_files
 from foray.data.named.descriptor import NamedDataset, Request
 from foray.errors import DataError
 from foray.parsing import shortened

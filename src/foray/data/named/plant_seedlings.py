@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from foray.data.class_folders import read_folder
 from foray.data.dataset import Dataset
 from foray.data.download import RemoteFile
-from foray.data.folder import read_folder
 from foray.data.named.descriptor import NamedDataset, Request, copy_of_class_folders
 
 _PAGE = "https://vision.eng.au.dk/plant-seedlings-dataset/"

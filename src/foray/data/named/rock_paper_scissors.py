@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from foray.data.archive import archive_stem
+from foray.data.class_folders import read_folder
 from foray.data.dataset import Dataset, Sample, Split
 from foray.data.download import RemoteFile
-from foray.data.folder import read_folder
 from foray.data.named.descriptor import NamedDataset, Request, copy_of_class_folders
 from foray.errors import DataError
 

@@ -19,11 +19,11 @@ from foray.data.preprocessing import normalize
 from foray.export.quantization.fake_quantization import in_int8, observe_ranges
 from foray.export.quantization.train_images import TrainImages
 from foray.models import Network, fold_batch_norm
-from foray.models.kernels import KERNELS
 from foray.models.layers import StochasticDepth
+from foray.native.allocator import keep_freed_memory
+from foray.native.kernels import KERNELS
 from foray.progress import SILENT, Progress
 from foray.specs import Preprocessing
-from foray.training.allocator import keep_freed_memory
 
 _RANGE_IMAGES = 64
 

@@ -1,0 +1,123 @@
+"""Builds C++ with the machine's compiler, once, and loads it.
+
+What is built is an acceleration and no more: without a compiler, or where the build fails, PyTorch does the work.
+`FORAY_KERNELS=0` leaves all of it out. A damaged library would end the process that loads it. The name of its file
+therefore holds a digest of its bytes, which is checked first; a library that does not match is built anew.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from foray.cache_folder import cache_directory
+from foray.errors import ForayError
+from foray.native.compiler import CompilerError, compile_in
+from foray.progress import Progress
+from foray.records import scratch_folder, write_bytes
+
+# No -ffast-math: NaN and infinity must stay what they are, or a loss that is not finite would go unseen.
+_FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math")
+_TORCH = Path(torch.__file__).parent
+_FOLDER = "compiled"  # in the cache
+
+
+@dataclass(frozen=True)
+class Library:
+    """C++ sources that become one library. `uses_torch`: they include PyTorch's own headers."""
+
+    name: str
+    sources: tuple[Path, ...]
+    headers: tuple[Path, ...] = ()
+    uses_torch: bool = False
+
+    def prepare(self, progress: Progress) -> bool:
+        """Builds it now rather than where it is first needed, saying so; whether it is there."""
+        compiler = _compiler()
+        if compiler and self._built(compiler) is None:
+            progress.note(f"Compiling {self.name} for this processor, once: some seconds.")
+        library = self.load()
+        if compiler and library is None:
+            progress.note(f"{self.name} could not be built: PyTorch's own operators are used, which are slower.")
+        return library is not None
+
+    @functools.cache  # noqa: B019 (libraries are few, and stay loaded)
+    def load(self) -> ctypes.CDLL | None:
+        """The library, or None where it cannot be had. The first call on a machine takes some seconds."""
+        compiler = _compiler()
+        if compiler is None:
+            return None
+        try:
+            return ctypes.CDLL(str(self._built(compiler) or self._build(compiler)))
+        except (OSError, ForayError, CompilerError):
+            return None
+
+    def _key(self, compiler: str) -> str:
+        """A digest of everything that the library depends on, so that it is never out of date."""
+        built_with = [compiler, *_FLAGS, *self._linked(), torch.__version__, _processor()]
+        digest = hashlib.sha256(" ".join(built_with).encode())
+        for source in (*self.sources, *self.headers):
+            digest.update(source.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def _built(self, compiler: str) -> Path | None:
+        """The intact library that an earlier process built, if any."""
+        try:
+            folder = cache_directory() / _FOLDER
+            found = sorted(folder.glob(f"{self.name}-{self._key(compiler)}-*.so"))
+            return next((path for path in found if _is_intact(path)), None)
+        except (OSError, ForayError):
+            return None
+
+    def _build(self, compiler: str) -> Path:
+        """Compiles it into the cache. Raises OSError, ForayError or CompilerError."""
+        cache = cache_directory() / _FOLDER
+        with scratch_folder("build", cache) as folder:
+            fresh = folder / "library.so"
+            compile_in(folder, [compiler, *_FLAGS, "-o", str(fresh), *map(str, self.sources), *self._linked()])
+            content = fresh.read_bytes()
+        name = f"{self.name}-{self._key(compiler)}"
+        path = cache / f"{name}-{_digest(content)}.so"
+        for there in cache.glob(f"{name}-*.so"):
+            if not _is_intact(there):
+                there.unlink(missing_ok=True)
+        write_bytes(path, content)
+        return path
+
+    def _linked(self) -> list[str]:
+        """Links the OpenMP library that torch carries: with one pool of threads none waits for a core another holds."""
+        linked = [str(path) for path in sorted((_TORCH / "lib").glob("libgomp*.so*"))]
+        if self.uses_torch:
+            linked += [f"-I{_TORCH / 'include'}", f"-L{_TORCH / 'lib'}", "-lc10"]
+        return [*linked, f"-Wl,-rpath,{_TORCH / 'lib'}"]
+
+
+def _compiler() -> str | None:
+    if os.environ.get("FORAY_KERNELS") == "0" or platform.system() != "Linux":
+        return None
+    return shutil.which(os.environ.get("CXX", "c++"))
+
+
+def _processor() -> str:
+    """-march=native: a home directory may be shared by machines of different kinds."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
+
+
+def _is_intact(path: Path) -> bool:
+    return path.is_file() and path.stem.endswith(_digest(path.read_bytes()))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
