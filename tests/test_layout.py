@@ -39,8 +39,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "specs", "recipes", "records", "native", "models", "weights", "augmentation", "data", "evaluation",
     },
     "linear": {"specs", "recipes", "records", "models", "augmentation", "data", "evaluation", "training"},
+    "requests": {"recipes", "data", "training"},
     "runs": {
-        "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
+        "requests", "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
         "training", "linear",
     },
     "costs": {"specs", "records", "deploy", "models"},
@@ -48,23 +49,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "decision": {"records", "statistics"},
     "report": {"records", "decision"},
     "export": {
-        "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
+        "requests", "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
         "training", "runs", "costs", "clock",
     },
     "comparison": {
-        "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
+        "requests", "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "report",
     },
     "scaling": {
-        "specs", "recipes", "records", "statistics", "models", "data", "training", "runs", "costs", "clock", "export",
+        "requests", "specs", "recipes", "records", "statistics", "models", "data", "training", "runs", "costs", "clock", "export",
         "decision", "comparison", "report",
     },
     "reproduce": {
-        "specs", "recipes", "records", "statistics", "models", "weights", "data", "evaluation", "training", "runs",
+        "requests", "specs", "recipes", "records", "statistics", "models", "weights", "data", "evaluation", "training", "runs",
         "costs", "decision", "comparison", "report", "scaling",
     },
     "cli": {
-        "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
+        "requests", "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling", "reproduce",
     },
 }  # fmt: skip
