@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foray.records import EpochRow
-from foray.report.canvas import MUTED, drawing_style, new_figure, settle
-from foray.report.marks import COLOURS
+from foray.report.drawing import COLOURS, MUTED, drawing_style, new_figure, settle
 from foray.reproduce.results_folder import Result, RunResult
 
 RUNS = {

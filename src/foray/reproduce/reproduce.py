@@ -15,9 +15,9 @@ from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
 from foray.reproduce.execute import Runner
 from foray.reproduce.judge import Findings, judged
+from foray.reproduce.reproduction_page import write_reproduction
 from foray.reproduce.results_folder import SCALES, Result, read_results, read_unavailable
 from foray.reproduce.sources import Places
-from foray.reproduce.write import write_reproduction
 from foray.training.distributed import ALONE, Processes
 
 
