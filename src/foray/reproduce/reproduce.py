@@ -10,7 +10,7 @@ from foray.progress import SILENT, Progress
 from foray.records import require_writable
 from foray.records.reproduction import Reproduction, Scale, Unavailable
 from foray.regular_files import is_there
-from foray.reproduce.catalogue import claims_named, roles_of
+from foray.reproduce.all_claims import claims_named, roles_of
 from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
 from foray.reproduce.execute import Runner
