@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from foray.cli.tables import interval, percent, print_rows, print_table
+from foray.cli.tables import print_rows, print_table
 from foray.cli.terminal import say
 from foray.records import Certificate
-from foray.records.quantities import format_points
+from foray.records.quantities import format_interval, format_points, percent_number
 
 _SHOWN_CLASSES = 10
 
@@ -19,10 +19,16 @@ def print_certificate(certificate: Certificate) -> None:
         say(f"Beware: {warning}")
     print()
     rows = [
-        ("top-1", f"{percent(certificate.top1.value)} % ({interval(certificate.top1)})"),
-        ("float32", f"{percent(certificate.reference_top1.value)} % ({interval(certificate.reference_top1)})"),
+        ("top-1", f"{percent_number(certificate.top1.value)} % ({format_interval(certificate.top1)})"),
+        (
+            "float32",
+            f"{percent_number(certificate.reference_top1.value)} % ({format_interval(certificate.reference_top1)})",
+        ),
         ("loss", f"{format_points(certificate.loss)} ({_points(certificate.loss_lower, certificate.loss_upper)})"),
-        ("same labels", f"{percent(certificate.label_agreement.value)} % ({interval(certificate.label_agreement)})"),
+        (
+            "same labels",
+            f"{percent_number(certificate.label_agreement.value)} % ({format_interval(certificate.label_agreement)})",
+        ),
         ("probability moved", f"{100 * certificate.mean_shift:.2f} points on average"),
         (
             "at most",
@@ -41,8 +47,8 @@ def print_certificate(certificate: Certificate) -> None:
                 [
                     row.name,
                     str(row.n),
-                    percent(row.reference_recall),
-                    percent(row.recall),
+                    percent_number(row.reference_recall),
+                    percent_number(row.recall),
                     f"{100 * (row.loss or 0):.1f}",
                 ]
                 for row in worst[:_SHOWN_CLASSES]

@@ -107,9 +107,9 @@ def _json(one: Exported) -> dict[str, object]:
 
 
 def _print(done: list[Exported]) -> None:
-    from foray.cli.tables import percent, print_table
+    from foray.cli.tables import print_table
     from foray.cli.terminal import say
-    from foray.records.quantities import format_bytes, format_points
+    from foray.records.quantities import format_bytes, format_points, percent_number
 
     rows = []
     for one in done:
@@ -118,7 +118,7 @@ def _print(done: list[Exported]) -> None:
             [
                 one.folder.name,
                 format_bytes(one.record.model_bytes),
-                percent(certificate.top1.value if certificate else None),
+                percent_number(certificate.top1.value if certificate else None),
                 f"{format_points(certificate.loss)} (at most {100 * certificate.loss_upper:.2f})"
                 if certificate
                 else "",

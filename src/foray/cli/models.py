@@ -62,8 +62,8 @@ def _show(name: str, layers: bool, as_json: bool) -> None:
 
 def _list(as_json: bool) -> None:
     from foray.cli.progress import terminal_progress
-    from foray.cli.tables import percent, print_table
-    from foray.records.quantities import format_count
+    from foray.cli.tables import print_table
+    from foray.records.quantities import format_count, percent_number
     from foray.specs import get_spec, spec_names
 
     specs = [get_spec(name) for name in spec_names()]
@@ -78,7 +78,7 @@ def _list(as_json: bool) -> None:
         [
             [
                 row["name"], format_count(row["params"]), format_count(row["macs"]), str(row["resolution"]),
-                percent(row["top1"]), "yes" if row["hub"] else "-", _top1_source(row),
+                percent_number(row["top1"]), "yes" if row["hub"] else "-", _top1_source(row),
             ]
             for row in rows
         ],

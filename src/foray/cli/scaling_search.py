@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from foray.cli.tables import interval, percent, print_rows, print_table
+from foray.cli.tables import print_rows, print_table
 from foray.cli.terminal import say
 from foray.plain_text import one_line
 from foray.records import ScaledCandidate, ScalingSearch
-from foray.records.quantities import format_about, format_count, format_points
+from foray.records.quantities import format_about, format_count, format_interval, format_points, percent_number
 from foray.report.status import format_split
 from foray.scaling.search_plan import SearchPlan
 
@@ -68,6 +68,7 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
 def _row(search: ScalingSearch, row: ScaledCandidate) -> list[str]:
     return [
         f"{row.depth:.2f}", f"{row.width:.2f}", f"{row.resolution:.2f}", format_count(row.macs), f"{row.work:.2f}",
-        percent(row.val.value) if row.val else "-", interval(row.val) if row.val else "-", percent(row.val_sd),
+        percent_number(row.val.value if row.val else None), format_interval(row.val) if row.val else "-",
+        percent_number(row.val_sd),
         row.failure or row.kind + (", best" if row.model == search.best else "") + (" *" if row.published else ""),
     ]  # fmt: skip

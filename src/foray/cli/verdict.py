@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from foray.cli.tables import interval, percent, print_table
+from foray.cli.tables import print_table
 from foray.plain_text import one_line
 from foray.records import CandidateResult, Comparison, Preference
+from foray.records.quantities import format_interval, percent_number
 from foray.report.status import COST_NAMES, format_cost, status_of
 
 _SPLITS = {"out_of_fold": "out of\nfold", "val_crossfit": "val"}
@@ -51,9 +52,9 @@ def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
     cost, other = candidate.cost, candidate.cost.cost(_other_cost(comparison))
     return [
         candidate.model,
-        percent(candidate.selection.value) if candidate.selection else "-",
-        percent(candidate.test.value) if candidate.test else "-",
-        interval(candidate.test) if candidate.test else "-",
+        percent_number(candidate.selection.value if candidate.selection else None),
+        percent_number(candidate.test.value if candidate.test else None),
+        format_interval(candidate.test) if candidate.test else "-",
         "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}{'*' if _is_unsteady(candidate) else ''}",
         "-" if other is None else format_cost(_other_cost(comparison), other),
         status_of(candidate, comparison.decision).label,

@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from foray.errors import QuantityError
 from foray.parsing import shortened
+
+if TYPE_CHECKING:
+    from foray.records.metrics import Estimate
 
 _NUMBER = r"\d+(?:_\d+)*(?:\.\d*)?|\d{1,3}(?:,\d{3})+(?:\.\d*)?|\.\d+"
 _QUANTITY = re.compile(rf"(?P<number>[+-]?(?:{_NUMBER})(?:[eE][+-]?\d\d?)?)\s*(?P<unit>[^\s\d.,+-][^\s\d]*)?")
@@ -112,6 +116,22 @@ def format_percent(share: float) -> str:
         if share in (0.0, 1.0) or float(number) not in (0.0, 100.0):
             break
     return f"{number} %"
+
+
+def percent_number(share: float | None) -> str:
+    """A share in [0, 1] for a column headed "%": 0.912 -> '91.2'; '-' where it was not measured."""
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def format_interval(estimate: Estimate, between: str = "-") -> str:
+    """The bounds of an estimate in per cent, without the sign: '87.4-91.8'. `between`: what stands between them."""
+    return f"{percent_number(estimate.low)}{between}{percent_number(estimate.high)}"
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """With interval and number of images: '91.2 % (95 % interval 87.4 to 91.8, n = 1,380)'."""
+    interval = f"{format_confidence(estimate.confidence)} interval {format_interval(estimate, ' to ')}"
+    return f"{format_percent(estimate.value)} ({interval}, n = {estimate.n:,})"
 
 
 def format_confidence(confidence: float) -> str:

@@ -13,6 +13,7 @@ from foray.records import CandidateResult, Comparison, Decision, Estimate
 from foray.records.quantities import (
     format_bytes,
     format_count,
+    format_interval,
     format_ms,
     format_percent,
     format_points,
@@ -100,11 +101,6 @@ def _rank(candidate: CandidateResult, decision: Decision) -> tuple[bool, float]:
     return (not status_of(candidate, decision).is_in, -accuracy)
 
 
-def format_interval(estimate: Estimate) -> str:
-    """'87.4–91.8', in per cent."""
-    return f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}"
-
-
 def _columns(comparison: Comparison) -> list[Column]:
     decision, candidates = comparison.decision, comparison.candidates
     split, seeds = decision.selection_split, len(comparison.seeds)
@@ -162,7 +158,7 @@ def _estimate_cell(estimate: Estimate | None) -> Cell:
     if estimate is None:
         return Cell(NOT_MEASURED)
     hint = f"n = {estimate.n:,} images, {estimate.confidence:.0%} interval, {estimate.method}"
-    return Cell(format_percent(estimate.value), format_interval(estimate), estimate.value, hint=hint)
+    return Cell(format_percent(estimate.value), format_interval(estimate, "–"), estimate.value, hint=hint)
 
 
 def _sd_cell(candidate: CandidateResult) -> Cell:

@@ -23,12 +23,13 @@ from foray.records.quantities import (
     format_bytes,
     format_confidence,
     format_count,
+    format_interval,
     format_ms,
     format_percent,
     format_points,
 )
 from foray.report import provenance
-from foray.report.candidate_table import NOT_MEASURED, candidate_table, csv_table, format_interval, markdown_table
+from foray.report.candidate_table import NOT_MEASURED, candidate_table, csv_table, markdown_table
 from foray.report.comparison_folder import COMPARISON, ComparisonFolder, read_folder
 from foray.report.confusion import Confusion, confusion_view, confusions
 from foray.report.drawing import COLOURS, DARK_COLOURS, View, render
@@ -157,7 +158,7 @@ def _environment() -> Environment:
         "about": format_about,
         "confidence": format_confidence,
         "points": format_points,
-        "interval": format_interval,
+        "interval": lambda estimate: format_interval(estimate, "–"),
         "split": format_split,
         "ratio": lambda value: NOT_MEASURED if value is None else f"{value:.3f}",
     }
@@ -177,7 +178,9 @@ def _numbers(candidate: CandidateResult) -> list[tuple[str, str, str]]:
     numbers = []
     for name, estimate in (("selection accuracy", candidate.selection), ("test accuracy", candidate.test)):
         if estimate is not None:
-            numbers.append((name, format_percent(estimate.value), f"{format_interval(estimate)}, n = {estimate.n:,}"))
+            numbers.append(
+                (name, format_percent(estimate.value), f"{format_interval(estimate, '–')}, n = {estimate.n:,}")
+            )
     if cost.latency_p50_ms is not None:
         numbers.append(
             (

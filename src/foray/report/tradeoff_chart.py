@@ -8,8 +8,7 @@ from math import log10
 from typing import Literal
 
 from foray.records import Estimate
-from foray.records.quantities import format_percent
-from foray.report.candidate_table import format_interval
+from foray.records.quantities import format_interval, format_percent
 from foray.report.drawing import Json, Panel, View, file_stem, literal, point_style
 from foray.report.status import format_cost
 from foray.report.tradeoff import Point, Tradeoff
@@ -214,6 +213,6 @@ def _point_text(point: Point, tradeoff: Tradeoff) -> str:
     p95 = f", p95 {format_cost('latency', point.x_high)}" if point.x_high is not None else ""
     return (
         f"<b>{literal(point.model)}</b> ({literal(point.status.label)})<br>"
-        f"{format_percent(point.y.value)} [{format_interval(point.y)}], n = {point.y.n:,}<br>"
+        f"{format_percent(point.y.value)} [{format_interval(point.y, '–')}], n = {point.y.n:,}<br>"
         f"{axis.label}: {format_cost(axis.cost, point.x * axis.unit_size)}{p95}"
     )

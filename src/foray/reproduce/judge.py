@@ -10,7 +10,7 @@ import numpy as np
 
 from foray.decision import paired_record
 from foray.records import PairedLoss
-from foray.records.quantities import format_points
+from foray.records.quantities import format_interval, format_points, percent_number
 from foray.records.reproduction import ClaimResult, Evidence, Unavailable, Verdict
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, Order, TimeRatio
 from foray.reproduce.evidence import correct, evidence_of
@@ -97,7 +97,7 @@ def _accuracy(claim: Claim, judge: Accuracy, findings: Findings) -> ClaimResult:
     evidence = findings.evidence(judge.roles, judge.at_epoch)
     verdict = accuracy_verdict(judge, evidence[0])
     measured = evidence[0].measured
-    value = f"{100 * measured.value:.1f} % ({100 * measured.low:.1f} to {100 * measured.high:.1f}, n = {measured.n:,})"
+    value = f"{percent_number(measured.value)} % ({format_interval(measured, ' to ')}, n = {measured.n:,})"
     match verdict:
         case "data not available here":
             said = (

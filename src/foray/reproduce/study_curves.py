@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foray.records import EpochRow
+from foray.records.quantities import format_percent
 from foray.report.drawing import COLOURS, MUTED, drawing_style, new_figure, settle
 from foray.reproduce.results_folder import Result, RunResult
 
@@ -84,17 +85,13 @@ def shape_of(history: Sequence[EpochRow], shape: Literal["overfits", "keeps risi
     if shape == "overfits":
         gained, moved = train[-1] - train[quarter - 1], val[-1] - val[quarter - 1]
         said = (
-            f"From epoch {quarter} to {len(train)} train goes from {_percent(train[quarter - 1])} to "
-            f"{_percent(train[-1])} and val from {_percent(val[quarter - 1])} to {_percent(val[-1])}."
+            f"From epoch {quarter} to {len(train)} train goes from {format_percent(train[quarter - 1])} to "
+            f"{format_percent(train[-1])} and val from {format_percent(val[quarter - 1])} to {format_percent(val[-1])}."
         )
         return gained >= GAIN and abs(moved) < GAIN, said
     early, late = fmean(val[:quarter]), fmean(val[-quarter:])
     said = (
-        f"Train is at {_percent(max(train[:quarter]))} within the first {quarter} epochs; val is "
-        f"{_percent(early)} on average over these and {_percent(late)} over the last {quarter}."
+        f"Train is at {format_percent(max(train[:quarter]))} within the first {quarter} epochs; val is "
+        f"{format_percent(early)} on average over these and {format_percent(late)} over the last {quarter}."
     )
     return max(train[:quarter]) >= HIGH and late > early, said
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
