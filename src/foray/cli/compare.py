@@ -88,8 +88,7 @@ def compare(
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_rows
-    from foray.cli.terminal import say
-    from foray.cli.verdict import print_comparison
+    from foray.cli.verdict import print_comparison, print_next_steps
     from foray.comparison import compare as run_comparison
     from foray.comparison import missing_downloads, plan_comparison
 
@@ -117,7 +116,8 @@ def compare(
         )  # fmt: skip
     print_comparison(comparison)
     print()
-    say(f"Report: {out / 'report.html'}")
+    images = [data, *(["--fold", str(fold)] if fold is not None else [])]
+    print_next_steps(comparison, out, [*images, *(["--data-dir", str(data_dir)] if data_dir is not None else [])])
     if comparison.decision.outcome == "not_known":
         raise typer.Exit(NotSteadyError.exit_status)
     if comparison.decision.pick is None:

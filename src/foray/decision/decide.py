@@ -1,6 +1,6 @@
 """The pick: the cheapest of the models that are shown to lose less than the tolerance against every other one.
 
-`rivals` says how that is shown, and why at most 5 % of picks lose more. Where no model passes the outcome is
+`noninferiority` says how that is shown, and why at most 5 % of picks lose more. Where no model passes the outcome is
 "unresolved", and the most accurate is the pick for now.
 """
 
@@ -24,10 +24,6 @@ from foray.decision.noninferiority import (
 )
 from foray.records import Budget, CostProfile, Decision, PairedLoss, Preference
 from foray.records.comparison import Outcome
-from foray.records.quantities import format_ms
-
-_THIS_MACHINE = CostProfile.model_fields["device"].default
-_SHOWN_REASONS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +76,17 @@ def decide(
     within = [candidate for candidate in candidates if not broken_bounds(candidate.cost, budget)]
     scored = [_scored(candidate, prefer) for candidate in within if candidate.correct is not None]
     if not scored:
-        outcome, sentence = _nobody(candidates, within, budget)
-        return Decision(
+        outcome, details = _nobody(candidates, within, budget)
+        decision = Decision(
             prefer=prefer,
             tolerance=tolerance,
             selection_split=selection_split,
             best=None,
             pick=None,
             outcome=outcome,
-            sentence=sentence,
+            sentence="",
         )
+        return _said(decision, details)
     return _between(sorted(scored, key=_most_accurate_first), tolerance, prefer, selection_split)
 
 
@@ -122,16 +119,10 @@ def withheld(decision: Decision, candidates: Sequence[Candidate], budget: Budget
     orders = decision.prefer == "latency" and len(scored) > 1
     if not unsteady or not (bounded or orders):
         return decision
-    if budget.max_latency_ms is not None:
-        keep = "keeps" if len(unsteady) == 1 else "keep"
-        question = f"whether {_names(unsteady)} {keep} the bound of {format_ms(budget.max_latency_ms)}"
-        rest = ""
-    else:
-        question = "which model is cheaper"
-        rest = f" {decision.best} for now: it is the most accurate."
-    sentence = f"Not known {question}: latency was not steady ({_reasons(unsteady)}).{rest} {_way_out(unsteady)}"
     pick = None if bounded else decision.best
-    return decision.model_copy(update={"outcome": "not_known", "pick": pick, "pareto": [], "sentence": sentence})
+    withheld_decision = decision.model_copy(update={"outcome": "not_known", "pick": pick, "pareto": []})
+    costs = {one.model: one.cost for one in unsteady}
+    return _said(withheld_decision, sentences.not_known(decision.best, costs, budget.max_latency_ms))
 
 
 def _scored(candidate: Candidate, prefer: Preference) -> _Scored:
@@ -163,17 +154,22 @@ def _between(scored: Sequence[_Scored], tolerance: float, prefer: Preference, sp
         others.append(scored[0])
     of_others = [against_hardest_rival(one.model, tested, split) for one in others]
     points = {one.model: (one.accuracy, one.cost) for one in scored if one.cost is not None}
-    return Decision(
+    decision = Decision(
         prefer=prefer,
         tolerance=tolerance,
         selection_split=split,
         best=scored[0].model,
         pick=pick.model,
         outcome=outcome,
-        sentence=_sentence(scored, pick, outcome, prefer, of_pick, of_others),
+        sentence="",
         pairs=[*of_pick, *of_others],
         pareto=pareto_front(points),
     )
+    return _said(decision, _details(scored, pick, outcome, prefer, of_pick, of_others))
+
+
+def _said(decision: Decision, details: str) -> Decision:
+    return decision.model_copy(update={"sentence": f"{sentences.headline(decision)}. {details}"})
 
 
 def _pick(scored: Sequence[_Scored], tested: PairwiseTests) -> tuple[_Scored, Outcome]:
@@ -191,7 +187,7 @@ def _pick(scored: Sequence[_Scored], tested: PairwiseTests) -> tuple[_Scored, Ou
     return pick, "cheaper_not_worse" if pick.is_cheaper_than(best) else "not_worse"
 
 
-def _sentence(
+def _details(
     scored: Sequence[_Scored],
     pick: _Scored,
     outcome: Outcome,
@@ -202,9 +198,9 @@ def _sentence(
     """`of_others`: the models cheaper than the pick; the most accurate, where that is `not_worse`'s question."""
     best, costs = scored[0], {one.model: one.cost for one in scored}
     if outcome == "only_one":
-        return sentences.only_one(pick.model, pick.accuracy)
+        return sentences.only_one(pick.accuracy)
     if outcome == "unresolved":
-        said = sentences.unresolved(best.model, best.accuracy, of_pick)
+        said = sentences.unresolved(best.accuracy, of_pick)
     elif outcome == "best_stands":
         said = sentences.best_stands(best.accuracy, best.cost, prefer, of_pick, of_others)
     elif outcome == "cheaper_not_worse":
@@ -215,21 +211,3 @@ def _sentence(
     if len(pick.correct) > 1:
         return said
     return f"{said} {sentences.one_seed([one.train_seconds for one in scored])}"
-
-
-def _names(candidates: Sequence[Candidate]) -> str:
-    *others, last = [candidate.model for candidate in candidates]
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def _reasons(candidates: Sequence[Candidate]) -> str:
-    found = list(dict.fromkeys(reason for candidate in candidates for reason in candidate.cost.unsteady))
-    more = len(found) - _SHOWN_REASONS
-    return "; ".join(found[:_SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
-
-
-def _way_out(candidates: Sequence[Candidate]) -> str:
-    devices = list(dict.fromkeys(candidate.cost.device for candidate in candidates))
-    if devices == [_THIS_MACHINE]:
-        return "The same command measures again, and trains nothing twice: start it when the machine is idle."
-    return f"Measure again on {', '.join(devices)} when it is idle, and give the new profiles."

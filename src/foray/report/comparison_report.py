@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from foray.decision import details, headline
 from foray.errors import RunError
 from foray.records import CandidateResult, Comparison, Mistake, require_writable, write_bytes, write_text
 from foray.records.quantities import (
@@ -123,7 +124,9 @@ def render_page(
     return template.render(
         comparison=comparison,
         decision_facts=provenance.decision_facts(comparison),
-        headline=_headline(comparison),
+        headline=headline(comparison.decision),
+        details=details(comparison.decision),
+        numbers=_numbers_of_pick(comparison),
         table=candidate_table(comparison),
         views=views,
         charts={name: [_chart(view) for view in of] for name, of in views.items()},
@@ -165,7 +168,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _headline(comparison: Comparison) -> list[tuple[str, str, str]]:
+def _numbers_of_pick(comparison: Comparison) -> list[tuple[str, str, str]]:
     """The pick's numbers as (name, value, what it is)."""
     for candidate in comparison.candidates:
         if candidate.model == comparison.decision.pick:
