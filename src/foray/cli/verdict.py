@@ -50,7 +50,7 @@ def print_comparison(comparison: Comparison) -> None:
     if any(_is_unsteady(candidate) for candidate in ranked):
         print("* This latency was not steady, so nothing was decided by it.")
     if split == "val_crossfit":
-        print("val %: cross-fitted; each half of val is scored at the epoch that the other half chose.")
+        print("val %: cross-fitted, each half of val at the epoch that the other half chose.")
 
 
 def print_next_steps(comparison: Comparison, out: Path, data: Sequence[str]) -> None:

@@ -193,7 +193,7 @@ def nobody_trained(within_budget: Sequence[str]) -> str:
 def _saving(ours: float | None, theirs: float | None, prefer: Preference) -> str:
     if not ours or not theirs:
         return _FEWER[prefer]
-    # '1.0 x lower' would say nothing.
+    # '1.0 x lower' is no information.
     ratio = f"{theirs / ours:.1f} x" if theirs >= 1.1 * ours else f"{100 * (1 - ours / theirs):.2g} %"
     return f"{ratio} {_FEWER[prefer]} ({_amount(prefer, ours)} against {_amount(prefer, theirs)})"
 

@@ -171,7 +171,7 @@ def _split(text: str, option: str, example: str, units: Mapping[str, Decimal]) -
     unit: str | None = match["unit"]
     if unit is not None and unit not in units:
         raise QuantityError(
-            f"{option}: {unit!r} in {text.strip()!r} is no unit here (known: {', '.join(units)}). "
+            f"{option}: {unit!r} in {text.strip()!r} is not a unit that is known here (known: {', '.join(units)}). "
             f"Write {_example(option, example)}."
         )
     return number, unit
@@ -179,8 +179,10 @@ def _split(text: str, option: str, example: str, units: Mapping[str, Decimal]) -
 
 def _required(unit: str | None, text: str, option: str, example: str, units: Mapping[str, Decimal]) -> str:
     if unit is None:
+        meant = text.strip() + example.lstrip("0123456789")
         raise QuantityError(
-            f"{option}: {text.strip()!r} has no unit (one of {', '.join(units)}). Write {_example(option, example)}."
+            f"{option}: {text.strip()!r} has no unit; did you mean {meant}? "
+            f"Write {_example(option, meant)} (units: {', '.join(units)})."
         )
     return unit
 

@@ -71,7 +71,7 @@ def write_report(folder: Path) -> Path:
 
 
 def require_no_foreign_report(folder: Path) -> None:
-    """Raises RunError where a report would overwrite files that are none of a comparison's, or cannot be written.
+    """Raises RunError where a report would overwrite files that foray did not write, or cannot be written.
 
     foray writes comparison.json before any of them.
     """
@@ -80,13 +80,13 @@ def require_no_foreign_report(folder: Path) -> None:
         return
     if there := [name for name in (_PAGE, _MARKDOWN, _CSV) if (folder / name).exists()]:
         raise RunError(
-            f"{folder} holds {' and '.join(there)} but no {COMPARISON}: foray did not write that, and will not "
-            "overwrite it. Move it elsewhere, or choose another folder with --out."
+            f"{folder} holds {' and '.join(there)} but no {COMPARISON}: foray did not write that and "
+            "does not overwrite it. Move it elsewhere, or choose another folder with --out."
         )
 
 
 def _remove_figures(folder: Path) -> None:
-    """Figures of an earlier comparison in the same folder would speak of models that are no longer in it."""
+    """Removes figures of an earlier comparison in the same folder, whose models may no longer be in it."""
     for kind in ("accuracy_vs_*", "curves", "curves_*", "confusion_*", "paired"):
         for ending in ("svg", "png"):
             for path in folder.glob(f"{kind}.{ending}"):
@@ -98,7 +98,7 @@ MAX_CLASS_ROWS = 100  # of a per-class table, lowest recall first
 
 @dataclass(frozen=True)
 class Picture:
-    """A mistake with its picture as a data URI; None when the file is gone."""
+    """A misclassified image with its picture as a data URI; None when the file is missing."""
 
     mistake: Mistake
     uri: str | None
@@ -169,7 +169,7 @@ def _environment() -> Environment:
 
 
 def _numbers_of_pick(comparison: Comparison) -> list[tuple[str, str, str]]:
-    """The pick's numbers as (name, value, what it is)."""
+    """The pick's numbers as (name, value, explanation)."""
     for candidate in comparison.candidates:
         if candidate.model == comparison.decision.pick:
             return _numbers(candidate)
@@ -200,7 +200,7 @@ def _numbers(candidate: CandidateResult) -> list[tuple[str, str, str]]:
 
 
 def _chart(view: View) -> dict[str, Any]:
-    """What the page's script needs to draw a view."""
+    """A view as the page's script takes it."""
     return {"note": view.note, "panels": [dataclasses.asdict(panel) for panel in view.panels]}
 
 
