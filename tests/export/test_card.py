@@ -142,7 +142,7 @@ def test_what_int8_gains_stands_beside_the_machine_in_the_card_and_on_the_termin
     _print([Exported(tmp_path, record, written=True)])
     for text in (render_card(record), capsys.readouterr().out):
         assert "int8 gains size, not speed: it takes 1.20 x the time of float32 (1.10 to 1.30 in 3 bursts;" in text
-        assert "P (avx2), 2 cores). Measure again on a quiet machine: it wavered." in text
+        assert "P (avx2), 2 cores). Measure again on an idle machine: it wavered." in text
 
 
 def test_losses_on_validation_images_are_kept_apart_from_the_certificate() -> None:

@@ -32,13 +32,13 @@ _BYTE_UNITS: Mapping[str, Decimal] = {
 _POINT_UNITS: Mapping[str, Decimal] = {"pt": Decimal("0.01"), "point": Decimal("0.01"), "points": Decimal("0.01")}
 
 _LARGEST = Decimal(10**18)  # no network, file or latency is near it
-_PLAIN_COUNT_FROM = 1000  # below, a bare number of parameters or MACs is almost surely one that lost its M
+_PLAIN_COUNT_FROM = 1000  # below, a bare number of parameters or MACs is almost certainly meant as millions
 
 
 def parse_count(text: str, option: str = "the count") -> int:
     """Parameters or MACs: '6M', '1.5G', '500k', or every digit written out ('4231976', '4,231,976').
 
-    A bare number below 1000 is an error, because '--max-macs 600' means 600 million to whoever types it.
+    A bare number below 1000 is an error, because '--max-macs 600' almost always means 600 million.
     Raises QuantityError.
     """
     number, unit = _split(text, option, "6M", _COUNT_UNITS)
@@ -110,7 +110,7 @@ def format_points(difference: float) -> str:
 
 
 def format_percent(share: float) -> str:
-    """A share in [0, 1]: 0.912 -> '91.2 %'. More decimals where one would read as all or nothing: '99.96 %'."""
+    """A share in [0, 1]: 0.912 -> '91.2 %'. More decimals where one would round to 0 or 100 %: '99.96 %'."""
     for decimals in (1, 2, 3):
         number = f"{100 * share:.{decimals}f}"
         if share in (0.0, 1.0) or float(number) not in (0.0, 100.0):
@@ -124,7 +124,7 @@ def percent_number(share: float | None) -> str:
 
 
 def format_interval(estimate: Estimate, between: str = "-") -> str:
-    """The bounds of an estimate in per cent, without the sign: '87.4-91.8'. `between`: what stands between them."""
+    """The bounds of an estimate in per cent, without the sign: '87.4-91.8'. `between`: the separator."""
     return f"{percent_number(estimate.low)}{between}{percent_number(estimate.high)}"
 
 
@@ -135,7 +135,7 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def format_confidence(confidence: float) -> str:
-    """A confidence below 1 to three digits, or as many as tell it from certainty: '95 %', '98.3 %', '99.96 %'."""
+    """A confidence below 1 to three digits, or as many as distinguish it from 100 %: '95 %', '98.3 %', '99.96 %'."""
     for digits in range(3, 10):
         number = f"{100 * confidence:.{digits}g}"
         if number != "100":

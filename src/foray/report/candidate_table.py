@@ -122,9 +122,7 @@ def _columns(comparison: Comparison) -> list[Column]:
             lambda c: _estimate_cell(c.test),
             descending=True,
         ),
-        Column(
-            "SD", f"standard deviation over {seeds} seeds, in points of accuracy, on test; sel.: on selection", _sd_cell
-        ),
+        Column("SD", f"standard deviation over {seeds} seeds, in points, on test; sel.: on selection", _sd_cell),
         Column("Macro-F1", f"on test{n_test}, unweighted mean over classes, {mean}", _f1_cell, descending=True),
         Column("Params", "weights and biases, with the head for these classes", lambda c: _count_cell(c.cost.params)),
         Column("MACs", "multiply-accumulates for one image, by analysis", lambda c: _count_cell(c.cost.macs)),
