@@ -59,7 +59,7 @@ def test_where_val_chose_the_epochs_the_verdict_rests_on_cross_fitted_prediction
     assert "val %: cross-fitted" in comparison.done.stdout
     report = (comparison.out / "report.html").read_text(encoding="utf-8")
     assert "val, cross-fitted" in report
-    assert "each half of val by the epoch that the other half chose" in report
+    assert "each half of val is scored at the epoch that the other half chose" in report
 
 
 def test_every_image_is_in_one_split(comparison: Finished) -> None:

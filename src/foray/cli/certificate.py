@@ -26,10 +26,10 @@ def print_certificate(certificate: Certificate) -> None:
         ),
         ("loss", f"{format_points(certificate.loss)} ({_points(certificate.loss_lower, certificate.loss_upper)})"),
         (
-            "same labels",
+            "label agreement",
             f"{percent_number(certificate.label_agreement.value)} % ({format_interval(certificate.label_agreement)})",
         ),
-        ("probability moved", f"{100 * certificate.mean_shift:.2f} points on average"),
+        ("probability shift", f"{100 * certificate.mean_shift:.2f} points on average"),
         (
             "at most",
             f"{100 * certificate.largest_difference:.1f} points ({certificate.largest_difference_image})",
@@ -42,7 +42,7 @@ def print_certificate(certificate: Certificate) -> None:
     if worst:
         print()
         print_table(
-            ["class", "images", "float32 %", "here %", "loss, points"],
+            ["class", "images", "float32 %", "file %", "loss, points"],
             [
                 [
                     row.name,

@@ -1,4 +1,4 @@
-"""`foray compare`: which of these models to ship."""
+"""`foray compare`: which of the given models to ship."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ def compare(
     max_memory: options.MaxMemory = None,
     max_file: options.MaxFile = None,
     tolerance: Annotated[
-        str, typer.Option(metavar="1pt", help="Accuracy, in points, you would give for a lower cost.")
+        str, typer.Option(metavar="1pt", help="Accuracy, in points, that you would trade for a lower cost.")
     ] = "1pt",
-    prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
+    prefer: Annotated[
+        options.Preference, typer.Option(help="The cost that decides between equally accurate models.")
+    ] = "latency",
     seeds: Annotated[
         int | None,
         typer.Option(
             min=1, max=MOST_SEEDS, metavar="N", help="Runs per model, seeds 0 to N-1 (default: 3 for linear, else 1)."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs and report.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
     ] = False,
@@ -54,7 +56,7 @@ def compare(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Measure costs on torch, onnx, openvino, litert or executorch; with --profiles: which of them count.",
+            help="Measure costs on torch, onnx, openvino, litert or executorch; with --profiles: select among them.",
         ),
     ] = None,
     precision: Annotated[
@@ -71,11 +73,11 @@ def compare(
     workers: options.Workers = None,
     cache_dir: options.CacheDir = None,
 ) -> None:
-    """Train and measure models on your images; say which to ship, and how sure that is.
+    """Train and measure models on your images; say which to ship, and how certain that is.
 
-    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 something in what was given is
-    wrong; 4 not known, because it depends on a latency that was not steady: the same command measures again, and trains
-    nothing twice.
+    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 wrong
+    arguments or data; 4 not known, because it depends on a latency that was not steady: the same command measures again
+    and trains nothing twice.
     """
     from foray.records.quantities import parse_points
     from foray.specs import split_names
@@ -97,7 +99,7 @@ def compare(
             wanted = None if protocol == "scratch" else weights  # the plan refuses weights there
             missing = missing_downloads(data, names, weights=wanted, data_dir=data_dir, cache_dir=cache_dir)
             if missing and not offline:
-                print_rows([*missing, ("time and disk", "are known once these are here; nothing was downloaded")])
+                print_rows([*missing, ("time and disk", "are known after these downloads; nothing was downloaded")])
                 return
             plan = plan_comparison(
                 data, names, protocol, recipe=own_recipe, weights=weights, epochs=epochs, unfreeze=unfreeze,

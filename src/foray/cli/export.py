@@ -29,7 +29,7 @@ def export(
         typer.Option(metavar="DATA", show_default=False, help="Images to certify on, and to calibrate int8 with."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the artifacts' folders go.")] = Path("artifacts"),
-    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Loss of accuracy that is allowed, in points.")] = "1pt",
+    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Largest loss of accuracy allowed, in points.")] = "1pt",
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Without RUN: published weights of this model."),
@@ -41,8 +41,8 @@ def export(
             metavar="DATA", show_default=False, help="Images to calibrate int8 with where --data has no train images."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what int8 draws.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Write again what is there already.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the calibration images.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite artifacts that exist already.")] = False,
     as_json: options.AsJson = False,
     fold: options.Fold = None,
     data_dir: options.DataDir = None,
@@ -53,7 +53,7 @@ def export(
 ) -> None:
     """Write a run as files for other runtimes, preprocessing inside, and certify each on your images.
 
-    Exit status 0: none fails; 3: one does, and is marked.
+    Exit status 0: no artifact fails its certification; 3: one fails, and is marked.
     """
     from foray.errors import ForayError
     from foray.records.quantities import parse_points

@@ -1,4 +1,4 @@
-"""`foray predict`: what a run, or the file that was exported from it, sees in images."""
+"""`foray predict`: the classes of images, by a run or by a file exported from it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def predict(
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Classify images with a trained run or an exported artifact: the most probable class of each, and the runners-up.
+    """Classify images with a trained run or an exported artifact: the most probable class of each, and the next ones.
 
-    An artifact runs on the CPU by its own runtime; PyTorch is then neither used nor needed.
+    An artifact runs on the CPU by its own runtime; PyTorch is not needed then.
     """
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress

@@ -31,7 +31,7 @@ def print_table(
 ) -> None:
     """Prints a table. The first column and those named in `words` are flush left, the others, numbers, flush right.
 
-    `whole_names`: the first column is never folded; there must be words to fold instead.
+    `whole_names`: the first column is never folded; some column in `words` is folded instead.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     short = whole_names or all(len(one_line(row[0])) <= _NAME_WIDTH for row in rows)
@@ -53,7 +53,7 @@ def print_rows(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def _print(table: Table) -> None:
-    """Without the blanks rich fills lines with: they only get in the way in files."""
+    """Without the trailing blanks that rich pads lines with."""
     console = Console(highlight=False)
     with console.capture() as capture:
         console.print(table)
@@ -62,7 +62,7 @@ def _print(table: Table) -> None:
 
 
 def print_run(record: RunRecord, folder: Path, data: str) -> None:
-    """Test accuracy with its interval, what it took, and the commands that use the run."""
+    """Test accuracy with its interval, training time, and the commands that use the run."""
     test = record.metrics["test"]
     f1 = percent_number(test.macro_f1)
     print(f"{record.architecture.name}: test accuracy {format_estimate(test.top1)}, macro-F1 {f1} %")
@@ -77,7 +77,7 @@ def print_run(record: RunRecord, folder: Path, data: str) -> None:
 
 
 def print_metrics(metrics: Metrics) -> None:
-    """Accuracy with its interval, the classes from the least recalled on, and the commonest confusions."""
+    """Accuracy with its interval, the classes by rising recall, and the most frequent confusions."""
     print(f"{metrics.split}: accuracy {format_estimate(metrics.top1)}, macro-F1 {percent_number(metrics.macro_f1)} %")
     if metrics.top5:
         print(f"top-5: {format_estimate(metrics.top5)}")
@@ -109,11 +109,11 @@ def print_metrics(metrics: Metrics) -> None:
         (n, names[i], names[j]) for i, row in enumerate(metrics.confusion) for j, n in enumerate(row) if n and i != j
     ]
     for n, label, predicted in sorted(confusions, key=lambda confusion: -confusion[0])[:5]:
-        say(f"{n} x {label} taken for {predicted}")
+        say(f"{n} x {label} predicted as {predicted}")
 
 
 def print_pretrained(record: PretrainedEvaluation, folder: Path) -> None:
-    """Top-1 and top-5 of published weights, what they were measured on, and what was left out."""
+    """Top-1 and top-5 of published weights, the images, and those left out."""
     say(f"{record.model}, weights {record.weights.source}, on {record.n:,} ImageNet validation images")
     print(f"top-1: {format_estimate(record.top1)}")
     print(f"top-5: {format_estimate(record.top5)}")
@@ -130,7 +130,7 @@ def print_pretrained(record: PretrainedEvaluation, folder: Path) -> None:
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """A row an image: its most probable class and the runners-up."""
+    """One row per image: its most probable class and the next ones."""
     print_table(
         ["image", "class", "%", "then"],
         [

@@ -11,7 +11,7 @@ from foray.parsing import home_expanded
 
 
 class Verb(TyperCommand):
-    """Expands a leading `~` in whatever is a path, which a shell does not do in `--out=~/runs`."""
+    """Expands a leading `~` in paths, which a shell does not do in `--out=~/runs`."""
 
     def invoke(self, ctx: Any) -> Any:
         ctx.params = {name: _expanded(value) for name, value in ctx.params.items()}

@@ -76,16 +76,15 @@ def compare(
 ) -> Comparison:
     """Trains and measures `models` on `data`, decides which to ship, and writes `out`/report.html.
 
-    `models`: names from `foray models`. `tolerance`: accuracy one may lose for a lower cost, in [0, 1]. `seeds`: runs
-    a model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others. `runtime` (torch, onnx, openvino,
-    litert, executorch) and `precision` (fp32, fp16, bf16, int8): what the costs are measured on here, or which of
-    `profiles` count. Finished runs found in `out` are used again, so the same call resumes an interrupted comparison
-    and changing only the budget decides anew without training. `wait_seconds`: how long to wait for a quiet machine
-    where latency counts; 0 measures at once, and such a latency is never steady. What depends on a latency that is not
-    steady has outcome "not_known": models that may be over a bound on it are not trained, and the same call measures
-    again.
-    Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, or
-    files in the place of its report.
+    `models`: names from `foray models`. `tolerance`: accuracy that may be traded for a lower cost, in [0, 1]. `seeds`:
+    runs per model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others. `runtime` (torch, onnx,
+    openvino, litert, executorch) and `precision` (fp32, fp16, bf16, int8): what the costs are measured on here, or
+    which of `profiles` count. Finished runs found in `out` are used again, so the same call resumes an interrupted
+    comparison and changing only the budget decides again without training. `wait_seconds`: how long to wait for an idle
+    machine where latency counts; 0 measures at once, and such a latency is never steady. What depends on a latency that
+    is not steady has outcome "not_known": models that may be over a bound on it are not trained, and the same call
+    measures again. Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another
+    comparison, or files in the place of its report.
     """
     started = time.perf_counter()
     require_no_foreign_report(Path(out))
@@ -155,9 +154,9 @@ def _train_all(
     progress: Progress,
     failed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, ModelOutcome], dict[str, str]]:
-    """Every run of every model within budget. A run whose training fails takes its model out, with the reason.
+    """Every run of every model within budget. A model whose training fails is left out, with the reason.
 
-    Where latency is bounded and a model's was not steady, its runs are taken if they are done, and not begun.
+    Where latency is bounded and a model's was not steady, its finished runs are used, and none is started.
     `failed`: models that failed before in this call, with their reasons; they are not tried again.
     """
     outcomes: dict[str, ModelOutcome] = {}
@@ -193,7 +192,7 @@ def _train_all(
                 folders.append(path)
         except (TrainingFailedError, OutOfMemoryError) as error:
             failures[name] = str(error)
-            progress.note(f"{name} is out: {error}")
+            progress.note(f"{name} failed and is left out: {error}")
             continue
         outcomes[name] = ModelOutcome(name, tuple(records), tuple(folders))
     return outcomes, failures

@@ -1,4 +1,4 @@
-"""What a comparison would download before it can be planned."""
+"""The downloads that a comparison needs before it can be planned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def missing_downloads(
 ) -> list[tuple[str, str]]:
     """(what, size and place) of every file a comparison of these has yet to fetch; empty when it can start offline.
 
-    Raises UnknownNameError for an unknown model, WeightsError for weights that are nowhere.
+    Raises UnknownNameError for an unknown model, WeightsError for weights that are not found.
     """
     found = []
     named = NAMED_DATASETS.get(str(data))

@@ -1,4 +1,4 @@
-"""The test images a model got wrong with the greatest confidence, as small pictures for the report."""
+"""The test images misclassified with the highest probability, as thumbnails for the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of one model came to: their records and predictions, side by side over seeds."""
+"""The runs of one model over seeds: their records and predictions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelOutcome:
 
     @property
     def train_seconds(self) -> float | None:
-        """Mean seconds of a run; None when no run knows."""
+        """Mean seconds of a run; None when not recorded."""
         totals = [record.total_seconds for record in self.records if record.total_seconds is not None]
         return float(np.mean(totals)) if totals else None
 

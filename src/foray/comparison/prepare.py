@@ -1,4 +1,4 @@
-"""Decodes what the runs will read, before anything is trained, so that unreadable images are found at once."""
+"""Decodes all images before training, so that unreadable ones are found at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs experiments: ordinary runs of foray, resumable, and not made again where their result is there."""
+"""Runs experiments: ordinary runs of foray, resumable, and skipped where their result exists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from foray.weights import find_weights
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A run that can begin. `random_weights`: in place of pretrained ones."""
+    """A run that can start. `random_weights`: in place of pretrained ones."""
 
     plan: RunPlan
     dataset: Dataset
@@ -51,9 +51,9 @@ class Runner:
         return self.out / "results"
 
     def run_all(self, scale: Scale, roles: Collection[str]) -> None:
-        """Every experiment of `roles` at `scale`; at `full`, on stand-ins where the study's images are not there.
+        """Every experiment of `roles` at `scale`; at `full`, on stand-ins where the study's images are missing.
 
-        What cannot be run is noted in unavailable.json with the reason, and the others go on.
+        Experiments that cannot run are recorded in unavailable.json with the reason, and the others continue.
         """
         planned = experiments_at(scale, roles)
         failures = self._attempt_all(planned)
@@ -71,7 +71,7 @@ class Runner:
         return failures
 
     def _attempt(self, experiment: Experiment) -> Unavailable | None:
-        """Why it has no result; None when it has."""
+        """Why it has no result; None when it has one."""
         try:
             if experiment.recipe is None:
                 self._evaluate(experiment)
@@ -81,7 +81,7 @@ class Runner:
             self.progress.note(f"{experiment.key}: not run. {error}")
             return Unavailable(kind="data", reason=str(error))
         except TrainingFailedError as error:
-            if self.processes.count > 1:  # after an error processes end, so that the others see it
+            if self.processes.count > 1:  # after an error the processes end, so that the other ranks see it
                 raise
             self.progress.note(f"{experiment.key}: failed. {error}")
             return Unavailable(kind="failed", reason=str(error))
@@ -91,7 +91,9 @@ class Runner:
         recipe = experiment.resolved()
         assert recipe is not None
         if recipe.protocol == "linear" and self.processes.count > 1:
-            self.progress.note(f"{experiment.key} is for one process: run the same command without torchrun as well.")
+            self.progress.note(
+                f"{experiment.key} runs in one process only: run the same command without torchrun as well."
+            )
             return
         for seed in experiment.seeds:
             prepared = self._prepared(experiment, recipe, seed)
@@ -108,7 +110,7 @@ class Runner:
                 keep_run(run, self._info(experiment, dataset, prepared.random_weights), target)
 
     def _prepared(self, experiment: Experiment, recipe: Recipe, seed: int) -> _Prepared:
-        """Images and weights found; what is missing is raised in all processes alike, none left waiting."""
+        """Finds images and weights; missing ones raise on all ranks, so that none waits."""
         found: _Prepared | DataError | WeightsError
         with self.processes.writer_first():
             try:
@@ -146,7 +148,7 @@ class Runner:
         evaluation.save(target / "evaluation.json")
 
     def _images(self, experiment: Experiment) -> Dataset:
-        """The images, named as their source; at `mini`, others where the experiment's own are not there."""
+        """The images, named as their source; at `mini`, others where the experiment's own are missing."""
         names = [experiment.source]
         if experiment.scale == "mini":
             names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
@@ -157,7 +159,7 @@ class Runner:
         return self._opened[key]
 
     def _first_of(self, names: Sequence[str]) -> Dataset:
-        """The images of the first source that is there. Raises the DataError of the last."""
+        """The images of the first source found. Raises the DataError of the last."""
         for name in names[:-1]:
             try:
                 return open_source(name, self.places, self.progress)
@@ -174,7 +176,7 @@ class Runner:
         return _Prepared(plan, dataset, is_random)
 
     def _weights_for(self, experiment: Experiment) -> tuple[str, bool]:
-        """Where the pretrained weights are, and whether they are random ones: at `mini` alone, where there are none.
+        """Where the pretrained weights are, and whether they are random ones: only at `mini`, where there are none.
 
         Raises WeightsError elsewhere.
         """

@@ -1,4 +1,4 @@
-"""What the page says, as rows of plain text: the same for HTML and Markdown."""
+"""The content of the page as rows of plain text, for both HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ClaimView:
 
     @property
     def verdict(self) -> str:
-        """In words, with whether it is decided and on what."""
+        """In words, with "(undecided)" where it is."""
         return self.result.verdict + ("" if self.result.decided else " (undecided)")
 
     @property
@@ -48,7 +48,7 @@ class SectionView:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything the page says."""
+    """The content of the page."""
 
     mini: bool
     counts: tuple[tuple[str, int], ...]
@@ -63,7 +63,7 @@ class Page:
 NUMBER_COLUMNS = ("Images", "Network", "Printed %", "Originally %", "Ours %", "95 %", "n", "On", "Verdict")
 RUN_COLUMNS = (
     "Run", "Network", "Images", "px", "Epochs", "Seeds", "Validation %", "test %", "Images x epochs", "Steps",
-    "Minutes", "s an epoch", "What differs", "Machine",
+    "Minutes", "s per epoch", "What differs", "Machine",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""All claims of the study: run what they need, judge them, write the page; or judge and write again without running."""
+"""All claims of the study: run the experiments, judge, write the page; or judge and write without running."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def reproduce(
 ) -> Reproduction:
     """Runs the experiments of the named claims or sections (all by default) and writes `out`/reproduction.html.
 
-    `scale`: `full` is the study's protocol on its images, and stand-ins for what is not there; `standin` stand-ins and
+    `scale`: `full` is the study's protocol on its images, and stand-ins for missing images; `standin` stand-ins and
     reduced data alone; `mini` minutes on a few images, whose numbers say nothing about the study. `data_dir`: a folder
-    with one folder a source (`foray.reproduce.sources`). `weights`: where pretrained ones are; at `mini` random
-    ones do. What is done in `out` is not done again. Raises ForayError for unknown names and damaged results.
+    with one folder per source (`foray.reproduce.sources`). `weights`: where pretrained ones are; at `mini` random
+    ones are used. Results in `out` are not computed again. Raises ForayError for unknown names and damaged results.
     """
     require_writable(Path(out))
     claims = claims_named(names)
@@ -72,7 +72,7 @@ def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: 
 
 
 def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
-    """Every claim's verdict, the runs they rest on, and what has none."""
+    """Every claim's verdict, the runs behind it, and the experiments without results."""
     roles = [role for role in roles_of(claims) if role in findings.results]
     return Reproduction(
         mini=findings.mini,

@@ -1,4 +1,4 @@
-"""Where the images of an experiment come from, and what stands in for what."""
+"""The sources of images, and which stand-ins replace which."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from foray.reproduce.experiments import PerClass
 class Source:
     """One set of images. `stands_for`: the study's, None where it is that itself; `same_images`: reduced copies of it.
 
-    `named`: how foray.data reads it; `images`: how many there must be, each number a complete copy's.
+    `named`: how foray.data reads it; `images`: the numbers of images of complete copies.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Source:
 
     @property
     def manual(self) -> str:
-        """Where it is officially found."""
+        """Its official location."""
         described = NAMED_DATASETS[self.named]
         return described.manual or f"See {described.page}."
 
 
-_CARVING: Carving = "by name"  # as the kept results were; these sets name their images for good
+_CARVING: Carving = "by name"  # as in the kept results; the image names of these sets do not change
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
@@ -62,8 +62,8 @@ SOURCES: Mapping[str, Source] = {
 class Places:
     """Where images and weights are looked for.
 
-    `data_dir`: a folder with one folder a source, of its name. `download`: whether what is not there is fetched from
-    its official place.
+    `data_dir`: a folder with one folder per source, of its name. `download`: whether missing images are fetched from
+    their official location.
     """
 
     data_dir: Path | None = None
@@ -73,7 +73,7 @@ class Places:
 
 
 def where_is(name: str, places: Places) -> str:
-    """Whether the images of a source are at hand, by looking for their folder or download; nothing is opened."""
+    """Whether the images of a source are available: checks for their folder or download, and opens nothing."""
     source = SOURCES[name]
     if places.data_dir is not None and is_there(places.data_dir / name):
         return f"in {places.data_dir / name}"
@@ -83,12 +83,12 @@ def where_is(name: str, places: Places) -> str:
     if name == source.named and described.files:
         if not described.missing_files(places.cache_dir or cache_directory()):
             return "downloaded"
-        return "not here, will be downloaded" if places.download else f"not here. {source.manual}"
+        return "missing, will be downloaded" if places.download else f"not here. {source.manual}"
     return f"not here. {source.manual}"
 
 
 def open_source(name: str, places: Places, progress: Progress = SILENT) -> Dataset:
-    """The images of a source. Raises DataError when they are not there or not all there, with the official place."""
+    """The images of a source. Raises DataError, with the official location, when they are missing or incomplete."""
     source = SOURCES[name]
     own = places.data_dir / name if places.data_dir else None
     if name == "digits":
@@ -130,7 +130,7 @@ def _official(source: Source, places: Places, progress: Progress) -> Dataset:
 
 
 def reduced(dataset: Dataset, per_class: PerClass | None) -> Dataset:
-    """`dataset` with so many images of each class in each split, always the same ones whatever else there is."""
+    """`dataset` with so many images of each class in each split, always the same ones, independent of other classes."""
     if per_class is None:
         return dataset
     limits = dict(zip(SPLITS, per_class, strict=True))

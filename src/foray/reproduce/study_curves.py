@@ -1,4 +1,4 @@
-"""The study's learning curves: figure 1 redrawn, and what a curve does, by stated rules."""
+"""The study's learning curves: figure 1 redrawn, and the shape of a curve, by stated rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUNS = {
 def figure1(results: Mapping[str, Sequence[Result]], *, mini: bool) -> Figure | None:
     """Two rows of accuracy and loss over epochs, first seed of each run; None where neither was run.
 
-    The study's printed end point is a line: it prints no numbers of its curves.
+    The study's printed end point is drawn as a line, because its curves are not available as numbers.
     """
     drawn = [
         (title, printed, found[0])
@@ -71,12 +71,12 @@ def _or_gap(value: float | None, scale: float) -> float:
     return float("nan") if value is None else scale * value
 
 
-GAIN = 0.02  # what counts as a rise
+GAIN = 0.02  # change that counts as a rise
 HIGH = 0.9  # train accuracy that counts as high
 
 
 def shape_of(history: Sequence[EpochRow], shape: Literal["overfits", "keeps rising"]) -> tuple[bool, str]:
-    """Whether a curve has the shape, and what it does in words. Epochs are quartered, the first quarter rounded up."""
+    """Whether a curve has the shape, and its description. Epochs are quartered, the first quarter rounded up."""
     train = [row.train_top1 for row in history if row.train_top1 is not None]
     val = [row.val_top1 for row in history if row.val_top1 is not None]
     if len(train) < 2 or len(val) < 2:
