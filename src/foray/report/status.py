@@ -28,7 +28,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out or its place is not known
     (else empty)."""
 
@@ -42,25 +42,25 @@ class Standing:
         return self.kind not in ("unknown", "out", "failed")
 
 
-def standing(candidate: CandidateResult, decision: Decision) -> Standing:
+def status_of(candidate: CandidateResult, decision: Decision) -> Status:
     """The standing of one candidate: failed, out of budget, pick, best, not known, on the Pareto front or behind it."""
     if candidate.failure is not None:
-        return Standing("failed", "failed", candidate.failure)
+        return Status("failed", "failed", candidate.failure)
     if candidate.broken_bounds:
         reason = "; ".join(describe_bound(bound) for bound in candidate.broken_bounds)
         names = ", ".join(COST_NAMES[bound.bound] for bound in candidate.broken_bounds)
-        return Standing("out", f"out: {names}", reason)
+        return Status("out", f"out: {names}", reason)
     if candidate.model == decision.pick:
         if decision.outcome == "unresolved":
-            return Standing("pick", "pick for now")
-        return Standing("pick", "pick, most accurate" if candidate.model == decision.best else "pick")
+            return Status("pick", "pick for now")
+        return Status("pick", "pick, most accurate" if candidate.model == decision.best else "pick")
     if candidate.model == decision.best:
-        return Standing("best", "most accurate")
+        return Status("best", "most accurate")
     if decision.outcome == "not_known" and candidate.cost.unsteady:
-        return Standing("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
+        return Status("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
     if candidate.model in decision.pareto:
-        return Standing("front", "on the front")
-    return Standing("behind", "behind the front")
+        return Status("front", "on the front")
+    return Status("behind", "behind the front")
 
 
 def describe_unsteady(cost: CostProfile) -> str:

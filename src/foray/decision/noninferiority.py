@@ -21,14 +21,17 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from foray.records import PairedLoss
+from foray.statistics import PairedResult, paired_loss
 from foray.statistics.crossed import crossed
 from foray.statistics.loss import LossSpread, spread_between
+from foray.statistics.paired import result_of
 
 ERROR = 0.05  # chance of a wrong pick, shared among the models
 
 
 @dataclass(frozen=True, eq=False)
-class Contest:
+class PairwiseTests:
     """Every model against every other.
 
     `seeds`: trainings of each. `spreads`: by (reference, candidate), what the candidate loses. `errors`: by model, the
@@ -51,7 +54,7 @@ class Contest:
         return self.spreads[reference, candidate].distance(self.tolerance, 1 - error)
 
 
-def contest(correct: Mapping[str, npt.NDArray[np.bool_]], tolerance: float) -> Contest:
+def pairwise_tests(correct: Mapping[str, npt.NDArray[np.bool_]], tolerance: float) -> PairwiseTests:
     """Tests every model, one or more; `correct`: by model, (seeds, images), the same images for all.
 
     With k models open of m, each is tested at 5 % / min(k, m - 1). Those that pass leave more error to the others; when
@@ -75,4 +78,59 @@ def contest(correct: Mapping[str, npt.NDArray[np.bool_]], tolerance: float) -> C
         passed |= set(passing)
         errors |= dict.fromkeys(passing or left, error)
     seeds = next(iter(parts.values())).seeds
-    return Contest(tolerance, seeds, spreads, errors, frozenset(passed))
+    return PairwiseTests(tolerance, seeds, spreads, errors, frozenset(passed))
+
+
+def against_every_rival(model: str, tested: PairwiseTests, split: str) -> list[PairedLoss]:
+    """`model` against every other, the most doubtful comparison first, each at the error that `model` was tested at."""
+    confidence = 1 - tested.errors[model]
+    return [_record(tested, rival, model, confidence, split) for rival in tested.rivals(model)]
+
+
+def against_hardest_rival(model: str, tested: PairwiseTests, split: str) -> PairedLoss:
+    """`model` against the rival that speaks most against it.
+
+    That rival is chosen among all, so the bounds share the model's error among them (Bonferroni): "worse" has to hold
+    for the luckiest rival too. A model that passed keeps the bounds that it passed with.
+    """
+    rivals = tested.rivals(model)
+    share = 1 if model in tested.passed else len(rivals)
+    return _record(tested, rivals[0], model, 1 - tested.errors[model] / share, split)
+
+
+def paired_record(
+    reference: str,
+    reference_correct: npt.NDArray[np.bool_],
+    candidate: str,
+    candidate_correct: npt.NDArray[np.bool_],
+    tolerance: float,
+    confidence: float,
+    split: str,
+) -> PairedLoss:
+    """What `candidate` loses against `reference` on `split`, from their correctness (seeds, images)."""
+    result = paired_loss(reference_correct, candidate_correct, tolerance, confidence=confidence)
+    return _as_record(reference, candidate, result, split)
+
+
+def _record(tested: PairwiseTests, reference: str, candidate: str, confidence: float, split: str) -> PairedLoss:
+    spread = tested.spreads[reference, candidate]
+    return _as_record(reference, candidate, result_of(spread, tested.seeds, tested.tolerance, confidence), split)
+
+
+def _as_record(reference: str, candidate: str, result: PairedResult, split: str) -> PairedLoss:
+    return PairedLoss(
+        reference=reference,
+        candidate=candidate,
+        split=split,
+        n=result.n,
+        seeds=result.seeds,
+        loss=result.loss,
+        lower=result.lower,
+        upper=result.upper,
+        confidence=result.confidence,
+        tolerance=result.tolerance,
+        status=result.status,
+        images_needed=result.needed.images,
+        more_seeds=result.needed.more_seeds,
+        p_value=result.p_value,
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from foray.plain_text import markdown
 from foray.records import Estimate
 from foray.records.reproduction import ClaimResult, Evidence, Reproduction
-from foray.reproduce.catalogue import CLAIMS
+from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
 
 NOTHING = "–"

@@ -18,7 +18,7 @@ from foray.records.quantities import (
     format_points,
     format_seconds,
 )
-from foray.report.standing import KINDS, format_split, standing
+from foray.report.status import KINDS, format_split, status_of
 
 NOT_MEASURED = "–"
 
@@ -97,7 +97,7 @@ def csv_table(comparison: Comparison) -> str:
 
 def _rank(candidate: CandidateResult, decision: Decision) -> tuple[bool, float]:
     accuracy = candidate.selection.value if candidate.selection else -1.0
-    return (not standing(candidate, decision).is_in, -accuracy)
+    return (not status_of(candidate, decision).is_in, -accuracy)
 
 
 def format_interval(estimate: Estimate) -> str:
@@ -154,7 +154,7 @@ def _model_cell(candidate: CandidateResult) -> Cell:
 
 
 def _status_cell(candidate: CandidateResult, decision: Decision) -> Cell:
-    where = standing(candidate, decision)
+    where = status_of(candidate, decision)
     return Cell(where.label, sort=float(KINDS.index(where.kind)), kind=where.kind, hint=where.reason)
 
 
@@ -235,7 +235,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _csv_row(candidate: CandidateResult, comparison: Comparison) -> dict[str, object]:
-    cost, where = candidate.cost, standing(candidate, comparison.decision)
+    cost, where = candidate.cost, status_of(candidate, comparison.decision)
     return {
         "model": candidate.model,
         "status": where.label,

@@ -7,8 +7,9 @@ from typing import Any
 
 from foray.records import Comparison, Estimate
 from foray.records.quantities import format_points, format_seconds
+from foray.report.candidate_table import NOT_MEASURED
 from foray.report.comparison_folder import ComparisonFolder, Entrant
-from foray.report.standing import (
+from foray.report.status import (
     COST_NAMES,
     budget_bounds,
     describe_bound,
@@ -16,9 +17,8 @@ from foray.report.standing import (
     explain_split,
     format_cost,
     format_split,
-    standing,
+    status_of,
 )
-from foray.report.tables import NOT_MEASURED
 
 Fact = tuple[str, str]  # term, what there is to say
 
@@ -53,7 +53,7 @@ def exclusion_facts(comparison: Comparison) -> list[Fact]:
         reasons = [f"{_capital(describe_bound(bound))}." for bound in candidate.broken_bounds]
         if candidate.failure is not None:
             reasons.insert(0, f"Failed: {candidate.failure}")
-        elif standing(candidate, comparison.decision).kind == "unknown" and candidate.selection is None:
+        elif status_of(candidate, comparison.decision).kind == "unknown" and candidate.selection is None:
             reasons.append(f"{_capital(describe_unsteady(candidate.cost))}. So it may be over its bound.")
         if reasons:
             trained = "" if candidate.selection or candidate.failure else " It was not trained."
