@@ -49,7 +49,7 @@ def status_of(candidate: CandidateResult, decision: Decision) -> Status:
     if candidate.broken_bounds:
         reason = "; ".join(describe_bound(bound) for bound in candidate.broken_bounds)
         names = ", ".join(COST_NAMES[bound.bound] for bound in candidate.broken_bounds)
-        return Status("out", f"over budget: {names}", reason)
+        return Status("out", f"out: {names}", reason)
     if candidate.model == decision.pick:
         if decision.outcome == "unresolved":
             return Status("pick", "pick for now")
@@ -59,8 +59,8 @@ def status_of(candidate: CandidateResult, decision: Decision) -> Status:
     if decision.outcome == "not_known" and candidate.cost.unsteady:
         return Status("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
     if candidate.model in decision.pareto:
-        return Status("front", "Pareto front")
-    return Status("behind", "dominated")
+        return Status("front", "on the front")
+    return Status("behind", "behind the front")
 
 
 def describe_unsteady(cost: CostProfile) -> str:
