@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from foray.data import Dataset, ImageArray, Sample
 from foray.evaluation.predictions import Predictions
 from foray.models import Network, build_model
-from foray.recipes import Optimizer, Recipe
+from foray.recipes import SGD, Recipe, ScratchRecipe
 from foray.specs import get_spec
 from foray.weights.key_map import timm_keys
 
@@ -82,11 +82,10 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small_recipe(**changes: object) -> Recipe:
     """Two epochs of momentum SGD from scratch."""
-    return Recipe(
-        protocol="scratch",
+    return ScratchRecipe(
         epochs=2,
         batch_size=8,
-        optimizer=Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=1e-4),
+        optimizer=SGD(learning_rate=0.05, momentum=0.9, weight_decay=1e-4),
         precision="float32",
     ).model_copy(update=changes)
 

@@ -13,7 +13,7 @@ from foray.data import ImageFile, UnreadableImagesError, open_dataset
 from foray.errors import DataError, RunError
 from foray.linear import extract_features
 from foray.linear.folds import out_of_fold_positions
-from foray.recipes import Optimizer, preset
+from foray.recipes import RMSprop, preset
 from foray.records import RunRecord
 from foray.runs import evaluate, load_run, predict, train
 
@@ -34,9 +34,7 @@ def pictures(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def linear_run(pictures, small_weights, tmp_path_factory) -> tuple[RunRecord, Path]:
     # Random features and few images: a higher rate than the preset's and no decay.
-    recipe = preset("linear", epochs=30).model_copy(
-        update={"batch_size": 8, "optimizer": Optimizer(name="rmsprop", learning_rate=1e-2)}
-    )
+    recipe = preset("linear", epochs=30).model_copy(update={"batch_size": 8, "optimizer": RMSprop(learning_rate=1e-2)})
     out = tmp_path_factory.mktemp("runs")
     record = train(pictures, MODEL, recipe=recipe, weights=small_weights, out=out)
     return record, out / record.run_id

@@ -14,7 +14,8 @@ from foray.data import Batches, decode_for_evaluation
 from foray.linear import extract_features
 from foray.linear.features import DecodedImages
 from foray.linear.heads import Head, train_heads
-from foray.recipes import Augmentation, Optimizer, Schedule, preset
+from foray.recipes import Augmentation, FinetuneRecipe, RMSprop, RateSchedule, SGD, preset
+from foray.recipes.recipe import AnyRecipe
 from foray.specs import Preprocessing
 from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
@@ -42,8 +43,8 @@ def random_problem(n: int = 200, width: int = 24, classes: int = 4):
 def linear_recipe(**changes: object):
     """The study's optimiser at a constant rate on features as they are."""
     plain = {
-        "batch_size": 8, "standardize_features": False, "schedule": Schedule(),
-        "optimizer": Optimizer(name="rmsprop", learning_rate=1e-3),
+        "batch_size": 8, "standardize_features": False, "schedule": RateSchedule(),
+        "optimizer": RMSprop(learning_rate=1e-3),
     }  # fmt: skip
     return preset("linear", epochs=4).model_copy(update=plain | changes)
 
@@ -52,11 +53,11 @@ def linear_recipe(**changes: object):
     "changes",
     [
         {},
-        {"label_smoothing": 0.1, "schedule": Schedule(name="cosine", warmup_epochs=1.0)},
-        {"optimizer": Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.01)},
+        {"label_smoothing": 0.1, "schedule": RateSchedule(name="cosine", warmup_epochs=1.0)},
+        {"optimizer": SGD(learning_rate=0.05, momentum=0.9, weight_decay=0.01)},
         {"class_weights": "inverse", "label_smoothing": 0.1},
         {"sampling": "balanced", "class_weights": "effective"},
-        {"clip_norm": 0.5, "optimizer": Optimizer(name="sgd", learning_rate=0.05)},
+        {"clip_norm": 0.5, "optimizer": SGD(learning_rate=0.05)},
         {"ema_decay": 0.9},
     ],
     ids=["the study's", "smoothed, cosine", "sgd with decay", "weighted, smoothed", "balanced", "clipped", "averaged"],
@@ -64,6 +65,8 @@ def linear_recipe(**changes: object):
 def test_cached_features_train_the_head_that_the_backbone_would(squares, tmp_path, changes: dict) -> None:
     """One pass through the frozen backbone gives what running it every epoch gives: the same weights to 1e-5."""
     recipe = linear_recipe(**changes)
+    shared = recipe.model_dump(include=AnyRecipe.model_fields.keys() - {"protocol"}, exclude_defaults=True)
+    by_batches = FinetuneRecipe(**shared)
     store = decode_for_evaluation(squares, PREPROCESSING)
     train = squares.indices("train")[7:]  # of the first class, 5 of 12: classes are not equally frequent
 
@@ -72,7 +75,7 @@ def test_cached_features_train_the_head_that_the_backbone_would(squares, tmp_pat
     checkpoint = Checkpoint(tmp_path, keep="last")
     state = fit(
         every_epoch.to(memory_format=torch.channels_last),
-        recipe,
+        by_batches,
         Batches(store, train, batch_size=recipe.batch_size, device="cpu", seed=11, sampling=recipe.sampling),
         Augment(Augmentation(), PREPROCESSING, seed=11),
         resolution=PREPROCESSING.resolution,

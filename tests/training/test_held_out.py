@@ -15,7 +15,7 @@ from foray.comparison import compare, plan_comparison
 from foray.data import cache_directory, open_dataset
 from foray.data.open import open_given
 from foray.errors import DataError, RunError
-from foray.recipes import Optimizer, preset
+from foray.recipes import RMSprop, preset
 from foray.records import Metrics, RunRecord
 from foray.runs import evaluate, predict, resume, train
 from foray.runs.carving import carving_in
@@ -47,7 +47,7 @@ def noise(folder: Path, names: dict[str, int], first: int = 0) -> Path:
 def trained_on(data: Path, weights: Path, out: Path, epochs: int = 20) -> tuple[RunRecord, Path]:
     """A linear head, over-fitted where there are many epochs."""
     recipe = preset("linear", epochs=epochs).model_copy(
-        update={"batch_size": 8, "optimizer": Optimizer(name="rmsprop", learning_rate=1e-2), "checkpoint": "last"}
+        update={"batch_size": 8, "optimizer": RMSprop(learning_rate=1e-2), "checkpoint": "last"}
     )
     record = train(data, MODEL, recipe=recipe, weights=weights, out=out)
     return record, out / record.run_id

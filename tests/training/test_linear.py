@@ -18,7 +18,7 @@ from foray.linear.folds import out_of_fold_positions
 from foray.linear.heads import Head, train_heads
 from foray.linear.logistic import PENALTIES, LogisticProblem
 from foray.models import build_model
-from foray.recipes import Augmentation, Optimizer, Recipe, preset
+from foray.recipes import RECIPE_ADAPTER, SGD, Augmentation, Recipe, RMSprop, preset
 from foray.records import EpochRow, RunRecord
 from foray.runs import train_run
 from foray.training import plan_run
@@ -34,8 +34,8 @@ def _torch_engine(monkeypatch) -> None:
 
 def recipe_with(**changes: object) -> Recipe:
     """The preset as changed, for few images: small batches, a higher rate, no decay."""
-    plain = {"batch_size": 8, "optimizer": Optimizer(name="rmsprop", learning_rate=1e-2), "epochs": 6}
-    return Recipe.model_validate(preset("linear").model_dump() | plain | changes)
+    plain = {"batch_size": 8, "optimizer": RMSprop(learning_rate=1e-2), "epochs": 6}
+    return RECIPE_ADAPTER.validate_python(preset("linear").model_dump() | plain | changes)
 
 
 def trained(recipe: Recipe, dataset, weights, folder: Path) -> tuple[RunRecord, list[EpochRow]]:
@@ -113,9 +113,7 @@ def test_no_head_is_scored_on_an_image_it_was_fitted_to_in_any_view(
 
 def test_training_stops_early_and_so_do_the_other_heads(squares, small_weights, tmp_path) -> None:
     """A rate of almost nothing: no epoch is better on val than the first."""
-    recipe = recipe_with(
-        optimizer=Optimizer(name="sgd", learning_rate=1e-30), early_stopping_epochs=2, checkpoint="best"
-    )
+    recipe = recipe_with(optimizer=SGD(learning_rate=1e-30), early_stopping_epochs=2, checkpoint="best")
     record, rows = trained(recipe, squares, small_weights, tmp_path)
     assert len(rows) == 3
     assert record.best_epoch == 1
@@ -132,8 +130,8 @@ def test_balanced_and_weighted_heads_of_averaged_weights(squares, small_weights,
     "choosing",
     [
         {"solver": "lbfgs"},
-        {"checkpoint": "best", "optimizer": Optimizer(name="sgd", learning_rate=0.3, momentum=0.9)},
-        {"early_stopping_epochs": 1, "optimizer": Optimizer(name="sgd", learning_rate=0.3, momentum=0.9)},
+        {"checkpoint": "best", "optimizer": SGD(learning_rate=0.3, momentum=0.9)},
+        {"early_stopping_epochs": 1, "optimizer": SGD(learning_rate=0.3, momentum=0.9)},
     ],
     ids=["penalty", "best epoch", "last epoch before the early end"],
 )
@@ -171,7 +169,7 @@ def test_out_of_fold_heads_have_the_epochs_that_train_and_val_without_their_fold
     squares, small_weights, tmp_path
 ) -> None:
     """Done again by hand, head by head, from the features."""
-    recipe = recipe_with(optimizer=Optimizer(name="sgd", learning_rate=0.3, momentum=0.9), checkpoint="best", epochs=8)
+    recipe = recipe_with(optimizer=SGD(learning_rate=0.3, momentum=0.9), checkpoint="best", epochs=8)
     record, _ = trained(recipe, squares, small_weights, tmp_path)
     plan = plan_run(MODEL, squares, recipe, weights=small_weights, seed=1)
     network = build_model(plan.spec, num_classes=3, small_image=plan.small_image, seed=1)

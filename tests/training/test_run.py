@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from foray.errors import RunError
 from foray.evaluation import compute_metrics
-from foray.recipes import Augmentation, Optimizer, preset, read_recipe
+from foray.recipes import SGD, Augmentation, preset, read_recipe
 from foray.records import EpochRow, RunRecord, folder_lock
 from foray.runs import load_run, train_run
 from foray.training import TrainingFailedError, plan_run
@@ -119,9 +119,7 @@ def test_what_ends_a_run_early_stands_in_its_record(squares, tmp_path) -> None:
 
 def test_a_failed_run_says_why_and_is_no_run_to_predict_with(squares, small_weights, tmp_path) -> None:
     # The first step leaves weights near the largest float32, the second one's logits overflow.
-    recipe = preset("linear", epochs=2).model_copy(
-        update={"optimizer": Optimizer(name="sgd", learning_rate=3e38), "batch_size": 8}
-    )
+    recipe = preset("linear", epochs=2).model_copy(update={"optimizer": SGD(learning_rate=3e38), "batch_size": 8})
     plan = plan_run(MODEL, squares, recipe, weights=small_weights)
     with pytest.raises(TrainingFailedError, match="not finite at epoch 1, batch 2"):
         train_run(plan, squares, tmp_path / "run")

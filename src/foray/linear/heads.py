@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from foray.data.batches import balanced_order, epoch_order
 from foray.linear.standardization import Standardization
-from foray.recipes import Recipe
+from foray.recipes import LinearRecipe
 from foray.training.average import WeightAverage
 from foray.training.class_weights import class_weights
 from foray.training.loop import WAY_OUT, TrainingFailedError, reseed, set_learning_rate
@@ -59,7 +59,7 @@ def train_heads(
     labels: Tensor,
     members: Sequence[npt.NDArray[np.int64]],
     initial: Head,
-    recipe: Recipe,
+    recipe: LinearRecipe,
     *,
     seed: int,
     epochs: int | None = None,
@@ -105,7 +105,7 @@ class _Heads:
         labels: Tensor,
         members: Sequence[npt.NDArray[np.int64]],
         initial: Head,
-        recipe: Recipe,
+        recipe: LinearRecipe,
         seed: int,
     ) -> None:
         self.num_views, self.num_images = views.shape[:2]

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from foray.linear.heads import Head
 from foray.linear.standardization import Standardization
-from foray.recipes import Recipe
+from foray.recipes import LinearRecipe
 from foray.training.class_weights import class_weights
 from foray.training.loop import TrainingFailedError
 
@@ -60,7 +60,7 @@ class LogisticProblem:
     """
 
     def __init__(
-        self, views: Tensor, labels: Tensor, positions: npt.NDArray[np.int64], recipe: Recipe, num_classes: int
+        self, views: Tensor, labels: Tensor, positions: npt.NDArray[np.int64], recipe: LinearRecipe, num_classes: int
     ) -> None:
         where = torch.from_numpy(positions).to(views.device)
         own = views[:, where].flatten(0, 1).double()  # (K n, F)

@@ -20,7 +20,7 @@ from foray.evaluation.predictions import Predictions
 from foray.evaluation.scores import Score
 from foray.models import Network
 from foray.progress import SILENT, Progress
-from foray.recipes import Recipe
+from foray.recipes import NetworkRecipe, Recipe
 from foray.records import EpochRow
 from foray.training.average import WeightAverage
 from foray.training.checkpoint import Checkpoint, Learner, TrainingState
@@ -52,7 +52,7 @@ def unmixed(images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tens
 
 def fit(
     network: nn.Module,
-    recipe: Recipe,
+    recipe: NetworkRecipe,
     batches: Batches,
     augment: Augmenter,
     *,
@@ -209,7 +209,7 @@ class _TrainedParts:
     """What is trained at a step, and is hence in training mode, averaged and minded by `gradients`."""
 
     def __init__(
-        self, learner: Learner, gradients: MicroBatches, recipe: Recipe, steps_per_epoch: int, progress: Progress
+        self, learner: Learner, gradients: MicroBatches, recipe: NetworkRecipe, steps_per_epoch: int, progress: Progress
     ) -> None:
         self._learner, self._gradients, self._recipe = learner, gradients, recipe
         self._steps_per_epoch, self._progress = steps_per_epoch, progress
