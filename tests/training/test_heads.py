@@ -14,8 +14,7 @@ from foray.data import Batches, decode_for_evaluation
 from foray.linear import extract_features
 from foray.linear.features import DecodedImages
 from foray.linear.heads import Head, train_heads
-from foray.recipes import Augmentation, FinetuneRecipe, RMSprop, RateSchedule, SGD, preset
-from foray.recipes.recipe import AnyRecipe
+from foray.recipes import SGD, Augmentation, FinetuneRecipe, RateSchedule, RMSprop, preset
 from foray.specs import Preprocessing
 from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
@@ -65,8 +64,7 @@ def linear_recipe(**changes: object):
 def test_cached_features_train_the_head_that_the_backbone_would(squares, tmp_path, changes: dict) -> None:
     """One pass through the frozen backbone gives what running it every epoch gives: the same weights to 1e-5."""
     recipe = linear_recipe(**changes)
-    shared = recipe.model_dump(include=AnyRecipe.model_fields.keys() - {"protocol"}, exclude_defaults=True)
-    by_batches = FinetuneRecipe(**shared)
+    by_batches = FinetuneRecipe.model_validate(recipe.model_dump() | {"protocol": "finetune"})
     store = decode_for_evaluation(squares, PREPROCESSING)
     train = squares.indices("train")[7:]  # of the first class, 5 of 12: classes are not equally frequent
 
