@@ -12,10 +12,10 @@ from pictures import draw
 from PIL import Image
 
 from foray.data import open_dataset
+from foray.data.appearance import appearances_of, near_pairs
 from foray.data.dataset import Dataset
-from foray.data.duplicates import Fingerprints, all_pairs, nearest
-from foray.data.look_alikes import find_leaks, ties_of
-from foray.data.looks import look_at, near_pairs
+from foray.data.near_duplicates import find_leaks, ties_of
+from foray.data.perceptual_hash import Fingerprints, all_pairs, nearest
 
 SIDE = 48
 
@@ -123,8 +123,8 @@ def test_all_pairs_are_those_of_a_comparison_one_by_one_in_blocks_and_when_dense
     }
     assert len(expected) > 100
     for block_bytes, dense in ((64 << 20, 0.0), (64 << 20, 1.0), (2000, 0.0), (2000, 1.0)):
-        monkeypatch.setattr("foray.data.duplicates._BLOCK_BYTES", block_bytes)
-        monkeypatch.setattr("foray.data.duplicates._DENSE", dense)
+        monkeypatch.setattr("foray.data.perceptual_hash._BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr("foray.data.perceptual_hash._DENSE", dense)
         first, second, _ = all_pairs(known)
         assert set(zip(first.tolist(), second.tolist(), strict=True)) == expected
     found = nearest(known, known)
@@ -137,8 +137,8 @@ def test_of_too_many_pairs_the_closest_are_kept(monkeypatch):
     noise = np.random.default_rng(1).normal(0, 5, (30, 24, 24))
     known = Fingerprints(np.clip(thumbnails + noise, 0, 255).astype(np.uint8), np.zeros((30, 64), bool))
     _, _, whole = all_pairs(known)
-    monkeypatch.setattr("foray.data.duplicates.MAX_PAIRS", 40)
-    monkeypatch.setattr("foray.data.duplicates._BLOCK_BYTES", 400)
+    monkeypatch.setattr("foray.data.perceptual_hash.MAX_PAIRS", 40)
+    monkeypatch.setattr("foray.data.perceptual_hash._BLOCK_BYTES", 400)
     _, _, kept = all_pairs(known)
     assert len(whole) == 435
     assert sorted(kept.tolist()) == pytest.approx(sorted(whole.tolist())[-40:])
@@ -160,8 +160,8 @@ def test_looks_are_taken_once_for_the_same_contents_and_again_when_the_file_is_d
     kept.write_bytes(content)
     with pytest.raises(zipfile.BadZipFile), np.load(kept) as damaged:
         [damaged[name] for name in damaged.files]
-    healed = look_at(again.samples, cache_dir=tmp_path / "cache")
-    assert np.array_equal(healed.fingerprints.thumbnails, dataset.looks.fingerprints.thumbnails)
+    healed = appearances_of(again.samples, cache_dir=tmp_path / "cache")
+    assert np.array_equal(healed.fingerprints.thumbnails, dataset.appearances.fingerprints.thumbnails)
     pairs = near_pairs(healed, cache_dir=tmp_path / "other cache")
     assert np.array_equal(pairs.first, dataset.near.first)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from foray.data.images import load_image
-from foray.data.preprocessing import normalize, prepare
+from foray.data.network_input import normalize, prepare
 from foray.specs.preprocessing import HALF, Preprocessing
 
 
@@ -117,5 +117,5 @@ def test_normalize_is_the_stated_formula_and_keeps_channels_last() -> None:
 
 
 def test_decoding_and_caching_import_no_torch() -> None:
-    code = "import sys, foray.data.cache, foray.data.preprocessing, foray.data.images; sys.exit('torch' in sys.modules)"
+    code = "import sys, foray.data.cache, foray.data.network_input, foray.data.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from foray.data.images import load_image
-from foray.data.preprocessing import normalize, prepare
+from foray.data.network_input import normalize, prepare
 from foray.models import build_model, fold_batch_norm
 from foray.specs import HALF, Preprocessing
 from foray.weights import PretrainedWeights, find_weights, load_weights

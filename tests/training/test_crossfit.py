@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from foray.data import Dataset, ImageStore, Sample, decode_for_evaluation, open_dataset
+from foray.data.appearance import NearPairs
 from foray.data.dataset import ImageArray
-from foray.data.looks import NearPairs
 from foray.evaluation.predictions import Predictions
 from foray.evaluation.scores import Score
 from foray.models import build_model
@@ -28,8 +28,8 @@ from foray.records import EpochRow, RunRecord
 from foray.runs import train_run
 from foray.specs import Preprocessing
 from foray.training import Interrupted, RunPlan, plan_run
-from foray.training.choice import Choice, choose_epoch
 from foray.training.crossfit import CrossFit, val_half
+from foray.training.epoch_choice import EpochChoice, choose_epoch
 from foray.training.whole_network import predict_split
 
 from .conftest import MODEL, coloured_squares, small_recipe
@@ -150,7 +150,7 @@ def test_the_choice_is_what_training_by_these_scores_alone_would_keep(scores, ke
         if patience is not None and len(seen) - best >= patience:
             stopped = True
             break
-    assert choose_epoch(scores, keep, patience) == Choice(best if keep == "best" else len(seen), stopped)
+    assert choose_epoch(scores, keep, patience) == EpochChoice(best if keep == "best" else len(seen), stopped)
 
 
 @settings(max_examples=30)

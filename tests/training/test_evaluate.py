@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from foray.data import Dataset, decode_for_evaluation
-from foray.data.preprocessing import normalize
+from foray.data.network_input import normalize
 from foray.specs import Preprocessing
 from foray.training.whole_network import predict_split
 

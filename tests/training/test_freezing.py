@@ -23,9 +23,8 @@ from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
 from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
-from foray.training.freezing import PartsFromTheTop, freeze_backbone, set_training_mode, unfreeze_part
+from foray.training.freezing import PartsFromTheTop, freeze_backbone, network_parts, set_training_mode, unfreeze_part
 from foray.training.loop import fit
-from foray.training.parts import network_parts
 from foray.training.plan import plan_run
 from foray.weights import load_weights
 

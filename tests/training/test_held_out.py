@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foray.cache_folder import cache_directory
 from foray.comparison import compare, plan_comparison
-from foray.data import cache_directory, open_dataset
+from foray.data import open_dataset
 from foray.data.open import open_given
 from foray.errors import DataError, RunError
 from foray.recipes import RMSprop, preset

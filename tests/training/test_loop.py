@@ -20,7 +20,7 @@ from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import freeze_backbone, set_training_mode
 from foray.training.loop import fit, set_learning_rate, set_norm_momentum
-from foray.training.tally import LOOK_EVERY_STEPS
+from foray.training.running_metrics import LOOK_EVERY_STEPS
 
 from .conftest import HALF_RIGHT, MODEL, small_recipe
 

@@ -14,8 +14,8 @@ from torch import nn
 from foray.models import build_model
 from foray.recipes import SGD, AdamW, Optimizer, RMSprop
 from foray.specs import get_spec
+from foray.training.freezing import network_parts
 from foray.training.optimizers import KerasRMSprop, create_optimizer, parameter_groups, rate_factors
-from foray.training.parts import network_parts
 
 # keras.optimizers.RMSprop(1e-3) (Keras 3.15.1, TensorFlow) on w0 = (1, -2, 0.5), five steps with the gradients
 # g_t = (0.1 t, -0.003 t^2, 1e-4 (-1)^t): the variables afterwards.

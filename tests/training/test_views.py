@@ -11,7 +11,7 @@ import torch
 from foray.augmentation import Augment
 from foray.data import decode_for_training
 from foray.linear import extract_features, features
-from foray.linear.views import AugmentedImages, cached_views
+from foray.linear.features import AugmentedImages, cached_views
 from foray.recipes import Augmentation
 from foray.specs import Preprocessing
 from foray.training.outcome import Workplace

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import Dataset
-from foray.data.look_alikes import ties_of
+from foray.data.near_duplicates import ties_of
 from foray.data.splits import carve
 
 NUM_FOLDS = 5

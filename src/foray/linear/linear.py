@@ -26,17 +26,16 @@ from foray.augmentation import Augment
 from foray.data import Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
 from foray.evaluation.predictions import Predictions, image_ids
 from foray.evaluation.scores import Score
-from foray.linear.features import DecodedImages, cached_features
+from foray.linear.features import DecodedImages, cached_features, cached_views
 from foray.linear.folds import out_of_fold_positions
 from foray.linear.heads import Head, HeadEpoch, train_heads
-from foray.linear.logistic import PENALTIES, LogisticProblem, Solution
-from foray.linear.views import cached_views
+from foray.linear.logistic import PENALTIES, LogisticProblem, SolvedHead
 from foray.models import Network
 from foray.recipes import LinearRecipe
 from foray.records import EpochRow
 from foray.training.checkpoint import History, TrainingState
-from foray.training.choice import best_epoch, choose_epoch, val_scores
 from foray.training.crossfit import chooses_epoch
+from foray.training.epoch_choice import best_epoch, choose_epoch, val_scores
 from foray.training.loop import is_over
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
@@ -159,7 +158,7 @@ class _Study:
     def solve(self) -> _Fit:
         """The exact head on train with the L2 penalty that is best on val; the history has a line a penalty."""
         rows: list[EpochRow] = []
-        solutions: list[Solution] = []
+        solutions: list[SolvedHead] = []
         with self.at.progress.task("solving for the head", total=len(PENALTIES)) as task:
             problem = self._problem(self.dataset.indices("train"))
             for penalty in PENALTIES:
@@ -266,7 +265,7 @@ class _Study:
         return LogisticProblem(self.views, self.labels, positions, self.recipe, self.plan.num_classes)
 
 
-def _notes(solutions: list[Solution], chosen: Solution) -> tuple[str, ...]:
+def _notes(solutions: list[SolvedHead], chosen: SolvedHead) -> tuple[str, ...]:
     notes = [
         f"lbfgs: of {len(solutions)} L2 penalties from {solutions[0].penalty:.3g} to {solutions[-1].penalty:.3g}, val "
         f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms)"

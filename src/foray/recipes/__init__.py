@@ -1,7 +1,6 @@
 """Training protocols as data: the `Recipe`, all recipes by name, and recipe.toml."""
 
 from foray.recipes.catalogue import NamedRecipe, recipe_file, recipe_named, recipes_by_name
-from foray.recipes.changes import changed
 from foray.recipes.optimizer import SGD, AdamW, Optimizer, RMSprop
 from foray.recipes.presets import preset
 from foray.recipes.recipe import (
@@ -18,7 +17,7 @@ from foray.recipes.recipe import (
     ScratchRecipe,
 )
 from foray.recipes.study import STUDY, Choice, Printed, StudyRecipe
-from foray.recipes.toml import read_recipe, recipe_toml
+from foray.recipes.toml import changed, read_recipe, recipe_toml
 
 __all__ = [
     "RECIPE_ADAPTER", "SGD", "STUDY", "AdamW", "Augmentation", "Choice", "FinetuneRecipe", "LinearRecipe",

@@ -1,4 +1,4 @@
-"""recipe.toml: a recipe as a person reads and edits it. Unknown keys are errors."""
+"""A recipe as text: recipe.toml, and `--set optimizer.learning_rate=0.01`. Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -83,3 +83,33 @@ def _place(location: Sequence[int | str]) -> tuple[list[str], list[str]]:
     if len(path) > 1 and path[0] in tables:
         return list(tables[path[0]].model_fields), path
     return next(kind.keys() for kind in RECIPES if kind.kind() == protocol), path
+
+
+def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """`recipe` with every `key=value` of `settings`; keys of tables are dotted, values are written as in TOML.
+
+    A bare word is a string: `optimizer.name=sgd`. Raises ForayError for a setting without "=", an unknown key, and a
+    value that does not fit.
+    """
+    tables: dict[str, Any] = recipe.model_dump(mode="json")
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ForayError(
+                f"--set {shortened(setting)}: write key=value, for example --set optimizer.learning_rate=0.01."
+            )
+        *names, last = key.strip().split(".")
+        table: Any = tables
+        for name in names:
+            table = table.get(name) if isinstance(table, dict) else None
+        if not isinstance(table, dict):
+            raise ForayError(f"--set {shortened(setting)}: a recipe has no table {shortened('.'.join(names))!r}.")
+        table[last] = _value(value.strip())
+    return validated(tables, "--set") if settings else recipe
+
+
+def _value(text: str) -> Any:
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
+        return text

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foray.data import SPLITS, Dataset, cache_directory
+from foray.cache_folder import cache_directory
+from foray.data import SPLITS, Dataset
 from foray.errors import ForayError, RunError, memory_explained
 from foray.evaluation.precision import resolve_device, training_format
 from foray.evaluation.scores import compute_metrics

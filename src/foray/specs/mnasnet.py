@@ -13,7 +13,7 @@ from typing import NamedTuple
 from foray.specs.preprocessing import Preprocessing
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
-from foray.specs.variants import tensorflow_variant
+from foray.specs.tensorflow import tensorflow_variant
 
 RULE = ScalingRule(head="fixed")  # 1280 features at every width
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from foray.models import Network
 from foray.recipes import SGD, AdamW, Optimizer, RMSprop
-from foray.training.parts import network_parts
+from foray.training.freezing import network_parts
 
 # (rho, epsilon): keras.optimizers.RMSprop and torch.optim.RMSprop (rho is its alpha)
 _RMSPROP_DEFAULTS = {"keras": (0.9, 1e-7), "pytorch": (0.99, 1e-8)}

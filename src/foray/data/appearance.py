@@ -26,7 +26,8 @@ from PIL import Image
 
 from foray.data.dataset import ImageArray, Sample
 from foray.data.decoding import available_cores
-from foray.data.duplicates import (
+from foray.data.images import ImageReadError, decoded, size_and_mode
+from foray.data.perceptual_hash import (
     HASH_BITS,
     MAX_HASH_DISTANCE,
     MAX_PAIRS,
@@ -37,7 +38,6 @@ from foray.data.duplicates import (
     difference_hash,
     thumbnail,
 )
-from foray.data.images import ImageReadError, decoded, size_and_mode
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
 from foray.records import atomic_writer
@@ -51,7 +51,7 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Appearances:
     """Of each content (SHA-256 of the file) one look. `sizes` (N, 2): width and height as stored, pixels; `modes`:
     Pillow's; `reasons`: why it cannot be read, empty where it can.
 
@@ -88,7 +88,7 @@ class NearPairs:
         return len(self.first)
 
 
-def look_at(samples: Sequence[Sample], *, cache_dir: Path, progress: Progress = SILENT) -> Looks:
+def appearances_of(samples: Sequence[Sample], *, cache_dir: Path, progress: Progress = SILENT) -> Appearances:
     """One look at each different content among `samples`, all of which have theirs; decoded in parallel."""
     different = {sample.content: sample for sample in samples}
     contents = tuple(sorted(different))
@@ -98,7 +98,7 @@ def look_at(samples: Sequence[Sample], *, cache_dir: Path, progress: Progress = 
         stored = _seen([different[content] for content in contents], progress)
         _save(path, stored, progress)
     hashes = np.unpackbits(stored["hashes"].astype(np.uint8), axis=1).astype(np.bool_)
-    return Looks(
+    return Appearances(
         contents,
         stored["sizes"].astype(np.int64),
         stored["modes"].astype(np.str_),
@@ -107,19 +107,19 @@ def look_at(samples: Sequence[Sample], *, cache_dir: Path, progress: Progress = 
     )
 
 
-def near_pairs(looks: Looks, *, cache_dir: Path, progress: Progress = SILENT) -> NearPairs:
-    """The near-duplicates among all images of `looks`; none of more than `MOST_IMAGES`."""
-    if len(looks.contents) > MOST_IMAGES:
+def near_pairs(appearances: Appearances, *, cache_dir: Path, progress: Progress = SILENT) -> NearPairs:
+    """The near-duplicates among all images of `appearances`; none of more than `MOST_IMAGES`."""
+    if len(appearances.contents) > MOST_IMAGES:
         progress.note(f"More than {MOST_IMAGES:,} images: near-duplicates are not looked for, exact copies are.")
         return NearPairs((), *(np.zeros(0, np.int64),) * 2, np.zeros(0, np.float32))
-    path = cache_dir / "pairs" / f"{_key(looks.contents, MIN_CORRELATION, MAX_HASH_DISTANCE, MAX_PAIRS)}.npz"
+    path = cache_dir / "pairs" / f"{_key(appearances.contents, MIN_CORRELATION, MAX_HASH_DISTANCE, MAX_PAIRS)}.npz"
     stored = _load(path, {"first": (), "second": (), "correlations": ()})
     if stored is None:
-        first, second, correlations = all_pairs(looks.fingerprints, progress=progress)
+        first, second, correlations = all_pairs(appearances.fingerprints, progress=progress)
         stored = {"first": first.astype(np.int32), "second": second.astype(np.int32), "correlations": correlations}
         _save(path, stored, progress)
     return NearPairs(
-        looks.contents,
+        appearances.contents,
         stored["first"].astype(np.int64),
         stored["second"].astype(np.int64),
         stored["correlations"].astype(np.float32),

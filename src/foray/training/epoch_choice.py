@@ -21,7 +21,7 @@ class Scored(Protocol):
 
 
 @dataclass(frozen=True)
-class Choice:
+class EpochChoice:
     """The kept `epoch`, from 1. `stopped`: early stopping ended training, or would have ended it by then."""
 
     epoch: int
@@ -38,7 +38,7 @@ def stops_early(epoch: int, best: int, patience: int | None) -> bool:
     return patience is not None and epoch - best >= patience
 
 
-def choose_epoch(scores: Sequence[Scored], keep: Literal["best", "last"], patience: int | None) -> Choice:
+def choose_epoch(scores: Sequence[Scored], keep: Literal["best", "last"], patience: int | None) -> EpochChoice:
     """The epoch that is kept where `scores` alone say when training ends and which epoch is best.
 
     `scores`: of epochs 1, 2, ..., at least one; those after the early end are not looked at.
@@ -48,8 +48,8 @@ def choose_epoch(scores: Sequence[Scored], keep: Literal["best", "last"], patien
         if _merit(score) > _merit(scores[best - 1]):
             best = epoch
         if stops_early(epoch, best, patience):
-            return Choice(best if keep == "best" else epoch, stopped=True)
-    return Choice(best if keep == "best" else len(scores), stopped=False)
+            return EpochChoice(best if keep == "best" else epoch, stopped=True)
+    return EpochChoice(best if keep == "best" else len(scores), stopped=False)
 
 
 def val_scores(rows: Sequence[EpochRow]) -> list[Score]:

@@ -1,4 +1,4 @@
-"""The TensorFlow variant of a network: the same table under TensorFlow's conventions.
+"""TensorFlow's conventions: SAME padding, and the `tf_` variant of a network.
 
 Variants share every weight shape and differ in where stride-2 windows start (SAME padding puts the odd row and column
 at the bottom and right), in the batch-norm constants, and in the preprocessing their weights were trained with.
@@ -33,3 +33,12 @@ def tensorflow_variant(
         preprocessing=preprocessing,
         published=published,
     )
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Rows to add before and after `size` rows: (k - s) + (-n mod s) in all, half of it, rounded down, before.
+
+    Worked example: 224 rows, kernel 3, stride 2 get 0 before and 1 after, 225 rows 1 and 1.
+    """
+    total = kernel - stride + -size % stride
+    return total // 2, total - total // 2

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
+from foray.data.appearance import NearPairs, appearances_of, near_pairs
 from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import Dataset, Sample, counted
-from foray.data.looks import NearPairs, look_at, near_pairs
 from foray.progress import SILENT, Progress
 
 _FEW_PAIRS = 20  # of which nothing can be said
@@ -46,19 +46,19 @@ class Leaks:
         return bool(self.val or self.test)
 
 
-def with_looks(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILENT) -> Dataset:
-    """The dataset, all of whose samples have a content, with `looks` and `near`.
+def with_appearances(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILENT) -> Dataset:
+    """The dataset, all of whose samples have a content, with `appearances` and `near`.
 
     Where near-duplicates are of two classes nearly as often as chance has it, all images are laid out alike (one camera
     over one belt, say) and being alike says nothing: `near` is empty then, and a note says so.
     """
-    looks = look_at(dataset.samples, cache_dir=cache_dir, progress=progress)
-    near = near_pairs(looks, cache_dir=cache_dir, progress=progress)
+    appearances = appearances_of(dataset.samples, cache_dir=cache_dir, progress=progress)
+    near = near_pairs(appearances, cache_dir=cache_dir, progress=progress)
     if not _is_mixed(*_labelled(dataset.samples, near)):
-        return replace(dataset, looks=looks, near=near)
+        return replace(dataset, appearances=appearances, near=near)
     none = NearPairs((), near.first[:0], near.second[:0], near.correlations[:0])
     note = "images of different classes look alike when small, so only exact copies are looked for, not near-duplicates"
-    return replace(dataset, looks=looks, near=none, notes=(*dataset.notes, note))
+    return replace(dataset, appearances=appearances, near=none, notes=(*dataset.notes, note))
 
 
 def is_mixed(first: Sequence[int], second: Sequence[int], labels: Iterable[int]) -> bool:

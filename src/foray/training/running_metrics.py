@@ -19,7 +19,7 @@ from foray.training.distributed import ALONE, Processes
 LOOK_EVERY_STEPS = {"cpu": 1, "cuda": 25}
 
 
-class TallySums(Record):
+class RunningSums(Record):
     """What a checkpoint keeps of a tally."""
 
     loss: float = 0.0
@@ -36,10 +36,10 @@ class NotFinite:
     positions: Tensor
 
 
-class Tally:
+class RunningMetrics:
     """`loss` and `top1` are those of the last look. Targets: labels (N,), or shares (N, C), whose largest counts."""
 
-    def __init__(self, device: torch.device, sums: TallySums, processes: Processes = ALONE) -> None:
+    def __init__(self, device: torch.device, sums: RunningSums, processes: Processes = ALONE) -> None:
         self._every_steps = LOOK_EVERY_STEPS[device.type]
         self._loss = torch.tensor(sums.loss, dtype=torch.float64, device=device)
         self._hits = torch.tensor(sums.hits, dtype=torch.int64, device=device)
@@ -72,7 +72,7 @@ class Tally:
             for step, of_batch, positions in unseen:
                 if not math.isfinite(of_batch.item()):
                     return NotFinite(step, float(of_batch.item()), positions)
-        self.sums = TallySums(loss=loss, hits=int(self._hits.item()), n=self._n)
+        self.sums = RunningSums(loss=loss, hits=int(self._hits.item()), n=self._n)
         return None
 
     @property
