@@ -24,8 +24,7 @@ from foray.runs import train_run
 from foray.specs import get_spec
 from foray.training import RunPlan, plan_run
 from foray.training.checkpoint import Checkpoint
-
-from .conftest import MODEL, coloured_squares, small_recipe
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
 LIVELY = Augmentation(rotation_degrees=20, translate=0.1, horizontal_flip=0.5)
 MIXED = LIVELY.model_copy(update={"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "mix_probability": 0.8})

@@ -31,8 +31,8 @@ from foray.training import Interrupted, RunPlan, plan_run
 from foray.training.crossfit import CrossFit, val_half
 from foray.training.epoch_choice import EpochChoice, choose_epoch
 from foray.training.whole_network import predict_split
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
-from .conftest import MODEL, coloured_squares, small_recipe
 from .pair import Pair
 from .same_run import SignalsAt, assert_same_run
 

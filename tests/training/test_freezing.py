@@ -27,8 +27,8 @@ from foray.training.freezing import PartsFromTheTop, freeze_backbone, network_pa
 from foray.training.loop import fit
 from foray.training.plan import plan_run
 from foray.weights import load_weights
+from tests.small_training import HALF_RIGHT, MODEL, small_recipe
 
-from .conftest import HALF_RIGHT, MODEL, small_recipe
 from .same_run import SignalsAt
 
 EVERY_FAMILY = [

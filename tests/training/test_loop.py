@@ -21,8 +21,7 @@ from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import freeze_backbone, set_training_mode
 from foray.training.loop import fit, set_learning_rate, set_norm_momentum
 from foray.training.running_metrics import LOOK_EVERY_STEPS
-
-from .conftest import HALF_RIGHT, MODEL, small_recipe
+from tests.small_training import HALF_RIGHT, MODEL, small_recipe
 
 PREPROCESSING = Preprocessing(resolution=24, crop_pct=1.0)
 

@@ -30,8 +30,8 @@ from foray.training.distributed import ALONE, Processes, ProcessLostError
 from foray.training.freezing import unfreeze_part
 from foray.training.whole_network import predict_split
 from foray.weights import load_weights
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
-from .conftest import MODEL, coloured_squares, small_recipe
 from .pair import Pair
 from .test_freezing import hashes, moved
 

@@ -15,8 +15,7 @@ from foray.linear.features import AugmentedImages, cached_views
 from foray.recipes import Augmentation
 from foray.specs import Preprocessing
 from foray.training.outcome import Workplace
-
-from .conftest import MODEL, lively
+from tests.small_training import MODEL, lively
 
 CPU = torch.device("cpu")
 PREPROCESSING = Preprocessing(resolution=32, crop_pct=0.875)

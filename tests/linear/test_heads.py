@@ -21,8 +21,7 @@ from foray.training.checkpoint import Checkpoint
 from foray.training.class_weights import class_weights
 from foray.training.freezing import freeze_backbone
 from foray.training.loop import fit
-
-from .conftest import HALF_RIGHT, lively
+from tests.small_training import HALF_RIGHT, lively
 
 PREPROCESSING = Preprocessing(resolution=32, crop_pct=1.0)
 FRESH = functools.partial(lively, dropout=0.0, seed=3)

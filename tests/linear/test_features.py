@@ -16,8 +16,7 @@ from foray.linear.features import DecodedImages, cached_features
 from foray.specs import Preprocessing
 from foray.weights import create_model, find_weights
 from tests.damage import flip_a_bit
-
-from .conftest import MODEL, lively
+from tests.small_training import MODEL, lively
 
 CPU = torch.device("cpu")
 PREPROCESSING = Preprocessing(resolution=32, crop_pct=1.0)

@@ -22,8 +22,7 @@ from foray.runs import evaluate, predict, resume, train
 from foray.runs.carving import carving_in
 from foray.runs.held_out import held_out
 from foray.runs.seen_images import read_seen_images
-
-from .conftest import MODEL
+from tests.small_training import MODEL
 
 
 def seen_by(run):

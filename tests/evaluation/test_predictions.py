@@ -11,8 +11,7 @@ from foray.data import Dataset, decode_for_evaluation
 from foray.data.network_input import normalize
 from foray.specs import Preprocessing
 from foray.training.whole_network import predict_split
-
-from .conftest import lively
+from tests.small_training import lively
 
 
 def test_predictions_are_those_of_the_network(squares: Dataset, tmp_path: Path) -> None:

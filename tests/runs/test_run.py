@@ -15,8 +15,7 @@ from foray.recipes import SGD, Augmentation, preset, read_recipe
 from foray.records import EpochRow, RunRecord, folder_lock
 from foray.runs import load_run, train_run
 from foray.training import TrainingFailedError, plan_run
-
-from .conftest import MODEL, small_recipe
+from tests.small_training import MODEL, small_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 

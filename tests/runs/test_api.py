@@ -16,8 +16,7 @@ from foray.linear.folds import out_of_fold_positions
 from foray.recipes import RMSprop, preset
 from foray.records import RunRecord
 from foray.runs import evaluate, load_run, predict, train
-
-from .conftest import MODEL, coloured_squares, small_recipe
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
 
 @pytest.fixture(scope="module")

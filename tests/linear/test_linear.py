@@ -23,8 +23,7 @@ from foray.records import EpochRow, RunRecord
 from foray.runs import train_run
 from foray.training import plan_run
 from foray.weights import load_weights
-
-from .conftest import MODEL
+from tests.small_training import MODEL
 
 
 @pytest.fixture(autouse=True)
