@@ -12,11 +12,11 @@ from typing import get_args
 
 import torch
 
+from foray.cache_folder import cache_directory
 from foray.clock.steadiness import LoadWatch
 from foray.costs import load_profiles
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
-from foray.data.storage import cache_directory
-from foray.data.units import Carving
+from foray.data.split_units import Carving
 from foray.errors import ForayError, require_known
 from foray.export.candidates import Target, plan_targets
 from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance

@@ -22,7 +22,7 @@ from PIL import Image
 
 from foray.data.dataset import ImageArray, Sample
 from foray.data.images import ImageReadError, decoded
-from foray.data.preprocessing import prepare
+from foray.data.network_input import prepare
 from foray.errors import DiskFullError
 from foray.limits import MOST_WORKERS, require_range
 from foray.progress import Task
@@ -32,7 +32,7 @@ _IMAGES_IN_FLIGHT = 256  # per thread, so that a million images do not make a mi
 
 
 @dataclass(frozen=True)
-class Target:
+class StoredForm:
     """What every image becomes: the pixels of `preprocessing`; `draft`: JPEGs may be decoded at reduced size."""
 
     preprocessing: Preprocessing
@@ -49,7 +49,7 @@ class Target:
         return self.side * self.side * 3
 
 
-def decode(sample: Sample, target: Target) -> npt.NDArray[np.uint8]:
+def decode(sample: Sample, target: StoredForm) -> npt.NDArray[np.uint8]:
     """One sample as uint8 (side, side, 3). Raises ImageReadError."""
     if isinstance(sample.image, ImageArray):
         return prepare(Image.fromarray(sample.image.pixels), target.preprocessing)
@@ -61,7 +61,7 @@ def decode(sample: Sample, target: Target) -> npt.NDArray[np.uint8]:
 def decode_into(
     descriptor: int,
     samples: Sequence[Sample],
-    target: Target,
+    target: StoredForm,
     *,
     workers: int | None,
     task: Task,
