@@ -42,7 +42,7 @@ def test_a_bound_that_cannot_be_judged_ends_before_training_with_a_status_of_its
     assert (record.decision.outcome, record.decision.pick) == ("not_known", None)
     assert weights(tmp_path / "out") == {}
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "latency p50" in page
+    assert "not known: latency" in page
     assert "was not steady" in page
     assert cli("report", "out").returncode == 0
 

@@ -135,7 +135,7 @@ def test_profile_of_two_copies(tmp_path):
         assert cost.n % 6 == 0
         assert [rate.batch for rate in cost.rates] == [32]
         assert cost.cold_start_ms > cost.p50.value
-        assert cost.resident_bytes > size
+        assert cost.resident_memory_bytes > size
         assert (cost.precision, cost.layers) == ("float32", None)
     assert len(profile.differences) == 1
     path = tmp_path / "profile.json"
@@ -143,7 +143,7 @@ def test_profile_of_two_copies(tmp_path):
     assert RuntimeProfile.load(path) == profile
     row = cost_profile(profile.costs[0], profile)
     assert row.latency_p50_ms == profile.costs[0].p50.value
-    assert row.memory_is == "resident"
+    assert row.resident_memory_bytes == profile.costs[0].resident_memory_bytes
     assert row.throughput_images_per_second == profile.costs[0].rates[0].value
     assert (row.latency_bursts, profile.bursts, len(profile.costs[0].burst_p50_ms)) == (1, 1, 1)
     assert row.busy_elsewhere == profile.steadiness.busy_elsewhere

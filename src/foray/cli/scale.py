@@ -276,6 +276,4 @@ def _print_answer(solution: Solution) -> None:
 
 
 def _used(solution: Solution, bound: Any) -> float:
-    from foray.scaling.solve import limit_of
-
-    return (solution.best.cost.cost(bound) or 0.0) / (limit_of(solution.budget, bound) or 1.0)
+    return (solution.best.cost.cost(bound) or 0.0) / (solution.budget.limit(bound) or 1.0)

@@ -98,7 +98,7 @@ class CostSource:
         return (
             ((cost.latency_is_steady and (cost.latency_bursts or 0) > 1) or not self._latency_decides)
             and how == (target.runtime, PRECISIONS[target.precision], target.threads, resolution, now)
-            and cost.memory_is == ("analysis" if self._plan.target is None else "resident")
+            and (cost.resident_memory_bytes is None) == (self._plan.target is None)
             and cost.hardware == hardware()
             and cost.versions == versions_on([target.runtime])
         )
@@ -110,7 +110,7 @@ def _in_pytorch(subject: Subject, cost: CostProfile) -> CostProfile:
     return cost.model_copy(
         update={
             "peak_memory_bytes": analysed.peak_memory_bytes,
-            "memory_is": "analysis",
+            "resident_memory_bytes": None,
             "file_bytes": analysed.file_bytes,
         }
     )

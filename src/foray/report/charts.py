@@ -11,7 +11,7 @@ from foray.report.confusion import Confusion
 from foray.report.labels import Placement, label_of, place_labels
 from foray.report.marks import file_stem, mark
 from foray.report.pairs import VERDICTS, Pair
-from foray.report.standing import format_cost, format_split
+from foray.report.standing import format_split
 from foray.report.tables import format_interval
 from foray.report.tradeoff import Point, Tradeoff
 from foray.report.view import Json, Panel, View, literal
@@ -42,10 +42,10 @@ def tradeoff_view(tradeoff: Tradeoff) -> View:
     if tradeoff.missing:
         notes.append(f"Not drawn, for want of a measured accuracy or cost: {', '.join(tradeoff.missing)}.")
     if tradeoff.limit is not None and tradeoff.shown_limit is None:
-        bound = format_cost(tradeoff.axis.cost, tradeoff.limit * tradeoff.axis.unit_size)
+        bound = tradeoff.axis.write(tradeoff.limit * tradeoff.axis.unit_size)
         notes.append(f"The bound of {bound} lies far to the right.")
-    name = file_stem("accuracy_vs", tradeoff.axis.cost)
-    return View(tradeoff.axis.short, [Panel([*traces], layout)], name, " ".join(notes))
+    name = file_stem("accuracy_vs", tradeoff.axis.key)
+    return View(tradeoff.axis.heading, [Panel([*traces], layout)], name, " ".join(notes))
 
 
 def pairs_view(pairs: Sequence[Pair], tolerance: float) -> View:
@@ -166,7 +166,7 @@ def _whiskers(estimates: Sequence[Estimate], color: str) -> Json:
 
 def _limit_trace(tradeoff: Tradeoff, limit: float) -> Json:
     low, high = (100 * end for end in tradeoff.y_range)
-    bound = format_cost(tradeoff.axis.cost, limit * tradeoff.axis.unit_size)
+    bound = tradeoff.axis.write(limit * tradeoff.axis.unit_size)
     return {
         "type": "scatter",
         "mode": "lines+text",
@@ -183,11 +183,11 @@ def _limit_trace(tradeoff: Tradeoff, limit: float) -> Json:
 
 def _point_text(point: Point, tradeoff: Tradeoff) -> str:
     axis = tradeoff.axis
-    p95 = f", p95 {format_cost('latency', point.x_high)}" if point.x_high is not None else ""
+    p95 = f", p95 {axis.write(point.x_high * axis.unit_size)}" if point.x_high is not None else ""
     return (
         f"<b>{literal(point.model)}</b> ({literal(point.standing.label)})<br>"
         f"{format_percent(point.y.value)} [{format_interval(point.y)}], n = {point.y.n:,}<br>"
-        f"{axis.label}: {format_cost(axis.cost, point.x * axis.unit_size)}{p95}"
+        f"{axis.label}: {axis.write(point.x * axis.unit_size)}{p95}"
     )
 
 

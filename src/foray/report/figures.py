@@ -20,7 +20,6 @@ from foray.report.curves import Curve, LearningCurves
 from foray.report.labels import Placement, label_of, place_labels
 from foray.report.marks import COLOURS, file_stem, mark
 from foray.report.pairs import Pair
-from foray.report.standing import format_cost
 from foray.report.tradeoff import Point, Tradeoff
 
 
@@ -35,7 +34,7 @@ def draw_figures(
     figures: dict[str, Figure] = {}
     with drawing_style():
         for tradeoff in tradeoffs:
-            figures[file_stem("accuracy_vs", tradeoff.axis.cost)] = _tradeoff_figure(tradeoff)
+            figures[file_stem("accuracy_vs", tradeoff.axis.key)] = _tradeoff_figure(tradeoff)
         if len(curves) > 1:
             figures[file_stem("curves")] = _all_curves_figure(curves)
         for one in curves:
@@ -65,7 +64,7 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
         axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.xaxis.set_minor_locator(ticker.NullLocator())
     if tradeoff.shown_limit is not None:
-        bound = format_cost(tradeoff.axis.cost, tradeoff.shown_limit * tradeoff.axis.unit_size)
+        bound = tradeoff.axis.write(tradeoff.shown_limit * tradeoff.axis.unit_size)
         axes.axvline(tradeoff.shown_limit, color=BAD, linestyle="--", linewidth=1.2, label=f"bound {bound}")
     axes.set_xlim(*tradeoff.x_range)
     axes.set_ylim(*(100 * end for end in tradeoff.y_range))
