@@ -40,9 +40,8 @@ from foray.records.sealing import file_sha256
 __all__ = [
     "COSTS", "ArchitectureInfo", "ArtifactOrigin", "ArtifactPrecision", "ArtifactPreprocessing", "ArtifactRecord",
     "BrokenBound", "Budget", "Calibration", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta",
-    "ClassMetrics", "Comparison", "CostKind", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate", "FileInfo",
-    "Hardware", "InputShape", "LayerTime", "Leak", "LeftOut",
-    "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
+    "ClassMetrics", "Comparison", "CostKind", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate",
+    "FileInfo", "Hardware", "InputShape", "LayerTime", "Leak", "LeftOut", "Metrics", "Mistake", "PairedLoss", "Preference", "PretrainedEvaluation", "RateEstimate",
     "Record", "RunInputs", "RunRecord", "Runtime", "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind",
     "ScalingSearch", "Speed", "Steadiness", "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "commit",
     "file_sha256", "find_run", "folder_lock", "hardware", "read_history", "read_run_file", "remove_unfinished_files",

@@ -43,8 +43,8 @@ class RuntimeCost(Record):
     starting a process to its first result, the median over bursts. `peak_memory_bytes`: of one inference in float32 in
     eager PyTorch, by analysis of the graph; None for all else. `resident_memory_bytes`: the most that a process held
     at batch 1, over a bare one with numpy and Pillow, measured. `burst_p50_ms`: the median of each burst; empty
-    in older files. `is_steady`: whether the passes had become stable when timing began. `unsteady`: what else stands against the
-    times, in sentences. `layers`: None where not asked for, or where the runtime does not tell.
+    in older files. `is_steady`: whether the passes had become stable when timing began. `unsteady`: what else stands
+    against the times, in sentences. `layers`: None where not asked for, or where the runtime does not tell.
     """
 
     name: str
