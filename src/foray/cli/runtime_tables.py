@@ -36,7 +36,7 @@ def print_runtime_profile(profile: RuntimeProfile) -> None:
     batches = sorted({rate.batch for cost in profile.costs for rate in cost.rates})
     print_table(
         [
-            "#", "file to label ms", "cold start ms", "file", *["peak memory"] * has_peak, "resident",
+            "#", "file to label ms", "cold start ms", "file", *["peak"] * has_peak, "resident",
             *(f"images/s at {batch}" for batch in batches),
         ],
         [
@@ -48,6 +48,8 @@ def print_runtime_profile(profile: RuntimeProfile) -> None:
             for cost in profile.costs
         ],
     )  # fmt: skip
+    if has_peak:
+        _say("Peak: memory of one inference by analysis of the graph, as PyTorch runs it. Resident: measured.")
     for sentence in _sentences(profile):
         _say(sentence)
 

@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TimingSchedule:
     """`turns` of each candidate in all, in `bursts` that start at least `apart_seconds` from each other.
 
     `wait_seconds`: how long all waiting for a quiet machine may take. `seed`: of the order of turns.
@@ -40,11 +40,11 @@ class Schedule:
         return math.ceil(self.turns / self.bursts)
 
 
-def schedule_within(wait_seconds: float, turns: int = bench.TURNS, seed: int = 0) -> Schedule:
+def schedule_within(wait_seconds: float, turns: int = bench.TURNS, seed: int = 0) -> TimingSchedule:
     """The schedule of `--wait`: of 0 seconds one burst at once, whose times are never called steady."""
     if wait_seconds > 0:
-        return Schedule(turns=turns, wait_seconds=wait_seconds, seed=seed)
-    return Schedule(turns=turns, bursts=1, apart_seconds=0.0, wait_seconds=0.0, seed=seed)
+        return TimingSchedule(turns=turns, wait_seconds=wait_seconds, seed=seed)
+    return TimingSchedule(turns=turns, bursts=1, apart_seconds=0.0, wait_seconds=0.0, seed=seed)
 
 
 AT_ONCE = schedule_within(0.0, turns=6)  # where nothing depends on the times
@@ -62,7 +62,7 @@ class Taken(Generic[Result]):
 
 def take_bursts(
     take: Callable[[], tuple[Result, Load | None]],
-    schedule: Schedule,
+    schedule: TimingSchedule,
     *,
     look: Look | None = None,
     clock: Callable[[], float] = time.monotonic,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from foray.decision import broken_bounds, latency_is_open, pareto_front
 from foray.errors import ForayError, NotSteadyError
+from foray.progress import Progress
 from foray.records import COSTS, Budget, CostProfile, Preference
 from foray.records.quantities import format_ms
 from foray.scaling.candidates import By, Family, ScaledNetwork, candidates, refined
+from foray.specs import Preprocessing
+
+if TYPE_CHECKING:
+    from foray.clock.schedule import TimingSchedule
 
 _GUESSES = 3
 
-# The cost of a network with its latency at batch 1, measured.
-Measure = Callable[[ScaledNetwork], CostProfile]
+Measure = Callable[[ScaledNetwork], CostProfile]  # the cost of a network with its latency at batch 1, measured
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,25 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     )
 
 
+def measured_here(num_classes: int, schedule: TimingSchedule, threads: int | None, progress: Progress) -> Measure:
+    """Times networks on this machine, in PyTorch, float32. Needs torch. `threads` None: as many as PyTorch uses."""
+    from foray.export.timing import fresh_subject, in_pytorch, timed_costs
+
+    def measure(network: ScaledNetwork) -> CostProfile:
+        spec = network.spec
+        subject = fresh_subject(spec.name, num_classes, Preprocessing(resolution=spec.resolution))
+        costs = timed_costs([subject], in_pytorch(threads), keep_resident=False, schedule=schedule, progress=progress)
+        cost = costs[spec.name]
+        p50, low, high, p95 = (
+            format_ms(ms or 0.0)
+            for ms in (cost.latency_p50_ms, cost.latency_p50_low_ms, cost.latency_p50_high_ms, cost.latency_p95_ms)
+        )
+        progress.note(f"{network.name}: {p50} ({low} to {high}, p95 {p95}, n = {cost.latency_n})")
+        return cost
+
+    return measure
+
+
 def _joined(first: Sequence[ScaledNetwork], more: Sequence[ScaledNetwork]) -> list[ScaledNetwork]:
     """Both, without the networks of `more` that `first` has under another name."""
 
@@ -149,7 +173,7 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
 
 def _not_steady(cost: CostProfile, limit_ms: float) -> str:
     return (
-        f"Not known which network keeps {COSTS['latency'].option} {format_ms(limit_ms)}: the latency of {cost.model} "
+        f"Not known which network keeps the bound of {format_ms(limit_ms)} latency: the latency of {cost.model} "
         f"was not steady ({'; '.join(cost.unsteady)}). The same command measures again: start it when "
         "the machine is idle."
     )
@@ -163,12 +187,12 @@ def _impossible(family: Family, pool: Sequence[ScaledNetwork], budget: Budget) -
         if cheapest is not None and costs[cheapest] > limit:
             kind = COSTS[bound]
             return (
-                f"No {family.name} network keeps {kind.option} {kind.write(limit)}: the cheapest, {cheapest}, has "
-                f"{kind.write(costs[cheapest])} {kind.name}."
+                f"No {family.name} network keeps the bound of {kind.write(limit)} {kind.name}. The cheapest is "
+                f"{cheapest}, with {kind.write(costs[cheapest])}."
             )
     smallest = min(pool, key=lambda c: c.cost.macs)
-    broken = " and ".join(COSTS[bound.bound].option for bound in broken_bounds(smallest.cost, budget))
+    broken = " and ".join(COSTS[bound.bound].name for bound in broken_bounds(smallest.cost, budget))
     return (
         f"No {family.name} network keeps all bounds at once, though each can be kept alone: the smallest network, "
-        f"{smallest.name}, breaks {broken}. Loosen one of them."
+        f"{smallest.name}, breaks those on {broken}. Loosen one of them."
     )

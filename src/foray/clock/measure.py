@@ -13,7 +13,7 @@ import numpy as np
 
 from foray.clock.burst import Burst, BurstTimer, RuntimeCandidate
 from foray.clock.interleaving import Interleaved, differences, one_after_the_other
-from foray.clock.schedule import Schedule, take_bursts
+from foray.clock.schedule import TimingSchedule, take_bursts
 from foray.clock.steadiness import steadiness
 from foray.deploy import bench
 from foray.deploy.bench import Times
@@ -30,12 +30,12 @@ from foray.records.runtime_profile import (
 )
 
 
-def profile_on_runtimes(
+def time_candidates(
     candidates: Sequence[RuntimeCandidate],
     *,
     batches: Sequence[int] = (1,),
     layers: bool = False,
-    schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+    schedule: TimingSchedule = TimingSchedule(),  # noqa: B008 (frozen)
     progress: Progress = SILENT,
 ) -> RuntimeProfile:
     """Times `candidates` in bursts of turns, each burst in processes of its own.
@@ -151,7 +151,8 @@ def _cost(
         label_p50=_estimate(labels.times[about.name], 50, n),
         rates=[_rate(batch, found, about.name, n) for batch, found in rates.items() if about.name in found.times],
         cold_start_ms=statistics.median(process.cold_start_ms for process in processes),
-        resident_memory_bytes=max(process.resident_bytes for process in processes) or None,
+        peak_memory_bytes=about.peak_memory_bytes,
+        resident_memory_bytes=max(process.resident_memory_bytes for process in processes) or None,
         burst_p50_ms=[float(np.median(burst.network.times[about.name])) for burst in bursts],
         is_steady=all(process.is_steady for process in processes),
         unsteady=bench.spread_warnings(times, n),
