@@ -136,7 +136,7 @@ def test_latency_is_asked_of_few_networks_and_kept(limit_ms: float, per_mega_mac
     pool = candidates(MOBILENET, "multipliers")
     within = [c for c in pool if device(c) <= limit_ms and c.cost.macs <= 600_000_000]
     if not within:
-        with pytest.raises(ForayError, match="the bound of .* ms latency"):
+        with pytest.raises(ForayError, match=r"the bound of .* ms latency"):
             solve(MOBILENET, budget, measure=measure)
         return
     solution = solve(MOBILENET, budget, measure=measure)

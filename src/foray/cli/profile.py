@@ -67,13 +67,13 @@ def profile(
     from foray.clock.schedule import schedule_within
     from foray.costs import save_profiles
     from foray.export.timing import artifact_candidate, plan_setups, time_networks
-    from foray.records import cores
+    from foray.records import available_cores
 
     if out is not None:
         _require_replaceable(out)
     with terminal_progress() as progress:
         subjects, artifacts = _named(what, weights, resolution, offline, progress)
-        counts = threads_wanted or [cores()]
+        counts = threads_wanted or [available_cores()]
         measured = time_networks(
             subjects,
             plan_setups(_names(runtime), _names(precision), counts) if subjects else [],

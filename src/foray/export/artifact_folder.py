@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from foray import __version__, deploy
-from foray.costs.macs import count_macs, count_params
+from foray.costs.analysis import count_macs, count_params
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import DiskFullError, ForayError, RunError
 from foray.export.reader_probes import is_own_reader

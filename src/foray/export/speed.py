@@ -17,7 +17,7 @@ from foray.export.runtimes import RuntimeSupport, write_float
 from foray.export.source import ExportSource
 from foray.export.timing import artifact_candidate
 from foray.progress import SILENT, Progress
-from foray.records import Speed, cores, scratch_folder
+from foray.records import Speed, available_cores, scratch_folder
 
 # The ratio of two that take turns stands a busy machine, and says so: nobody waits for a quiet one.
 _SCHEDULE = TimingSchedule(turns=12, bursts=3, apart_seconds=0.0, wait_seconds=0.0)
@@ -80,4 +80,4 @@ def stopwatch(
     with scratch_folder("foray-float32") as folder:
         write_float(support, "fp32", deployable(source.network, source.preprocessing), folder)
         finished(folder, source, support, "fp32")
-        yield Stopwatch(source, support, folder, threads or cores(), progress)
+        yield Stopwatch(source, support, folder, threads or available_cores(), progress)

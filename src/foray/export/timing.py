@@ -19,7 +19,7 @@ from foray.clock.measure import cost_profile, time_candidates
 from foray.clock.schedule import TimingSchedule
 from foray.clock.torch_session import save_for_worker
 from foray.costs import count_macs, count_params, file_bytes, peak_inference_memory
-from foray.costs.memory import peak_activation_memory
+from foray.costs.analysis import peak_activation_memory
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import ForayError, UnknownNameError
 from foray.export.artifact_folder import LABELS, finished

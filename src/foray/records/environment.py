@@ -48,7 +48,7 @@ def hardware(accelerator: str | None = None) -> Hardware:
     """This machine; `accelerator` is the name of the device used beside the processor, if any."""
     return Hardware(
         processor=_processor(),
-        cores=cores(),
+        cores=available_cores(),
         memory_bytes=_memory_bytes(),
         accelerator=accelerator,
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
@@ -56,7 +56,7 @@ def hardware(accelerator: str | None = None) -> Hardware:
     )
 
 
-def cores() -> int:
+def available_cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
