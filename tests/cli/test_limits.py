@@ -107,8 +107,8 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "steps": (lambda: directions(HUGE), "--steps must be at most 20"),
     "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "--seeds must be at most 1,000"),
-    "turns": (lambda: time_candidates([], schedule=TimingSchedule(turns=HUGE)), "--turns must be at most 1,000,000"),
-    "batches": (lambda: time_candidates([], batches=[1, HUGE]), "--batch must be at most 65,536"),
+    "turns": (lambda: time_candidates([], schedule=TimingSchedule(turns=HUGE)), "`turns` must be at most 1,000,000"),
+    "batches": (lambda: time_candidates([], batches=[1, HUGE]), "`batches` must be at most 65,536"),
 }
 
 

@@ -1,7 +1,4 @@
-"""Networks on runtimes, timed against each other: latency, image file to label, images/s, cold start, memory.
-
-The one clock of foray: `compare`, `profile` and `scale` time with it.
-"""
+"""Networks on runtimes, timed against each other: latency, image file to label, images/s, cold start, memory."""
 
 from __future__ import annotations
 
@@ -43,19 +40,21 @@ def time_candidates(
     `batches`: sizes; 1 is always measured, for the others images per second, where a batch takes at most 15 s and half
     of the memory. Raises ForayError where a runtime is missing, or a process ends.
     """
-    require_range("--turns", schedule.turns, 1, MOST_TURNS)
+    require_range("`turns`", schedule.turns, 1, MOST_TURNS)
     for batch in batches:
-        require_range("--batch", batch, 1, MOST_BATCH)
+        require_range("`batches`", batch, 1, MOST_BATCH)
     for candidate in candidates:
-        require_range("--threads", candidate.threads, 1, MOST_THREADS)
+        require_range("`threads`", candidate.threads, 1, MOST_THREADS)
     _require_distinct([candidate.name for candidate in candidates])
     with progress.task("Timing", schedule.bursts * len(candidates)) as bar:
         timer = BurstTimer(candidates, batches, schedule, bar, progress)
         taken = take_bursts(timer.take, schedule, progress=progress)
     bursts = taken.results
-    told = {candidate.name: _layers(candidate) if layers else None for candidate in candidates}
+    by_layer = {candidate.name: _layers(candidate) if layers else None for candidate in candidates}
     network = one_after_the_other([burst.network for burst in bursts])
-    costs = [_cost(candidate, bursts, network.times[candidate.name], told[candidate.name]) for candidate in candidates]
+    costs = [
+        _cost(candidate, bursts, network.times[candidate.name], by_layer[candidate.name]) for candidate in candidates
+    ]
     return RuntimeProfile(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         costs=sorted(costs, key=lambda cost: cost.p50.value),
@@ -125,8 +124,8 @@ def _require_distinct(names: Sequence[str]) -> None:
 
 def _layers(candidate: RuntimeCandidate) -> list[LayerTime] | None:
     with candidate.start() as worker:
-        told = worker.ask(task="layers")["layers"]
-    return None if told is None else [LayerTime(name=name, kind=kind, ms=ms) for name, kind, ms in told]
+        layers = worker.ask(task="layers")["layers"]
+    return None if layers is None else [LayerTime(name=name, kind=kind, ms=ms) for name, kind, ms in layers]
 
 
 def _cost(

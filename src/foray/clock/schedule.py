@@ -14,7 +14,7 @@ from foray.deploy import bench
 from foray.progress import SILENT, Progress
 
 Result = TypeVar("Result")
-Look = Callable[[float], Load | None]  # the load during so many seconds
+LoadDuring = Callable[[float], Load | None]  # the load of the next so many seconds
 
 WAIT_SECONDS = 60.0
 
@@ -51,7 +51,7 @@ AT_ONCE = schedule_within(0.0, turns=6)  # where nothing depends on the times
 
 
 @dataclass(frozen=True)
-class Taken(Generic[Result]):
+class TakenBursts(Generic[Result]):
     """What the bursts gave. `again`: bursts that others disturbed, which were left out and taken once more."""
 
     results: list[Result]
@@ -64,18 +64,18 @@ def take_bursts(
     take: Callable[[], tuple[Result, Load | None]],
     schedule: TimingSchedule,
     *,
-    look: Look | None = None,
+    look: LoadDuring | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = SILENT,
-) -> Taken[Result]:
+) -> TakenBursts[Result]:
     """Calls `take`, one burst and the load during it, as `schedule` says.
 
     Before each burst it waits for a quiet machine while there is patience left, and takes a burst that was disturbed
     again. When the patience is spent every burst counts, and it ends early once nothing can make the times steady any
     more. A schedule that does not wait takes all its bursts.
     """
-    quiet = _Quiet(schedule.wait_seconds, look or look_around, clock, progress)
+    quiet = _QuietWait(schedule.wait_seconds, look or load_during, clock, progress)
     results: list[Result] = []
     loads: list[Load | None] = []
     again = 0
@@ -92,7 +92,7 @@ def take_bursts(
         loads.append(load)
         if quiet.left <= 0 < schedule.wait_seconds and _is_hopeless(loads, schedule.bursts):
             break
-    return Taken(results, loads, quiet.waited, again)
+    return TakenBursts(results, loads, quiet.waited, again)
 
 
 def _is_hopeless(loads: list[Load | None], bursts: int) -> bool:
@@ -102,7 +102,7 @@ def _is_hopeless(loads: list[Load | None], bursts: int) -> bool:
     return not Load(busy, stolen).is_quiet
 
 
-def look_around(seconds: float) -> Load | None:
+def load_during(seconds: float) -> Load | None:
     """What other processes use of the processors during the next `seconds`; None where the system does not say."""
     watch = LoadWatch()
     if not watch.knows:
@@ -111,10 +111,10 @@ def look_around(seconds: float) -> Load | None:
     return watch.load()
 
 
-class _Quiet:
+class _QuietWait:
     """Waits for a quiet machine, `limit` seconds in all."""
 
-    def __init__(self, limit: float, look: Look, clock: Callable[[], float], progress: Progress) -> None:
+    def __init__(self, limit: float, look: LoadDuring, clock: Callable[[], float], progress: Progress) -> None:
         self._limit, self._look, self._clock, self._progress = limit, look, clock, progress
         self.waited = 0.0
 
