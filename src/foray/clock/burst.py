@@ -136,14 +136,12 @@ class BurstTimer:
             self._batched[batch] = [
                 candidate.name
                 for candidate in self._candidates
-                if _affordable(
-                    candidate, batch, float(np.median(network.times[candidate.name])) / 1e3, self._progress.note
-                )
+                if _fits(candidate, batch, float(np.median(network.times[candidate.name])) / 1e3, self._progress.note)
             ]
         return self._batched[batch]
 
 
-def _affordable(candidate: RuntimeCandidate, batch: int, seconds: float, note: Callable[[str], None]) -> bool:
+def _fits(candidate: RuntimeCandidate, batch: int, seconds: float, note: Callable[[str], None]) -> bool:
     """Whether a batch fits into half of the memory and takes at most 15 s; `seconds`: of one image."""
     needed, memory = batch * candidate.image_bytes, hardware().memory_bytes
     if batch * seconds <= _LONGEST_PASS_SECONDS and (memory is None or needed <= _MEMORY_SHARE * memory):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from foray.clock.burst import Burst, BurstTimer, RuntimeCandidate
-from foray.clock.interleaving import Interleaved, differences, one_after_the_other
+from foray.clock.interleaving import Interleaved, concatenated, differences
 from foray.clock.schedule import TimingSchedule, take_bursts
 from foray.clock.steadiness import steadiness
 from foray.deploy import bench
@@ -51,7 +51,7 @@ def time_candidates(
         taken = take_bursts(timer.take, schedule, progress=progress)
     bursts = taken.results
     by_layer = {candidate.name: _layers(candidate) if layers else None for candidate in candidates}
-    network = one_after_the_other([burst.network for burst in bursts])
+    network = concatenated([burst.network for burst in bursts])
     costs = [
         _cost(candidate, bursts, network.times[candidate.name], by_layer[candidate.name]) for candidate in candidates
     ]
@@ -132,8 +132,8 @@ def _cost(
     about: RuntimeCandidate, bursts: Sequence[Burst], times: Times, layers: list[LayerTime] | None
 ) -> RuntimeCost:
     n, processes = len(bursts), [burst.processes[about.name] for burst in bursts]
-    labels = one_after_the_other([burst.labels for burst in bursts])
-    rates = {batch: one_after_the_other([burst.batches[batch] for burst in bursts]) for batch in bursts[0].batches}
+    labels = concatenated([burst.labels for burst in bursts])
+    rates = {batch: concatenated([burst.batches[batch] for burst in bursts]) for batch in bursts[0].batches}
     return RuntimeCost(
         name=about.name,
         model=about.model,
