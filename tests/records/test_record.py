@@ -17,7 +17,7 @@ from foray.data import Dataset
 from foray.errors import ForayError, RunError
 from foray.export.certify import certify
 from foray.export.reference import Reference
-from foray.records import COSTS, Budget, Comparison, CostProfile, Estimate, Metrics, Preference
+from foray.records import COSTS, Budget, Comparison, CostProfile, Estimate, Metrics, Preference, RuntimeCost
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import BrokenSealError, sealed, unsealed
 from tests.report.example import write_comparison
@@ -136,6 +136,17 @@ def test_the_one_memory_of_older_files_is_found_in_the_field_of_its_kind(
     path.write_text(json.dumps({"device": "board", "profiles": [json.loads(cost.model_dump_json()), older | {
         "model": "m", "resolution": 192, "params": 1, "macs": 2}]}))  # fmt: skip
     assert DeviceProfiles.load(path).profiles[1].resident_memory_bytes == resident
+
+
+def test_resident_memory_of_older_runtime_profiles_is_found() -> None:
+    time = {"value": 1.0, "low": 1.0, "high": 1.0}
+    cost = RuntimeCost.model_validate({
+        "name": "m torch fp32", "model": "m", "resolution": 224, "runtime": "torch", "precision": "float32",
+        "threads": 1, "params": 1, "macs": 2, "file_bytes": 3, "p50": time, "p95": time, "n": 6, "label_p50": time,
+        "cold_start_ms": 9.0, "resident_bytes": 5,
+    })  # fmt: skip
+    assert (cost.peak_memory_bytes, cost.resident_memory_bytes) == (None, 5)
+    assert RuntimeCost.model_validate_json(cost.model_dump_json()) == cost
 
 
 def test_memory_is_bounded_as_measured_where_it_was_measured() -> None:
