@@ -25,7 +25,6 @@ import PIL
 from PIL import Image
 
 from foray.data.dataset import ImageArray, Sample
-from foray.data.decoding import available_cores
 from foray.data.images import ImageReadError, decoded, size_and_mode
 from foray.data.perceptual_hash import (
     HASH_BITS,
@@ -40,7 +39,7 @@ from foray.data.perceptual_hash import (
 )
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
-from foray.records import atomic_writer
+from foray.records import atomic_writer, available_cores
 
 MOST_IMAGES = 250_000  # up to which near-duplicates are looked for: every image is compared with every other
 _DRAFT_SIDE = 64  # pixels that must be left of a JPEG's sides when decoding it small: enough for any thumbnail

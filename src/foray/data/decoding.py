@@ -26,6 +26,7 @@ from foray.data.network_input import prepare
 from foray.errors import DiskFullError
 from foray.limits import MOST_WORKERS, require_range
 from foray.progress import Task
+from foray.records import available_cores
 from foray.specs.preprocessing import Preprocessing
 
 _IMAGES_IN_FLIGHT = 256  # per thread, so that a million images do not make a million pending calls
@@ -123,11 +124,6 @@ def decoding_threads(workers: int | None) -> int:
         return available_cores()
     require_range("--workers", workers, 1, MOST_WORKERS)
     return workers
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> None:

@@ -1,5 +1,8 @@
-"""Networks as the files of runtimes, written to be timed and thrown away: models by name, runs, and artifacts as they
-are."""
+"""Networks on runtimes, timed: models by name and runs are written as files, artifacts are taken as they are.
+
+The one path from a network to its costs, for `compare`, `profile` and `scale`: subjects, their files in a scratch
+folder, the clock, `CostProfile`s.
+"""
 
 from __future__ import annotations
 
@@ -9,32 +12,43 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import torch
 
 from foray.clock.burst import RuntimeCandidate
+from foray.clock.measure import cost_profile, time_candidates
+from foray.clock.schedule import TimingSchedule
 from foray.clock.torch_session import save_for_worker
-from foray.costs.macs import count_macs, count_params
-from foray.costs.memory import peak_activation_memory
+from foray.costs import count_macs, count_params, file_bytes, peak_inference_memory
+from foray.costs.analysis import peak_activation_memory
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import ForayError, UnknownNameError
-from foray.export.artifact_folder import complete, describe
+from foray.export.artifact_folder import LABELS, finished
 from foray.export.graph import deployable
 from foray.export.quantization import Settings, TrainImages, quantize
 from foray.export.runtimes import (
     PRECISIONS,
     RUNTIMES,
     RuntimeSupport,
-    add_resize,
     float_writer,
     write_float,
 )
 from foray.export.source import ExportSource, source_of_run, source_of_weights
 from foray.models import SmallImage, build_model
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactOrigin, ArtifactPrecision, RunRecord, Runtime
+from foray.records import (
+    ArtifactOrigin,
+    ArtifactPrecision,
+    CostProfile,
+    RunRecord,
+    Runtime,
+    RuntimeProfile,
+    scratch_folder,
+)
 from foray.specs import Preprocessing, get_spec
 
 TORCH_PRECISIONS = ("fp32", "bf16")
 
+_AT_ONCE = 12  # processes of a few hundred MB each
 _CALIBRATION_IMAGES = 4  # of noise: ranges do not change how long a network takes
 
 
@@ -48,15 +62,20 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a subject is timed on."""
+class RuntimeSetup:
+    """A runtime with a precision (fp32, fp16, bf16, int8) and a number of threads."""
 
     runtime: str
     precision: str
     threads: int
 
 
-def plan_targets(runtimes: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[Target]:
+def in_pytorch(threads: int | None) -> RuntimeSetup:
+    """PyTorch in float32; `threads` None: as many as it uses in this process."""
+    return RuntimeSetup("torch", "fp32", threads or torch.get_num_threads())
+
+
+def plan_setups(runtimes: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[RuntimeSetup]:
     """Every combination that exists, in the order given and each once.
 
     A runtime that has none of `precisions`, or a precision that none of `runtimes` has, is an error; other pairs that
@@ -84,7 +103,7 @@ def plan_targets(runtimes: Sequence[str], precisions: Sequence[str], threads: Se
     for precision in precisions:
         if precision not in {has for _, has in pairs}:
             raise ForayError(f"{precision} exists on none of {', '.join(runtimes)}.")
-    return [Target(runtime, precision, n) for runtime, precision in pairs for n in dict.fromkeys(threads)]
+    return [RuntimeSetup(runtime, precision, n) for runtime, precision in pairs for n in dict.fromkeys(threads)]
 
 
 def _precisions(runtime: str) -> Sequence[str]:
@@ -125,71 +144,123 @@ def fresh_subject(
     return Subject(name, ExportSource(network, preprocessing, classes, origin), small_image)
 
 
-def artifact_candidate(folder: Path, threads: int) -> RuntimeCandidate:
-    """An exported file as it is. Raises ForayError for one that is damaged."""
+def artifact_candidate(folder: Path, threads: int, name: str | None = None) -> RuntimeCandidate:
+    """An exported file as it is; `name` None: of its folder and what it is. Raises ForayError for a damaged one."""
     try:
         about = open_artifact(folder).description
     except ArtifactError as error:
         raise ForayError(str(error)) from error
-    sizes = [info["bytes"] for name, info in about["files"].items() if name != "labels.txt"]
-    target = Target(about["runtime"], about["precision"], threads)
+    setup = RuntimeSetup(about["runtime"], about["precision"], threads)
     return RuntimeCandidate(
-        name=f"{folder.resolve().name} {_label(about['model'], target)}",
+        name=name or f"{folder.resolve().name} {_label(about['model'], setup)}",
         folder=folder.resolve(),
         model=about["model"],
         resolution=about["resolution"],
-        runtime=about["runtime"],
-        precision=about["precision"],
+        runtime=setup.runtime,
+        precision=setup.precision,
         threads=threads,
         params=about["params"],
         macs=about["macs"],
-        file_bytes=sum(sizes),
+        file_bytes=sum(info["bytes"] for name, info in about["files"].items() if name != LABELS),
     )
 
 
+def time_networks(
+    subjects: Sequence[Subject],
+    setups: Sequence[RuntimeSetup],
+    artifacts: Sequence[RuntimeCandidate] = (),
+    *,
+    batches: Sequence[int] = (1,),
+    layers: bool = False,
+    schedule: TimingSchedule = TimingSchedule(),  # noqa: B008 (frozen)
+    progress: Progress = SILENT,
+) -> RuntimeProfile:
+    """Times every subject with every setup, and `artifacts`, against each other: see `time_candidates`.
+
+    The files of the subjects are gone at the end. Raises ForayError where a runtime lacks an operator.
+    """
+    with scratch_folder("foray-timing") as folder:
+        candidates = [*write_candidates(subjects, setups, folder, progress), *artifacts]
+        return time_candidates(candidates, batches=batches, layers=layers, schedule=schedule, progress=progress)
+
+
+def timed_costs(
+    subjects: Sequence[Subject],
+    setup: RuntimeSetup,
+    *,
+    keep_resident: bool,
+    batches: Sequence[int] = (1,),
+    schedule: TimingSchedule = TimingSchedule(),  # noqa: B008 (frozen)
+    progress: Progress = SILENT,
+) -> dict[str, CostProfile]:
+    """The costs of networks of different names by name, twelve timed against each other at once.
+
+    `keep_resident`: with the resident memory; without it, for networks in PyTorch, memory is that by analysis alone, as
+    most of what such a process holds is PyTorch itself. Raises ForayError where the runtime lacks an operator.
+    """
+    costs: dict[str, CostProfile] = {}
+    for start in range(0, len(subjects), _AT_ONCE):
+        some = subjects[start : start + _AT_ONCE]
+        measured = time_networks(some, [setup], batches=batches, schedule=schedule, progress=progress)
+        costs |= {cost.model: cost_profile(cost, measured) for cost in measured.costs}
+    if keep_resident:
+        return costs
+    return {name: cost.model_copy(update={"resident_memory_bytes": None}) for name, cost in costs.items()}
+
+
 def write_candidates(
-    subjects: Sequence[Subject], targets: Sequence[Target], folder: Path, progress: Progress = SILENT
+    subjects: Sequence[Subject], setups: Sequence[RuntimeSetup], folder: Path, progress: Progress = SILENT
 ) -> list[RuntimeCandidate]:
-    """Writes every subject for every target below `folder`, one file for all numbers of threads.
+    """Writes every subject for every setup below `folder`, one file for all numbers of threads.
 
     int8 is calibrated on noise: the files take as long as real ones and know nothing. Raises ForayError where a runtime
     lacks an operator.
     """
     candidates = []
     written: dict[Path, int] = {}
-    kinds = {(target.runtime, target.precision) for target in targets}
+    kinds = {(setup.runtime, setup.precision) for setup in setups}
     with progress.task("Exporting", len(subjects) * len(kinds)) as bar:
         for number, subject in enumerate(subjects):
             network, side = subject.source.network, subject.source.preprocessing.resolution
             params, macs = count_params(network), count_macs(network, side)
-            activations = peak_activation_memory(network, side)
-            for target in targets:
-                place = folder / str(number) / f"{target.runtime}-{target.precision}"
+            activations, peak = peak_activation_memory(network, side), peak_inference_memory(network, side)
+            for setup in setups:
+                place = folder / str(number) / f"{setup.runtime}-{setup.precision}"
                 if place not in written:
                     place.mkdir(parents=True)
-                    written[place] = _write(subject, target, place)
+                    written[place] = _write(subject, setup, place)
                     bar.advance(note=f"{subject.name} {place.name}")
                 candidates.append(
                     RuntimeCandidate(
-                        _label(subject.name, target), place, network.spec.name, side, target.runtime,
-                        target.precision, target.threads, params, macs, written[place], activations,
+                        name=_label(subject.name, setup),
+                        folder=place,
+                        model=network.spec.name,
+                        resolution=side,
+                        runtime=setup.runtime,
+                        precision=setup.precision,
+                        threads=setup.threads,
+                        params=params,
+                        macs=macs,
+                        file_bytes=written[place],
+                        image_bytes=activations,
+                        peak_memory_bytes=peak if (setup.runtime, setup.precision) == ("torch", "fp32") else None,
                     )
-                )  # fmt: skip
+                )
     return candidates
 
 
-def _write(subject: Subject, target: Target, folder: Path) -> int:
+def _write(subject: Subject, setup: RuntimeSetup, folder: Path) -> int:
     """Returns the bytes of the model's files."""
     source = subject.source
-    if target.runtime == "torch":
-        return save_for_worker(source.network, source.preprocessing, subject.small_image, folder).stat().st_size
-    support, precision = RUNTIMES[cast(Runtime, target.runtime)], cast(ArtifactPrecision, target.precision)
+    if setup.runtime == "torch":
+        save_for_worker(source.network, source.preprocessing, subject.small_image, folder)
+        return file_bytes(source.network)
+    support, precision = RUNTIMES[cast(Runtime, setup.runtime)], cast(ArtifactPrecision, setup.precision)
     if precision == "int8":
         _write_int8(source, support, folder)
     else:
         write_float(support, precision, deployable(source.network, source.preprocessing), folder)
-    add_resize(support, precision, folder / support.entry, source.preprocessing)
-    return complete(folder, source, describe(source, support, precision, {})).model_bytes
+    return finished(folder, source, support, precision).model_bytes
 
 
 def _write_int8(source: ExportSource, support: RuntimeSupport, folder: Path) -> None:
@@ -206,6 +277,6 @@ def _write_int8(source: ExportSource, support: RuntimeSupport, folder: Path) -> 
     )
 
 
-def _label(name: str, target: Target) -> str:
-    threads = f"{target.threads} thread{'s' if target.threads > 1 else ''}"
-    return f"{name} {target.runtime} {target.precision} {threads}"
+def _label(name: str, setup: RuntimeSetup) -> str:
+    threads = f"{setup.threads} thread{'s' if setup.threads > 1 else ''}"
+    return f"{name} {setup.runtime} {setup.precision} {threads}"

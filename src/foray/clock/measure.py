@@ -1,7 +1,4 @@
-"""Networks on runtimes, timed against each other: latency, image file to label, images/s, cold start, memory.
-
-The one clock of foray: `compare`, `profile` and `scale` time with it.
-"""
+"""Networks on runtimes, timed against each other: latency, image file to label, images/s, cold start, memory."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from foray.clock.burst import Burst, BurstTimer, RuntimeCandidate
-from foray.clock.interleaving import Interleaved, differences, one_after_the_other
-from foray.clock.schedule import Schedule, take_bursts
+from foray.clock.interleaving import Interleaved, concatenated, differences
+from foray.clock.schedule import TimingSchedule, take_bursts
 from foray.clock.steadiness import steadiness
 from foray.deploy import bench
 from foray.deploy.bench import Times
@@ -30,12 +27,12 @@ from foray.records.runtime_profile import (
 )
 
 
-def profile_on_runtimes(
+def time_candidates(
     candidates: Sequence[RuntimeCandidate],
     *,
     batches: Sequence[int] = (1,),
     layers: bool = False,
-    schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+    schedule: TimingSchedule = TimingSchedule(),  # noqa: B008 (frozen)
     progress: Progress = SILENT,
 ) -> RuntimeProfile:
     """Times `candidates` in bursts of turns, each burst in processes of its own.
@@ -43,19 +40,21 @@ def profile_on_runtimes(
     `batches`: sizes; 1 is always measured, for the others images per second, where a batch takes at most 15 s and half
     of the memory. Raises ForayError where a runtime is missing, or a process ends.
     """
-    require_range("--turns", schedule.turns, 1, MOST_TURNS)
+    require_range("`turns`", schedule.turns, 1, MOST_TURNS)
     for batch in batches:
-        require_range("--batch", batch, 1, MOST_BATCH)
+        require_range("`batches`", batch, 1, MOST_BATCH)
     for candidate in candidates:
-        require_range("--threads", candidate.threads, 1, MOST_THREADS)
+        require_range("`threads`", candidate.threads, 1, MOST_THREADS)
     _require_distinct([candidate.name for candidate in candidates])
     with progress.task("Timing", schedule.bursts * len(candidates)) as bar:
         timer = BurstTimer(candidates, batches, schedule, bar, progress)
         taken = take_bursts(timer.take, schedule, progress=progress)
     bursts = taken.results
-    told = {candidate.name: _layers(candidate) if layers else None for candidate in candidates}
-    network = one_after_the_other([burst.network for burst in bursts])
-    costs = [_cost(candidate, bursts, network.times[candidate.name], told[candidate.name]) for candidate in candidates]
+    by_layer = {candidate.name: _layers(candidate) if layers else None for candidate in candidates}
+    network = concatenated([burst.network for burst in bursts])
+    costs = [
+        _cost(candidate, bursts, network.times[candidate.name], by_layer[candidate.name]) for candidate in candidates
+    ]
     return RuntimeProfile(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         costs=sorted(costs, key=lambda cost: cost.p50.value),
@@ -86,8 +85,8 @@ def cost_profile(cost: RuntimeCost, profile: RuntimeProfile) -> CostProfile:
         resolution=cost.resolution,
         params=cost.params,
         macs=cost.macs,
-        peak_memory_bytes=cost.resident_bytes,
-        memory_is="resident",
+        peak_memory_bytes=cost.peak_memory_bytes,
+        resident_memory_bytes=cost.resident_memory_bytes,
         file_bytes=cost.file_bytes,
         latency_p50_ms=cost.p50.value,
         latency_p50_low_ms=cost.p50.low,
@@ -125,16 +124,16 @@ def _require_distinct(names: Sequence[str]) -> None:
 
 def _layers(candidate: RuntimeCandidate) -> list[LayerTime] | None:
     with candidate.start() as worker:
-        told = worker.ask(task="layers")["layers"]
-    return None if told is None else [LayerTime(name=name, kind=kind, ms=ms) for name, kind, ms in told]
+        layers = worker.ask(task="layers")["layers"]
+    return None if layers is None else [LayerTime(name=name, kind=kind, ms=ms) for name, kind, ms in layers]
 
 
 def _cost(
     about: RuntimeCandidate, bursts: Sequence[Burst], times: Times, layers: list[LayerTime] | None
 ) -> RuntimeCost:
     n, processes = len(bursts), [burst.processes[about.name] for burst in bursts]
-    labels = one_after_the_other([burst.labels for burst in bursts])
-    rates = {batch: one_after_the_other([burst.batches[batch] for burst in bursts]) for batch in bursts[0].batches}
+    labels = concatenated([burst.labels for burst in bursts])
+    rates = {batch: concatenated([burst.batches[batch] for burst in bursts]) for batch in bursts[0].batches}
     return RuntimeCost(
         name=about.name,
         model=about.model,
@@ -151,7 +150,8 @@ def _cost(
         label_p50=_estimate(labels.times[about.name], 50, n),
         rates=[_rate(batch, found, about.name, n) for batch, found in rates.items() if about.name in found.times],
         cold_start_ms=statistics.median(process.cold_start_ms for process in processes),
-        resident_bytes=max(process.resident_bytes for process in processes) or None,
+        peak_memory_bytes=about.peak_memory_bytes,
+        resident_memory_bytes=max(process.resident_memory_bytes for process in processes) or None,
         burst_p50_ms=[float(np.median(burst.network.times[about.name])) for burst in bursts],
         is_steady=all(process.is_steady for process in processes),
         unsteady=bench.spread_warnings(times, n),
