@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image, features
 
-from foray.data.preprocessing import prepare as prepare_for_training
+from foray.data.network_input import prepare as prepare_for_training
 from foray.deploy import (
     ArtifactError,
     Session,

@@ -12,9 +12,9 @@ from foray.cli.terminal import say
 from foray.decision import details, headline
 from foray.deploy.bench import PRECISIONS
 from foray.plain_text import one_line
-from foray.records import CandidateResult, Comparison, CostProfile, Preference
+from foray.records import COSTS, CandidateResult, Comparison, CostProfile, Preference
 from foray.records.quantities import format_interval, percent_number
-from foray.report.status import COST_NAMES, format_cost, status_of
+from foray.report.status import status_of
 
 _WIDTH = 80  # characters
 _SPLITS = {"out_of_fold": "out of\nfold", "val_crossfit": "val"}
@@ -41,7 +41,7 @@ def print_comparison(comparison: Comparison) -> None:
             "test %",
             "95 %",
             "p50 ms",
-            COST_NAMES[_other_cost(comparison)],
+            COSTS[_other_cost(comparison)].name,
             "status",
         ],
         [_row(comparison, candidate) for candidate in ranked],
@@ -82,7 +82,7 @@ def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
         percent_number(candidate.test.value if candidate.test else None),
         format_interval(candidate.test) if candidate.test else "-",
         "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}{'*' if _is_unsteady(candidate) else ''}",
-        "-" if other is None else format_cost(_other_cost(comparison), other),
+        "-" if other is None else COSTS[_other_cost(comparison)].write(other),
         status_of(candidate, comparison.decision).label,
     ]
 

@@ -1,6 +1,8 @@
 """Archives, unpacked once into the cache: no member leaves the target, no links, bounded in number, size and ratio.
 
-The target is named after the archive's content, filled under a temporary name and renamed, under a lock.
+The target is named after the archive's content, filled under a temporary name and renamed, under a lock. tarfile's data
+filter is not used, because it takes links within the target and cuts the slash off absolute names; both are refused
+here, of zip archives as of tar archives, and no member is ever extracted by tarfile or zipfile themselves.
 """
 
 from __future__ import annotations

@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from foray.data.dataset import Dataset, ImageArray, ImageFile
-from foray.data.decoding import available_cores
 from foray.errors import DataError, RunError
 from foray.progress import SILENT, Progress
-from foray.records import write_text
+from foray.records import available_cores, write_text
 from foray.records.sealing import sealed, unsealed
 from foray.regular_files import open_regular, require_regular
 

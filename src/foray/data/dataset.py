@@ -18,7 +18,7 @@ from foray.parsing import shortened
 from foray.records import DatasetInfo
 
 if TYPE_CHECKING:
-    from foray.data.looks import Looks, NearPairs
+    from foray.data.appearance import Appearances, NearPairs
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -57,8 +57,8 @@ class Sample:
 class Dataset:
     """Samples with class names. `split_origin` says whether splits were given or carved, by which rule and seed.
 
-    `looks`: of every sample; `near`: which samples are near-duplicates of each other. Both may hold more images than
-    `samples`, and are None where nobody has looked.
+    `appearances`: of every sample; `near`: which samples are near-duplicates of each other. Both may hold more images
+    than `samples`, and are None where nobody has looked.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Dataset:
     fold: int | None = None
     fingerprint: str = ""
     notes: tuple[str, ...] = ()  # what a reader should know: unreadable files left out, duplicates kept together
-    looks: Looks | None = field(default=None, compare=False, repr=False)
+    appearances: Appearances | None = field(default=None, compare=False, repr=False)
     near: NearPairs | None = field(default=None, compare=False, repr=False)
 
     def indices(self, split: Split) -> npt.NDArray[np.int64]:

@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from foray.decision.budgets import broken_bounds
-from foray.records import Budget, CostProfile, Decision, PairedLoss, Preference
+from foray.records import COSTS, Budget, CostProfile, Decision, PairedLoss, Preference
 from foray.records.quantities import (
     format_about,
-    format_bytes,
     format_confidence,
-    format_count,
     format_ms,
     format_percent,
     format_points,
@@ -20,20 +18,6 @@ from foray.records.quantities import (
 from foray.statistics.sample_size import CHANCE, MOST_IMAGES
 
 _SHOWN_REASONS = 3
-_COSTS: dict[Preference, str] = {
-    "latency": "latency",
-    "macs": "MACs",
-    "params": "parameters",
-    "memory": "peak memory",
-    "file": "file size",
-}
-_FEWER: dict[Preference, str] = {
-    "latency": "lower latency",
-    "macs": "fewer MACs",
-    "params": "fewer parameters",
-    "memory": "less peak memory",
-    "file": "smaller file",
-}
 
 
 def headline(decision: Decision) -> str:
@@ -176,8 +160,9 @@ def nobody_in_budget(profiles: Mapping[str, CostProfile], budget: Budget) -> str
     }
     nearest = min(excess, key=lambda model: (excess[model], model))
     missed = [
-        f"{_COSTS[bound.bound]} {'not known' if bound.actual is None else _amount(bound.bound, bound.actual)} "
-        f"against at most {_amount(bound.bound, bound.limit)}"
+        f"{profiles[nearest].name_of(bound.bound)} "
+        f"{'not known' if bound.actual is None else COSTS[bound.bound].write(bound.actual)} "
+        f"against at most {COSTS[bound.bound].write(bound.limit)}"
         for bound in broken[nearest]
     ]
     return f"The nearest is {nearest}: {', '.join(missed)}."
@@ -192,18 +177,18 @@ def nobody_trained(within_budget: Sequence[str]) -> str:
 
 def _saving(ours: float | None, theirs: float | None, prefer: Preference) -> str:
     if not ours or not theirs:
-        return _FEWER[prefer]
+        return COSTS[prefer].less
     # '1.0 x lower' is no information.
     ratio = f"{theirs / ours:.1f} x" if theirs >= 1.1 * ours else f"{100 * (1 - ours / theirs):.2g} %"
-    return f"{ratio} {_FEWER[prefer]} ({_amount(prefer, ours)} against {_amount(prefer, theirs)})"
+    return f"{ratio} {COSTS[prefer].less} ({COSTS[prefer].write(ours)} against {COSTS[prefer].write(theirs)})"
 
 
 def _of_cheaper(cost: float | None, prefer: Preference, cheaper: Sequence[PairedLoss], tolerance: float) -> str:
     """Why no model cheaper than the pick is shipped."""
     if cost is None:
-        return f"Its {_COSTS[prefer]} is not known, so no model can be called cheaper."
+        return f"Its {COSTS[prefer].name} is not known, so no model can be called cheaper."
     if not cheaper:
-        return f"No model within the budget has {_FEWER[prefer]}."
+        return f"No model within the budget has {COSTS[prefer].less}."
     worse = f"more than {format_points(tolerance)} worse"
     if still_open := [pair for pair in cheaper if pair.status == "unresolved"]:
         pair = _nearest_to_settled(still_open)
@@ -269,9 +254,3 @@ def _way_out(costs: Iterable[CostProfile]) -> str:
 
 def _minutes(seconds: float) -> str:
     return "less than a minute" if seconds < 60 else f"about {format_seconds(60 * math.ceil(seconds / 60))}"
-
-
-def _amount(cost: Preference, value: float) -> str:
-    if cost == "latency":
-        return format_ms(value)
-    return format_bytes(value) if cost in ("memory", "file") else format_count(value)

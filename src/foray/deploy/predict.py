@@ -480,15 +480,19 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     if threads is not None and not 1 <= threads <= _MOST_THREADS:
         raise ArtifactError(f"--threads must be a number from 1 to {_MOST_THREADS}, not {threads}.")
     package, open_ = RUNTIMES[artifact.description["runtime"]]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     path = artifact.folder / artifact.description["entry"]
     try:
-        run_batch = open_(path, artifact.description, threads or cores)
+        run_batch = open_(path, artifact.description, threads or cores())
     except ImportError as error:
         raise ArtifactError(f"{path} needs {package} ({error}). Install it: pip install {package}") from error
     except Exception as error:  # every runtime has kinds of its own
         raise ArtifactError(f"{path} cannot be loaded by {package}: {_first_line(error)}") from error
     return Session(run_batch, artifact.description["input"]["batch"], len(artifact.labels))
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

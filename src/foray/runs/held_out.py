@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import SPLITS, Dataset, Sample, Split
-from foray.data.duplicates import nearest
-from foray.data.look_alikes import is_mixed
-from foray.data.looks import look_at
+from foray.data.appearance import appearances_of
+from foray.data.near_duplicates import is_mixed
 from foray.data.open import completed
+from foray.data.perceptual_hash import nearest
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import LeftOut, RunRecord
@@ -185,8 +185,8 @@ def _near_copies(
         return set(), ()
     if not len(seen.fingerprints):
         return set(), ("Near copies of the run's images could not be looked for, exact copies were.",)
-    looks = look_at(new, cache_dir=cache_dir, progress=progress)
-    found = nearest(looks.fingerprints_of(new), seen.fingerprints)
+    appearances = appearances_of(new, cache_dir=cache_dir, progress=progress)
+    found = nearest(appearances.fingerprints_of(new), seen.fingerprints)
     labels = seen.labels[seen.fitted]
     ours, theirs = [new[i].label for i in found], [int(labels[j]) for j, _ in found.values()]
     if is_mixed(ours, theirs, [*labels.tolist(), *(sample.label for sample in new)]):
