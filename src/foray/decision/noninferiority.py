@@ -4,7 +4,7 @@ A model may be picked when, against every rival, the upper bound of its paired l
 hypothesis is "it loses the tolerance or more to some rival". To reject that at an error, each of its comparisons has to
 reject at that same error, with no correction among the rivals (intersection-union test: Berger 1982, Technometrics
 24:295): whichever rival is truly the best, one comparison is against that one. So selection of the model
-that scored highest, partly by luck, does no harm.
+that scored highest, partly by chance, does no harm.
 
 Several models are tested, and one of those that pass is shipped for its cost. They share one error of 5 % by Holm's
 steps (1979, Scandinavian Journal of Statistics 6:65), counted as Shaffer does (1986, Journal of the American

@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """`hint` says what the number is and its conditions. `descending`: a first click sorts the largest to the top."""
+    """`hint`: meaning and conditions of the number. `descending`: a first click sorts the largest to the top."""
 
     label: str
     hint: str
@@ -225,7 +225,7 @@ def _memory_columns(candidates: Sequence[CandidateResult]) -> list[Column]:
     )
     resident = Column(
         "Resident memory",
-        "the most that the process held for inference at batch 1, runtime included, measured",
+        "measured peak memory of the process for inference at batch 1, runtime included",
         lambda c: _measured(c.cost.resident_memory_bytes, format_bytes),
     )
     has_resident = any(candidate.cost.resident_memory_bytes is not None for candidate in candidates)

@@ -47,7 +47,7 @@ _PAGE, _MARKDOWN, _CSV = "report.html", "table.md", "table.csv"
 def write_report(folder: Path) -> Path:
     """Writes report.html, table.md, table.csv and figures/*.svg|png into a comparison's folder; returns the page.
 
-    Everything is read from comparison.json, the runs' records and histories, and the pictures of mistakes. The same
+    Everything is read from comparison.json, the runs' records and histories, and the images of mistakes. The same
     folder gives the same bytes. Raises RunError when one of the files is missing, damaged or of another version.
     """
     source = read_folder(folder)
