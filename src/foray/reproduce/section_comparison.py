@@ -54,8 +54,8 @@ CLAIMS = (
         data="deepweeds",
         judge=TimeRatio(_WHOLE, "deepweeds-b0-whole", 1.5),
         expected="an epoch of B0 takes at least 1.5 times as long",
-        unstated={"much": Choice("1.5 times per epoch", "the study states no number; same images, resolution and batch")},
-        note="the runs are timed one after the other, not side by side: a machine whose speed wavers moves the ratio",
+        unstated={"much": Choice("1.5 times per epoch", "the study states none; same images, resolution and batch")},
+        note="the runs are timed one after the other, not side by side: a change of the machine's speed moves the ratio",
     ),
     Claim(
         id="comparison.cheaper_to_deploy",
