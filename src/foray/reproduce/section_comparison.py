@@ -55,7 +55,7 @@ CLAIMS = (
         judge=TimeRatio(_WHOLE, "deepweeds-b0-whole", 1.5),
         expected="an epoch of B0 takes at least 1.5 times as long",
         unstated={"much": Choice("1.5 times per epoch", "the study states none; same images, resolution and batch")},
-        note="the runs are timed one after the other, not side by side: a change of the machine's speed moves the ratio",
+        note="the runs are timed one after the other, not interleaved: the machine's speed may change between",
     ),
     Claim(
         id="comparison.cheaper_to_deploy",
