@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from foray.records import Comparison, RunRecord, folder_lock
 from .conftest import PER_CLASS, TINY, Cli, Finished, command, environment
 
 
-def test_verdict_table_and_report(comparison: Finished) -> None:
+def test_verdict_table_and_report(comparison: Finished, images: Path) -> None:
     record = Comparison.load(comparison.out / "comparison.json")
     lines = comparison.done.stdout.splitlines()
     assert " ".join(record.decision.sentence.split()) in " ".join(comparison.done.stdout.split())
@@ -28,7 +29,7 @@ def test_verdict_table_and_report(comparison: Finished) -> None:
     assert lines[-3:] == [
         f"Report: {comparison.out / 'report.html'}",
         f"Run of {pick.model}: {run}",
-        f"  foray export {run} --data {comparison.data}",
+        f"  foray export {shlex.join([str(run), '--data', str(images)])}",
     ]
     assert (comparison.out / "report.html").stat().st_size > 0
     assert record.decision.pick in {candidate.model for candidate in record.candidates}
@@ -71,8 +72,9 @@ def test_every_image_is_in_one_split(comparison: Finished) -> None:
 def test_output_to_a_file_has_no_control_codes_and_80_columns(comparison: Finished) -> None:
     assert "\x1b" not in comparison.done.stdout + comparison.done.stderr
     assert "\r" not in comparison.done.stdout + comparison.done.stderr
-    table = [line for line in comparison.done.stdout.splitlines() if not line.startswith("Report: ")]
-    assert max(map(len, table)) <= 80
+    table, _, paths = comparison.done.stdout.partition("Report: ")
+    assert max(map(len, table.splitlines())) <= 80
+    assert len(paths.splitlines()) == 3
 
 
 def test_same_command_again_trains_nothing(comparison: Finished, images: Path, cli: Cli) -> None:
@@ -94,7 +96,7 @@ def test_predictions_cut_short_give_no_verdict(comparison: Finished, images: Pat
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stderr
     assert "test.npz is damaged" in " ".join(done.stderr.split())
-    assert "run the command that started it again" in " ".join(done.stderr.split())
+    assert "run the command that began it again" in " ".join(done.stderr.split())
     assert (tmp_path / "out" / "comparison.json").read_bytes() == before
 
 
