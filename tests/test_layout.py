@@ -34,14 +34,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "weights": {"specs", "records", "models"},
     "augmentation": {"specs", "recipes"},
     "data": {"specs", "recipes", "records", "deploy"},
-    "evaluation": {"specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data"},
-    "training": {
-        "specs", "recipes", "records", "native", "models", "weights", "augmentation", "data", "evaluation",
+    "processes": set(),
+    "requests": {"recipes", "data", "processes"},
+    "evaluation": {
+        "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "requests",
     },
-    "linear": {"specs", "recipes", "records", "models", "augmentation", "data", "evaluation", "training"},
-    "requests": {"recipes", "data", "training"},
+    "training": {
+        "specs", "recipes", "records", "native", "models", "weights", "augmentation", "data", "evaluation", "processes",
+        "requests",
+    },
+    "linear": {
+        "specs", "recipes", "records", "models", "augmentation", "data", "evaluation", "training", "requests",
+    },
     "runs": {
-        "requests", "specs",
+        "processes", "requests", "specs",
         "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
         "training", "linear",
     },
@@ -65,12 +71,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "decision", "comparison", "report",
     },
     "reproduce": {
-        "requests", "specs",
+        "processes", "requests", "specs",
         "recipes", "records", "statistics", "models", "weights", "data", "evaluation", "training", "runs",
         "costs", "decision", "comparison", "report", "scaling",
     },
+    "api": {
+        "processes", "requests", "recipes", "records", "data", "runs", "clock", "export", "comparison",
+    },
     "cli": {
-        "requests", "specs",
+        "processes", "requests", "specs",
         "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling", "reproduce",
     },

@@ -12,14 +12,12 @@ from foray import limits
 from foray.cli.main import app
 from foray.clock.runtimes import profile_on_runtimes
 from foray.clock.schedule import Schedule
-from foray.comparison import plan_comparison
 from foray.data import decode_for_evaluation, open_dataset
 from foray.errors import ForayError
 from foray.recipes import changed, preset
 from foray.scaling.directions import directions
-from foray.scaling.search_plan import plan_search
 from foray.specs import Preprocessing
-from foray.training import plan_run
+from tests.asking import plan_comparison, plan_run, plan_search
 from tests.cli.conftest import Cli
 
 HUGE = 10**8
@@ -79,11 +77,11 @@ MANY = [f"mobilenet_v2@d1,w1,r{32 * i}" for i in range(1, 21)]
 CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "seeds": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", seeds=HUGE),
-        "--seeds must be at most 1,000, not 100,000,000",
+        "`seeds` must be at most 1,000, not 100,000,000",
     ),
     "no seeds": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", seeds=0),
-        "--seeds must be at least 1, not 0",
+        "`seeds` must be at least 1, not 0",
     ),
     "models times seeds": (
         lambda: plan_comparison(DIGITS, MANY, "scratch", seeds=1000),
@@ -91,24 +89,24 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "threads": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", threads=HUGE),
-        "--threads must be at most 1,024",
+        "`threads` must be at most 1,024",
     ),
     "epochs": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", epochs=HUGE),
-        "--epochs must be at most 100,000",
+        "`epochs` must be at most 100,000",
     ),
     "resolution": (
         lambda: plan_run("mobilenet_v2", open_dataset(DIGITS), preset("scratch"), resolution=HUGE),
-        "resolution must be at most 4,096",
+        "`resolution` must be at most 4,096",
     ),
     "workers": (
         lambda: decode_for_evaluation(open_dataset(DIGITS), Preprocessing(8), workers=HUGE),
-        "--workers must be at most 1,024",
+        "`workers` must be at most 1,024",
     ),
-    "steps": (lambda: directions(HUGE), "--steps must be at most 20"),
-    "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "--seeds must be at most 1,000"),
-    "turns": (lambda: profile_on_runtimes([], schedule=Schedule(turns=HUGE)), "--turns must be at most 1,000,000"),
-    "batches": (lambda: profile_on_runtimes([], batches=[1, HUGE]), "--batch must be at most 65,536"),
+    "steps": (lambda: directions(HUGE), "`steps` must be at most 20"),
+    "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "`seeds` must be at most 1,000"),
+    "turns": (lambda: profile_on_runtimes([], schedule=Schedule(turns=HUGE)), "`turns` must be at most 1,000,000"),
+    "batches": (lambda: profile_on_runtimes([], batches=[1, HUGE]), "`batch` must be at most 65,536"),
 }
 
 

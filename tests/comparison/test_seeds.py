@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from foray.comparison import plan_comparison
 from foray.recipes import preset
+from tests.asking import plan_comparison
 from tests.training.conftest import small_weights  # noqa: F401  (a fixture)
 
 MODEL = "tf_mobilenet_v1_x0.25"

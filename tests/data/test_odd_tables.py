@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from foray.runs.api import run_id
 from pictures import draw_classes
 
 from foray.data import open_dataset
@@ -16,8 +17,7 @@ from foray.data.named.imagenet_labels import find_labels
 from foray.errors import DataError
 from foray.progress import SILENT
 from foray.recipes import preset
-from foray.runs.api import run_id
-from foray.training.plan import plan_run
+from tests.asking import plan_run
 
 
 def table_of(tmp_path: Path, first: str, second: str) -> Path:

@@ -18,16 +18,14 @@ from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.progress import SILENT
 from foray.recipes import Augmentation, Optimizer, Recipe, preset
-from foray.runs import train_run
 from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
 from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import PartsFromTheTop, freeze_backbone, set_training_mode, unfreeze_part
-from foray.training.loop import fit
 from foray.training.parts import network_parts
-from foray.training.plan import plan_run
 from foray.weights import load_weights
+from tests.asking import fit, plan_run, train_run
 
 from .conftest import HALF_RIGHT, MODEL, small_recipe
 from .same_run import SignalsAt

@@ -20,7 +20,7 @@ from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.class_weights import class_weights
 from foray.training.freezing import freeze_backbone
-from foray.training.loop import fit
+from tests.asking import fit
 
 from .conftest import HALF_RIGHT, lively
 

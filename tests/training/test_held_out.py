@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foray.comparison import compare, plan_comparison
+from foray.api import compare, evaluate, train
 from foray.data import cache_directory, open_dataset
 from foray.data.open import open_given
 from foray.errors import DataError, RunError
 from foray.recipes import Optimizer, preset
 from foray.records import Metrics, RunRecord
-from foray.runs import evaluate, predict, resume, train
+from foray.runs import predict, resume
 from foray.runs.carving import carving_in
 from foray.runs.held_out import held_out
 from foray.runs.seen_images import read_seen_images
+from tests.asking import plan_comparison
 
 from .conftest import MODEL
 

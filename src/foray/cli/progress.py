@@ -19,7 +19,7 @@ from foray.progress import SILENT, Progress, Task
 from foray.records.quantities import format_seconds
 
 if TYPE_CHECKING:
-    from foray.training.distributed import Processes
+    from foray.processes import Processes
 
 
 class _Bar:

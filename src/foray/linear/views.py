@@ -7,7 +7,7 @@ for the order of images. An image that heads are scored on is only ever seen as 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from foray.augmentation import Augment
 from foray.data import ImageStore
 from foray.linear.features import BATCH_SIZE, Features, batch_slices, cached_features
 from foray.models import Network
-from foray.training.outcome import Workplace
+from foray.progress import Progress
+from foray.requests import Machine
+from foray.specs import Preprocessing
 
 
 class AugmentedImages:
@@ -26,6 +28,11 @@ class AugmentedImages:
 
     def __init__(self, store: ImageStore, positions: npt.NDArray[np.int64], augment: Augment, view: int) -> None:
         self._store, self._positions, self._augment, self._view = store, positions, augment, view
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are shown to the network, beside the augmentation."""
+        return self._augment.preprocessing
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -52,25 +59,18 @@ class AugmentedImages:
 
 
 def cached_views(
-    network: Network,
-    weights_sha256: str,
-    store: ImageStore,
-    positions: npt.NDArray[np.int64],
-    augment: Augment,
-    num_views: int,
-    at: Workplace,
+    network: Network, weights_sha256: str, views: Sequence[AugmentedImages], machine: Machine, progress: Progress
 ) -> tuple[Features, set[str]]:
-    """Features (V, N, F) of views 1 to V = `num_views` of the images at `positions`, and the engines that ran.
+    """Features (V, N, F) of V `views` of N images, and the engines that ran.
 
     Each view is kept by itself: of eight views, the first three are those of a run with three.
     """
     features, engines = [], set()
-    for view in range(1, num_views + 1):
-        at.progress.note(f"augmented view {view} of {num_views}")
-        images = AugmentedImages(store, positions, augment, view)
+    for number, images in enumerate(views, start=1):
+        progress.note(f"augmented view {number} of {len(views)}")
         found, engine = cached_features(
-            network, weights_sha256, images, augment.preprocessing,
-            device=at.device, cache_dir=at.cache_dir, progress=at.progress,
+            network, weights_sha256, images, images.preprocessing,
+            device=torch.device(machine.device), cache_dir=machine.cache, progress=progress,
         )  # fmt: skip
         features.append(found)
         engines.add(engine)

@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from foray.errors import OutOfMemoryError, is_out_of_memory
 from foray.evaluation.precision import ComputeFormat, compute_in
-from foray.training.distributed import ALONE, Processes
+from foray.processes import ALONE, Processes
 
 
 class MicroBatches:
