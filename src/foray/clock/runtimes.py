@@ -43,11 +43,11 @@ def profile_on_runtimes(
     `batches`: sizes; 1 is always measured, for the others images per second, where a batch takes at most 15 s and half
     of the memory. Raises ForayError where a runtime is missing, or a process ends.
     """
-    require_range("--turns", schedule.turns, 1, MOST_TURNS)
+    require_range("`turns`", schedule.turns, 1, MOST_TURNS)
     for batch in batches:
-        require_range("--batch", batch, 1, MOST_BATCH)
+        require_range("`batches`", batch, 1, MOST_BATCH)
     for candidate in candidates:
-        require_range("--threads", candidate.threads, 1, MOST_THREADS)
+        require_range("`threads`", candidate.threads, 1, MOST_THREADS)
     _require_distinct([candidate.name for candidate in candidates])
     with progress.task("Timing", schedule.bursts * len(candidates)) as bar:
         timer = BurstTimer(candidates, batches, schedule, bar, progress)

@@ -1,4 +1,4 @@
-"""`--set optimizer.learning_rate=0.01`: single numbers of a recipe, changed by hand."""
+"""`optimizer.learning_rate=0.01`: single numbers of a recipe, changed by hand."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ForayError(
-                f"--set {shortened(setting)}: write key=value, for example --set optimizer.learning_rate=0.01."
+                f"`changes` {shortened(setting)}: write key=value, for example optimizer.learning_rate=0.01."
             )
         *names, last = key.strip().split(".")
         table: Any = tables
         for name in names:
             table = table.get(name) if isinstance(table, dict) else None
         if not isinstance(table, dict):
-            raise ForayError(f"--set {shortened(setting)}: a recipe has no table {shortened('.'.join(names))!r}.")
+            raise ForayError(f"`changes` {shortened(setting)}: a recipe has no table {shortened('.'.join(names))!r}.")
         table[last] = _value(value.strip())
-    return validated(tables, "--set") if settings else recipe
+    return validated(tables, "`changes`") if settings else recipe
 
 
 def _value(text: str) -> Any:

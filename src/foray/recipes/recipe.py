@@ -211,9 +211,9 @@ class Recipe(_Frozen):
     def _unfreezes_for_partial_alone(self) -> Self:
         if (self.unfreeze is None) == (self.protocol == "partial"):
             raise ValueError(
-                "the protocol partial needs `unfreeze`, for example last:34"
+                "the protocol partial needs the key unfreeze, for example last:34"
                 if self.unfreeze is None
-                else f"`unfreeze` is for the protocol partial, not for {self.protocol}"
+                else f"the key unfreeze is for the protocol partial, not for {self.protocol}"
             )
         return self
 

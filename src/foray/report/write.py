@@ -56,7 +56,7 @@ def require_no_foreign_report(folder: Path) -> None:
     if there := [name for name in (_PAGE, _MARKDOWN, _CSV) if (folder / name).exists()]:
         raise RunError(
             f"{folder} holds {' and '.join(there)} but no {COMPARISON}: foray did not write that, and will not "
-            "overwrite it. Move it elsewhere, or choose another folder with --out."
+            "overwrite it. Move it elsewhere, or choose another folder as `out`."
         )
 
 
