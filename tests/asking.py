@@ -20,7 +20,6 @@ from foray.export.reference import Reference
 from foray.export.request import ExportRequest
 from foray.export.source import ExportSource
 from foray.models import Network
-from foray.processes import ALONE, Processes
 from foray.recipes import Protocol, Recipe
 from foray.records import ArtifactOrigin, RunRecord
 from foray.requests import ImageSource, Machine, TrainingRequest
@@ -81,12 +80,11 @@ def fit(
     augment: Callable[..., Any],
     *,
     resolution: int,
-    image_ids: Any = None,
-    processes: Processes = ALONE,
     **options: Any,
 ) -> TrainingState:
     """Runs the training loop."""
-    data = TrainingData(batches, augment, resolution, image_ids=image_ids, processes=processes)
+    data = _taken(options, ("mix", "class_weights", "image_ids", "processes"))
+    data = TrainingData(batches, augment, resolution, **data)
     return foray.training.loop.fit(network, recipe, data, **options)
 
 

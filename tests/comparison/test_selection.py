@@ -64,7 +64,7 @@ def test_where_the_last_epoch_is_kept_val_decides(tmp_path) -> None:
     outcome = outcome_of(tmp_path, MODEL, recipe)
     chosen_by = selection_of({MODEL: outcome}, recipe)
     assert (chosen_by.split, chosen_by.cautions) == ("val", [])
-    assert np.array_equal(chosen_by.correct[MODEL], [right(outcome.folders[0] / "predictions" / "val.npz")])
+    assert np.array_equal(chosen_by.correct[MODEL], [right(outcome.folders[0].predictions("val"))])
 
 
 def test_one_run_of_an_older_version_and_all_are_judged_on_val_with_a_caution(tmp_path) -> None:
@@ -74,7 +74,7 @@ def test_one_run_of_an_older_version_and_all_are_judged_on_val_with_a_caution(tm
     chosen_by = selection_of(outcomes, recipe)
     assert chosen_by.split == "val"
     for model, outcome in outcomes.items():
-        assert np.array_equal(chosen_by.correct[model], [right(outcome.folders[0] / "predictions" / "val.npz")])
+        assert np.array_equal(chosen_by.correct[model], [right(outcome.folders[0].predictions("val"))])
     (caution,) = chosen_by.cautions
     assert "optimistic" in caution
     assert f"{MODEL}-0 cannot be judged better" in caution

@@ -11,15 +11,41 @@ from typing import Any, get_type_hints
 
 from typer.core import TyperCommand
 
+from foray.cli.terminal import named_options, with_options
+from foray.errors import ForayError
 from foray.parsing import home_expanded
+
+# Parameters of the library whose option has another name than theirs.
+_OTHER_NAMES = {
+    "wait_seconds": "wait",
+    "batches": "batch",
+    "max_latency_ms": "max_latency",
+    "max_memory_bytes": "max_memory",
+    "max_file_bytes": "max_file",
+}
 
 
 class Verb(TyperCommand):
-    """Expands a leading `~` in whatever is a path, which a shell does not do in `--out=~/runs`."""
+    """Expands a leading `~` in whatever is a path, which a shell does not do in `--out=~/runs`, and names parameters in
+    messages by the options of this verb.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         ctx.params = {name: _expanded(value) for name, value in ctx.params.items()}
-        return super().invoke(ctx)
+        with named_options(self._options()):
+            try:
+                return super().invoke(ctx)
+            except ForayError as error:
+                error.args = (with_options(str(error)),)
+                raise
+
+    def _options(self) -> dict[str, str]:
+        """By parameter: the option, `--set` of `changes`, or the argument as the usage shows it, DATA."""
+        own = {
+            str(one.name): max(one.opts, key=len) if one.param_type_name == "option" else str(one.metavar)
+            for one in self.params
+        }
+        return own | {name: own[ours] for name, ours in _OTHER_NAMES.items() if ours in own}
 
 
 def _expanded(value: Any) -> Any:

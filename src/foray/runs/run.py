@@ -141,12 +141,12 @@ def _memory_use(plan: RunPlan) -> tuple[str, str]:
     if recipe.protocol == "linear":
         return (
             f"the features of {plan.spec.name} at {side} px",
-            "Use a lower --resolution, a smaller model, or fewer views (--set feature_views=1).",
+            "Use a lower `resolution`, a smaller model, or fewer views (`changes` feature_views=1).",
         )
     at_once = recipe.micro_batch_size or recipe.batch_size
     return (
         f"training {plan.spec.name} at {side} px with {at_once} images at once",
-        f"Accumulate gradients (--set micro_batch_size={max(at_once // 4, 1)}), or use a lower --resolution or a "
+        f"Accumulate gradients (`changes` micro_batch_size={max(at_once // 4, 1)}), or use a lower `resolution` or a "
         "smaller model.",
     )
 

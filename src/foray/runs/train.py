@@ -126,7 +126,7 @@ def _require_unchanged(folder: Path, record: RunRecord, plan: RunPlan, dataset: 
         if there != here:
             raise RunError(
                 f"{folder} cannot go on: the {what} of {source} have changed since it began (SHA-256 {there[:12]} "
-                f"then, {here[:12]} now). Put them back, or begin a new run without --resume."
+                f"then, {here[:12]} now). Put them back, or begin a new run instead of going on."
             )
 
 

@@ -79,7 +79,7 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     if budget.max_file_bytes is not None:
         raise ForayError("Networks are scaled to parameters, MACs, memory and latency; bound those, not the file.")
     if all(limit is None for limit in budget.model_dump().values()):
-        raise ForayError("Say what the network may cost: --max-macs 600M, --max-memory 60MB, --max-params or others.")
+        raise ForayError("Say what the network may cost: `max_macs` 600M, `max_memory_bytes` 60MB, `max_params` or others.")
     by = by or family.own_rule
     pool = candidates(family, by)
     if by == "free" and (best := _largest(pool, _without(budget, "latency"))):
@@ -174,7 +174,7 @@ def _timed(pool: Sequence[Candidate], budget: Budget, limit_ms: float, measure: 
 
 def _not_steady(cost: CostProfile, limit_ms: float) -> str:
     return (
-        f"Not known which network keeps --max-latency {format_ms(limit_ms)}: the latency of {cost.model} was not "
+        f"Not known which network keeps `max_latency_ms` {format_ms(limit_ms)}: the latency of {cost.model} was not "
         f"steady ({'; '.join(cost.unsteady)}). The same command measures again: start it when the machine is idle."
     )
 
@@ -190,11 +190,11 @@ def _impossible(family: Family, pool: Sequence[Candidate], budget: Budget) -> st
         if costs[cheapest] > limit:
             amount = _FORMATS[bound]
             return (
-                f"No {family.name} keeps --max-{bound} {amount(limit)}: the cheapest there is, {cheapest}, has "
+                f"No {family.name} keeps `{LIMITS[bound]}` {amount(limit)}: the cheapest there is, {cheapest}, has "
                 f"{amount(costs[cheapest])} {_NAMES[bound]}."
             )
     smallest = min(pool, key=lambda c: c.cost.macs)
-    broken = " and ".join(f"--max-{bound.bound}" for bound in broken_bounds(smallest.cost, budget))
+    broken = " and ".join(f"`{LIMITS[bound.bound]}`" for bound in broken_bounds(smallest.cost, budget))
     return (
         f"No {family.name} keeps all bounds at once, though each can be kept alone: the smallest network, "
         f"{smallest.name}, breaks {broken}. Loosen one of them."
