@@ -203,7 +203,7 @@ def test_a_missing_package_is_named_with_its_extra() -> None:
 
 @needs_openvino
 def test_int8_without_images_is_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="int8 is calibrated on train images: name them with --data"):
+    with pytest.raises(DataError, match="int8 is calibrated on train images: name them with `data`"):
         export_run(run, ["openvino"], ["fp32", "int8"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -212,7 +212,7 @@ def test_int8_without_images_is_refused(run: Path, tmp_path: Path) -> None:
 def test_int8_without_train_images_is_refused(shared_data: Path, tmp_path: Path) -> None:
     images = ImageSource("imagenet", data_dir=shared_data / "data" / "imagenet_val_500")
     weights = shared_data / "weights" / "mobilenetv2_050.tf_qat_in1k"
-    with pytest.raises(DataError, match=r"imagenet has none\. Name others with --calibration DATA"):
+    with pytest.raises(DataError, match=r"imagenet has none\. Name others with `calibration`"):
         export_weights("mobilenet_v2_x0.5", weights, ["openvino"], ["int8"], tmp_path / "out", images=images)
     assert not (tmp_path / "out").exists()
 

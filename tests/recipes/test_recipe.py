@@ -47,7 +47,7 @@ FLIPS = "augmentation.horizontal_flip=0.5"
 def test_contradictions_name_the_key_and_the_way_out(
     protocol: Protocol, settings: list[str], key: str, way_out: str
 ) -> None:
-    with pytest.raises(ForayError, match=f"--set: .*{key}.*{way_out}"):
+    with pytest.raises(ForayError, match=f"`changes`: .*{key}.*{way_out}"):
         changed(preset(protocol), settings)
 
 
@@ -64,7 +64,7 @@ def float_keys(model: type[BaseModel], table: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("key", list(float_keys(Recipe)))
 def test_every_number_is_finite(key: str, number: str) -> None:
     value = f"[0.5, {number}]" if "random_crop" in key else number
-    with pytest.raises(ForayError, match=f"--set: .*{key}.* does not fit"):
+    with pytest.raises(ForayError, match=f"`changes`: .*{key}.* does not fit"):
         changed(preset("finetune"), [f"{key}={value}"])
 
 

@@ -133,12 +133,12 @@ def test_what_cannot_be_unfrozen_is_refused(unfreeze: str, message: str) -> None
 def test_unfreeze_is_for_partial_alone() -> None:
     assert preset("partial").unfreeze == "last:34"
     assert preset("partial", unfreeze="head").unfreeze == "head"
-    with pytest.raises(ForayError, match="--unfreeze is for --protocol partial"):
+    with pytest.raises(ForayError, match="`unfreeze` is for `protocol` partial"):
         preset("finetune", unfreeze="last:34")
     whole = preset("finetune").model_dump()
     with pytest.raises(ValueError, match="not for finetune"):
         Recipe.model_validate(whole | {"unfreeze": "last:34"})
-    with pytest.raises(ValueError, match="needs `unfreeze`"):
+    with pytest.raises(ValueError, match="needs the key unfreeze"):
         Recipe.model_validate(whole | {"protocol": "partial"})
 
 

@@ -188,7 +188,7 @@ def test_what_cannot_be_trained_on_can_be_evaluated(noisy, tmp_path, folders, n,
 def test_new_data_without_test_images_name_the_split_they_have(noisy, tmp_path) -> None:
     _, run = noisy
     new = noise(tmp_path / "new", {"val/no": 2, "val/yes": 2}, first=7000)
-    with pytest.raises(DataError, match=r"new has no test images, only val\. Name the split to score with --split val"):
+    with pytest.raises(DataError, match=r"new has no test images, only val\. Name the split to score with `split` val"):
         evaluate(run, new)
     assert evaluate(run, new, "val").n == 4
 

@@ -32,14 +32,14 @@ class Verb(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         ctx.params = {name: _expanded(value) for name, value in ctx.params.items()}
-        with named_options(self._options()):
+        with named_options(self.options_by_parameter()):
             try:
                 return super().invoke(ctx)
             except ForayError as error:
                 error.args = (with_options(str(error)),)
                 raise
 
-    def _options(self) -> dict[str, str]:
+    def options_by_parameter(self) -> dict[str, str]:
         """By parameter: the option, `--set` of `changes`, or the argument as the usage shows it, DATA."""
         own = {
             str(one.name): max(one.opts, key=len) if one.param_type_name == "option" else str(one.metavar)

@@ -79,7 +79,9 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     if budget.max_file_bytes is not None:
         raise ForayError("Networks are scaled to parameters, MACs, memory and latency; bound those, not the file.")
     if all(limit is None for limit in budget.model_dump().values()):
-        raise ForayError("Say what the network may cost: `max_macs` 600M, `max_memory_bytes` 60MB, `max_params` or others.")
+        raise ForayError(
+            "Say what the network may cost: `max_macs` 600M, `max_memory_bytes` 60MB, `max_params` or others."
+        )
     by = by or family.own_rule
     pool = candidates(family, by)
     if by == "free" and (best := _largest(pool, _without(budget, "latency"))):
