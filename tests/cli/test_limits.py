@@ -61,7 +61,9 @@ def test_the_command_line_refuses_what_no_machine_could_do(
 )
 def test_a_recipe_refuses_it_as_well(setting: str) -> None:
     key, _, value = setting.partition("=")
-    with pytest.raises(ForayError, match=rf"--set: {key} = {value} does not fit: Input should be less than or equal"):
+    with pytest.raises(
+        ForayError, match=rf"`changes`: {key} = {value} does not fit: Input should be less than or equal"
+    ):
         changed(preset("scratch"), [setting])
 
 
@@ -106,7 +108,7 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "steps": (lambda: directions(HUGE), "`steps` must be at most 20"),
     "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "`seeds` must be at most 1,000"),
     "turns": (lambda: profile_on_runtimes([], schedule=Schedule(turns=HUGE)), "`turns` must be at most 1,000,000"),
-    "batches": (lambda: profile_on_runtimes([], batches=[1, HUGE]), "`batch` must be at most 65,536"),
+    "batches": (lambda: profile_on_runtimes([], batches=[1, HUGE]), "`batches` must be at most 65,536"),
 }
 
 
