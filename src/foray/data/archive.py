@@ -1,4 +1,4 @@
-"""Archives, unpacked once into the cache: no member leaves the target, no links, bounded in number, size and ratio.
+"""Archives, unpacked once into the cache: no member leaves the target, no symbolic links, bounded in number and size.
 
 The target is named after the archive's content, filled under a temporary name and renamed, under a lock.
 """
@@ -37,6 +37,16 @@ _SPACE_CHECK_BYTES = 256 << 20
 _LOCK_WAIT_SECONDS = 3600.0  # another process unpacks the same archive: wait and use its result
 _MARKER = "complete.json"
 _DEEPEST = 64  # folders in folders
+_IN_UTF8 = 0x800  # flag of a zip member: its name is in UTF-8
+_CODE_PAGES = (
+    "cp932",
+    "gbk",
+    "big5",
+    "cp949",
+    "cp1251",
+    "cp866",
+    "cp1252",
+)  # Japanese, Chinese, Korean, Cyrillic, western
 # What the readers of zip and tar raise on damaged bytes.
 DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, LookupError,
@@ -121,12 +131,12 @@ def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) ->
     try:
         with progress.task(f"Unpacking {archive.name}", archive.stat().st_size) as task:
             packed_bytes, written, done = archive.stat().st_size, 0, 0
-            for count, member in enumerate(_members(archive), start=1):
+            for count, member in enumerate(_members(archive, target), start=1):
                 if count > limits.members:
                     raise DataError(f"{archive} has more than {limits.members:,} members, which is refused.")
                 path = target / _safe(member.name, archive)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("xb") as out:
+                with member.stream, path.open("xb") as out:
                     while chunk := member.stream.read(_CHUNK_BYTES):
                         before, written = written, written + len(chunk)
                         _check_size(archive, written, packed_bytes, limits)
@@ -159,54 +169,89 @@ def _said(error: OSError, target: Path) -> str:
     return f"{shortened(Path(error.filename).relative_to(target))}: {said}" if inside else said
 
 
-def _members(archive: Path) -> Iterator[_Member]:
+def _members(archive: Path, target: Path) -> Iterator[_Member]:
     """Regular visible files, in the order of the archive, each to be read before the next is asked for."""
     if archive.name.lower().endswith(".zip"):
         yield from _zip_members(archive)
     else:
-        yield from _tar_members(archive)
+        yield from _tar_members(archive, target)
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
     with open_regular(archive) as raw, zipfile.ZipFile(raw) as packed:
         for info in packed.infolist():
-            name = _zip_name(info)
-            _safe(name, archive)  # before is_dir, which takes a name for granted
+            name = _zip_name(info, archive)
+            _safe(name, archive)
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise DataError(f"{archive} holds a link ({name}), which is refused. Pack the files themselves.")
-            if info.is_dir() or not _is_wanted(name) or _is_root(name):
+            if name.endswith("/") or not _is_wanted(name) or _is_root(name):
                 continue
             with packed.open(info) as stream:
                 yield _Member(name, stream, info.header_offset + info.compress_size)
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """The name in UTF-8 where the archive holds UTF-8 without saying so (macOS), else as zipfile read it."""
-    if info.flag_bits & 0x800:
-        return info.filename
+def _zip_name(info: zipfile.ZipInfo, archive: Path) -> str:
+    """The name with slashes for backslashes (older Windows programs), in the encoding it was written in.
+
+    A zip file says only whether a name is in UTF-8. Where it says no, the name is in UTF-8 all the same (macOS), or in
+    the code page of a DOS. What gives letters in code page 437, as European names do, is taken for that; raises
+    DataError for the rest, such as Japanese names of Windows, which would become garbled class names.
+    """
+    name = info.filename.replace("\\", "/")
+    if info.flag_bits & _IN_UTF8 or name.isascii():
+        return name
+    raw = name.encode("cp437", errors="replace")  # what zipfile decoded it from
     try:
-        return info.filename.encode("cp437").decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeError:
-        return info.filename
+        if all(character.isascii() or character.isalpha() for character in name):
+            return name
+    readings = [f"{shortened(text)} in {code}" for code in _CODE_PAGES if (text := _decoded(raw, code)) is not None]
+    raise DataError(
+        f"{archive} holds a name that is not in UTF-8, and does not say in which encoding it is"
+        f"{f': {', '.join(readings)}' if readings else ''}. Unpack it yourself in the right one (unzip -O CODE FILE), "
+        "and give the folder."
+    )
 
 
-def _tar_members(archive: Path) -> Iterator[_Member]:
+def _decoded(raw: bytes, code_page: str) -> str | None:
+    """`raw` in a code page, if it gives letters there."""
+    try:
+        text = raw.decode(code_page)
+    except UnicodeError:
+        return None
+    return text if all(character.isascii() or character.isalpha() for character in text) else None
+
+
+def _tar_members(archive: Path, target: Path) -> Iterator[_Member]:
     with open_regular(archive) as raw, _open_tar(raw) as packed:
         for info in packed:
             _safe(info.name, archive)
             if info.isdir() or _is_root(info.name):
                 continue
-            if not info.isreg():
-                kind = "a link" if info.issym() or info.islnk() else "a device or other special file"
+            if not info.isreg() and not info.islnk():  # a hard link is another name of a file in the archive
+                kind = "a link" if info.issym() else "a device or other special file"
                 raise DataError(f"{archive} holds {kind} ({info.name}), which is refused. Pack the files themselves.")
             if not _is_wanted(info.name):
                 continue
-            stream = packed.extractfile(info)
-            if stream is not None:
+            if info.islnk():
+                yield _Member(info.name, _linked(info, target, archive), raw.tell())
+            elif (stream := packed.extractfile(info)) is not None:
                 yield _Member(info.name, stream, raw.tell())
         # A whole archive ends with a block of zeros, which iterating has read; at the end of a cut one there is none.
         if packed.fileobj is not None and packed.fileobj.tell() == packed.offset:
             raise tarfile.ReadError("no end-of-archive block")
+
+
+def _linked(info: tarfile.TarInfo, target: Path, archive: Path) -> IO[bytes]:
+    """The file that a hard link is another name of: in the archive it comes first, so it is unpacked already."""
+    try:
+        return open_regular(target / _safe(info.linkname, archive))
+    except OSError as error:
+        raise DataError(
+            f"{archive} holds a link ({info.name}) to {shortened(info.linkname)}, which is no file before it in the "
+            "archive; that is refused. Pack the files themselves."
+        ) from error
 
 
 def _open_tar(raw: IO[bytes]) -> tarfile.TarFile:

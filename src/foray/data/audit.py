@@ -15,7 +15,7 @@ from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, ImageArray, Sample
 from foray.data.duplicates import near_duplicates
 from foray.data.images import size_and_mode
-from foray.data.looks import Looks, look_at
+from foray.data.looks import Looks, look_at, why_unreadable
 from foray.data.storage import cache_directory
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
@@ -83,7 +83,10 @@ def inspect_dataset(dataset: Dataset, *, cache_dir: Path | None = None, progress
     """Reports sizes, unreadable files and duplicates across splits; decodes what has not been looked at yet."""
     looks = dataset.looks or look_at(dataset.samples, cache_dir=cache_dir or cache_directory(), progress=progress)
     rows = [looks.row[sample.content] for sample in dataset.samples]
-    reasons = looks.reasons[rows].tolist()
+    reasons = [
+        reason if sample.content else why_unreadable(sample)
+        for sample, reason in zip(dataset.samples, looks.reasons[rows].tolist(), strict=True)
+    ]
     readable = [i for i, reason in enumerate(reasons) if not reason]
     sizes = looks.sizes[[rows[i] for i in readable]].reshape(-1, 2)
     exact, copies_within = _exact_duplicates(dataset.samples)

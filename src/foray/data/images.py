@@ -19,6 +19,11 @@ from foray.deploy.predict import ImageError, decode, open_image
 from foray.errors import DataError
 
 _NAMED_IN_MESSAGE = 5
+# Formats of phones and cameras that Pillow does not read, and the decoder that each needs.
+FOREIGN_SUFFIXES = {
+    ".heic": "pillow-heif", ".heif": "pillow-heif", ".jxl": "pillow-jxl-plugin", ".dng": "rawpy", ".cr2": "rawpy",
+    ".cr3": "rawpy", ".nef": "rawpy", ".arw": "rawpy", ".orf": "rawpy", ".rw2": "rawpy", ".raf": "rawpy",
+}  # fmt: skip
 
 
 class ImageReadError(DataError):
@@ -92,7 +97,9 @@ def _decoded(source: Path | str | bytes, draft_side: int | None, resize_side: in
         return decode(source, draft_side=draft_side, reserve=reserve)
     except ImageError as error:
         name = "(bytes)" if isinstance(source, bytes) else str(source)
-        raise ImageReadError(name, error.reason) from error
+        decoder = FOREIGN_SUFFIXES.get(Path(name).suffix.lower())
+        needs = f"{Path(name).suffix} needs the decoder {decoder}, which foray does not have; convert it to JPEG or PNG"
+        raise ImageReadError(name, needs if decoder else error.reason) from error
 
 
 def size_and_mode(path: Path) -> tuple[tuple[int, int], str]:

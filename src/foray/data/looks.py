@@ -163,6 +163,11 @@ def _seen(samples: Sequence[Sample], progress: Progress) -> Arrays:
     }  # fmt: skip
 
 
+def why_unreadable(sample: Sample) -> str:
+    """The reason why a sample cannot be read; empty where it can."""
+    return _look(sample).reason
+
+
 def _look(sample: Sample) -> _Look:
     try:
         if isinstance(sample.image, ImageArray):
