@@ -207,10 +207,10 @@ def _zip_name(info: zipfile.ZipInfo, archive: Path) -> str:
         if all(character.isascii() or character.isalpha() for character in name):
             return name
     readings = [f"{shortened(text)} in {code}" for code in _CODE_PAGES if (text := _decoded(raw, code)) is not None]
+    perhaps = f": {', '.join(readings)}" if readings else ""
     raise DataError(
-        f"{archive} holds a name that is not in UTF-8, and does not say in which encoding it is"
-        f"{f': {', '.join(readings)}' if readings else ''}. Unpack it yourself in the right one (unzip -O CODE FILE), "
-        "and give the folder."
+        f"{archive} holds a name that is not in UTF-8, and does not say in which encoding it is{perhaps}. Unpack it "
+        "yourself in the right one (unzip -O CODE FILE), and give the folder."
     )
 
 
