@@ -9,6 +9,7 @@ import errno
 import json
 import lzma
 import os
+import re
 import shutil
 import stat
 import struct
@@ -18,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -194,8 +196,8 @@ def _zip_name(info: zipfile.ZipInfo, archive: Path) -> str:
     """The name with slashes for backslashes (older Windows programs), in the encoding it was written in.
 
     A zip file says only whether a name is in UTF-8. Where it says no, the name is in UTF-8 all the same (macOS), or in
-    the code page of a DOS. What gives letters in code page 437, as European names do, is taken for that; raises
-    DataError for the rest, such as Japanese names of Windows, which would become garbled class names.
+    the code page of a DOS. What looks like a European name in code page 437 is taken for that; raises DataError for the
+    rest, such as Japanese names of Windows, which would become garbled class names.
     """
     name = info.filename.replace("\\", "/")
     if info.flag_bits & _IN_UTF8 or name.isascii():
@@ -204,7 +206,7 @@ def _zip_name(info: zipfile.ZipInfo, archive: Path) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeError:
-        if all(character.isascii() or character.isalpha() for character in name):
+        if _looks_western(name):
             return name
     readings = [f"{shortened(text)} in {code}" for code in _CODE_PAGES if (text := _decoded(raw, code)) is not None]
     perhaps = f": {', '.join(readings)}" if readings else ""
@@ -212,6 +214,15 @@ def _zip_name(info: zipfile.ZipInfo, archive: Path) -> str:
         f"{archive} holds a name that is not in UTF-8, and does not say in which encoding it is{perhaps}. Unpack it "
         "yourself in the right one (unzip -O CODE FILE), and give the folder."
     )
+
+
+def _looks_western(name: str) -> bool:
+    """Whether letters beyond ASCII are at most half of each word, none a capital after a small letter, and no signs."""
+    words = re.findall(r"[^\W\d_]+", name)
+    signs = [character for character in name if not character.isascii() and not character.isalpha()]
+    few = all(2 * sum(not letter.isascii() for letter in word) <= len(word) for word in words)
+    cased = all(one.isupper() or two.isascii() or two.islower() for word in words for one, two in pairwise(word))
+    return not signs and few and cased
 
 
 def _decoded(raw: bytes, code_page: str) -> str | None:
