@@ -9,7 +9,6 @@ import errno
 import json
 import lzma
 import os
-import re
 import shutil
 import stat
 import struct
@@ -19,14 +18,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from foray.data.class_folders import is_visible
 from foray.data.content import file_digests
 from foray.data.dataset import some_names
 from foray.data.storage import cache_lock, require_free_space
+from foray.data.zip_names import zip_member_name
+from foray.deploy.predict import is_visible
 from foray.errors import DataError, DiskFullError
 from foray.parsing import parse_json, shortened
 from foray.progress import SILENT, Progress
@@ -39,16 +38,6 @@ _SPACE_CHECK_BYTES = 256 << 20
 _LOCK_WAIT_SECONDS = 3600.0  # another process unpacks the same archive: wait and use its result
 _MARKER = "complete.json"
 _DEEPEST = 64  # folders in folders
-_IN_UTF8 = 0x800  # flag of a zip member: its name is in UTF-8
-_CODE_PAGES = (
-    "cp932",
-    "gbk",
-    "big5",
-    "cp949",
-    "cp1251",
-    "cp866",
-    "cp1252",
-)  # Japanese, Chinese, Korean, Cyrillic, western
 # What the readers of zip and tar raise on damaged bytes.
 DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, LookupError,
@@ -182,7 +171,7 @@ def _members(archive: Path, target: Path) -> Iterator[_Member]:
 def _zip_members(archive: Path) -> Iterator[_Member]:
     with open_regular(archive) as raw, zipfile.ZipFile(raw) as packed:
         for info in packed.infolist():
-            name = _zip_name(info, archive)
+            name = zip_member_name(info, archive)
             _safe(name, archive)
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise DataError(f"{archive} holds a link ({name}), which is refused. Pack the files themselves.")
@@ -190,48 +179,6 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
                 continue
             with packed.open(info) as stream:
                 yield _Member(name, stream, info.header_offset + info.compress_size)
-
-
-def _zip_name(info: zipfile.ZipInfo, archive: Path) -> str:
-    """The name with slashes for backslashes (older Windows programs), in the encoding it was written in.
-
-    A zip file says only whether a name is in UTF-8. Where it says no, the name is in UTF-8 all the same (macOS), or in
-    the code page of a DOS. What looks like a European name in code page 437 is taken for that; raises DataError for the
-    rest, such as Japanese names of Windows, which would become garbled class names.
-    """
-    name = info.filename.replace("\\", "/")
-    if info.flag_bits & _IN_UTF8 or name.isascii():
-        return name
-    raw = name.encode("cp437", errors="replace")  # what zipfile decoded it from
-    try:
-        return raw.decode("utf-8")
-    except UnicodeError:
-        if _looks_western(name):
-            return name
-    readings = [f"{shortened(text)} in {code}" for code in _CODE_PAGES if (text := _decoded(raw, code)) is not None]
-    perhaps = f": {', '.join(readings)}" if readings else ""
-    raise DataError(
-        f"{archive} holds a name that is not in UTF-8, and does not say in which encoding it is{perhaps}. Unpack it "
-        "yourself in the right one (unzip -O CODE FILE), and give the folder."
-    )
-
-
-def _looks_western(name: str) -> bool:
-    """Whether letters beyond ASCII are at most half of each word, none a capital after a small letter, and no signs."""
-    words = re.findall(r"[^\W\d_]+", name)
-    signs = [character for character in name if not character.isascii() and not character.isalpha()]
-    few = all(2 * sum(not letter.isascii() for letter in word) <= len(word) for word in words)
-    cased = all(one.isupper() or two.isascii() or two.islower() for word in words for one, two in pairwise(word))
-    return not signs and few and cased
-
-
-def _decoded(raw: bytes, code_page: str) -> str | None:
-    """`raw` in a code page, if it gives letters there."""
-    try:
-        text = raw.decode(code_page)
-    except UnicodeError:
-        return None
-    return text if all(character.isascii() or character.isalpha() for character in text) else None
 
 
 def _tar_members(archive: Path, target: Path) -> Iterator[_Member]:

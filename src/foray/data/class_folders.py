@@ -12,19 +12,9 @@ from pathlib import Path
 from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_names
 from foray.data.images import FOREIGN_SUFFIXES
 from foray.data.splits import SPLIT_NAMES
+from foray.deploy.predict import IMAGE_SUFFIXES, is_visible
 from foray.errors import DataError
 
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".avif",
-)  # fmt: skip
-# What operating systems and network drives put beside a person's files: thumbnails, recycle bins, indexes. Lower case.
-_SYSTEM_NAMES = frozenset({
-    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
-    "$recycle.bin", "recycler", "recycled", "system volume information", "found.000", "lost+found",
-    "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",
-    "network trash folder", "temporary items", "__pycache__",
-})  # fmt: skip
 _MAX_DESCENT = 4  # folders that hold nothing but one folder, above the class folders
 
 
@@ -132,11 +122,6 @@ def require_no_broken_link(path: Path) -> None:
     """Raises DataError for a link to what is not there: nobody can tell whether it was a folder of images."""
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path} is a link to {path.readlink()}, which does not exist. Repair the link, or remove it.")
-
-
-def is_visible(name: str) -> bool:
-    """Whether a name is neither hidden nor put there by an operating system or a network drive."""
-    return not name.startswith(".") and name.lower() not in _SYSTEM_NAMES
 
 
 def is_image(path: Path) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from foray.data.archive import DAMAGE
-from foray.data.class_folders import is_image, is_visible
+from foray.data.class_folders import is_image
+from foray.deploy.predict import is_visible
 from foray.errors import DataError
 from foray.regular_files import open_regular
 
