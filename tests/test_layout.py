@@ -93,12 +93,22 @@ THIRD_PARTY: dict[str, set[str]] = {
     "decision": {"numpy"},
     "native": {"torch"},
     # Besides numpy and Pillow the runtimes, imported by who opens an artifact of theirs; torch is ExecuTorch's.
-    "deploy": {"numpy", "PIL", "onnxruntime", "openvino", "ai_edge_litert", "executorch", "torch", "predict"},
+    "deploy": {
+        "numpy",
+        "PIL",
+        "onnxruntime",
+        "openvino",
+        "ai_edge_litert",
+        "executorch",
+        "torch",
+        "predict",
+        "pillow_heif",
+    },
     "cli": {"typer", "rich", "torch"},
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
 # Copied beside every artifact, so one file each; bench.py holds the statistics of every clock.
-LONG_MODULES = {"deploy/predict.py": 650, "deploy/bench.py": 500}
+LONG_MODULES = {"deploy/predict.py": 740, "deploy/bench.py": 500}
 # Functions that still take more, with how many. The list only shrinks.
 ALLOWED_FOR_NOW = {
     "cli.certify._reference": 9,

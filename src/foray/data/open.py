@@ -134,6 +134,6 @@ def _read_path(path: Path, cache_dir: Path, progress: Progress) -> Dataset:
     if is_archive(path):
         folder = unpack(path, cache_dir=cache_dir, progress=progress)
         return read_folder(folder, name=archive_stem(path), source=str(path))
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".tsv"):
         return read_csv(path, name=path.stem, source=str(path))
-    raise DataError(f"{path} is not a folder, a .zip, .tar, .tar.gz or .tar.xz archive, or a .csv table.")
+    raise DataError(f"{path} is not a folder, a .zip, .tar, .tar.gz or .tar.xz archive, or a .csv or .tsv table.")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from foray.data import SPLITS, Dataset, Sample, Split
 from foray.data.appearance import appearances_of
+from foray.data.class_folders import class_name
 from foray.data.near_duplicates import is_mixed
 from foray.data.open import completed
 from foray.data.perceptual_hash import nearest
@@ -115,24 +116,26 @@ def without_run(dataset: Dataset, split: Split = "test") -> HeldOut:
 
 
 def in_classes_of(dataset: Dataset, classes: Sequence[str]) -> Dataset:
-    """`dataset` with `classes` and labels that count in them, by name; those of its own may be fewer.
+    """`dataset` with `classes` and labels that count in them, by name (as `class_name` writes it); those of its own may
+    be fewer.
 
     Raises DataError for a class that is not among them, and for names that repeat in another order.
     """
     if list(dataset.classes) == list(classes):
         return dataset
+    position = {class_name(name): i for i, name in enumerate(classes)}
     present = {sample.label for sample in dataset.samples}
-    unknown = sorted({dataset.classes[label] for label in present} - set(classes))
+    unknown = sorted(name for label in present if class_name(name := dataset.classes[label]) not in position)
     if unknown:
         raise DataError(
             f"The classes of {dataset.name} are not those the run was trained on (unknown: {', '.join(unknown[:5])}). "
             f"It knows {', '.join(list(classes)[:10])}{' and more' if len(classes) > 10 else ''}: name the classes "
             "alike, or leave the unknown ones out."
         )
-    if len(set(classes)) < len(classes):
+    if len(position) < len(classes):
         raise DataError(f"The classes of {dataset.name} cannot be told apart by name: some names repeat.")
-    position = {name: i for i, name in enumerate(classes)}
-    samples = tuple(replace(sample, label=position[dataset.classes[sample.label]]) for sample in dataset.samples)
+    label_of = [position.get(class_name(name), -1) for name in dataset.classes]
+    samples = tuple(replace(sample, label=label_of[sample.label]) for sample in dataset.samples)
     return replace(dataset, classes=tuple(classes), samples=samples).fingerprinted()
 
 
