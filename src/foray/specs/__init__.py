@@ -2,7 +2,7 @@
 
 from foray.specs.compound import PUBLISHED_COEFFICIENTS, Coefficients, Multipliers
 from foray.specs.padding import same_padding
-from foray.specs.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing
+from foray.specs.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize
 from foray.specs.registry import (
     base_spec,
     get_spec,
@@ -62,6 +62,7 @@ __all__ = [
     "PlainConv",
     "Preprocessing",
     "Published",
+    "Resize",
     "ScalableStage",
     "ScaledName",
     "ScalingRule",
