@@ -27,7 +27,7 @@ def prepare(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.
         resolution=preprocessing.resolution,
         resize_side=preprocessing.resize_side,
         interpolation=preprocessing.interpolation,
-        resize=preprocessing.resize,
+        how=preprocessing.resize,
     )
 
 

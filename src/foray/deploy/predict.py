@@ -47,7 +47,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-RESIZES = ("cut", "rounded", "squashed")
+_RESIZES: dict[str, Callable[[int, int, int], int]] = {  # an artifact that does not say is an earlier one: "rounded"
+    "cut": lambda side, short, target: target * side // short,
+    "rounded": lambda side, short, target: round(target * side / short),
+    "squashed": lambda side, short, target: target,
+}
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # A strip longer than this many times its short side is cut before the resize, which would otherwise blow a picture of
 # 1 x 10,000 pixels up to 256 x 2,560,000. Real pictures stay far below.
@@ -141,34 +145,18 @@ def _formats() -> tuple[str, ...]:
 
 def prepare(pixels: Pixels, preprocessing: Mapping[str, Any]) -> Pixels:
     """uint8 (H, W, 3) -> uint8 (R, R, 3): what a network sees that does not resize by itself."""
-    how = {key: preprocessing[key] for key in ("resolution", "resize_side", "interpolation")}
-    return resize_and_crop(Image.fromarray(pixels), resize=_resize_of(preprocessing), **how)
+    sizes = {key: preprocessing[key] for key in ("resolution", "resize_side", "interpolation")}
+    return resize_and_crop(Image.fromarray(pixels), how=preprocessing.get("resize", "rounded"), **sizes)
 
 
-def _resize_of(preprocessing: Mapping[str, Any]) -> str:
-    """Artifacts that do not say are of versions that rounded."""
-    return str(preprocessing.get("resize", "rounded"))
-
-
-def resize_and_crop(
-    image: Image.Image, *, resolution: int, resize_side: int, interpolation: str, resize: str
-) -> Pixels:
+def resize_and_crop(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str, how: str) -> Pixels:
     """RGB image -> uint8 (R, R, 3): the short side resized to `resize_side`, then the central square of side R.
 
-    The long side becomes resize_side * long / short, of which `resize` "cut" cuts the fraction off, as
-    torchvision.transforms.Resize and timm do, and "rounded" takes the nearest pixel; "squashed": resize_side as well.
-    The corner of the square is rounded half to even, as torchvision.transforms.CenterCrop(R) of an image that is
-    nowhere smaller.
+    `how`: what becomes of the long side; "cut" is what torchvision.transforms.Resize and timm do. The corner of the
+    square is rounded half to even, as torchvision.transforms.CenterCrop(R) of an image that is nowhere smaller.
     """
     image = cut_strip(image)
-    short = min(image.size)
-    match resize:
-        case "cut":
-            width, height = (resize_side * side // short for side in image.size)
-        case "rounded":
-            width, height = (round(resize_side * side / short) for side in image.size)
-        case _:
-            width, height = resize_side, resize_side
+    width, height = (_RESIZES[how](side, min(image.size), resize_side) for side in image.size)
     if (width, height) != image.size:
         image = image.resize((width, height), _FILTERS[interpolation])
     if (width, height) != (resolution, resolution):
@@ -429,9 +417,8 @@ def _require_sense(description: Mapping[str, Any]) -> None:
         "num_classes": _is_count(description["num_classes"]),
         "resolution": None not in sides[:2] and all(side is None or _is_count(side, _MOST_PIXELS) for side in sides),
         "batch": given["batch"] is None or _is_count(given["batch"], _MOST_BATCH),
-        "preprocessing": _is_count(how["resize_side"], _MOST_PIXELS)
-        and how["interpolation"] in tuple(_FILTERS)
-        and _resize_of(how) in RESIZES,
+        "preprocessing": _is_count(how["resize_side"], _MOST_PIXELS) and how["interpolation"] in tuple(_FILTERS),
+        "resize": how.get("resize", "rounded") in tuple(_RESIZES),
         "certificate": certificate is None or all(isinstance(why, str) for why in certificate.get("failures", [])),
     }
     if wrong := [name for name, makes_sense in sense.items() if not makes_sense]:
