@@ -11,7 +11,7 @@ from pathlib import Path
 from foray.cache_folder import cache_directory
 from foray.data import Dataset, open_dataset, typical_side
 from foray.data.open import open_given
-from foray.data.units import Carving
+from foray.data.split_units import Carving
 from foray.parsing import home_expanded
 from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress

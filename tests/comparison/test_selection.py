@@ -13,9 +13,9 @@ from foray.evaluation.scores import Score
 from foray.records import RunFolder
 from foray.runs.outcomes import ModelOutcome
 from foray.statistics import paired_loss
-from foray.training.choice import choose_epoch
+from foray.training.epoch_choice import choose_epoch
 from tests.asking import plan_run, train_run
-from tests.training.conftest import MODEL, coloured_squares, small_recipe
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
 # Which predictions decide
 

@@ -32,7 +32,7 @@ def test_nothing_changed_is_the_same_recipe() -> None:
         ("epochs.more=3", "no table 'epochs'"),
         ("epochs=many", "epochs = 'many' does not fit"),
         ("optimizer.learning_rate=-1", "learning_rate = -1 does not fit"),
-        ("unfreeze=last:34", "the key unfreeze is for the protocol partial"),
+        ("unfreeze=last:34", "`unfreeze` is for the protocol partial"),
     ],
 )
 def test_slips_are_told(setting: str, message: str) -> None:

@@ -18,8 +18,7 @@ from foray.runs.saved_predictions import read_predictions
 from foray.weights import save_network
 from tests.asking import plan_run, train_run
 from tests.damage import flip_a_bit
-
-from .conftest import small_recipe
+from tests.small_training import small_recipe
 
 NAME = "mobilenet_v2_x0.25"
 

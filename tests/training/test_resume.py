@@ -23,8 +23,8 @@ from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
 from tests.asking import plan_run, train_run
 from tests.caches import new_cache
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
-from .conftest import MODEL, coloured_squares, small_recipe
 from .lives import RECIPES
 from .same_run import SignalsAt, assert_same_run, without_seconds
 

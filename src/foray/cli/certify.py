@@ -14,6 +14,7 @@ from foray.cli.verb import with_groups
 if TYPE_CHECKING:
     from foray.export.reference import Reference
     from foray.progress import Progress
+    from foray.records import ArtifactRecord
     from foray.requests import Machine
     from foray.runs.held_out import HeldOut
 
@@ -68,7 +69,7 @@ def certify(
         else:
             assert weights is not None
             images = without_run(given, split)
-            reference = _of_weights(artifact, record.model, weights, images, where, source.offline, progress)
+            reference = _of_weights(artifact, record, weights, images, where, source.offline, progress)
         certificate = certify_artifact(
             artifact, images, reference, tolerance=points, threads=machine.threads, progress=progress
         )
@@ -81,7 +82,13 @@ def certify(
 
 
 def _of_weights(
-    artifact: Path, model: str, weights: str, images: HeldOut, machine: Machine, offline: bool, progress: Progress
+    artifact: Path,
+    record: ArtifactRecord,
+    weights: str,
+    images: HeldOut,
+    machine: Machine,
+    offline: bool,
+    progress: Progress,
 ) -> Reference:
     from foray.deploy import ArtifactError, open_artifact
     from foray.errors import ForayError
@@ -91,4 +98,4 @@ def _of_weights(
         labels = open_artifact(artifact).labels
     except ArtifactError as error:
         raise ForayError(str(error)) from error
-    return reference_of_weights(model, weights, labels, images, machine, offline=offline, progress=progress)
+    return reference_of_weights(record, weights, labels, images, machine, offline=offline, progress=progress)

@@ -91,7 +91,7 @@ def _list(
     names: list[str], scale: Scale, data_dir: Path | None, offline: bool, machine: options.MachineOptions
 ) -> None:
     from foray.cli.tables import print_table
-    from foray.reproduce.catalogue import claims_named, roles_of
+    from foray.reproduce.all_claims import claims_named, roles_of
     from foray.reproduce.experiments import experiments_at
     from foray.reproduce.sources import where_is
 

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from typer.core import TyperCommand
 
 from foray.cli.terminal import named_options, with_options
-from foray.errors import ForayError
+from foray.errors import ForayError, RecipeError
 from foray.parsing import home_expanded
 
 # Parameters of the library whose option has another name than theirs.
@@ -36,7 +36,8 @@ class Verb(TyperCommand):
             try:
                 return super().invoke(ctx)
             except ForayError as error:
-                error.args = (with_options(str(error)),)
+                of_a_recipe = error.problem if isinstance(error, RecipeError) else ""  # whose keys are no options
+                error.args = (with_options(str(error).removesuffix(of_a_recipe)) + of_a_recipe,)
                 raise
 
     def options_by_parameter(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from foray.data import Dataset
-from foray.data.look_alikes import find_leaks
+from foray.data.near_duplicates import find_leaks
 from foray.records import Leak
 from foray.runs.outcomes import ModelOutcome, estimate
 from foray.runs.saved_predictions import read_predictions

@@ -16,9 +16,9 @@ from foray.clock.steadiness import LoadWatch
 from foray.comparison.request import ComparisonRequest, CostRequest
 from foray.costs import load_profiles
 from foray.data import SPLITS, Dataset, store_bytes
-from foray.data.units import Carving
+from foray.data.split_units import Carving
 from foray.errors import ForayError, require_known
-from foray.export.candidates import Target, plan_targets
+from foray.export.timing import RuntimeSetup, plan_setups
 from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
 from foray.models import build_model
 from foray.progress import SILENT, Progress
@@ -48,7 +48,7 @@ class ComparisonPlan:
     tolerance: float
     prefer: Preference
     profiles: dict[str, CostProfile] | None
-    target: Target | None = None
+    target: RuntimeSetup | None = None
 
     @property
     def key(self) -> str:
@@ -165,7 +165,7 @@ def default_seeds(protocol: Protocol) -> int:
     return 3 if protocol == "linear" else 1
 
 
-def _target(costs: CostRequest, threads: int | None) -> Target | None:
+def _target(costs: CostRequest, threads: int | None) -> RuntimeSetup | None:
     """What runtime and precision ask for. Raises ForayError; where it is measured here it must be installed."""
     if costs.runtime is None:
         if costs.precision is not None:
@@ -173,10 +173,10 @@ def _target(costs: CostRequest, threads: int | None) -> Target | None:
                 f"`precision` {costs.precision} is of a runtime: name it too, for example `runtime` litert."
             )
         return None
-    target = Target(costs.runtime, costs.precision or "fp32", threads or hardware().cores)
+    target = RuntimeSetup(costs.runtime, costs.precision or "fp32", threads or hardware().cores)
     if costs.profiles is not None:
         return target
-    return plan_targets([target.runtime], [target.precision], [target.threads])[0]
+    return plan_setups([target.runtime], [target.precision], [target.threads])[0]
 
 
 def _require_distinct(plans: Sequence[RunPlan]) -> None:

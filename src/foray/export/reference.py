@@ -18,7 +18,7 @@ from foray.evaluation.predictions import image_ids, predict_batches
 from foray.export.source import ExportSource, source_of_run
 from foray.models import build_model
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactOrigin, RunFolder, RunRecord
+from foray.records import ArtifactOrigin, ArtifactRecord, RunFolder, RunRecord
 from foray.requests import Machine
 from foray.runs.held_out import HeldOut
 from foray.runs.saved_predictions import read_predictions
@@ -57,7 +57,7 @@ def reference_of_run(
 
 
 def reference_of_weights(
-    model: str,
+    record: ArtifactRecord,
     weights: str | Path,
     classes: Sequence[str],
     images: HeldOut,
@@ -66,14 +66,19 @@ def reference_of_weights(
     offline: bool = False,
     progress: Progress = SILENT,
 ) -> Reference:
-    """What published weights say with their own head, whose columns are `classes`. Raises WeightsError, DataError."""
-    found = find_weights(weights, model, offline=offline, progress=progress)
+    """What published weights say with their own head, whose columns are `classes`, of images resized as for the
+    artifact of `record`.
+
+    Raises WeightsError, DataError.
+    """
+    found = find_weights(weights, record.model, offline=offline, progress=progress)
     network = build_model(found.spec, num_classes=len(classes), seed=0)
     info = load_weights(network, found)
     if info.head != "kept":
         raise DataError(f"The weights {weights} know {found.num_classes} classes, the artifact {len(classes)}.")
     origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=info)
-    source = ExportSource(network, found.preprocessing, tuple(classes), origin)
+    preprocessing = replace(found.preprocessing, resize=record.preprocessing.resize)
+    source = ExportSource(network, preprocessing, tuple(classes), origin)
     return reference_of_network(source, images, machine, progress=progress)
 
 

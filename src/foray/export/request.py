@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foray.data import NAMED_DATASETS, Dataset
-from foray.data.look_alikes import with_looks
+from foray.data.near_duplicates import with_appearances
 from foray.data.open import completed
 from foray.errors import DataError
 from foray.limits import require_seed, require_tolerance
@@ -74,4 +74,4 @@ def carved_for_int8(given: Dataset, machine: Machine, progress: Progress) -> Dat
     if any(sample.split for sample in given.samples):
         return given
     progress.note("int8 needs images of its own to calibrate on: 15 % are certified on. `calibration` names others.")
-    return completed(with_looks(given, cache_dir=machine.cache, progress=progress), seed=0, carving="by content")
+    return completed(with_appearances(given, cache_dir=machine.cache, progress=progress), seed=0, carving="by content")

@@ -14,9 +14,8 @@ from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import RunFolder, RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
-from foray.reproduce.evaluation import at_resolution, test_images
 from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
-from foray.reproduce.random_weights import write_random_weights
+from foray.reproduce.pretrained import at_resolution, test_images, write_random_weights
 from foray.reproduce.results_folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.sources import open_source, reduced
 from foray.requests import Machine, TrainingRequest

@@ -10,13 +10,13 @@ from foray.progress import SILENT, Progress
 from foray.records import require_writable
 from foray.records.reproduction import Reproduction, Scale, Unavailable
 from foray.regular_files import is_there
-from foray.reproduce.catalogue import claims_named, roles_of
+from foray.reproduce.all_claims import claims_named, roles_of
 from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
 from foray.reproduce.execute import Study, StudyRequest
 from foray.reproduce.judge import Findings, judged
+from foray.reproduce.reproduction_page import write_reproduction
 from foray.reproduce.results_folder import SCALES, Result, read_results, read_unavailable
-from foray.reproduce.write import write_reproduction
 from foray.requests import Machine
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foray.data import NAMED_DATASETS, SPLITS, Dataset
-from foray.data.units import Carving
+from foray.data.split_units import Carving
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there

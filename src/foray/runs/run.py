@@ -83,7 +83,7 @@ def train_run(
         _generator_kept(device),
     ):  # fmt: skip
         network, weights = _initial_network(plan)
-        unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
+        unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.protocol == "partial" else []
         record = _planned_record(folder.name, plan, dataset, network, weights, machine)
         record = record.model_copy(update={"unfrozen": unfrozen, "inputs": inputs})
         with processes.writer_first():
@@ -185,11 +185,12 @@ def _require_one_process_for_linear(plan: RunPlan, processes: Processes) -> None
 
 
 def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
+    recipe = plan.recipe
     network = build_model(
         plan.spec,
         num_classes=plan.num_classes,
-        dropout=plan.recipe.dropout,
-        stochastic_depth_prob=plan.recipe.stochastic_depth_prob,
+        dropout=recipe.dropout,
+        stochastic_depth_prob=None if recipe.protocol == "linear" else recipe.stochastic_depth_prob,
         small_image=plan.small_image,
         seed=plan.seed,
     )

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from foray.data import NAMED_DATASETS, Dataset
+from foray.data.split_units import Carving
 from foray.data.splits import carving_of
-from foray.data.units import Carving
 from foray.errors import RunError
 from foray.parsing import home_expanded
 from foray.processes import ALONE, Processes

@@ -12,7 +12,7 @@ from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearc
 from foray.records.quantities import format_points
 from foray.runs.outcomes import ModelOutcome, estimate
 from foray.scaling.capacity import realised_multipliers
-from foray.scaling.costs import scaled_cost
+from foray.scaling.cost_formulas import scaled_cost
 from foray.scaling.directions import WORK
 from foray.scaling.search_plan import SearchPlan
 from foray.specs import ArchSpec, Multipliers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Quantized:
 class Int8Request:
     """How int8 is made and judged.
 
-    settings: where to start.
+    settings: where to start, with no more images than there are.
     seed: of the calibration sample.
     measure: `measure(entry)` says how much accuracy a file loses against the float32 network on the validation split,
         and holds the tolerance; None: the first quantisation is kept.
@@ -80,6 +80,7 @@ def quantize(
     """
     RUNTIMES[runtime].require_installed()
     first, seed = request.settings, request.seed
+    first = replace(first, images=min(first.images, len(train)))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
         write = _Writer(runtime, train, preprocessing, seed, progress, Path(workshop) / "float")
