@@ -108,7 +108,7 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
 # Copied beside every artifact, so one file each; bench.py holds the statistics of every clock.
-LONG_MODULES = {"deploy/predict.py": 740, "deploy/bench.py": 500}
+LONG_MODULES = {"deploy/predict.py": 760, "deploy/bench.py": 500}
 # Functions that still take more, with how many. The list only shrinks.
 ALLOWED_FOR_NOW = {
     "cli.certify._reference": 9,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -250,8 +251,11 @@ def test_the_reader_reads_what_its_probes_hold_and_training_reads_with_it() -> N
     for height, width in ((40, 60), (61, 37), (32, 32), (1, 90)):
         pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         shown = Preprocessing(24, 0.8, "bilinear")
-        described = {"resolution": 24, "resize_side": shown.resize_side, "interpolation": "bilinear"}
+        described = {"resolution": 24, "resize_side": shown.resize_side, "interpolation": "bilinear", "resize": "cut"}
         np.testing.assert_array_equal(prepare(pixels, described), prepare_for_training(Image.fromarray(pixels), shown))
+        del described["resize"]  # as in artifacts of earlier versions, which rounded
+        rounded = prepare_for_training(Image.fromarray(pixels), replace(shown, resize="rounded"))
+        np.testing.assert_array_equal(prepare(pixels, described), rounded)
     assert images.decode is importlib.import_module("foray.deploy.predict").decode
 
 

@@ -61,6 +61,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_RESIZES: dict[str, Callable[[int, int, int], int]] = {  # an artifact that does not say is an earlier one: "rounded"
+    "cut": lambda side, short, target: target * side // short,
+    "rounded": lambda side, short, target: round(target * side / short),
+    "squashed": lambda side, short, target: target,
+}
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # A strip longer than this many times its short side is cut before the resize, which would otherwise blow a picture of
 # 1 x 10,000 pixels up to 256 x 2,560,000. Real pictures stay far below.
@@ -174,20 +179,18 @@ def set_pixel_limit() -> None:
 
 def prepare(pixels: Pixels, preprocessing: Mapping[str, Any]) -> Pixels:
     """uint8 (H, W, 3) -> uint8 (R, R, 3): what a network sees that does not resize by itself."""
-    how = {key: preprocessing[key] for key in ("resolution", "resize_side", "interpolation")}
-    return resize_and_crop(Image.fromarray(pixels), **how)
+    sizes = {key: preprocessing[key] for key in ("resolution", "resize_side", "interpolation")}
+    return resize_and_crop(Image.fromarray(pixels), how=preprocessing.get("resize", "rounded"), **sizes)
 
 
-def resize_and_crop(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str) -> Pixels:
+def resize_and_crop(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str, how: str) -> Pixels:
     """RGB image -> uint8 (R, R, 3): the short side resized to `resize_side`, then the central square of side R.
 
-    The long side becomes resize_side * long / short, rounded to the nearest pixel: that keeps the aspect ratio best
-    (torchvision and timm cut the fraction off, one pixel less for half of all images). The corner of the square is
-    rounded half to even, as torchvision.transforms.CenterCrop(R) of an image that is nowhere smaller.
+    `how`: what becomes of the long side; "cut" is what torchvision.transforms.Resize and timm do. The corner of the
+    square is rounded half to even, as torchvision.transforms.CenterCrop(R) of an image that is nowhere smaller.
     """
     image = cut_strip(image)
-    short = min(image.size)
-    width, height = (resize_side if side == short else round(resize_side * side / short) for side in image.size)
+    width, height = (_RESIZES[how](side, min(image.size), resize_side) for side in image.size)
     if (width, height) != image.size:
         image = image.resize((width, height), _FILTERS[interpolation])
     if (width, height) != (resolution, resolution):
@@ -450,6 +453,7 @@ def _require_sense(description: Mapping[str, Any]) -> None:
         "resolution": None not in sides[:2] and all(side is None or _is_count(side, _MOST_PIXELS) for side in sides),
         "batch": given["batch"] is None or _is_count(given["batch"], _MOST_BATCH),
         "preprocessing": _is_count(how["resize_side"], _MOST_PIXELS) and how["interpolation"] in tuple(_FILTERS),
+        "resize": how.get("resize", "rounded") in tuple(_RESIZES),
         "certificate": certificate is None or all(isinstance(why, str) for why in certificate.get("failures", [])),
     }
     if wrong := [name for name, makes_sense in sense.items() if not makes_sense]:

@@ -67,6 +67,7 @@ def describe(
             resolution=how.resolution,
             resize_side=how.resize_side,
             interpolation=how.interpolation,
+            resize=how.resize,
             mean=how.mean,
             std=how.std,
         ),

@@ -197,7 +197,7 @@ class _Export:
         quantized, images = self._write_int8(support, folder), self._quantization_images
         add_resize(support, precision, folder / support.entry, self.source.preprocessing)
         calibration = Calibration(
-            n=min(quantized.settings.images, len(images.train)),
+            n=quantized.settings.images,
             dataset=images.dataset.name,
             fingerprint=images.dataset.fingerprint,
             seed=self.seed,

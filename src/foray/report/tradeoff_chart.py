@@ -125,7 +125,7 @@ def tradeoff_view(tradeoff: Tradeoff) -> View:
         notes.append(f"Not drawn, for want of a measured accuracy or cost: {', '.join(tradeoff.missing)}.")
     if tradeoff.limit is not None and tradeoff.shown_limit is None:
         bound = tradeoff.axis.write(tradeoff.limit * tradeoff.axis.unit_size)
-        notes.append(f"The bound of {bound} lies far to the right.")
+        notes.append(f"The bound of {bound} is beyond the right edge.")
     name = file_stem("accuracy_vs", tradeoff.axis.key)
     return View(tradeoff.axis.heading, [Panel([*traces], layout)], name, " ".join(notes))
 
