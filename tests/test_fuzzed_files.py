@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from foray.costs import load_profiles, save_profiles
 from foray.data import open_dataset
-from foray.data.encoded import images_in_tar
+from foray.data.encoded_images import images_in_tar
 from foray.data.named.imagenet_labels import find_labels
 from foray.deploy import ArtifactError, bench, open_artifact, open_session, predict_images
 from foray.errors import ForayError, QuantityError
@@ -29,8 +29,8 @@ from foray.recipes import changed, preset, read_recipe
 from foray.recipes.toml import recipe_toml
 from foray.records import CostProfile
 from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms, parse_points
+from foray.report.candidate_table import csv_table, markdown_table
 from foray.report.comparison_folder import read_folder
-from foray.report.tables import csv_table, markdown_table
 from foray.report.tradeoff import tradeoffs
 from foray.specs import get_spec
 from foray.weights import find_weights, load_weights

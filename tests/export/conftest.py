@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from foray.data.preprocessing import prepare
+from foray.data.network_input import prepare
 from foray.export.graph import Deployable, deployable
 from foray.models import Network, build_model
 from foray.specs import ArchSpec, Preprocessing, get_spec

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
-from foray.data.preprocessing import normalize, prepare
+from foray.data.network_input import normalize, prepare
 from foray.export.executorch import in_float16
 from foray.export.graph import deployable, example_images
 from foray.export.prepare import Prepare

@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from foray.records import Comparison
 from foray.report import write_report
-from foray.report.standing import standing
+from foray.report.status import status_of
 
 from .conftest import edit_json
 from .example import HOSTILE, write_comparison
@@ -91,7 +91,7 @@ def test_page_says_what_the_verdict_rests_on(page: Page, reported: Path) -> None
     text = " ".join(" ".join(page.text).split())
     assert comparison.decision.sentence in text
     for said in (
-        "n = 4,020 images", "n = 720 images", "selected nothing", "3 (0, 1, 2)", "lower latency p50",
+        "n = 4,020 images", "n = 720 images", "selected nothing", "3 (0, 1, 2)", "lower latency",
         "the loss became NaN in epoch 3", "over the bound of", "2 unreadable images were left out", "CC BY-SA 4.0",
         "Apache-2.0", "AMD EPYC 7763", "torch 2.13.0", comparison.dataset.fingerprint, comparison.command,
         "optimizer.learning_rate", "train 3,312, val 708, test 720",
@@ -174,9 +174,9 @@ def test_what_a_verdict_needs_is_told_pair_by_pair(comparison_folder: Path) -> N
 def test_a_pick_of_an_unresolved_verdict_is_one_for_now(reported: Path) -> None:
     comparison = Comparison.load(reported / "comparison.json")
     pick = next(one for one in comparison.candidates if one.model == comparison.decision.pick)
-    assert standing(pick, comparison.decision).label == "pick for now"
+    assert status_of(pick, comparison.decision).label == "pick for now"
     decided = comparison.decision.model_copy(update={"outcome": "best_stands"})
-    assert standing(pick, decided).label == "pick, most accurate"
+    assert status_of(pick, decided).label == "pick, most accurate"
 
 
 def test_bare_comparison_is_reported_too(comparison_folder: Path) -> None:

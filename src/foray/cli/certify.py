@@ -52,9 +52,9 @@ def certify(
             f"Name what {artifact} was exported from: --run RUN, or --weights for published weights as they are."
         )
     options.prepare_threads(threads)
+    from foray.cache_folder import cache_directory
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
-    from foray.data import cache_directory
     from foray.data.open import open_given
     from foray.export.certify import certify as certify_artifact
     from foray.runs.held_out import fold_for, held_out, without_run

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from foray.data import Dataset, cache_directory
+from foray.cache_folder import cache_directory
+from foray.data import Dataset
 from foray.data.storage import require_free_space
 from foray.errors import DataError
 from foray.export.artifact_folder import (

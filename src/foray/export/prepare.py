@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from foray.specs import Preprocessing
 
-# A strip longer than this many times its short side is cut, as in foray.data.preprocessing.
+# A strip longer than this many times its short side is cut, as in foray.data.network_input.
 LONGEST_STRIP = 32
 FIXED_POINT = 2.0**22  # Pillow keeps weights as multiples of 1 / 2^22
 
 
 class Prepare(nn.Module):
-    """uint8 RGB (N, H, W, 3) to uint8 (N, R, R, 3), what foray.data.preprocessing.prepare does to one image."""
+    """uint8 RGB (N, H, W, 3) to uint8 (N, R, R, 3), what foray.data.network_input.prepare does to one image."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()

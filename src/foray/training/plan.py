@@ -129,7 +129,7 @@ def plan_run(
         if side <= SMALL_IMAGE_SIDE < preprocessing.resolution:
             small_image = "upsampled"
     _require_resolution(spec, preprocessing.resolution, small_image)
-    if recipe.unfreeze:
+    if recipe.protocol == "partial":
         _require_unfreezable(spec, recipe.unfreeze)
     return RunPlan(
         requested=model,

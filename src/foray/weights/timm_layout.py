@@ -19,7 +19,7 @@ from foray.limits import MOST_RESOLUTION
 from foray.parsing import parse_json, shortened
 from foray.regular_files import read_regular
 from foray.specs import TF_PREFIX, ArchSpec, Padding, Preprocessing, Resize, get_spec, width_name
-from foray.specs.variants import TF_BN_EPS
+from foray.specs.tensorflow import TF_BN_EPS
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from foray.data.archive import is_archive, unpack
 from foray.data.class_folders import is_image, walk_files
 from foray.data.dataset import Dataset, ImageFile, Sample, counted, some_names
-from foray.data.encoded import EncodedImage, encoded_files, images_in_tar
+from foray.data.encoded_images import EncodedImage, encoded_files, images_in_tar
 from foray.data.named.descriptor import NamedDataset, Request
 from foray.data.named.imagenet_labels import GROUND_TRUTH, KAGGLE_LABELS, Labels, class_names, find_labels
 from foray.errors import DataError
