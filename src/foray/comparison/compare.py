@@ -17,6 +17,7 @@ from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.prepare import readable_dataset
 from foray.decision import broken_bounds, latency_is_open
 from foray.errors import OutOfMemoryError, RunError
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import (
@@ -43,6 +44,7 @@ class _Machine:
     cache_dir: Path | None
 
 
+@restores_process_state
 def compare(
     data: str | Path,
     models: Sequence[str],

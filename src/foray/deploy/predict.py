@@ -643,4 +643,6 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
 
 
 if __name__ == "__main__":
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as OpenVINO, ONNX Runtime would report to its maker
     sys.exit(main())

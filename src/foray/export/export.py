@@ -31,6 +31,7 @@ from foray.export.source import ExportSource, source_of_run, source_of_weights
 from foray.export.speed import stopwatch
 from foray.export.validation import QuantizationImages, quantization_images
 from foray.limits import require_seed, require_tolerance
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
 from foray.runs.held_out import HeldOut, as_the_run_split, held_out, in_classes_of, trained_on, without_run
@@ -48,6 +49,7 @@ class Exported:
     written: bool
 
 
+@restores_process_state
 def export_run(
     run: str | Path,
     runtimes: Sequence[str],
@@ -85,6 +87,7 @@ def export_run(
     return _Export(source, chosen, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
 
 
+@restores_process_state
 def export_weights(
     model: str,
     weights: str | Path,

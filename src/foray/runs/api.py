@@ -26,6 +26,7 @@ from foray.evaluation.precision import resolve_device
 from foray.evaluation.predictions import Predictions
 from foray.evaluation.scores import compute_metrics
 from foray.parsing import home_expanded
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.recipes.toml import validated
@@ -44,6 +45,7 @@ from foray.training.whole_network import predict_split
 _NAME_BYTES = 100  # of a data set's name in that of a run's folder, which may have 255
 
 
+@restores_process_state
 def train(
     data: str | Path,
     model: str,
@@ -104,6 +106,7 @@ def train(
     )  # fmt: skip
 
 
+@restores_process_state
 def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress = SILENT) -> RunRecord:
     """Goes on with a run that `train` began, from its last saved step; `run`: its folder, or the `out` it was given.
 
@@ -139,6 +142,7 @@ def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress 
     )
 
 
+@restores_process_state
 def evaluate(
     run: str | Path,
     data: str | Path,

@@ -12,6 +12,7 @@ from foray.data import load_image, normalize, prepare
 from foray.deploy import Prediction
 from foray.errors import RunError
 from foray.evaluation.precision import float32_exactly, resolve_device
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.runs.trained import load_run
 
@@ -19,6 +20,7 @@ _BATCH_SIZE = 32
 _RUNNERS_UP = 5
 
 
+@restores_process_state
 def predict(
     run: str | Path, images: Sequence[str | Path], *, device: str = "auto", progress: Progress = SILENT
 ) -> list[Prediction]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from foray.data import normalize as normalize_images
 from foray.evaluation.precision import training_format
 from foray.evaluation.predictions import Predictions, image_ids, predict_batches
 from foray.models import Network
-from foray.native.allocator import keep_freed_memory
+from foray.native.allocator import kept_memory
 from foray.native.kernels import KERNELS
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
@@ -37,11 +38,16 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
 
     Resumes after the last step that was saved in the run's folder.
     """
+    with kept_memory(at.progress) if at.device.type == "cpu" else nullcontext():
+        return _trained(plan, dataset, network, at)
+
+
+def _trained(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
     recipe, device = plan.recipe, at.device
     with at.processes.writer_first():
         training, evaluation = _stores(plan, dataset, at)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    accelerated = prepare_processor(at.progress) if device.type == "cpu" else False
+    accelerated = device.type == "cpu" and KERNELS.prepare(at.progress)
     set_norm_momentum(network, recipe.bn_momentum)
     synchronise_norms(network, at.processes)
     positions = dataset.indices("train")
@@ -130,12 +136,6 @@ def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore,
         dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
     )
     return training, evaluation
-
-
-def prepare_processor(progress: Progress) -> bool:
-    """Keeps memory between steps and builds the kernels, where that can be done; whether the kernels are there."""
-    keep_freed_memory(progress)
-    return KERNELS.prepare(progress)
 
 
 def _notes(state: TrainingState, recipe: Recipe, accelerated: bool) -> tuple[str, ...]:

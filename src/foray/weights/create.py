@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from foray.models.build import Network, SmallImage, build_model
+from foray.process_state import restores_process_state
 from foray.specs import get_spec
 from foray.weights.pretrained import find_weights, load_weights
 
 
+@restores_process_state
 def create_model(
     name: str,
     *,
