@@ -29,7 +29,7 @@ from foray.data import Batches, ImageStore, decode_for_training, normalize, open
 from foray.evaluation.precision import ComputeFormat, compute_in, training_format
 from foray.models import Network, SmallImage, build_model
 from foray.native.allocator import keep_for_good, kept_memory
-from foray.native.kernels import KERNELS
+from foray.native.kernels import prepare_kernels
 from foray.progress import SILENT
 from foray.recipes import Augmentation, Optimizer
 from foray.specs import Preprocessing, get_spec
@@ -64,7 +64,7 @@ def prepare(given: argparse.Namespace) -> Work:
     """Everything up to the first step."""
     device = torch.device(given.device)
     if device.type == "cpu":
-        KERNELS.prepare(SILENT)
+        prepare_kernels(SILENT)
         keep_for_good()
         with kept_memory():  # as in the process of a command, it stays after the block
             pass

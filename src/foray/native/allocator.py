@@ -97,8 +97,8 @@ def _give_back() -> None:
 
 
 def _chosen_means() -> list[str]:
-    given = os.environ.get("FORAY_ALLOCATOR", ",".join(_MEANS))
+    given = os.environ.get("FORAY_ALLOCATOR") or ",".join(_MEANS)
     means = [] if given == "0" else given.split(",")
     for name in means:
-        require_known("FORAY_ALLOCATOR", name, _MEANS)
+        require_known("FORAY_ALLOCATOR", name, (*_MEANS, "0"))
     return means

@@ -17,7 +17,7 @@ from foray.evaluation.precision import training_format
 from foray.evaluation.predictions import Predictions, image_ids, predict_batches
 from foray.models import Network
 from foray.native.allocator import kept_memory
-from foray.native.kernels import KERNELS
+from foray.native.kernels import prepare_kernels
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.specs import Preprocessing
@@ -47,7 +47,7 @@ def _trained(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -
     with at.processes.writer_first():
         training, evaluation = _stores(plan, dataset, at)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    accelerated = device.type == "cpu" and KERNELS.prepare(at.progress)
+    accelerated = device.type == "cpu" and prepare_kernels(at.progress)
     set_norm_momentum(network, recipe.bn_momentum)
     synchronise_norms(network, at.processes)
     positions = dataset.indices("train")

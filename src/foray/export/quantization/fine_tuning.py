@@ -21,7 +21,7 @@ from foray.export.quantization.train_images import TrainImages
 from foray.models import Network, fold_batch_norm
 from foray.models.layers import StochasticDepth
 from foray.native.allocator import kept_memory
-from foray.native.kernels import KERNELS
+from foray.native.kernels import prepare_kernels
 from foray.progress import SILENT, Progress
 from foray.specs import Preprocessing
 
@@ -53,7 +53,7 @@ def fine_tune(
 
     The same seed and number of threads give the same weights bit for bit.
     """
-    KERNELS.prepare(progress)
+    prepare_kernels(progress)
     teacher = fold_batch_norm(network).float().cpu().requires_grad_(False)
     student = _trainable(copy.deepcopy(teacher))
     ranges = observe_ranges(teacher, train.sample(_RANGE_IMAGES, seed), preprocessing)
