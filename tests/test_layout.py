@@ -17,11 +17,12 @@ from tools.house import functions, parsed, public
 
 SOURCE = Path(foray.__file__).parent
 SOURCES = parsed(SOURCE)
-EVERYWHERE = {"cache_folder", "errors", "limits", "parsing", "plain_text", "progress", "regular_files"}
+EVERYWHERE = {"cache_folder", "errors", "limits", "parsing", "plain_text", "process_state", "progress", "regular_files"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
     "plain_text": set(),
+    "process_state": set(),
     "progress": set(),
     "cache_folder": set(),
     "parsing": set(),
@@ -82,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         "processes", "requests", "specs",
-        "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
+        "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling", "reproduce",
     },
 }  # fmt: skip
@@ -91,6 +92,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
     "plain_text": set(),
+    "process_state": set(),
     "progress": set(),
     "cache_folder": set(),
     "parsing": set(),

@@ -6,7 +6,6 @@ The names below are loaded when first used, so that `import foray` costs nothing
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,12 +28,10 @@ _HOMES = {
 }
 
 
-# Converting a model with OpenVINO or NNCF tells their makers about it, from a process forked in a thread. foray sends
-# nothing anywhere: without this package they have nothing to send with.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-
-
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'foray' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    from foray.process_state import process_state_restored
+
+    with process_state_restored():  # libraries draw random numbers and filter warnings when they are imported
+        return getattr(importlib.import_module(_HOMES[name]), name)

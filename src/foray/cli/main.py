@@ -34,6 +34,8 @@ from foray.cli.streams import open_standard_streams, output_failed
 from foray.cli.terminal import complain, make_streams_plain, plain_streams
 from foray.cli.verb import Verb
 from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
+from foray.native.allocator import keep_for_good
+from foray.process_state import send_no_telemetry
 
 
 class Verbs(TyperGroup):
@@ -140,6 +142,8 @@ def main() -> None:
     """Entry point of the `foray` command."""
     stdout = open_standard_streams()
     make_streams_plain()  # what is printed after an unforeseen error as well
+    send_no_telemetry()
+    keep_for_good()
     for name in ("SIGTERM", "SIGHUP"):  # end as Ctrl-C does: temporary files are removed, and workers ended
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:

@@ -18,10 +18,12 @@ from foray.data.split_units import Carving
 from foray.data.splits import complete_splits
 from foray.errors import DataError
 from foray.parsing import home_expanded
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there, require_regular
 
 
+@restores_process_state
 def open_dataset(
     data: str | Path,
     *,

@@ -29,6 +29,7 @@ from foray.export.runtimes import RuntimeSupport, add_resize, plan_exports, writ
 from foray.export.source import ExportSource, source_of_run, source_of_weights
 from foray.export.speed import stopwatch
 from foray.export.validation import QuantizationImages, quantization_images
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
 from foray.requests import Machine
@@ -47,6 +48,7 @@ class Exported:
     written: bool
 
 
+@restores_process_state
 def export_run(
     run: str | Path,
     request: ExportRequest,
@@ -74,6 +76,7 @@ def export_run(
     return _Export(source, request, chosen, machine, progress).write_all(plan, Path(out))
 
 
+@restores_process_state
 def export_weights(
     model: str,
     weights: str | Path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from foray.data import normalize as normalize_images
 from foray.evaluation.precision import training_format
 from foray.evaluation.predictions import Predictions, image_ids, predict_batches
 from foray.models import Network
-from foray.native.allocator import keep_freed_memory
-from foray.native.kernels import KERNELS
+from foray.native.allocator import kept_memory
+from foray.native.kernels import prepare_kernels
 from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress
 from foray.recipes import NetworkRecipe
@@ -43,12 +44,19 @@ def train_whole_network(
     Resumes after the last step that was saved in `folder`. `machine`: with a device of torch's. `identity`: of
     the run (`run_identity`), which its checkpoint bears.
     """
+    with kept_memory(progress) if torch.device(machine.device).type == "cpu" else nullcontext():
+        return _trained(plan, dataset, network, folder, machine, identity, progress)
+
+
+def _trained(
+    plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, identity: str, progress: Progress
+) -> Outcome:
     recipe, device, processes = plan.recipe, torch.device(machine.device), machine.processes
     assert recipe.protocol != "linear"
     with processes.writer_first():
         training, evaluation = _stores(plan, dataset, machine, progress)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    accelerated = prepare_processor(progress) if device.type == "cpu" else False
+    accelerated = device.type == "cpu" and prepare_kernels(progress)
     set_norm_momentum(network, recipe.bn_momentum)
     synchronise_norms(network, processes)
     positions = dataset.indices("train")
@@ -133,12 +141,6 @@ def _stores(plan: RunPlan, dataset: Dataset, machine: Machine, progress: Progres
         dataset, plan.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
     )
     return training, evaluation
-
-
-def prepare_processor(progress: Progress) -> bool:
-    """Keeps memory between steps and builds the kernels, where that can be done; whether the kernels are there."""
-    keep_freed_memory(progress)
-    return KERNELS.prepare(progress)
 
 
 def _notes(state: TrainingState, recipe: NetworkRecipe, accelerated: bool) -> tuple[str, ...]:
