@@ -23,7 +23,13 @@ def test_verdict_table_and_report(comparison: Finished) -> None:
     assert " ".join(record.decision.sentence.split()) in " ".join(comparison.done.stdout.split())
     for candidate in record.candidates:
         assert any(line.startswith(candidate.model) for line in lines)
-    assert lines[-1] == f"Report: {comparison.out / 'report.html'}"
+    pick = next(one for one in record.candidates if one.model == record.decision.pick)
+    run = comparison.out / "runs" / pick.run_ids[0]
+    assert lines[-3:] == [
+        f"Report: {comparison.out / 'report.html'}",
+        f"Run of {pick.model}: {run}",
+        f"  foray export {run} --data {comparison.data}",
+    ]
     assert (comparison.out / "report.html").stat().st_size > 0
     assert record.decision.pick in {candidate.model for candidate in record.candidates}
     assert record.command.startswith("foray compare ")
@@ -36,8 +42,8 @@ def test_one_seed_is_said_with_the_time_that_three_take(comparison: Finished) ->
     assert seconds > 0
     time = "less than a minute" if seconds < 60 else "about "
     assert (
-        f"One seed: this holds for these trained networks, and another training may say otherwise; three seeds "
-        f"(--seeds 3) take {time}" in record.decision.sentence
+        f"One seed: this holds for these trained networks, and another training may give another result; three "
+        f"seeds (--seeds 3) take {time}" in record.decision.sentence
     )
 
 
@@ -53,7 +59,7 @@ def test_where_val_chose_the_epochs_the_verdict_rests_on_cross_fitted_prediction
     assert "val %: cross-fitted" in comparison.done.stdout
     report = (comparison.out / "report.html").read_text(encoding="utf-8")
     assert "val, cross-fitted" in report
-    assert "each half of val by the epoch that the other half chose" in report
+    assert "each half of val is scored at the epoch that the other half chose" in report
 
 
 def test_every_image_is_in_one_split(comparison: Finished) -> None:
@@ -88,7 +94,7 @@ def test_predictions_cut_short_give_no_verdict(comparison: Finished, images: Pat
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stderr
     assert "test.npz is damaged" in " ".join(done.stderr.split())
-    assert "run the command that began it again" in " ".join(done.stderr.split())
+    assert "run the command that started it again" in " ".join(done.stderr.split())
     assert (tmp_path / "out" / "comparison.json").read_bytes() == before
 
 

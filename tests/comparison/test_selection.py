@@ -77,7 +77,7 @@ def test_one_run_of_an_older_version_and_all_are_judged_on_val_with_a_caution(tm
         assert np.array_equal(chosen_by.correct[model], [right(outcome.folders[0].predictions("val"))])
     (caution,) = chosen_by.cautions
     assert "optimistic" in caution
-    assert f"{MODEL}-0 cannot be judged better" in caution
+    assert f"{MODEL}-0 has no cross-fitted predictions" in caution
     assert "--out" in caution
 
 

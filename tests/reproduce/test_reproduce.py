@@ -160,7 +160,7 @@ def test_predictions_cut_short_are_refused(finished: Finished, tmp_path: Path, h
     if not has_digests:  # as earlier versions of foray left it
         info = ExperimentInfo.load(run / "experiment.json")
         info.model_copy(update={"files": {}}).save(run / "experiment.json")
-    words = "it is not as it was written" if has_digests else "it is not about the 20 images"
+    words = "its SHA-256 differs from the recorded one" if has_digests else "it does not match the 20 images"
     with pytest.raises(RunError, match=rf"predictions\.npz: {words}.*Delete its folder and run again"):
         rewrite(results, tmp_path / "page", NAMES)
 

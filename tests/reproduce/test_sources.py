@@ -20,7 +20,7 @@ def test_reduced_data_are_always_the_same_images_and_no_more_than_asked_for() ->
     assert [len(small.indices(split)) for split in ("train", "val", "test")] == [40, 20, 30]
     assert {sample.id for sample in small.samples} < {sample.id for sample in larger.samples}
     assert small.fingerprint == reduced(digits, PerClass(4, 2, 3)).fingerprint != larger.fingerprint
-    assert "4 train, 2 val and 3 test images a class" in small.notes[-1]
+    assert "4 train, 2 val and 3 test images per class" in small.notes[-1]
     assert reduced(digits, None) is digits
 
 

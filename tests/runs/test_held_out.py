@@ -259,8 +259,8 @@ def test_a_comparison_on_given_splits_that_share_pictures_cautions_with_the_scor
         right = kept["probabilities"].argmax(axis=1) == kept["labels"]
         others = np.array(["again" not in id_ for id_ in kept["image_ids"].tolist()])
     assert leak.without.value == pytest.approx(right[others].mean())
-    assert any("5 of 25 test images are copies or near copies" in caution for caution in compared.cautions)
-    assert "5 of 25 test images are copies" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert any("5 of 25 test images are duplicates or near-duplicates" in caution for caution in compared.cautions)
+    assert "5 of 25 test images are duplicates" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_images_that_all_look_alike_are_not_taken_for_copies(small_weights, tmp_path) -> None:

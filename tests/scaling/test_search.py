@@ -137,7 +137,7 @@ def loss_of(value: float, lower: float, upper: float) -> PairedLoss:
 @pytest.mark.parametrize(
     ("losses", "says"),
     [
-        ([loss_of(0.03, 0.01, 0.05), loss_of(0.02, 0.001, 0.04)], "whichever it is.* up to 3 points"),
+        ([loss_of(0.03, 0.01, 0.05), loss_of(0.02, 0.001, 0.04)], "for every dimension.* up to 3 points"),
         ([loss_of(0.03, 0.01, 0.05), loss_of(0.0, -0.02, 0.02)], "worse for 1 of 2 here"),
         ([loss_of(0.01, -0.01, 0.03)], "do not show that scaling one dimension alone is worse"),
         ([], "No single dimension could be judged"),
@@ -154,7 +154,7 @@ def test_one_seed_is_said_with_the_time_that_three_take() -> None:
 
 
 def test_what_cannot_be_searched_is_refused(photos: Path) -> None:
-    with pytest.raises(ForayError, match="is no scaled name"):
+    with pytest.raises(ForayError, match="is not a scaled name"):
         plan_search(photos, "mobilenet_v1")
     with pytest.raises(ForayError, match="`steps`"):
         plan_search(photos, PROXY, steps=2)

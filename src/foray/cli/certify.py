@@ -1,4 +1,4 @@
-"""`foray certify`: whether an exported file is as good as the network it came from, on these images."""
+"""`foray certify`: whether an exported file is as accurate as the network it came from, on these images."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def certify(
         Path | None, typer.Option("--run", metavar="RUN", help="The run it was exported from: the float32 reference.")
     ] = None,
     weights: options.WeightsFrom = None,
-    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Loss of accuracy that is allowed, in points.")] = "1pt",
-    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which images.")] = "test",
+    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Largest loss of accuracy allowed, in points.")] = "1pt",
+    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Split to score.")] = "test",
     as_json: options.AsJson = False,
     source: options.SourceOptions,
     machine: options.CpuOptions,
 ) -> None:
     """Score an exported file on your images against float32, and write the certificate beside it.
 
-    Exit status 0: it passes, or the images are too few to tell; 3: it fails.
+    Exit status 0: it passes, or the images are too few to decide; 3: it fails.
     """
     from foray.errors import ForayError
     from foray.records import ArtifactRecord

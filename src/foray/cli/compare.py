@@ -1,4 +1,4 @@
-"""`foray compare`: which of these models to ship."""
+"""`foray compare`: which of the given models to ship."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ def compare(
     training: options.TrainingOptions,
     budget: options.FileBudgetOptions,
     tolerance: Annotated[
-        str, typer.Option(metavar="1pt", help="Accuracy, in points, you would give for a lower cost.")
+        str, typer.Option(metavar="1pt", help="Accuracy, in points, that you would trade for a lower cost.")
     ] = "1pt",
-    prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
+    prefer: Annotated[
+        options.Preference, typer.Option(help="The cost that decides between equally accurate models.")
+    ] = "latency",
     seeds: Annotated[
         int | None,
         typer.Option(
             min=1, max=MOST_SEEDS, metavar="N", help="Runs per model, seeds 0 to N-1 (default: 3 for linear, else 1)."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs and report.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
     ] = False,
@@ -48,7 +50,7 @@ def compare(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Measure costs on torch, onnx, openvino, litert or executorch; with --profiles: which of them count.",
+            help="Measure costs on torch, onnx, openvino, litert or executorch; with --profiles: select among them.",
         ),
     ] = None,
     precision: Annotated[
@@ -58,11 +60,11 @@ def compare(
     source: options.TrainingSourceOptions,
     machine: options.TimingOptions,
 ) -> None:
-    """Train and measure models on your images; say which to ship, and how sure that is.
+    """Train and measure models on your images; say which to ship, and how certain that is.
 
-    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 something in what was given is
-    wrong; 4 not known, because it depends on a latency that was not steady: the same command measures again, and trains
-    nothing twice.
+    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 wrong
+    arguments or data; 4 not known, because it depends on a latency that was not steady: the same command measures again
+    and trains nothing twice.
     """
     from foray.records.quantities import parse_points
     from foray.specs import split_names
@@ -71,8 +73,7 @@ def compare(
     options.prepare_threads(machine.threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_rows
-    from foray.cli.terminal import say
-    from foray.cli.verdict import print_comparison
+    from foray.cli.verdict import print_comparison, print_next_steps
     from foray.comparison import ComparisonRequest, CostRequest, missing_downloads, plan_comparison
     from foray.comparison import compare as run_comparison
 
@@ -83,7 +84,7 @@ def compare(
         if dry_run:
             missing = missing_downloads(request, where.cache)
             if missing and not source.offline:
-                print_rows([*missing, ("time and disk", "are known once these are here; nothing was downloaded")])
+                print_rows([*missing, ("time and disk", "are known after these downloads; nothing was downloaded")])
             else:
                 print_rows(plan_comparison(request, where, progress=progress).describe(where.cache))
             return
@@ -91,7 +92,9 @@ def compare(
         comparison = run_comparison(request, out, where, command=command, progress=progress)
     print_comparison(comparison)
     print()
-    say(f"Report: {out / 'report.html'}")
+    named = [data, *(["--fold", str(source.fold)] if source.fold is not None else [])]
+    named += ["--data-dir", str(source.data_dir)] if source.data_dir is not None else []
+    print_next_steps(comparison, out, named)
     if comparison.decision.outcome == "not_known":
         raise typer.Exit(NotSteadyError.exit_status)
     if comparison.decision.pick is None:

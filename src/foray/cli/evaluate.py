@@ -26,21 +26,26 @@ def evaluate(
     ],
     split: Annotated[
         Literal["train", "val", "test"],
-        typer.Option(help="Which images. Of data without splits all are test; what the run was fitted to is left out."),
+        typer.Option(
+            help="Split to score. Data without splits is all test; images that the run was fitted to are left out."
+        ),
     ] = "test",
     model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="Score this model's pretrained --weights.")
     ] = None,
     weights: options.WeightsFrom = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="With --model: where predictions are kept, to go on from.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="With --model: folder for predictions, from which an interrupted evaluation continues."
+        ),
     ] = Path("evaluations"),
     skip_unreadable: options.SkipUnreadable = False,
     as_json: options.AsJson = False,
     source: options.SourceOptions,
     machine: options.MachineOptions,
 ) -> None:
-    """Score a trained run: accuracy with its interval, per class, and the confusions.
+    """Score a trained run: accuracy with its interval, per class, and the most frequent confusions.
 
     Or score published weights: foray evaluate --model NAME --weights DIR imagenet --data-dir DIR
     """

@@ -32,7 +32,7 @@ def export(
         typer.Option(metavar="DATA", show_default=False, help="Images to certify on, and to calibrate int8 with."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the artifacts' folders go.")] = Path("artifacts"),
-    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Loss of accuracy that is allowed, in points.")] = "1pt",
+    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Largest loss of accuracy allowed, in points.")] = "1pt",
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Without RUN: published weights of this model."),
@@ -44,15 +44,15 @@ def export(
             metavar="DATA", show_default=False, help="Images to calibrate int8 with where --data has no train images."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what int8 draws.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Write again what is there already.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the calibration images.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite artifacts that exist already.")] = False,
     as_json: options.AsJson = False,
     source: options.SourceOptions,
     machine: options.CpuOptions,
 ) -> None:
     """Write a run as files for other runtimes, preprocessing inside, and certify each on your images.
 
-    Exit status 0: none fails; 3: one does, and is marked.
+    Exit status 0: no artifact fails its certification; 3: one fails, and is marked.
     """
     from foray.errors import ForayError
     from foray.records.quantities import parse_points
@@ -98,9 +98,9 @@ def _json(one: Exported) -> dict[str, object]:
 
 
 def _print(done: list[Exported]) -> None:
-    from foray.cli.tables import percent, print_table
+    from foray.cli.tables import print_table
     from foray.cli.terminal import say
-    from foray.records.quantities import format_bytes, format_points
+    from foray.records.quantities import format_bytes, format_points, percent_number
 
     rows = []
     for one in done:
@@ -109,7 +109,7 @@ def _print(done: list[Exported]) -> None:
             [
                 one.folder.name,
                 format_bytes(one.record.model_bytes),
-                percent(certificate.top1.value if certificate else None),
+                percent_number(certificate.top1.value if certificate else None),
                 f"{format_points(certificate.loss)} (at most {100 * certificate.loss_upper:.2f})"
                 if certificate
                 else "",

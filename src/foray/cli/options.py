@@ -67,7 +67,7 @@ RecipeFile = Annotated[
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one number of the recipe: optimizer.learning_rate=0.01."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe: optimizer.learning_rate=0.01."),
 ]
 Resolution = Annotated[
     int | None,
@@ -76,24 +76,24 @@ Resolution = Annotated[
         min=8,
         max=MOST_RESOLUTION,
         metavar="PX",
-        help="Input side (default: that of the weights, or of the images).",
+        help="Input resolution (default: that of the weights, or of the images).",
     ),
 ]
 Fold = Annotated[
     int | None, typer.Option("--fold", min=0, metavar="K", help="Fold of a data set with official folds (deepweeds).")
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where a copy of the named data set already lies.")
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder with a copy of the named data set.")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Download nothing: use what is on this machine.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Download nothing; use local files only.")]
 CacheDir = Annotated[
     Path | None,
     typer.Option("--cache-dir", metavar="DIR", help="Decoded images and downloads ($FORAY_CACHE, ~/.cache/foray)."),
 ]
 SkipUnreadable = Annotated[
-    bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, named in the report, and go on.")
+    bool, typer.Option("--skip-unreadable", help="Leave unreadable images out and name them in the report.")
 ]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where networks are trained.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device to train on.")]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -108,7 +108,7 @@ Threads = Annotated[
 ]
 MaxParams = Annotated[str | None, typer.Option("--max-params", metavar="6M", help="Budget: parameters.")]
 MaxMacs = Annotated[
-    str | None, typer.Option("--max-macs", metavar="500M", help="Budget: multiply-accumulates an image.")
+    str | None, typer.Option("--max-macs", metavar="500M", help="Budget: multiply-accumulates per image.")
 ]
 MaxLatency = Annotated[
     str | None, typer.Option("--max-latency", metavar="30ms", help="Budget: median latency at batch 1.")
@@ -123,7 +123,7 @@ Wait = Annotated[
         "--wait",
         min=0.0,
         metavar="SECONDS",
-        help="Most seconds to wait for a quiet machine before timing. 0: time at once, in one burst; such latencies "
+        help="Longest wait for an idle machine before timing, seconds. 0: time at once, in one burst; such latencies "
         "are never steady.",
     ),
 ]
@@ -260,7 +260,7 @@ class FileBudgetOptions(BudgetOptions):
 def read_recipe_file(recipe: str | None, epochs: int | None, unfreeze: str | None) -> Recipe | None:
     """The recipe of --recipe, if given: the name of one, or else a file.
 
-    What ends in .toml, has a folder before it, or is a file that has no recipe's name, is taken for a file. Raises
+    It is read as a file when it ends in .toml, contains a folder, or is a file without the name of a recipe. Raises
     ForayError for an unknown name, a damaged file, and options that the recipe already states.
     """
     if recipe is None:
@@ -280,9 +280,9 @@ def read_recipe_file(recipe: str | None, epochs: int | None, unfreeze: str | Non
 def prepare_threads(threads: int | None) -> None:
     """Makes every numeric library of this process use `threads`; call before torch and numpy are imported.
 
-    Threads that wait for work spin for some 30 us and then sleep. By default they spin for milliseconds, which on a
-    machine that does something else as well takes the cores from the threads that have work: two threads on two shared
-    cores were measured 10 to 20 times slower than one.
+    Waiting threads spin for some 30 us and then sleep. By default they spin for milliseconds, which on a busy machine
+    takes the cores from threads that have work: two threads on two shared cores were measured 10 to 20 times slower
+    than one.
     """
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

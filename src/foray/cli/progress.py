@@ -1,4 +1,4 @@
-"""Progress on stderr: rich bars on a terminal, a plain line now and then where stderr goes to a file or pipe."""
+"""Progress on stderr: rich bars on a terminal, plain lines at intervals where stderr goes to a file or pipe."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _finished(description: str, seconds: float, note: str) -> str:
 
 
 def progress_of(processes: Processes) -> AbstractContextManager[Progress]:
-    """The terminal's, and silence in all processes but the one that writes."""
+    """The terminal's progress on rank 0, and none on other ranks."""
     return terminal_progress() if processes.is_writer else nullcontext(SILENT)
 
 

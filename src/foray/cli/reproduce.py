@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Repeated from foray.records.reproduction, whose import costs too much for --help; a test holds them together.
 Scale = Literal["full", "standin", "mini"]
 
-_WHY_WIDTH = 90  # characters; the page has the whole of it
+_WHY_WIDTH = 90  # characters; the page has the full sentence
 
 
 @with_groups
@@ -39,20 +39,20 @@ def reproduce(
     scale: Annotated[
         Scale,
         typer.Option(
-            help="full: the study's images and epochs, stand-ins for what is not there; standin: what two cores do in "
-            "hours; mini: minutes, numbers that say nothing about the study."
+            help="full: the study's images and epochs, stand-ins for missing images; standin: hours on two cores; "
+            "mini: minutes, with numbers that say nothing about the study."
         ),
     ] = "standin",
     results: Annotated[
         Path | None,
         typer.Option("--from", metavar="DIR", help="Judge the results in DIR and write the page; run nothing."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, results and the page go.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs, results and the page.")] = Path(
         "reproduction"
     ),
     data_dir: Annotated[
         Path | None,
-        typer.Option("--data-dir", metavar="DIR", help="Images: one folder a data set, of the name --list shows."),
+        typer.Option("--data-dir", metavar="DIR", help="Images: one folder per data set, named as in --list."),
     ] = None,
     weights: options.WeightsFrom = None,
     offline: options.Offline = False,
@@ -60,7 +60,7 @@ def reproduce(
 ) -> None:
     """Reproduce the study foray comes from, claim by claim, with a verdict on each.
 
-    The same command again goes on where it was interrupted; with torchrun before it, each run is spread over processes.
+    The same command continues an interrupted run; under torchrun, each run is distributed over processes.
     """
     if listing:
         _list(names or [], scale, data_dir, offline, machine)
@@ -72,7 +72,7 @@ def reproduce(
         _print(found, out)
         return
     if data_dir is not None and not (is_there(data_dir) and data_dir.is_dir()):
-        raise ForayError(f"--data-dir {data_dir} is no folder.")
+        raise ForayError(f"--data-dir {data_dir} is not a folder.")
     options.prepare_threads(machine.threads)
     from foray.cli.progress import progress_of
     from foray.processes import joined_processes
@@ -124,7 +124,7 @@ def _list(
         words=["where"],
     )
     if scale == "full":
-        print("\nOver the 8 GPUs of a machine, what is trained whole:")
+        print("\nTo train whole networks on the 8 GPUs of a machine:")
         print("  torchrun --nproc-per-node 8 -m foray reproduce table1 --scale full --data-dir DIR --weights hub")
 
 

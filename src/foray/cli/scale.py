@@ -1,4 +1,4 @@
-"""`foray scale FAMILY`: the largest network within a budget; `--search DATA`: which way to scale, by training."""
+"""`foray scale FAMILY`: the largest network within a budget; `--search DATA`: how to scale, by training."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def scale(
         typer.Option(
             show_default=False,
             help="phi: compound scaling; multipliers: width and resolution; free: depth, width and resolution each. "
-            "Default: as the family's authors did.",
+            "Default: the way of the family's authors.",
         ),
     ] = None,
     alpha: Annotated[float, typer.Option(min=1.0, max=MOST_COEFFICIENT, metavar="A", help="Depth is alpha^phi.")] = 1.2,
@@ -79,12 +79,12 @@ def scale(
     machine: options.TimingOptions,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the largest network of a family that keeps a budget, and say which bound holds it back.
+    """Find the largest network of a family that keeps a budget, and say which bound limits it.
 
-    With --search, find by training on your images which way to scale, and whether scaling one dimension alone is worse.
+    With --search, find by training on your images how to scale, and whether scaling one dimension alone is worse.
 
-    Exit status: 0 done; 2 no network keeps the budget, or something in what was given is wrong; 4 not known, because a
-    latency was not steady (--max-latency).
+    Exit status: 0 done; 2 no network keeps the budget, or wrong arguments; 4 not known, because a latency was not
+    steady (--max-latency).
     """
     if search.search is not None:
         if budget != options.BudgetOptions():
@@ -151,7 +151,7 @@ def _solve_with_latency(
 
 
 def _plain(solution: ScalingSolution) -> dict[str, Any]:
-    """What --json prints: everything admissible, not the fronts alone."""
+    """What --json prints: all admissible networks, not only the fronts."""
     return {
         "family": solution.family.name,
         "by": solution.by,
@@ -253,15 +253,15 @@ def _print_answer(solution: ScalingSolution) -> None:
         else:
             print(f"  --max-{bound} does not bind: {_used(solution, bound):.0%} of it is used.")
     if solution.by == "phi" and max(_used(solution, bound) for bound in solution.fronts) < _WELL_USED:
-        print("  Depths are rounded up, so phi moves in jumps: --by free looks between them.")
+        print("  Depths are rounded up, so phi moves in steps: --by free searches between them.")
     if released := [candidate.name for candidate in solution.admissible if candidate.twin][:2]:
-        print("Released but for the resolution, so that pretrained weights may fit:")
+        print("Released at another resolution, so pretrained weights may fit:")
         print(f"  {', '.join(released)}")
     how = "linear --weights hub" if best.twin else "scratch"
     print(f"\n  foray compare DATA --models {best.name} --protocol {how}")
     print(
-        f"\nCapacity is in steps of phi; {solution.family.base.name} has 0. It ranks networks that\n"
-        "nobody trained yet: only training tells (foray compare, foray scale --search)."
+        f"\nCapacity is in steps of phi; {solution.family.base.name} has 0. It ranks\n"
+        "untrained networks; accuracy is known after training (foray compare, --search)."
     )
 
 

@@ -1,7 +1,7 @@
-"""The one way to the terminal: control characters that names bring with them are shown, and steer nothing.
+"""Output to the terminal: control characters in names are escaped, so that they have no effect.
 
-While a command runs, stdout and stderr are `PlainStream`s: whatever prints - a verb, click, a warning of a library -
-goes through them. Only what foray itself draws, tables and bars, goes round them, and its words come as `one_line`.
+While a command runs, stdout and stderr are `PlainStream`s: output of verbs, click and
+libraries goes through them. Only tables and bars, which foray draws, bypass them, with their text as `one_line`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def with_options(message: str) -> str:
 
 
 class PlainStream:
-    """A text stream that writes control characters as `\\u001b`; all else is the stream's own."""
+    """A text stream that writes control characters as `\\u001b`; everything else is delegated."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -52,7 +52,7 @@ class PlainStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "buffer":  # bytes would go round
+        if name == "buffer":  # bytes would bypass the filter
             raise AttributeError(name)
         return getattr(self.stream, name)
 
@@ -79,7 +79,7 @@ def unfiltered(stream: TextIO) -> TextIO:
 
 
 def say(line: str) -> None:
-    """Prints a line that holds names from outside: their line breaks end no line."""
+    """Prints a line that holds names from outside: line breaks in them are escaped."""
     print(one_line(line))
 
 

@@ -1,4 +1,4 @@
-"""`foray train`: one model on one data set, and `--resume`, which goes on with it."""
+"""`foray train`: one model on one data set; `--resume` continues an interrupted run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ def train(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="A model of `foray models`.")
     ] = None,
-    protocol: Annotated[options.Protocol, typer.Option(help="How it is trained.")] = "finetune",
+    protocol: Annotated[options.Protocol, typer.Option(help="Training protocol.")] = "finetune",
     training: options.TrainingOptions,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of initialisation, order, augmentation.")] = 0,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Float32 and deterministic algorithms: the same bits again.")
+        bool, typer.Option("--deterministic", help="Float32 and deterministic algorithms: bitwise reproducible.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the run's folder goes.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the run.")] = Path("runs"),
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Go on with the run in DIR, given to --out before; nothing else is needed."),
+        typer.Option(
+            metavar="DIR", help="Continue the run in DIR, given to --out before; no other argument is needed."
+        ),
     ] = None,
     source: options.TrainingSourceOptions,
     machine: options.MachineOptions,
@@ -42,7 +44,7 @@ def train(
         return
     if data is None or model is None:
         raise ForayError(
-            "Name the images and the model: foray train DATA --model NAME. Or a run to go on with: --resume DIR."
+            "Name the images and the model: foray train DATA --model NAME. Or a run to continue: --resume DIR."
         )
     options.prepare_threads(machine.threads)
     from foray.cli.progress import progress_of

@@ -26,8 +26,8 @@ _OTHER_NAMES = {
 
 
 class Verb(TyperCommand):
-    """Expands a leading `~` in whatever is a path, which a shell does not do in `--out=~/runs`, and names parameters in
-    messages by the options of this verb.
+    """Expands a leading `~` in paths, which a shell does not do in `--out=~/runs`, and names parameters in messages by
+    the options of this verb.
     """
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Plan and run a comparison: the place where training and profiling meet."""
+"""Plan and run a comparison: training, costs and the decision."""
 
 from foray.comparison.compare import compare
 from foray.comparison.downloads import missing_downloads

@@ -37,8 +37,8 @@ def compare(
 ) -> Comparison:
     """Trains and measures models as `request` says, decides which to ship, and writes `out`/report.html.
 
-    Finished runs found in `out` are used again, so the same call resumes an interrupted comparison and changing only
-    the budget decides anew without training. What depends on a latency that is not steady has outcome "not_known":
+    Finished runs found in `out` are used again, so the same call resumes an interrupted comparison, and changing only
+    the budget decides again without training. What depends on a latency that is not steady has outcome "not_known":
     models that may be over a bound on it are not trained, and the same call measures again. `command`: for the report.
     Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, or
     files in the place of its report.
@@ -86,9 +86,9 @@ def _train_all(
     progress: Progress,
     failed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, ModelOutcome], dict[str, str]]:
-    """Every run of every model within budget. A run whose training fails takes its model out, with the reason.
+    """Every run of every model within budget. A model whose training fails is left out, with the reason.
 
-    Where latency is bounded and a model's was not steady, its runs are taken if they are done, and not begun.
+    Where latency is bounded and a model's was not steady, its finished runs are used, and none is started.
     `failed`: models that failed before in this call, with their reasons; they are not tried again.
     """
     runs: list[PlannedRun] = []

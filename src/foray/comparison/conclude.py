@@ -38,7 +38,7 @@ def conclude(
     command: str,
     seconds: float,
 ) -> Comparison:
-    """Decides on the selection split; only then looks at test, which changes nothing of the decision."""
+    """Decides on the selection split; test is read afterwards and does not change the decision."""
     chosen_by = selection_of(outcomes, plan.recipe)
     split, selection = chosen_by.split, chosen_by.correct
     candidates = [_candidate(model.spec.name, selection, costs, outcomes) for model in plan.models]
@@ -125,7 +125,7 @@ def _candidate(
 
 
 def _untrained(model: RunPlan, cost: CostProfile, budget: Budget, failure: str | None) -> CandidateResult:
-    """The row of a model that is out: over a bound, or its training failed."""
+    """The row of an excluded model: over a bound, or its training failed."""
     return CandidateResult(
         model=model.spec.name,
         architecture=ArchitectureInfo(

@@ -1,4 +1,4 @@
-"""What a comparison would download before it can be planned."""
+"""The downloads that a comparison needs before it can be planned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from foray.weights import hub_id_of, is_in_hub_cache
 def missing_downloads(request: ComparisonRequest, cache: Path) -> list[tuple[str, str]]:
     """(what, size and place) of every file a comparison has yet to fetch; empty when it can start offline.
 
-    Raises UnknownNameError for an unknown model, WeightsError for weights that are nowhere.
+    Raises UnknownNameError for an unknown model, WeightsError for weights that are not found.
     """
     found = []
     source, how = request.source, request.how

@@ -1,4 +1,4 @@
-"""The test images a model got wrong with the greatest confidence, as small pictures for the report."""
+"""The test images misclassified with the highest probability, as thumbnails for the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _PICTURE_SIDE = 160  # pixels, the longer side
 
 
 def worst_mistakes(dataset: Dataset, run: RunFolder, comparison: Path, model: str, *, most: int = 12) -> list[Mistake]:
-    """Up to `most` wrong test predictions of one run, most confident first; writes their pictures into `comparison`."""
+    """Up to `most` wrong test predictions of one run, most confident first; writes their thumbnails into
+    `comparison`."""
     predictions = read_predictions(run, "test")
     predicted = predictions.probabilities.argmax(axis=1)
     confidence = predictions.probabilities.max(axis=1)

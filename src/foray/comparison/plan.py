@@ -1,4 +1,4 @@
-"""What a comparison will do, settled before anything is trained: data, variants, weights, recipe, seeds, bounds."""
+"""The plan of a comparison, complete before training: data, variants, weights, recipe, seeds, bounds."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from foray.training import RunPlan, plan_run
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """One `RunPlan` a model (for the first seed) and everything the decision needs.
+    """One `RunPlan` per model (for the first seed) and everything the decision needs.
 
     `profiles`: costs measured on another device, by model name; None means they are measured here,
     on `target` (None: PyTorch in float32).
-    `tolerance`: accuracy one is ready to lose for a lower cost, in [0, 1] (0.01 is one point).
+    `tolerance`: accuracy that may be traded for a lower cost, in [0, 1] (0.01 is one point).
     """
 
     dataset: Dataset
@@ -53,7 +53,7 @@ class ComparisonPlan:
 
     @property
     def key(self) -> str:
-        """Identifies what a comparison folder is about: another data set or recipe is another comparison."""
+        """Identifies a comparison by data set and recipe."""
         about = {"dataset": self.dataset.fingerprint, "recipe": self.recipe.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -86,7 +86,9 @@ class ComparisonPlan:
         watch = LoadWatch()
         seconds, load = self.estimated_seconds(), watch.load()
         beside = f"; other processes {load}, so it may be less" if load is not None and not load.is_quiet else ""
-        rows.append(("time", f"about {format_seconds(seconds)} of training (from three timed batches a model{beside})"))
+        rows.append(
+            ("time", f"about {format_seconds(seconds)} of training (from three timed batches per model{beside})")
+        )
         return rows
 
     def disk_bytes(self) -> int:
@@ -97,10 +99,10 @@ class ComparisonPlan:
         return copies * sum(store_bytes(n, side) for _, side in sides)
 
     def estimated_seconds(self) -> float:
-        """Seconds all runs will take, extrapolated from the fastest of three timed forward batches a model.
+        """Seconds all runs will take, extrapolated from the fastest of three timed forward batches per model.
 
         `linear` sends every image through the network once and shares the features between seeds; the other
-        protocols cost about three forward passes a training step (forward, input gradient, weight gradient).
+        protocols cost about three forward passes per training step (forward, input gradient, weight gradient).
         """
         n_train = len(self.dataset.indices("train"))
         n_all = len(self.dataset.samples)
@@ -123,7 +125,7 @@ def plan_comparison(
     carving: Carving = "by content",
     progress: Progress = SILENT,
 ) -> ComparisonPlan:
-    """Reads the data set, finds the weights, and settles every run. Nothing is trained.
+    """Reads the data set, finds the weights, and plans every run. Nothing is trained.
 
     `carving`: see `open_dataset`. Raises ForayError for data, models, weights or numbers that do not fit.
     """
@@ -159,7 +161,7 @@ def plan_comparison(
 
 
 def default_seeds(protocol: Protocol) -> int:
-    """Runs a model where nobody says how many: three for `linear`, whose heads cost seconds, one for the others.
+    """Runs per model by default: three for `linear`, whose heads train in seconds, one for the others.
 
     Where two models truly differ by the tolerance and trainings of one differ by a point, one seed says "not worse" in
     up to 30 % of cases, three in 3 to 4 % (docs/verdict.md).
@@ -172,7 +174,7 @@ def _target(costs: CostRequest, threads: int | None) -> RuntimeSetup | None:
     if costs.runtime is None:
         if costs.precision is not None:
             raise ForayError(
-                f"`precision` {costs.precision} is of a runtime: name it too, for example `runtime` litert."
+                f"`precision` {costs.precision} needs a runtime: name it too, for example `runtime` litert."
             )
         return None
     target = RuntimeSetup(costs.runtime, costs.precision or "fp32", threads or hardware().cores)
@@ -204,4 +206,4 @@ def _forward_seconds_per_image(model: RunPlan, batch_size: int = 8) -> float:
             start = time.perf_counter()
             network(images)
             seconds.append(time.perf_counter() - start)
-    return min(seconds) / batch_size  # what runs beside it only makes it slower
+    return min(seconds) / batch_size  # other processes can only make it slower

@@ -1,4 +1,4 @@
-"""A comparison's folder, read once: everything a report may say comes from here."""
+"""A comparison's folder, read once: the only source of a report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Entrant:
         return self.result.model
 
     def metrics(self, split: str) -> list[Metrics]:
-        """What each run scored on `split`; runs without it are left out."""
+        """The metrics of each run on `split`; runs without it are left out."""
         return [run.record.metrics[split] for run in self.runs if split in run.record.metrics]
 
 
@@ -47,7 +47,7 @@ class ComparisonFolder:
     entrants: tuple[Entrant, ...]
 
     def picture(self, mistake: Mistake) -> bytes | None:
-        """The encoded picture of a mistake; None when the file is gone."""
+        """The encoded picture of a misclassified image; None when the file is missing."""
         try:
             return read_regular(self.path / mistake.picture)
         except OSError:

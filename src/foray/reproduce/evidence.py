@@ -1,4 +1,4 @@
-"""From results on disk to evidence: what was measured, on what, and what is not as in the study."""
+"""From results on disk to evidence: what was measured, on which images, and the differences from the study."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def evidence_of(results: Sequence[Result], at_epoch: int | None = None) -> Evide
 
 
 def current(results: Sequence[Result]) -> list[Result]:
-    """Those made with the present recipe, one a seed; where there is none, those of the newest other recipe."""
+    """Those made with the present recipe, one per seed; where there is none, those of the newest other recipe."""
     fitting = [result for result in results if not older_recipe(result)]
     if fitting:
         return _one_a_seed(fitting)
@@ -40,7 +40,7 @@ def current(results: Sequence[Result]) -> list[Result]:
 
 
 def older_recipe(result: Result) -> list[str]:
-    """What the recipe of a result has that the present one has not, `key: there, not now` each."""
+    """Differences of a result's recipe from the present one, each as `key: there, not now`."""
     experiment = BY_SCALE[result.info.scale].get(result.info.role)
     if experiment is None:
         return ["the experiment is no longer among those of the study"]
@@ -63,7 +63,7 @@ def correct(results: Sequence[Result], split: str) -> tuple[npt.NDArray[np.str_]
 
 
 def study_of(info: ExperimentInfo) -> Experiment:
-    """The experiment that its differences are told from: the study's, else (ours alone) itself at its scale."""
+    """The reference of its differences: the study's experiment, or itself at its scale where the study has none."""
     experiment = BY_SCALE[info.scale][info.role]
     return FULL.get(experiment.against or info.role, experiment)
 
@@ -143,7 +143,7 @@ def _measured(runs: Sequence[RunResult], recipe: Recipe, at_epoch: int | None) -
 
 
 def _measure(recipe: Recipe, at_epoch: int | None) -> str:
-    """What `_measured` gives, in words."""
+    """The meaning of `_measured`, in words."""
     if at_epoch is not None:
         return f"validation top-1 after epoch {at_epoch}"
     return "best validation top-1" if recipe.checkpoint == "best" else "validation top-1 of the last epoch"
@@ -156,7 +156,7 @@ def _val_at(history: Sequence[EpochRow], epoch: int) -> float | None:
 
 
 def _stand_in(info: ExperimentInfo) -> str | None:
-    """The study's images that others stand for here; None where they are its own."""
+    """The study's images that stand-ins replace here; None where they are the study's own."""
     wanted = study_of(info).source
     return None if info.source == wanted else SOURCES[wanted].title
 

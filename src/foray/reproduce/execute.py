@@ -1,4 +1,4 @@
-"""Runs experiments: ordinary runs of foray, resumable, and not made again where their result is there."""
+"""Runs experiments: ordinary runs of foray, resumable, and skipped where their result exists."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class StudyRequest:
     names: claims or sections; empty: all.
     scale: `full` is the study's protocol on its images, and stand-ins for what is not there; `standin` stand-ins and
         reduced data alone; `mini` minutes on a few images, whose numbers say nothing about the study.
-    data_dir: a folder with one folder a source (`foray.reproduce.sources`).
-    weights: where pretrained ones are; at `mini` random ones do.
+    data_dir: a folder with one folder per source (`foray.reproduce.sources`).
+    weights: where pretrained ones are; at `mini` random ones are used.
     offline: download nothing; nor is anything downloaded at `mini`.
     """
 
@@ -75,9 +75,9 @@ class Study:
         return self.out / "runs"
 
     def run_all(self, roles: Collection[str]) -> None:
-        """Every experiment of `roles`; at the scale `full`, on stand-ins where the study's images are not there.
+        """Every experiment of `roles`; at the scale `full`, on stand-ins where the study's images are missing.
 
-        What cannot be run is noted in unavailable.json with the reason, and the others go on.
+        Experiments that cannot run are recorded in unavailable.json with the reason, and the others continue.
         """
         scale = self.request.scale
         planned = experiments_at(scale, roles)
@@ -96,7 +96,7 @@ class Study:
         return failures
 
     def _attempt(self, experiment: Experiment) -> Unavailable | None:
-        """Why it has no result; None when it has."""
+        """Why it has no result; None when it has one."""
         try:
             if experiment.recipe is None:
                 self._evaluate(experiment)
@@ -111,7 +111,9 @@ class Study:
         recipe = experiment.resolved()
         assert recipe is not None
         if recipe.protocol == "linear" and self.processes.count > 1:
-            self.progress.note(f"{experiment.key} is for one process: run the same command without torchrun as well.")
+            self.progress.note(
+                f"{experiment.key} runs in one process only: run the same command without torchrun as well."
+            )
             return None
         wanted: dict[str, tuple[PlannedRun, bool]] = {}
         for seed in experiment.seeds:
@@ -134,9 +136,9 @@ class Study:
         return Unavailable(kind="failed", reason=failure) if failure else None
 
     def _prepared(self, experiment: Experiment, recipe: Recipe, seed: int) -> tuple[RunPlan, Dataset, bool]:
-        """Images and weights found, and whether those are random ones.
+        """Finds images and weights, and says whether those are random ones.
 
-        What is missing is raised in all processes alike, none left waiting.
+        Missing ones raise on all ranks, so that none waits.
         """
         found: tuple[RunPlan, Dataset, bool] | DataError | WeightsError
         with self.processes.writer_first():
@@ -175,7 +177,7 @@ class Study:
         evaluation.save(target / "evaluation.json")
 
     def _images(self, experiment: Experiment) -> Dataset:
-        """The images, named as their source; at `mini`, others where the experiment's own are not there."""
+        """The images, named as their source; at `mini`, others where the experiment's own are missing."""
         names = [experiment.source]
         if experiment.scale == "mini":
             names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
@@ -186,7 +188,7 @@ class Study:
         return self._opened[key]
 
     def _first_of(self, names: Sequence[str]) -> Dataset:
-        """The images of the first source that is there. Raises the DataError of the last."""
+        """The images of the first source found. Raises the DataError of the last."""
         for name in names[:-1]:
             try:
                 return self._open(name)
@@ -200,7 +202,7 @@ class Study:
         )
 
     def _weights_for(self, experiment: Experiment) -> tuple[str, bool]:
-        """Where the pretrained weights are, and whether they are random ones: at `mini` alone, where there are none.
+        """Where the pretrained weights are, and whether they are random ones: only at `mini`, where there are none.
 
         Raises WeightsError elsewhere.
         """

@@ -1,4 +1,4 @@
-"""All claims of the study: run what they need, judge them, write the page; or judge and write again without running."""
+"""All claims of the study: run the experiments, judge, write the page; or judge and write without running."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def reproduce(
 ) -> Reproduction:
     """Runs the experiments of the claims that `request` names and writes `out`/reproduction.html.
 
-    What is done in `out` is not done again. `command`: for the page. Raises ForayError for unknown names and damaged
+    Results in `out` are not computed again. `command`: for the page. Raises ForayError for unknown names and damaged
     results.
     """
     require_writable(Path(out))
@@ -61,7 +61,7 @@ def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: 
 
 
 def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
-    """Every claim's verdict, the runs they rest on, and what has none."""
+    """Every claim's verdict, the runs behind it, and the experiments without results."""
     roles = [role for role in roles_of(claims) if role in findings.results]
     return Reproduction(
         mini=findings.mini,

@@ -1,4 +1,4 @@
-"""The folder of results: what is small enough to be committed, and enough to judge every claim again.
+"""The folder of results: small enough to be committed, and sufficient to judge every claim again.
 
 <scale>/<role>/<run id>/   experiment.json, and
                            record.json  history.jsonl  predictions.npz   of a training run
@@ -56,7 +56,7 @@ class RunResult:
             content = read_regular(path)
             expected = self.info.files.get(_PREDICTIONS)
             if expected is not None and sha256(content) != expected:
-                raise DamagedArraysError("it is not as it was written (SHA-256)")
+                raise DamagedArraysError("its SHA-256 differs from the recorded one")
             arrays = read_arrays(content, [f"{split}_{kind}" for kind in ("ids", "labels", "predicted")])
             return self._by_id(split, *arrays.values())
         except (OSError, DamagedArraysError) as error:
@@ -70,7 +70,7 @@ class RunResult:
             raise DamagedArraysError("its arrays do not fit each other, or it holds an image twice")
         right = np.asarray(labels == predicted)
         if metrics and (len(ids), int(right.sum())) != (metrics.n, round(metrics.top1.value * metrics.n)):
-            raise DamagedArraysError(f"it is not about the {metrics.n} images of record.json")
+            raise DamagedArraysError(f"it does not match the {metrics.n} images of record.json")
         order = np.argsort(ids)
         return ids[order], right[order]
 
@@ -88,7 +88,7 @@ Result = RunResult | EvaluationResult
 
 
 def keep_run(run: RunFolder, info: ExperimentInfo, target: Path) -> None:
-    """Copies what judging needs of a finished run's folder to `target`: labels and predicted classes, no weights."""
+    """Copies the files that judging needs from a finished run to `target`: labels and predicted classes, no weights."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for split in _SPLITS:
         predictions = read_predictions(run, split)
@@ -101,7 +101,7 @@ def keep_run(run: RunFolder, info: ExperimentInfo, target: Path) -> None:
     info.model_copy(update={"files": files}).save(target / "experiment.json")
     kept = RunFolder(target)
     write_bytes(kept.history, run.history.read_bytes())
-    write_bytes(kept.record, run.record.read_bytes())  # last: it says the others are there
+    write_bytes(kept.record, run.record.read_bytes())  # last: its presence marks the others as complete
 
 
 def is_kept(target: Path) -> bool:
@@ -120,7 +120,7 @@ def read_results(folder: Path, scale: Scale) -> dict[str, list[Result]]:
 
 
 def read_unavailable(folder: Path, scale: Scale) -> UnavailableList:
-    """Why roles have no result, as the last command found it."""
+    """Why roles have no result, as recorded by the last command."""
     path = folder / scale / "unavailable.json"
     return UnavailableList.load(path) if path.is_file() else UnavailableList()
 

@@ -1,4 +1,4 @@
-"""Where the images of an experiment come from, and what stands in for what."""
+"""The sources of images, and which stand-ins replace which."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from foray.requests import ImageSource
 class Source:
     """One set of images. `stands_for`: the study's, None where it is that itself; `same_images`: reduced copies of it.
 
-    `named`: how foray.data reads it; `images`: how many there must be, each number a complete copy's.
+    `named`: how foray.data reads it; `images`: the numbers of images of complete copies.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Source:
 
     @property
     def manual(self) -> str:
-        """Where it is officially found."""
+        """Its official location."""
         described = NAMED_DATASETS[self.named]
         return described.manual or f"See {described.page}."
 
 
-_CARVING: Carving = "by name"  # as the kept results were; these sets name their images for good
+_CARVING: Carving = "by name"  # as in the kept results; the image names of these sets do not change
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
@@ -60,7 +60,7 @@ SOURCES: Mapping[str, Source] = {
 
 
 def where_is(name: str, data_dir: Path | None, cache: Path, *, offline: bool) -> str:
-    """Whether the images of a source are at hand, by looking for their folder or download; nothing is opened."""
+    """Whether the images of a source are available: checks for their folder or download, and opens nothing."""
     source = SOURCES[name]
     if data_dir is not None and is_there(data_dir / name):
         return f"in {data_dir / name}"
@@ -70,16 +70,16 @@ def where_is(name: str, data_dir: Path | None, cache: Path, *, offline: bool) ->
     if name == source.named and described.files:
         if not described.missing_files(cache):
             return "downloaded"
-        return f"not here. {source.manual}" if offline else "not here, will be downloaded"
-    return f"not here. {source.manual}"
+        return f"missing. {source.manual}" if offline else "missing, will be downloaded"
+    return f"missing. {source.manual}"
 
 
 def open_source(
     name: str, data_dir: Path | None, cache: Path, *, offline: bool, progress: Progress = SILENT
 ) -> Dataset:
-    """The images of a source. Raises DataError when they are not there or not all there, with the official place.
+    """The images of a source. Raises DataError, with the official location, when they are missing or incomplete.
 
-    `data_dir`: a folder with one folder a source, of its name; what is not there is downloaded unless `offline`.
+    `data_dir`: a folder with one folder per source, of its name; missing images are downloaded unless `offline`.
     """
     source = SOURCES[name]
     own = data_dir / name if data_dir else None
@@ -116,7 +116,7 @@ def _official(source: Source, wanted: ImageSource, cache: Path, progress: Progre
 
 
 def reduced(dataset: Dataset, per_class: PerClass | None) -> Dataset:
-    """`dataset` with so many images of each class in each split, always the same ones whatever else there is."""
+    """`dataset` with so many images of each class in each split, always the same ones, independent of other classes."""
     if per_class is None:
         return dataset
     limits = dict(zip(SPLITS, per_class, strict=True))

@@ -1,8 +1,8 @@
 """The grid search of alpha, beta and gamma, by short trainings on the user's images (arXiv:1905.11946, section 3.3).
 
-A small network of the family, the proxy, is given twice its work in every direction of a grid, each network is trained
-from scratch with several seeds, and val says which direction pays. The study's claim that scaling one dimension alone
-is worse is then judged on test, which chose nothing. Needs torch.
+A small network of the family, the proxy, is scaled to twice its MACs in every direction of a grid, each network is
+trained from scratch with several seeds, and val selects the direction. The study's claim that scaling one dimension
+alone is worse is then judged on test, which selects nothing. Needs torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def search(
 ) -> ScalingSearch:
     """Trains every network of `plan` and writes `out`/scaling_search.json.
 
-    Finished runs found in `out` are used again and an interrupted one goes on from its last epoch, so the same call
+    Finished runs found in `out` are used again and an interrupted one continues from its last epoch, so the same call
     resumes a search. Raises ForayError when `out` holds another search.
     """
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a scaling search will train: a proxy, and networks of twice its work in every direction of a grid."""
+"""What a scaling search will train: a proxy, and networks of twice its MACs in every direction of a grid."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SearchPlan:
 
     @property
     def key(self) -> str:
-        """Identifies what a folder is about: other data, recipe or proxy is another search."""
+        """Identifies a search by data, recipe and proxy."""
         about = [self.dataset.fingerprint, self.recipe.model_dump(mode="json"), self.proxy.name]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -73,7 +73,7 @@ def plan_search(
     """
     spec = get_spec(proxy)
     if not spec.fixed_resolution:
-        raise ForayError(f"`proxy` {proxy} is no scaled name. Write one like efficientnet@d0.5,w0.5,r96.")
+        raise ForayError(f"`proxy` {proxy} is not a scaled name. Write one like efficientnet@d0.5,w0.5,r96.")
     grid = directions(steps)
     require_runs(len(grid) + 1, seeds)
     dataset = source.open(cache_dir, carving=carving, progress=progress)
