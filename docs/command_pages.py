@@ -1,4 +1,4 @@
-"""Sphinx directive `commands`: every command of the command line with its options, as the program itself states them."""
+"""Sphinx directive `commands`: every command with its arguments and options, as the program itself states them."""
 
 from __future__ import annotations
 

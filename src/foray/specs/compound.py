@@ -40,7 +40,17 @@ class Multipliers(NamedTuple):
 
 @dataclass(frozen=True)
 class Coefficients:
-    """alpha, beta, gamma. Raises ValueError below 1 (the paper's constraint) and when all three are 1."""
+    """alpha, beta, gamma of compound scaling (Tan & Le 2019, equation 3).
+
+    Raises:
+        ValueError: for a coefficient below 1 (the paper's constraint), and when all three are 1.
+
+    >>> multipliers = PUBLISHED_COEFFICIENTS.at(2.0)
+    >>> round(multipliers.depth, 3), round(multipliers.width, 3), round(multipliers.resolution, 4)
+    (1.44, 1.21, 1.3225)
+    >>> round(PUBLISHED_COEFFICIENTS.work, 2)
+    1.92
+    """
 
     alpha: float
     beta: float
