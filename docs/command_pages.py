@@ -18,7 +18,7 @@ class Commands(SphinxDirective):
     """A section a command: what it does, how it is called, its arguments and options with their defaults."""
 
     def run(self) -> list[nodes.Node]:
-        return [self._section(path, command, context) for path, command, context in _leaves(app_command(), None)]
+        return [self._section(path, command, context) for path, command, context in leaf_commands()]
 
     def _section(self, path: str, command: Any, context: Any) -> nodes.section:
         section = nodes.section("", nodes.title("", path), ids=[nodes.make_id(path)], names=[path])
@@ -40,19 +40,18 @@ class Commands(SphinxDirective):
         return section
 
 
-def app_command() -> Any:
-    """The command line as Click sees it."""
-    return typer.main.get_command(app)
+def leaf_commands() -> Iterator[tuple[str, Any, Any]]:
+    """Every command that does something: its full name, the Click command, its context."""
+    return _below(typer.main.get_command(app), None)
 
 
-def _leaves(command: Any, parent: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Every command that does something: its full name, itself, its context."""
+def _below(command: Any, parent: Any) -> Iterator[tuple[str, Any, Any]]:
     context = command.make_context(command.name or "foray", [], parent=parent, resilient_parsing=True)
     if not hasattr(command, "commands"):
         yield context.command_path, command, context
         return
     for child in command.commands.values():
-        yield from _leaves(child, context)
+        yield from _below(child, context)
 
 
 def _inline(text: str) -> list[nodes.Node]:

@@ -23,10 +23,13 @@ extensions = [
     "command_pages",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+default_role = "literal"  # `names` in docstrings
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 nitpicky = True
-# Names of other projects: their inventories would need a connection at every build.
 nitpick_ignore_regex = [
+    # Types that are a few words, which each field states.
+    (r"py:.*", r"(Activation|ArtifactPrecision|CertificateVerdict|Interpolation|Outcome|PairStatus|Precision|Preference|Runtime|Triple)"),
+    # Names of other projects, whose inventories would need a connection at every build.
     (r"py:.*", r"(torch|numpy|np|npt|PIL|pydantic|pydantic_core|pathlib|collections|typing|annotated_types|os)\..*"),
     (r"py:.*", r"(Path|PathLike|Module|Tensor|device|dtype|NDArray|Array|ndarray|BaseModel|ConfigDict)"),
 ]
@@ -42,7 +45,6 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autosummary_generate = True
-doctest_test_doctest_blocks = ""  # examples stand in docstrings, which `make test` runs as well
 
 smartquotes = False
 

@@ -62,7 +62,7 @@ class Coefficients:
 
     @property
     def work(self) -> float:
-        """alpha * beta^2 * gamma^2: how many times more multiply-accumulates one step of phi costs."""
+        """How many times more multiply-accumulates one step of phi costs, alpha * beta^2 * gamma^2."""
         return self.alpha * self.beta**2 * self.gamma**2
 
     def at(self, phi: float) -> Multipliers:
