@@ -29,8 +29,8 @@ from foray.recipes import changed, preset, read_recipe
 from foray.recipes.toml import recipe_toml
 from foray.records import CostProfile
 from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms, parse_points
+from foray.report.candidate_table import csv_table, markdown_table
 from foray.report.comparison_folder import read_folder
-from foray.report.tables import csv_table, markdown_table
 from foray.report.tradeoff import tradeoffs
 from foray.specs import get_spec
 from foray.weights import find_weights, load_weights

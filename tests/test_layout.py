@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "linear": {"specs", "recipes", "records", "models", "augmentation", "data", "evaluation", "training"},
     "requests": {"recipes", "data", "training"},
     "runs": {
-        "requests", "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
+        "requests", "specs",
+        "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
         "training", "linear",
     },
     "costs": {"specs", "records", "deploy", "models"},
@@ -49,23 +50,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     "decision": {"records", "statistics"},
     "report": {"records", "decision"},
     "export": {
-        "requests", "specs", "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
+        "requests", "specs",
+        "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation",
         "training", "runs", "costs", "clock",
     },
     "comparison": {
-        "requests", "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
+        "requests", "specs",
+        "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "report",
     },
     "scaling": {
-        "requests", "specs", "recipes", "records", "statistics", "models", "data", "training", "runs", "costs", "clock", "export",
+        "requests", "specs",
+        "recipes", "records", "statistics", "models", "data", "training", "runs", "costs", "clock", "export",
         "decision", "comparison", "report",
     },
     "reproduce": {
-        "requests", "specs", "recipes", "records", "statistics", "models", "weights", "data", "evaluation", "training", "runs",
+        "requests", "specs",
+        "recipes", "records", "statistics", "models", "weights", "data", "evaluation", "training", "runs",
         "costs", "decision", "comparison", "report", "scaling",
     },
     "cli": {
-        "requests", "specs", "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
+        "requests", "specs",
+        "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling", "reproduce",
     },
 }  # fmt: skip

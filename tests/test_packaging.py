@@ -9,6 +9,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import foray
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -38,6 +40,13 @@ def test_every_named_requirement_has_a_pin_it_accepts() -> None:
 def test_torch_pin_has_no_local_tag() -> None:
     """`2.13.0` takes the CPU wheel as well as the CUDA one; `2.13.0+cpu` exists on one index only."""
     assert all(version.local is None for version in pins().values())
+
+
+def test_changelog_begins_with_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\S+) - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    assert versions == re.findall(r"^## (\S+)", changelog, re.MULTILINE)
+    assert versions[0] == PROJECT["version"] == foray.__version__
 
 
 def test_readme_commands_exist() -> None:

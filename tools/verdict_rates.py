@@ -19,8 +19,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from foray.decision import Candidate, decide
-from foray.decision.pairs import against_hardest_rival
-from foray.decision.rivals import ERROR, Contest, contest
+from foray.decision.noninferiority import ERROR, PairwiseTests, against_hardest_rival, pairwise_tests
 from foray.records import Budget, CostProfile
 from foray.statistics import needed_for_verdict
 from foray.statistics.loss import LossSpread, loss_spread
@@ -88,13 +87,13 @@ def wrong_claims(models: Models, trials: int, seed: int = 1) -> tuple[float, flo
     within = {name for name in models.names() if models.excess(name) <= TOLERANCE + 1e-12}
     passed = worse = 0
     for _ in range(trials):
-        tested = contest(models.draw(rng), TOLERANCE)
+        tested = pairwise_tests(models.draw(rng), TOLERANCE)
         passed += bool(false & tested.passed)
         worse += any(_is_worse(tested, name) for name in within - tested.passed)
     return passed / trials, worse / trials
 
 
-def _is_worse(tested: Contest, model: str) -> bool:
+def _is_worse(tested: PairwiseTests, model: str) -> bool:
     return against_hardest_rival(model, tested, "val").status == "worse"
 
 

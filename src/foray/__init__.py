@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from foray.runs import evaluate, predict, train
     from foray.weights import create_model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "compare", "create_model", "evaluate", "export_run", "open_dataset", "predict", "train"]
 
 _HOMES = {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foray.decision import Candidate, broken_bounds, confirm, decide
-from foray.decision.rivals import contest
+from foray.decision.noninferiority import pairwise_tests
 from foray.records import Budget, CostProfile, Decision
 from foray.records.quantities import format_about
 from foray.statistics.loss import loss_spread
@@ -411,7 +411,7 @@ class TestWrongVerdicts:
     def test_at_most_five_per_cent(self, accuracies, seeds, seed_sd) -> None:
         trials = 500
         wrong = sum(
-            bool(self.too_bad(true) & contest(correct, self.TOLERANCE).passed)
+            bool(self.too_bad(true) & pairwise_tests(correct, self.TOLERANCE).passed)
             for correct, true in self.comparisons(accuracies, seeds=seeds, seed_sd=seed_sd, trials=trials)
         )
         assert wrong / trials <= 0.05 + 2 * (0.05 * 0.95 / trials) ** 0.5  # two standard errors

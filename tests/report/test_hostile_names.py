@@ -12,7 +12,7 @@ import pytest
 from foray.plain_text import csv_cell, markdown, markdown_code
 from foray.records import Comparison
 from foray.report import write_report
-from foray.report.tables import csv_table, markdown_table
+from foray.report.candidate_table import csv_table, markdown_table
 
 FORMULAS = [
     "=cmd|'/c calc'!A1", "+1+cmd|'/c calc'!A1", "-1+cmd|'/c calc'!A1", "@SUM(1+1)", "\t=1+1", "\r=1+1",

@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from foray.records import Comparison
 from foray.report import write_report
-from foray.report.standing import standing
+from foray.report.status import status_of
 
 from .conftest import edit_json
 from .example import HOSTILE, write_comparison
@@ -174,9 +174,9 @@ def test_what_a_verdict_needs_is_told_pair_by_pair(comparison_folder: Path) -> N
 def test_a_pick_of_an_unresolved_verdict_is_one_for_now(reported: Path) -> None:
     comparison = Comparison.load(reported / "comparison.json")
     pick = next(one for one in comparison.candidates if one.model == comparison.decision.pick)
-    assert standing(pick, comparison.decision).label == "pick for now"
+    assert status_of(pick, comparison.decision).label == "pick for now"
     decided = comparison.decision.model_copy(update={"outcome": "best_stands"})
-    assert standing(pick, decided).label == "pick, most accurate"
+    assert status_of(pick, decided).label == "pick, most accurate"
 
 
 def test_bare_comparison_is_reported_too(comparison_folder: Path) -> None:

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 
 from foray.records import Comparison
-from foray.report.facts import exclusion_facts
-from foray.report.tables import candidate_table, csv_table, markdown_table
+from foray.report.candidate_table import candidate_table, csv_table, markdown_table
+from foray.report.provenance import exclusion_facts
 
 from .conftest import edit_json
 

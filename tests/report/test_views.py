@@ -11,15 +11,13 @@ import plotly.graph_objects as go
 import pytest
 
 from foray.records import Comparison
-from foray.report.charts import confusion_view, pairs_view, tradeoff_view
 from foray.report.comparison_folder import read_folder
-from foray.report.confusion import confusions
-from foray.report.curve_charts import curve_views
-from foray.report.curves import learning_curves
-from foray.report.labels import label_box, place_labels
-from foray.report.marks import COLOURS, DARK_COLOURS, file_stem, mark
-from foray.report.pairs import pairs
+from foray.report.confusion import confusion_view, confusions
+from foray.report.drawing import COLOURS, DARK_COLOURS, file_stem, point_style
+from foray.report.learning_curves import curve_views, learning_curves
+from foray.report.paired_comparisons import paired_comparisons, paired_view
 from foray.report.tradeoff import tradeoffs
+from foray.report.tradeoff_chart import label_box, place_labels, tradeoff_view
 
 from .conftest import edit_json
 from .example import CLASSES, EPOCHS, HOSTILE
@@ -105,7 +103,7 @@ def test_confusion_sums_seeds_and_rows_are_shares(comparison_folder: Path) -> No
 
 
 def test_pairs_put_the_confirmation_beside_the_decision(comparison_folder: Path) -> None:
-    both, only = pairs(Comparison.load(comparison_folder / "comparison.json"))
+    both, only = paired_comparisons(Comparison.load(comparison_folder / "comparison.json"))
     assert both.label == "efficientnet_b0 vs efficientnet_v2_b0"
     assert [(side, loss.split) for side, loss in both.sides] == [("selection", "out_of_fold"), ("test", "test")]
     assert [side for side, _ in only.sides] == ["selection"]
@@ -116,7 +114,7 @@ def views_of(folder: Path) -> list[Any]:
     found = [tradeoff_view(one) for one in tradeoffs(content.comparison)]
     found += curve_views(learning_curves(content.entrants))
     found += [confusion_view(one) for one in confusions(content.entrants, CLASSES)]
-    return [*found, pairs_view(pairs(content.comparison), 0.01)]
+    return [*found, paired_view(paired_comparisons(content.comparison), 0.01)]
 
 
 def test_every_chart_is_valid_plotly_with_colours_of_the_palette(comparison_folder: Path) -> None:
@@ -157,7 +155,7 @@ def test_text_of_users_is_no_markup_in_a_chart(comparison_folder: Path) -> None:
 
 
 def test_marks_differ_for_the_first_56_candidates() -> None:
-    assert len({(mark(position).token, mark(position).symbol) for position in range(56)}) == 56
+    assert len({(point_style(position).token, point_style(position).symbol) for position in range(56)}) == 56
     assert len(COLOURS) == len(DARK_COLOURS) == len(set(COLOURS)) == len(set(DARK_COLOURS))
 
 

@@ -10,7 +10,7 @@ from foray.cli import reproduce as verb
 from foray.errors import UnknownNameError
 from foray.recipes import STUDY
 from foray.records.reproduction import Scale
-from foray.reproduce.catalogue import CLAIMS, claims_named, roles_of
+from foray.reproduce.all_claims import CLAIMS, claims_named, roles_of
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
 from foray.reproduce.experiments import BY_SCALE, FULL, MINI, STANDIN
 from foray.reproduce.sources import SOURCES

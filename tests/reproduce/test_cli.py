@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foray.cli.main import app
-from foray.reproduce.catalogue import CLAIMS
+from foray.reproduce.all_claims import CLAIMS
 
 from .conftest import Finished
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from foray.decision import paired_record
 from foray.records import EpochRow, Estimate, PairedLoss
 from foray.records.reproduction import Evidence, Unavailable
-from foray.reproduce.catalogue import CLAIMS
+from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import Accuracy, Arithmetic, Gap
-from foray.reproduce.curve_shapes import shape_of
 from foray.reproduce.judge import Findings, accuracy_verdict, gap_verdict, judged, order_verdict
+from foray.reproduce.study_curves import shape_of
 from foray.statistics import wilson_interval
 
 ON_CIFAR = Accuracy("cifar10-b0", 0.912)

@@ -10,7 +10,7 @@ import pytest
 from foray.errors import RunError
 from foray.records import RunRecord
 from foray.records.reproduction import ClaimResult, ExperimentInfo
-from foray.reproduce.catalogue import CLAIMS
+from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import Claim, Gap, Judge, Order, TimeRatio
 from foray.reproduce.evidence import current, evidence_of
 from foray.reproduce.judge import Findings, judged

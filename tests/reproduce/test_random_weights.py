@@ -8,7 +8,7 @@ import pytest
 
 from foray.models import build_model
 from foray.reproduce.experiments import MINI
-from foray.reproduce.random_weights import write_random_weights
+from foray.reproduce.pretrained import write_random_weights
 from foray.weights import find_weights, load_weights
 
 FINE_TUNED = sorted({

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from foray.decision import broken_bounds
 from foray.errors import ForayError, NotSteadyError, UnknownNameError
 from foray.records import Budget, CostProfile
-from foray.scaling import Candidate, Family, candidates, solve
+from foray.scaling import Family, ScaledNetwork, candidates, solve
 from foray.specs import PUBLISHED_COEFFICIENTS, Coefficients, get_spec
 
 EFFICIENTNET = Family("efficientnet", PUBLISHED_COEFFICIENTS)
@@ -125,10 +125,10 @@ def test_latency_is_asked_of_few_networks_and_kept(limit_ms: float, per_mega_mac
     """On a device whose latency grows with MACs the answer is the largest network within the bound."""
     asked: list[str] = []
 
-    def device(candidate: Candidate) -> float:
+    def device(candidate: ScaledNetwork) -> float:
         return constant_ms + per_mega_mac * candidate.cost.macs / 1e6
 
-    def measure(candidate: Candidate) -> CostProfile:
+    def measure(candidate: ScaledNetwork) -> CostProfile:
         asked.append(candidate.name)
         return candidate.cost.model_copy(update={"latency_p50_ms": device(candidate)})
 
@@ -150,7 +150,7 @@ def test_a_latency_that_was_not_steady_keeps_no_bound_and_breaks_none() -> None:
     """130 ms beside two other programs would have sent the search to networks far too small."""
     asked: list[str] = []
 
-    def measure(candidate: Candidate) -> CostProfile:
+    def measure(candidate: ScaledNetwork) -> CostProfile:
         asked.append(candidate.name)
         return candidate.cost.model_copy(update={"latency_p50_ms": 130.0, "unsteady": ["others used 63 %"]})
 

@@ -90,7 +90,7 @@ def reproduce(
 
 def _list(names: list[str], scale: Scale, data_dir: Path | None, offline: bool, cache_dir: Path | None) -> None:
     from foray.cli.tables import print_table
-    from foray.reproduce.catalogue import claims_named, roles_of
+    from foray.reproduce.all_claims import claims_named, roles_of
     from foray.reproduce.experiments import experiments_at
     from foray.reproduce.sources import Places, where_is
 

@@ -16,7 +16,7 @@ from foray.errors import ForayError
 from foray.limits import MOST_CLASSES, MOST_COEFFICIENT, MOST_EPOCHS, MOST_SEEDS
 
 if TYPE_CHECKING:
-    from foray.scaling import Candidate, Family, Solution
+    from foray.scaling import Family, ScaledNetwork, ScalingSolution
 
 # Repeated from foray.scaling, whose import costs too much for --help; a test holds them together.
 By = Literal["phi", "multipliers", "free"]
@@ -144,7 +144,9 @@ def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **
         print_search(found, out, picture)
 
 
-def _solve_with_latency(family: Family, budget: Any, by: By | None, threads: int | None, wait: float) -> Solution:
+def _solve_with_latency(
+    family: Family, budget: Any, by: By | None, threads: int | None, wait: float
+) -> ScalingSolution:
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.clock.schedule import schedule_within
@@ -153,14 +155,14 @@ def _solve_with_latency(family: Family, budget: Any, by: By | None, threads: int
 
     with terminal_progress() as progress:
 
-        def measure(candidate: Candidate) -> Any:
+        def measure(candidate: ScaledNetwork) -> Any:
             schedule = schedule_within(wait)
             return timed_cost(candidate, family.num_classes, schedule, threads=threads, progress=progress)
 
         return solve(family, budget, by=by, measure=measure)
 
 
-def _plain(solution: Solution) -> dict[str, Any]:
+def _plain(solution: ScalingSolution) -> dict[str, Any]:
     """What --json prints: everything admissible, not the fronts alone."""
     return {
         "family": solution.family.name,
@@ -176,7 +178,7 @@ def _plain(solution: Solution) -> dict[str, Any]:
     }
 
 
-def _plain_candidate(candidate: Candidate) -> dict[str, Any]:
+def _plain_candidate(candidate: ScaledNetwork) -> dict[str, Any]:
     cost = candidate.cost
     return {
         "name": candidate.name,
@@ -196,7 +198,7 @@ def _plain_candidate(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _print(solution: Solution) -> None:
+def _print(solution: ScalingSolution) -> None:
     from foray.cli.tables import print_table
 
     family, coefficients = solution.family, solution.family.coefficients
@@ -236,11 +238,11 @@ def _print(solution: Solution) -> None:
     _print_answer(solution)
 
 
-def _fronts_of(solution: Solution, candidate: Candidate) -> str:
+def _fronts_of(solution: ScalingSolution, candidate: ScaledNetwork) -> str:
     return " ".join(bound for bound, names in solution.fronts.items() if candidate.name in names)
 
 
-def _cells(candidate: Candidate, by_phi: bool, timed: bool) -> list[str]:
+def _cells(candidate: ScaledNetwork, by_phi: bool, timed: bool) -> list[str]:
     from foray.records.quantities import format_bytes, format_count, format_ms
 
     cost = candidate.cost
@@ -252,7 +254,7 @@ def _cells(candidate: Candidate, by_phi: bool, timed: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def _print_answer(solution: Solution) -> None:
+def _print_answer(solution: ScalingSolution) -> None:
     best = solution.best
     print(f"Largest within the budget: {best.name}")
     binding = {one.bound: one.without for one in solution.binding}
@@ -275,7 +277,7 @@ def _print_answer(solution: Solution) -> None:
     )
 
 
-def _used(solution: Solution, bound: Any) -> float:
+def _used(solution: ScalingSolution, bound: Any) -> float:
     from foray.scaling.solve import limit_of
 
     return (solution.best.cost.cost(bound) or 0.0) / (limit_of(solution.budget, bound) or 1.0)

@@ -10,7 +10,7 @@ from foray.cli.terminal import say
 from foray.plain_text import one_line
 from foray.records import ScaledCandidate, ScalingSearch
 from foray.records.quantities import format_about, format_count, format_points
-from foray.report.standing import format_split
+from foray.report.status import format_split
 from foray.scaling.search_plan import SearchPlan
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from foray.cli.tables import interval, percent, print_table
 from foray.plain_text import one_line
 from foray.records import CandidateResult, Comparison, Preference
-from foray.report.standing import COST_NAMES, format_cost, standing
+from foray.report.status import COST_NAMES, format_cost, status_of
 
 _SPLITS = {"out_of_fold": "out of\nfold", "val_crossfit": "val"}
 
@@ -56,7 +56,7 @@ def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
         interval(candidate.test) if candidate.test else "-",
         "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}{'*' if _is_unsteady(candidate) else ''}",
         "-" if other is None else format_cost(_other_cost(comparison), other),
-        standing(candidate, comparison.decision).label,
+        status_of(candidate, comparison.decision).label,
     ]
 
 

@@ -13,12 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.decision import sentences
-from foray.decision.budgets import broken_bounds
-from foray.decision.pairs import against_every_rival, against_hardest_rival, paired_record
-from foray.decision.pareto import pareto_front
-from foray.decision.rivals import ERROR, Contest, contest
+from foray.decision.budgets import broken_bounds, pareto_front
+from foray.decision.noninferiority import (
+    ERROR,
+    PairwiseTests,
+    against_every_rival,
+    against_hardest_rival,
+    paired_record,
+    pairwise_tests,
+)
 from foray.records import Budget, CostProfile, Decision, PairedLoss, Preference
 from foray.records.comparison import Outcome
+from foray.records.quantities import format_ms
+
+_THIS_MACHINE = CostProfile.model_fields["device"].default
+_SHOWN_REASONS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +108,32 @@ def confirm(decision: Decision, test_candidates: Sequence[Candidate], tolerance:
     return [paired_record(rival, results[rival], pick, correct, tolerance, 1 - ERROR, "test") for rival in rivals]
 
 
+def withheld(decision: Decision, candidates: Sequence[Candidate], budget: Budget) -> Decision:
+    """`decision`, or outcome "not_known" where an unsteady latency is bounded, or orders the models.
+
+    `candidates`: those whose training did not fail. A bound on latency is neither kept nor broken by an unsteady one,
+    so nobody is the pick. Where latency only says which model is cheaper the most accurate is the pick for the time
+    being; a single model needs no order.
+    """
+    within = [candidate for candidate in candidates if not broken_bounds(candidate.cost, budget)]
+    unsteady = [one for one in within if one.cost.latency_p50_ms is not None and not one.cost.latency_is_steady]
+    bounded = budget.max_latency_ms is not None
+    scored = [candidate for candidate in within if candidate.correct is not None]
+    orders = decision.prefer == "latency" and len(scored) > 1
+    if not unsteady or not (bounded or orders):
+        return decision
+    if budget.max_latency_ms is not None:
+        keep = "keeps" if len(unsteady) == 1 else "keep"
+        question = f"whether {_names(unsteady)} {keep} the bound of {format_ms(budget.max_latency_ms)}"
+        rest = ""
+    else:
+        question = "which model is cheaper"
+        rest = f" {decision.best} for now: it is the most accurate."
+    sentence = f"Not known {question}: latency was not steady ({_reasons(unsteady)}).{rest} {_way_out(unsteady)}"
+    pick = None if bounded else decision.best
+    return decision.model_copy(update={"outcome": "not_known", "pick": pick, "pareto": [], "sentence": sentence})
+
+
 def _scored(candidate: Candidate, prefer: Preference) -> _Scored:
     assert candidate.correct is not None
     accuracy = float(candidate.correct.mean())
@@ -120,7 +155,7 @@ def _nobody(candidates: Sequence[Candidate], within: Sequence[Candidate], budget
 
 def _between(scored: Sequence[_Scored], tolerance: float, prefer: Preference, split: str) -> Decision:
     """The decision between models with a result that keep the budget, the most accurate first."""
-    tested = contest({one.model: one.correct for one in scored}, tolerance)
+    tested = pairwise_tests({one.model: one.correct for one in scored}, tolerance)
     pick, outcome = _pick(scored, tested)
     of_pick = against_every_rival(pick.model, tested, split)
     others = sorted((one for one in scored if one.is_cheaper_than(pick)), key=lambda one: (one.cost or 0.0, one.model))
@@ -141,7 +176,7 @@ def _between(scored: Sequence[_Scored], tolerance: float, prefer: Preference, sp
     )
 
 
-def _pick(scored: Sequence[_Scored], tested: Contest) -> tuple[_Scored, Outcome]:
+def _pick(scored: Sequence[_Scored], tested: PairwiseTests) -> tuple[_Scored, Outcome]:
     """`scored`: the most accurate first."""
     best = scored[0]
     if len(scored) == 1:
@@ -180,3 +215,21 @@ def _sentence(
     if len(pick.correct) > 1:
         return said
     return f"{said} {sentences.one_seed([one.train_seconds for one in scored])}"
+
+
+def _names(candidates: Sequence[Candidate]) -> str:
+    *others, last = [candidate.model for candidate in candidates]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _reasons(candidates: Sequence[Candidate]) -> str:
+    found = list(dict.fromkeys(reason for candidate in candidates for reason in candidate.cost.unsteady))
+    more = len(found) - _SHOWN_REASONS
+    return "; ".join(found[:_SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _way_out(candidates: Sequence[Candidate]) -> str:
+    devices = list(dict.fromkeys(candidate.cost.device for candidate in candidates))
+    if devices == [_THIS_MACHINE]:
+        return "The same command measures again, and trains nothing twice: start it when the machine is idle."
+    return f"Measure again on {', '.join(devices)} when it is idle, and give the new profiles."

@@ -1,4 +1,4 @@
-"""What was taken for what: one candidate's confusion matrix and its classes, over all seeds."""
+"""One candidate's confusion matrix and its classes, over all seeds; and the interactive chart."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from statistics import fmean
 
 from foray.errors import RunError
 from foray.records import ClassMetrics, Estimate
+from foray.records.quantities import format_percent
 from foray.report.comparison_folder import Entrant
+from foray.report.drawing import Json, Panel, View, file_stem, literal
 
+MAX_LABELLED_CELLS = 15  # classes up to which every cell of a confusion matrix carries its count
 MAX_MATRIX_CLASSES = 100  # above, cells are too small to read and the page too large: the table of confusions remains
 
 
@@ -106,3 +109,51 @@ def _mean_estimate(estimates: Sequence[Estimate]) -> Estimate | None:
             "high": fmean(one.high for one in estimates),
         }
     )
+
+
+def confusion_view(confusion: Confusion) -> View:
+    """Shares of each true class by predicted class; counts in the cells (few classes) and on hover."""
+    names = _short_names(confusion.classes)
+    k = len(names)
+    shares = [[confusion.share(i, j) for j in range(k)] for i in range(k)]
+    hover = [[_cell_text(confusion, i, j) for j in range(k)] for i in range(k)]
+    trace: Json = {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "z": shares,
+        "zmin": 0,
+        "zmax": 1,
+        "hovertext": hover,
+        "hoverinfo": "text",
+        "colorscale": [[0, "@heat0"], [0.25, "@heat1"], [1, "@heat2"]],
+        "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10, "outlinewidth": 0},
+        "xgap": 1 if k <= 40 else 0,
+        "ygap": 1 if k <= 40 else 0,
+    }
+    if k <= MAX_LABELLED_CELLS:
+        trace |= {"text": [[str(count or "") for count in row] for row in confusion.counts], "texttemplate": "%{text}"}
+    axis = {"type": "category", "showgrid": False, "nticks": 50, "tickmode": "linear" if k <= 50 else "auto"}
+    layout = {
+        "height": min(max(340, 36 * k + 170), 860),
+        "showlegend": False,
+        "xaxis": {**axis, "title": {"text": "Predicted"}, "tickangle": -45},
+        "yaxis": {**axis, "title": {"text": "True"}, "autorange": "reversed"},
+    }
+    panel = Panel([trace], layout, width=min(max(460, 44 * k + 300), 1100))
+    return View(confusion.model, [panel], file_stem("confusion", confusion.model))
+
+
+def _cell_text(confusion: Confusion, i: int, j: int) -> str:
+    total, share = sum(confusion.counts[i]), confusion.share(i, j)
+    of = "no images" if share is None else f"{confusion.counts[i][j]:,} of {total:,} ({format_percent(share)})"
+    return f"true {literal(confusion.classes[i])}<br>predicted {literal(confusion.classes[j])}<br>{of}"
+
+
+def _short_names(classes: Sequence[str], length: int = 20) -> list[str]:
+    """Class names short enough for an axis, escaped, still unique."""
+    shown: dict[str, None] = {}
+    for number, name in enumerate(classes):
+        short = name if len(name) <= length else f"{name[: length - 1]}…"
+        shown[literal(short if literal(short) not in shown else f"{short} #{number}")] = None
+    return list(shown)

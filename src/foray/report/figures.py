@@ -1,6 +1,6 @@
 """The still figures (matplotlib), for papers, for print, and for a page without scripts.
 
-How they are drawn and written: foray.report.canvas.
+How they are drawn and written: foray.report.drawing.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ from matplotlib.figure import Figure
 
 from foray.plain_text import one_line
 from foray.records.quantities import format_points
-from foray.report.canvas import BAD, MUTED, drawing_style, new_figure, settle
 from foray.report.confusion import Confusion
-from foray.report.curves import Curve, LearningCurves
-from foray.report.labels import Placement, label_of, place_labels
-from foray.report.marks import COLOURS, file_stem, mark
-from foray.report.pairs import Pair
-from foray.report.standing import format_cost
+from foray.report.drawing import BAD, COLOURS, MUTED, drawing_style, file_stem, new_figure, point_style, settle
+from foray.report.learning_curves import Curve, LearningCurves
+from foray.report.paired_comparisons import PairedComparison
+from foray.report.status import format_cost
 from foray.report.tradeoff import Point, Tradeoff
+from foray.report.tradeoff_chart import Placement, label_of, place_labels
 
 
 def draw_figures(
     tradeoffs: Sequence[Tradeoff],
     curves: Sequence[LearningCurves],
     confusions: Sequence[Confusion],
-    pairs: Sequence[Pair],
+    pairs: Sequence[PairedComparison],
     tolerance: float,
 ) -> dict[str, Figure]:
     """Every figure of a report by its file stem; none for what there is nothing to draw of."""
@@ -44,7 +43,7 @@ def draw_figures(
             if confusion.fits_matrix:
                 figures[file_stem("confusion", confusion.model)] = _confusion_figure(confusion)
         if pairs:
-            figures[file_stem("paired")] = _pairs_figure(pairs, tolerance)
+            figures[file_stem("paired")] = _paired_figure(pairs, tolerance)
         for figure in figures.values():
             settle(figure)
     return figures
@@ -77,8 +76,8 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
 
 
 def _draw_point(axes: Axes, point: Point, place: Placement) -> None:
-    style, y = mark(point.position), 100 * point.y.value
-    inside = point.standing.is_in
+    style, y = point_style(point.position), 100 * point.y.value
+    inside = point.status.is_in
     color = style.colour if inside else MUTED
     axes.errorbar(
         [point.x],
@@ -101,14 +100,14 @@ def _draw_point(axes: Axes, point: Point, place: Placement) -> None:
         ha="right" if left else "left",
         va="top" if below else "bottom",
         color=color,
-        fontweight="bold" if point.standing.kind == "pick" else "normal",
+        fontweight="bold" if point.status.kind == "pick" else "normal",
     )
 
 
 def _all_curves_figure(curves: Sequence[LearningCurves]) -> Figure:
     figure, (accuracy, loss) = new_figure(9.0, 3.8, columns=2)
     for one in curves:
-        color = mark(one.position).colour
+        color = point_style(one.position).colour
         _draw_curve(accuracy, one.val_top1, one.model, color, scale=100)
         _draw_curve(loss, one.val_loss, one.model, color)
     return _finish_curves(figure, accuracy, loss, "on val")
@@ -171,7 +170,7 @@ def _confusion_figure(confusion: Confusion) -> Figure:
     return figure
 
 
-def _pairs_figure(pairs: Sequence[Pair], tolerance: float) -> Figure:
+def _paired_figure(pairs: Sequence[PairedComparison], tolerance: float) -> Figure:
     figure, (axes,) = new_figure(7.2, 1.5 + 0.7 * len(pairs))
     styles = {
         "selection": (-0.13, COLOURS[0], "o", "full", "selection, decided"),

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foray.records import ScaledCandidate, ScalingSearch, write_bytes
-from foray.report.canvas import MUTED, drawing_style, new_figure, render, settle
-from foray.report.marks import COLOURS
+from foray.report.drawing import COLOURS, MUTED, drawing_style, new_figure, render, settle
 
 _NEAR = 0.12  # sides of the triangle
 _CORNERS = {"depth": (0.0, 0.0), "width": (1.0, 0.0), "resolution": (0.5, math.sqrt(3) / 2)}

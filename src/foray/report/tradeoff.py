@@ -8,7 +8,7 @@ from math import ceil, floor, log, log10
 
 from foray.decision import pareto_front
 from foray.records import Comparison, Estimate, Preference
-from foray.report.standing import Standing, budget_bounds, standing
+from foray.report.status import Status, budget_bounds, status_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Point:
     x: float
     x_high: float | None
     y: Estimate
-    standing: Standing
+    status: Status
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _tradeoff(comparison: Comparison, axis: CostAxis) -> Tradeoff:
                 x=cost / axis.unit_size,
                 x_high=p95,
                 y=candidate.selection,
-                standing=standing(candidate, comparison.decision),
+                status=status_of(candidate, comparison.decision),
             )
         )
     limit = budget_bounds(comparison.budget).get(axis.cost)
@@ -144,6 +144,6 @@ def _tradeoff(comparison: Comparison, axis: CostAxis) -> Tradeoff:
 
 
 def _front(points: Sequence[Point]) -> tuple[Point, ...]:
-    eligible = {point.model: point for point in points if point.standing.is_in}
+    eligible = {point.model: point for point in points if point.status.is_in}
     front = pareto_front({model: (point.y.value, point.x) for model, point in eligible.items()})
     return tuple(sorted((eligible[model] for model in front), key=lambda point: point.x))

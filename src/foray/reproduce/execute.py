@@ -13,9 +13,8 @@ from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
-from foray.reproduce.evaluation import at_resolution, test_images
 from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
-from foray.reproduce.random_weights import write_random_weights
+from foray.reproduce.pretrained import at_resolution, test_images, write_random_weights
 from foray.reproduce.results_folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.sources import Places, open_source, reduced
 from foray.runs import run_id, train_run

@@ -13,11 +13,11 @@ from foray.records import PairedLoss
 from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Evidence, Unavailable, Verdict
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, Order, TimeRatio
-from foray.reproduce.curve_shapes import shape_of
 from foray.reproduce.evidence import correct, evidence_of
 from foray.reproduce.experiments import FULL, STANDIN
 from foray.reproduce.results_folder import Result, RunResult
 from foray.reproduce.sources import SOURCES
+from foray.reproduce.study_curves import shape_of
 
 _CONFIDENCE = 0.95
 

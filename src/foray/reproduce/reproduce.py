@@ -10,14 +10,14 @@ from foray.progress import SILENT, Progress
 from foray.records import require_writable
 from foray.records.reproduction import Reproduction, Scale, Unavailable
 from foray.regular_files import is_there
-from foray.reproduce.catalogue import claims_named, roles_of
+from foray.reproduce.all_claims import claims_named, roles_of
 from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
 from foray.reproduce.execute import Runner
 from foray.reproduce.judge import Findings, judged
+from foray.reproduce.reproduction_page import write_reproduction
 from foray.reproduce.results_folder import SCALES, Result, read_results, read_unavailable
 from foray.reproduce.sources import Places
-from foray.reproduce.write import write_reproduction
 from foray.training.distributed import ALONE, Processes
 
 

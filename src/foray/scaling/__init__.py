@@ -3,12 +3,12 @@
 The grid search that trains (`foray.scaling.search`) is imported by itself: it needs torch, the solver does not.
 """
 
-from foray.scaling.candidates import By, Candidate, Family, candidates
+from foray.scaling.candidates import By, Family, ScaledNetwork, candidates
 from foray.scaling.capacity import capacity, realised_multipliers
 from foray.scaling.costs import scaled_cost
-from foray.scaling.solve import Binding, Solution, solve
+from foray.scaling.solve import Binding, ScalingSolution, solve
 
 __all__ = [
-    "Binding", "By", "Candidate", "Family", "Solution", "candidates", "capacity", "realised_multipliers", "scaled_cost",
-    "solve",
+    "Binding", "By", "Family", "ScaledNetwork", "ScalingSolution", "candidates", "capacity", "realised_multipliers",
+    "scaled_cost", "solve",
 ]  # fmt: skip

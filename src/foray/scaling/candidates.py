@@ -75,7 +75,7 @@ class Family:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ScaledNetwork:
     """One network, its cost and its capacity (see foray.scaling.capacity).
 
     `phi`: where it lies on the compound path, None for others. `twin`: the released network it is in all but the
@@ -94,14 +94,14 @@ class Candidate:
         return self.spec.name
 
 
-def candidates(family: Family, by: By) -> list[Candidate]:
+def candidates(family: Family, by: By) -> list[ScaledNetwork]:
     """All networks of one way of scaling; those that rounding makes equal once, under their published name if any."""
     require_known("way of scaling", by, get_args(By))
     scaled = {"phi": _along_phi, "multipliers": _by_multipliers, "free": _free}[by]
     return _evaluated(family, chain(((spec, None) for spec in family.released()), scaled(family)))
 
 
-def refined(family: Family, around: Candidate) -> list[Candidate]:
+def refined(family: Family, around: ScaledNetwork) -> list[ScaledNetwork]:
     """Finer steps around one network of the free grid."""
     depth, width, resolution = around.spec.depth_mult, around.spec.width_mult, around.spec.resolution
     depths = [depth + step / 20 for step in range(-4, 5)]
@@ -127,7 +127,7 @@ def same_table(one: ArchSpec, other: ArchSpec) -> bool:
 _Found = tuple[ArchSpec, float | None]  # a network and its phi
 
 
-def _evaluated(family: Family, found: Iterable[_Found]) -> list[Candidate]:
+def _evaluated(family: Family, found: Iterable[_Found]) -> list[ScaledNetwork]:
     """Networks with cost and capacity, the first of every set of equal ones."""
     seen: set[object] = set()
     evaluated = []
@@ -137,7 +137,7 @@ def _evaluated(family: Family, found: Iterable[_Found]) -> list[Candidate]:
             continue
         seen.add(table)
         evaluated.append(
-            Candidate(
+            ScaledNetwork(
                 spec=spec,
                 cost=scaled_cost(spec, family.num_classes),
                 capacity=capacity(spec, family.base, family.coefficients),

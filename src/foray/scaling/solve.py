@@ -9,7 +9,7 @@ from foray.decision import broken_bounds, latency_is_open, pareto_front
 from foray.errors import ForayError, NotSteadyError
 from foray.records import Budget, CostProfile, Preference
 from foray.records.quantities import format_bytes, format_count, format_ms
-from foray.scaling.candidates import By, Candidate, Family, candidates, refined
+from foray.scaling.candidates import By, Family, ScaledNetwork, candidates, refined
 
 LIMITS: dict[Preference, str] = {
     "params": "max_params",
@@ -27,7 +27,7 @@ _NAMES = {"params": "parameters", "macs": "MACs", "memory": "of peak memory", "l
 _GUESSES = 3
 
 # The cost of a network with its latency at batch 1, measured.
-Measure = Callable[[Candidate], CostProfile]
+Measure = Callable[[ScaledNetwork], CostProfile]
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Binding:
     """A bound that holds the answer back: `without` is the best network if this bound alone were lifted."""
 
     bound: Preference
-    without: Candidate
+    without: ScaledNetwork
 
 
 @dataclass(frozen=True)
-class Solution:
+class ScalingSolution:
     """What keeps the budget, largest capacity first.
 
     `costed`: networks looked at. `fronts`: by stated bound, names of the admissible networks that are on the Pareto
@@ -51,23 +51,23 @@ class Solution:
     by: By
     budget: Budget
     costed: int
-    admissible: tuple[Candidate, ...]
+    admissible: tuple[ScaledNetwork, ...]
     fronts: dict[Preference, tuple[str, ...]]
     binding: tuple[Binding, ...]
 
     @property
-    def best(self) -> Candidate:
+    def best(self) -> ScaledNetwork:
         """The admissible network of the largest capacity."""
         return self.admissible[0]
 
     @property
-    def front(self) -> list[Candidate]:
+    def front(self) -> list[ScaledNetwork]:
         """Networks on any of the fronts, largest capacity first."""
         names = {name for front in self.fronts.values() for name in front}
         return [candidate for candidate in self.admissible if candidate.name in names]
 
 
-def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Measure | None = None) -> Solution:
+def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Measure | None = None) -> ScalingSolution:
     """The admissible networks of `family` under `budget`, and the largest.
 
     `by`: how to scale (None: as the family's authors did). `measure` times networks on the device; it is needed for a
@@ -91,7 +91,7 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     admissible = tuple(sorted((c for c in pool if not broken_bounds(c.cost, budget)), key=_order))
     if not admissible:
         raise ForayError(_impossible(family, pool, budget))
-    return Solution(
+    return ScalingSolution(
         family=family,
         by=by,
         budget=budget,
@@ -102,17 +102,17 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     )
 
 
-def _joined(first: Sequence[Candidate], more: Sequence[Candidate]) -> list[Candidate]:
+def _joined(first: Sequence[ScaledNetwork], more: Sequence[ScaledNetwork]) -> list[ScaledNetwork]:
     """Both, without the networks of `more` that `first` has under another name."""
 
-    def network(candidate: Candidate) -> object:
+    def network(candidate: ScaledNetwork) -> object:
         return candidate.spec.stem, candidate.spec.stages, candidate.spec.head, candidate.spec.resolution
 
     known = set(map(network, first))
     return [*first, *(candidate for candidate in more if network(candidate) not in known)]
 
 
-def _order(candidate: Candidate) -> tuple[float, int, str]:
+def _order(candidate: ScaledNetwork) -> tuple[float, int, str]:
     """Largest capacity first, the cheapest of equals."""
     return -candidate.capacity, candidate.cost.macs, candidate.name
 
@@ -127,16 +127,16 @@ def _without(budget: Budget, bound: Preference) -> Budget:
     return budget.model_copy(update={LIMITS[bound]: None})
 
 
-def _largest(pool: Sequence[Candidate], budget: Budget) -> Candidate | None:
+def _largest(pool: Sequence[ScaledNetwork], budget: Budget) -> ScaledNetwork | None:
     return min((c for c in pool if not broken_bounds(c.cost, budget)), key=_order, default=None)
 
 
-def _front(admissible: Sequence[Candidate], bound: Preference) -> tuple[str, ...]:
+def _front(admissible: Sequence[ScaledNetwork], bound: Preference) -> tuple[str, ...]:
     costs = {c.name: (c.capacity, cost) for c in admissible if (cost := c.cost.cost(bound)) is not None}
     return tuple(pareto_front(costs))
 
 
-def _binding(pool: Sequence[Candidate], budget: Budget, best: Candidate) -> tuple[Binding, ...]:
+def _binding(pool: Sequence[ScaledNetwork], budget: Budget, best: ScaledNetwork) -> tuple[Binding, ...]:
     found = []
     for bound in LIMITS:
         if limit_of(budget, bound) is None:
@@ -147,7 +147,7 @@ def _binding(pool: Sequence[Candidate], budget: Budget, best: Candidate) -> tupl
     return tuple(found)
 
 
-def _timed(pool: Sequence[Candidate], budget: Budget, limit_ms: float, measure: Measure) -> list[Candidate]:
+def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measure: Measure) -> list[ScaledNetwork]:
     """The networks with latencies, where they were measured.
 
     Along the front of capacity against MACs latency grows with both, so a bisection over it finds the largest network
@@ -179,7 +179,7 @@ def _not_steady(cost: CostProfile, limit_ms: float) -> str:
     )
 
 
-def _impossible(family: Family, pool: Sequence[Candidate], budget: Budget) -> str:
+def _impossible(family: Family, pool: Sequence[ScaledNetwork], budget: Budget) -> str:
     """Which bound cannot be kept, with the network that comes nearest."""
     for bound in LIMITS:
         limit = limit_of(budget, bound)

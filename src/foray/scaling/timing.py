@@ -13,12 +13,12 @@ from foray.export.candidates import Target, fresh_subject, write_candidates
 from foray.progress import SILENT, Progress
 from foray.records import CostProfile
 from foray.records.quantities import format_ms
-from foray.scaling.candidates import Candidate
+from foray.scaling.candidates import ScaledNetwork
 from foray.specs import Preprocessing
 
 
 def timed_cost(
-    candidate: Candidate,
+    candidate: ScaledNetwork,
     num_classes: int,
     schedule: Schedule,
     *,

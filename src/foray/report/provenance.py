@@ -1,0 +1,164 @@
+"""What the numbers rest on, as terms and plain sentences: the decision, the recipe, the data, the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from foray.records import Comparison, Estimate
+from foray.records.quantities import format_points, format_seconds
+from foray.report.candidate_table import NOT_MEASURED
+from foray.report.comparison_folder import ComparisonFolder, Entrant
+from foray.report.status import (
+    COST_NAMES,
+    budget_bounds,
+    describe_bound,
+    describe_unsteady,
+    explain_split,
+    format_cost,
+    format_split,
+    status_of,
+)
+
+Fact = tuple[str, str]  # term, what there is to say
+
+
+def decision_facts(comparison: Comparison) -> list[Fact]:
+    """What the verdict rests on."""
+    decision = comparison.decision
+    split = decision.selection_split
+    seeds = ", ".join(map(str, comparison.seeds))
+    bounds = budget_bounds(comparison.budget)
+    budget = ", ".join(f"{COST_NAMES[cost]} ≤ {format_cost(cost, limit)}" for cost, limit in bounds.items())
+    selection = _images([candidate.selection for candidate in comparison.candidates])
+    test = _images([candidate.test for candidate in comparison.candidates])
+    return [
+        ("Decided on", "; ".join(filter(None, [f"{format_split(split)}{selection}", explain_split(split)]))),
+        ("Test", f"test{test}; read once, at the end, and selected nothing"),
+        ("Seeds", f"{len(comparison.seeds)} ({seeds})"),
+        (
+            "Tolerance",
+            f"{format_points(decision.tolerance)} of accuracy: what a pick may lose against every other model, by the "
+            "bound of its paired loss; error 5 % in all",
+        ),
+        ("Cheaper means", f"lower {COST_NAMES[decision.prefer]}"),
+        ("Budget", budget or "none stated"),
+    ]
+
+
+def exclusion_facts(comparison: Comparison) -> list[Fact]:
+    """Every candidate that is out, with the bounds it broke or the way it failed, and those not trained yet."""
+    excluded = []
+    for candidate in comparison.candidates:
+        reasons = [f"{_capital(describe_bound(bound))}." for bound in candidate.broken_bounds]
+        if candidate.failure is not None:
+            reasons.insert(0, f"Failed: {candidate.failure}")
+        elif status_of(candidate, comparison.decision).kind == "unknown" and candidate.selection is None:
+            reasons.append(f"{_capital(describe_unsteady(candidate.cost))}. So it may be over its bound.")
+        if reasons:
+            trained = "" if candidate.selection or candidate.failure else " It was not trained."
+            excluded.append((candidate.model, " ".join(reasons) + trained))
+    return excluded
+
+
+def recipe_facts(recipe: Mapping[str, Any], prefix: str = "") -> list[Fact]:
+    """The resolved recipe, one line a number, nested names joined by dots."""
+    facts: list[Fact] = []
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            facts += recipe_facts(value, f"{prefix}{name}.")
+        else:
+            facts.append((f"{prefix}{name}", _plain(value)))
+    return facts
+
+
+def data_facts(comparison: Comparison) -> list[Fact]:
+    """Which images, and whose."""
+    data = comparison.dataset
+    counts = ", ".join(f"{split} {count:,}" for split, count in data.counts.items())
+    facts = [
+        ("Name", data.name),
+        ("Source", data.source),
+        ("Images", f"{sum(data.counts.values()):,} ({counts})"),
+        ("Classes", f"{len(data.classes)}"),
+        ("Splits", data.split_origin),
+        ("Licence", data.licence or "not stated"),
+        ("Fingerprint", data.fingerprint),
+    ]
+    return facts if data.fold is None else [*facts, ("Fold", str(data.fold))]
+
+
+def machine_facts(folder: ComparisonFolder) -> list[Fact]:
+    """Where and when, and with which versions."""
+    comparison = folder.comparison
+    runs = [run.record for entrant in folder.entrants for run in entrant.runs]
+    facts = [("Hardware", comparison.hardware.label()), ("System", comparison.hardware.system)]
+    if runs:
+        devices = ", ".join(dict.fromkeys(run.device for run in runs))
+        threads = ", ".join(str(count) for count in dict.fromkeys(run.threads for run in runs))
+        facts.append(("Training", f"on {devices}, {threads} threads"))
+    for candidate in comparison.candidates:
+        cost = candidate.cost
+        if cost.hardware is not None and cost.hardware != comparison.hardware:
+            fact = ("Costs measured on", f"{cost.device}: {cost.hardware.label()}")
+            if fact not in facts:
+                facts.append(fact)
+    facts.append(("Versions", ", ".join(f"{name} {version}" for name, version in comparison.versions.items())))
+    facts.append(("Commit", comparison.commit or "an installed package"))
+    facts.append(("Created", comparison.created))
+    if comparison.total_seconds is not None:
+        facts.append(("Took", format_seconds(comparison.total_seconds)))
+    return facts
+
+
+def run_rows(entrants: Sequence[Entrant]) -> list[tuple[str, ...]]:
+    """How each model was run: model, seeds, input, preprocessing, precision, feature engine, kept epochs."""
+    rows: list[tuple[str, ...]] = []
+    for entrant in entrants:
+        if not entrant.runs:
+            continue
+        first, prepared = entrant.runs[0].record, entrant.runs[0].record.preprocessing
+        small = "" if first.architecture.small_image == "none" else f", {first.architecture.small_image}"
+        kept = [run.record.best_epoch for run in entrant.runs if run.record.best_epoch is not None]
+        rows.append(
+            (
+                entrant.name,
+                ", ".join(str(run.record.seed) for run in entrant.runs),
+                f"{prepared.resolution} px{small}",
+                f"short side {prepared.resize_side} px, {prepared.interpolation}, centre crop; "
+                f"mean {_triple(prepared.mean)}, sd {_triple(prepared.std)}",
+                first.train_precision,
+                first.feature_engine or NOT_MEASURED,
+                ", ".join(map(str, kept)) or NOT_MEASURED,
+            )
+        )
+    return rows
+
+
+def notes(folder: ComparisonFolder) -> list[str]:
+    """What a reader should know: the comparison's notes, then those of the runs, each once."""
+    found = list(folder.comparison.notes)
+    for entrant in folder.entrants:
+        found += [f"{entrant.name}: {note}" for run in entrant.runs for note in run.record.notes]
+    return list(dict.fromkeys(found))
+
+
+def _images(estimates: Sequence[Estimate | None]) -> str:
+    sizes = sorted({estimate.n for estimate in estimates if estimate is not None})
+    return f", n = {' or '.join(f'{n:,}' for n in sizes)} images" if sizes else ""
+
+
+def _triple(values: Sequence[float]) -> str:
+    return " / ".join(f"{value:g}" for value in dict.fromkeys(values))
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, list | tuple):
+        return " to ".join(map(str, value))
+    return str(value)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
