@@ -39,17 +39,24 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
-nb_merge_streams = True
+nb_output_stderr = "remove"  # progress, and warnings of other packages
 
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 autosummary_generate = True
+# In docstrings, examples see the names of their module; here they are given.
+doctest_global_setup = """
+from foray.records.quantities import *
+from foray.specs import *
+from foray.statistics import *
+"""
 
 smartquotes = False
 
 html_theme = "furo"
 html_title = "foray"
 html_static_path = ["_static"]
-html_css_files = ["wide_tables.css"]
-html_theme_options = {"navigation_with_keys": True}
+html_css_files = ["site.css"]
+html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
