@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 import foray
+from tools.house import functions, parsed, public
 
 SOURCE = Path(foray.__file__).parent
+SOURCES = parsed(SOURCE)
 EVERYWHERE = {"cache_folder", "errors", "limits", "parsing", "plain_text", "progress", "regular_files"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -91,12 +93,42 @@ THIRD_PARTY: dict[str, set[str]] = {
     "decision": {"numpy"},
     "native": {"torch"},
     # Besides numpy and Pillow the runtimes, imported by who opens an artifact of theirs; torch is ExecuTorch's.
-    "deploy": {"numpy", "PIL", "onnxruntime", "openvino", "ai_edge_litert", "executorch", "torch", "predict"},
+    "deploy": {
+        "numpy",
+        "PIL",
+        "onnxruntime",
+        "openvino",
+        "ai_edge_litert",
+        "executorch",
+        "torch",
+        "predict",
+        "pillow_heif",
+    },
     "cli": {"typer", "rich", "torch"},
 }
 WITHOUT_TORCH = ["specs", "recipes", "records", "statistics", "decision", "report", "deploy"]
 # Copied beside every artifact, so one file each; bench.py holds the statistics of every clock.
-LONG_MODULES = {"deploy/predict.py": 650, "deploy/bench.py": 500}
+LONG_MODULES = {"deploy/predict.py": 760, "deploy/bench.py": 500}
+# Functions that still take more, with how many. The list only shrinks.
+ALLOWED_FOR_NOW = {
+    "cli.certify._reference": 9,
+    "cli.profile._candidates": 9,
+    "comparison.plan.plan_comparison": 23,
+    "evaluation.imagenet.evaluate_pretrained": 11,
+    "export.certify._certificate": 9,
+    "export.certify.certify": 9,
+    "export.export.export_weights": 12,
+    "export.quantization.quantize.quantize": 12,
+    "export.reference.reference_of_network": 9,
+    "export.reference.reference_of_weights": 9,
+    "export.validation.quantization_images": 9,
+    "reproduce.reproduce.reproduce": 12,
+    "runs.run.train_run": 9,
+    "scaling.search_plan.plan_search": 11,
+    "training.loop.fit": 14,
+    "training.plan.plan_run": 9,
+    "training.sync_norm._Normalize.forward": 9,
+}
 
 
 def modules() -> list[Path]:
@@ -197,23 +229,27 @@ def test_version_is_the_installed_one() -> None:
     assert version("foray") == foray.__version__
 
 
-def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of code of a function, its signature and docstring left out."""
-    body = function.body[1:] if ast.get_docstring(function) else function.body
-    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-
-
 def test_modules_and_functions_stay_readable() -> None:
     long = []
     for path in modules():
-        text = path.read_text(encoding="utf-8")
-        lines = text.count("\n")
+        lines = path.read_text(encoding="utf-8").count("\n")
         if lines > LONG_MODULES.get(path.relative_to(SOURCE).as_posix(), 320):
             long.append(f"{path.relative_to(SOURCE)}: {lines} lines")
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > 55:
-                long.append(f"{path.relative_to(SOURCE)}:{node.lineno} {node.name}: {body_lines(node)} lines")
+    long += [f"{function.name}: {function.lines} lines" for function in functions(SOURCES) if function.lines > 55]
     assert not long, "\n".join(long)
+
+
+def test_functions_take_few_parameters() -> None:
+    """At most 8. Only the public API and the verbs spell single options; what they call takes objects."""
+    spelling = public(SOURCES)
+    many = {f.name: f.parameters for f in functions(SOURCES) if f.parameters > 8 and f.name not in spelling}
+    assert many == ALLOWED_FOR_NOW, "take an entry out that is not needed any more; none is to be added"
+
+
+def test_the_public_api_and_the_verbs_are_found() -> None:
+    names = public(SOURCES)
+    assert {name.rpartition(".")[2] for name in names} >= {*foray.__all__, "scale", "certify", "inspect"}
+    assert names - {"__version__"} <= {function.name for function in functions(SOURCES)}
 
 
 def test_nothing_is_called_utils() -> None:

@@ -12,19 +12,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks._results import ROOT, shared_data
 from foray.cli.progress import terminal_progress
-from foray.clock.runtimes import cost_profile, profile_on_runtimes
-from foray.clock.schedule import Schedule
+from foray.clock.measure import cost_profile
+from foray.clock.schedule import TimingSchedule
 from foray.deploy import bench
-from foray.export.candidates import Subject, Target, artifact_candidate, model_subject, run_subject, write_candidates
 from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.runtimes import RUNTIMES
+from foray.export.timing import RuntimeSetup, Subject, artifact_candidate, model_subject, run_subject, time_networks
 from foray.progress import Progress
 from foray.records import Certificate, Estimate, RuntimeCost, RuntimeProfile, hardware
 from foray.records.quantities import format_bytes, format_points
@@ -104,10 +103,9 @@ def _of_run(run: Path, given: argparse.Namespace, progress: Progress) -> Section
 
 
 def _profile(section: Section, threads: int, turns: int, progress: Progress) -> RuntimeProfile:
-    with tempfile.TemporaryDirectory(prefix="foray-runtimes-") as folder:
-        candidates = write_candidates([section.subject], [Target("torch", "fp32", threads)], Path(folder))
-        candidates += [artifact_candidate(one.folder, threads) for one in section.exported]
-        return profile_on_runtimes(candidates, schedule=Schedule(turns=turns), progress=progress)
+    artifacts = [artifact_candidate(one.folder, threads) for one in section.exported]
+    setup, schedule = RuntimeSetup("torch", "fp32", threads), TimingSchedule(turns=turns)
+    return time_networks([section.subject], [setup], artifacts, schedule=schedule, progress=progress)
 
 
 def _warnings(profile: RuntimeProfile) -> list[str]:

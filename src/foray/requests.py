@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foray.data import Dataset, open_dataset
-from foray.data.units import Carving
+from foray.data.split_units import Carving
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.training.distributed import ALONE, Processes

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from foray import limits
 from foray.cli.main import app
-from foray.clock.runtimes import profile_on_runtimes
-from foray.clock.schedule import Schedule
+from foray.clock.measure import time_candidates
+from foray.clock.schedule import TimingSchedule
 from foray.comparison import plan_comparison
 from foray.data import decode_for_evaluation, open_dataset
 from foray.errors import ForayError
@@ -107,8 +107,8 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "steps": (lambda: directions(HUGE), "--steps must be at most 20"),
     "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "--seeds must be at most 1,000"),
-    "turns": (lambda: profile_on_runtimes([], schedule=Schedule(turns=HUGE)), "--turns must be at most 1,000,000"),
-    "batches": (lambda: profile_on_runtimes([], batches=[1, HUGE]), "--batch must be at most 65,536"),
+    "turns": (lambda: time_candidates([], schedule=TimingSchedule(turns=HUGE)), "`turns` must be at most 1,000,000"),
+    "batches": (lambda: time_candidates([], batches=[1, HUGE]), "`batches` must be at most 65,536"),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from foray.comparison import plan_comparison
 from foray.recipes import preset
-from tests.training.conftest import small_weights  # noqa: F401  (a fixture)
+from tests.small_training import small_weights  # noqa: F401  (a fixture)
 
 MODEL = "tf_mobilenet_v1_x0.25"
 

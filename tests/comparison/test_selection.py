@@ -13,8 +13,8 @@ from foray.evaluation.scores import Score
 from foray.runs import train_run
 from foray.statistics import paired_loss
 from foray.training import plan_run
-from foray.training.choice import choose_epoch
-from tests.training.conftest import MODEL, coloured_squares, small_recipe
+from foray.training.epoch_choice import choose_epoch
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
 # Which predictions decide
 

@@ -8,7 +8,7 @@ import pytest
 from pictures import draw_classes
 
 from foray.data import open_dataset
-from foray.data.encoded import images_in_tar
+from foray.data.encoded_images import images_in_tar
 from foray.data.named.cifar import CIFAR10
 from foray.data.named.deepweeds import DEEPWEEDS
 from foray.data.named.descriptor import Request

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foray.data.dataset import Dataset, ImageFile, Sample
-from foray.data.look_alikes import Tie
+from foray.data.near_duplicates import Tie
 from foray.data.splits import carve, carving_of, complete_splits
 from foray.errors import DataError
 

@@ -17,6 +17,7 @@ from PIL import Image
 from foray.deploy import open_artifact
 from foray.errors import DataError, DiskFullError, ForayError, RunError, UnknownNameError
 from foray.export.artifact_folder import replaced_folder
+from foray.export.card import render_card
 from foray.export.export import Exported, Images, export_run, export_weights
 from foray.export.graph import deployable
 from foray.export.runtimes import RUNTIMES, RuntimeSupport, plan_exports, write_float
@@ -144,6 +145,9 @@ def test_what_int8_is_calibrated_on_does_not_certify_it(run: Path, tmp_path: Pat
     assert (float32.record.certificate.n, int8.record.certificate.n) == (36, 12)
     assert int8.record.certificate.left_out is not None
     assert int8.record.certificate.left_out.calibrated_on == 24
+    calibration = int8.record.calibration
+    assert calibration.settings == f"{calibration.n} calibration images, full ranges"
+    assert f"Calibrated on {calibration.n} images of calibration (seed 0): full ranges." in render_card(int8.record)
     with pytest.raises(DataError, match=r"All images of calibration .* are used to calibrate it\. Give other"):
         export_run(
             run, ["openvino"], ["int8"], tmp_path / "out", tolerance=0.6, threads=1,

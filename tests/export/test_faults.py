@@ -238,14 +238,14 @@ prepare (uint8[batch, height, width, 3] images) => (uint8[batch, {side}, {side},
 }}""")
 
 
-def squashed(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str) -> np.ndarray:
+def squashed(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str, how: str) -> np.ndarray:
     """All of the picture in the square."""
     return np.asarray(image.resize((resolution, resolution), Image.Resampling.BILINEAR))
 
 
-def nearest(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str) -> np.ndarray:
+def nearest(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str, how: str) -> np.ndarray:
     """Pixels picked, not averaged."""
-    size = tuple(round(resize_side * side / min(image.size)) for side in image.size)
+    size = tuple(resize_side * side // min(image.size) for side in image.size)
     left, top = (round((side - resolution) / 2) for side in size)
     return np.asarray(
         image.resize(size, Image.Resampling.NEAREST).crop((left, top, left + resolution, top + resolution))

@@ -91,7 +91,7 @@ def test_page_says_what_the_verdict_rests_on(page: Page, reported: Path) -> None
     text = " ".join(" ".join(page.text).split())
     assert comparison.decision.sentence in text
     for said in (
-        "n = 4,020 images", "n = 720 images", "selected nothing", "3 (0, 1, 2)", "lower latency p50",
+        "n = 4,020 images", "n = 720 images", "selected nothing", "3 (0, 1, 2)", "lower latency",
         "the loss became NaN in epoch 3", "over the bound of", "2 unreadable images were left out", "CC BY-SA 4.0",
         "Apache-2.0", "AMD EPYC 7763", "torch 2.13.0", comparison.dataset.fingerprint, comparison.command,
         "optimizer.learning_rate", "train 3,312, val 708, test 720",

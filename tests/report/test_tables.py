@@ -90,14 +90,14 @@ def test_a_model_whose_latency_was_not_steady_is_neither_out_nor_behind(comparis
     table = candidate_table(comparison)
     statuses = {row[0].text: row[1] for row in table.rows}
     assert {status.kind for status in statuses.values()} == {"best", "unknown", "failed"}
-    assert statuses["efficientnet_b4"].text == "not known: latency p50"
-    assert statuses["efficientnet_b4"].hint == "latency p50 was not steady: others used 63 %"
+    assert statuses["efficientnet_b4"].text == "not known: latency"
+    assert statuses["efficientnet_b4"].hint == "latency was not steady: others used 63 %"
     (latency,) = [row[8] for row in table.rows if row[0].text == "efficientnet_b4"]
     assert table.columns[8].label == "Latency"
     assert latency.detail.endswith(", not steady")
     rows = {row["model"]: row for row in csv.DictReader(io.StringIO(csv_table(comparison)))}
     assert rows["efficientnet_b4"]["latency_unsteady"] == "others used 63 %"
-    assert ("efficientnet_b4", "Latency p50 was not steady: others used 63 %. So it may be over its bound. It was not "
+    assert ("efficientnet_b4", "Latency was not steady: others used 63 %. So it may be over its bound. It was not "
             "trained.") in exclusion_facts(comparison)  # fmt: skip
 
 

@@ -18,8 +18,7 @@ from foray.runs.run_folder import RunFolder
 from foray.training import plan_run
 from foray.weights import save_network
 from tests.damage import flip_a_bit
-
-from .conftest import small_recipe
+from tests.small_training import small_recipe
 
 NAME = "mobilenet_v2_x0.25"
 

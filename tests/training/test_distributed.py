@@ -19,8 +19,8 @@ from foray.models import build_model
 from foray.specs import get_spec
 from foray.training.distributed import ALONE, Processes, joined_processes
 from foray.training.sync_norm import synchronise_norms
+from tests.small_training import MODEL
 
-from .conftest import MODEL
 from .pair import Pair, torchrun_environment
 
 

@@ -17,19 +17,18 @@ from foray.data import Batches, Dataset, decode_for_training
 from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.progress import SILENT
-from foray.recipes import Augmentation, Optimizer, Recipe, preset
+from foray.recipes import RECIPE_ADAPTER, SGD, Augmentation, Recipe, preset
 from foray.runs import train_run
 from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
 from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
-from foray.training.freezing import PartsFromTheTop, freeze_backbone, set_training_mode, unfreeze_part
+from foray.training.freezing import PartsFromTheTop, freeze_backbone, network_parts, set_training_mode, unfreeze_part
 from foray.training.loop import fit
-from foray.training.parts import network_parts
 from foray.training.plan import plan_run
 from foray.weights import load_weights
+from tests.small_training import HALF_RIGHT, MODEL, small_recipe
 
-from .conftest import HALF_RIGHT, MODEL, small_recipe
 from .same_run import SignalsAt
 
 EVERY_FAMILY = [
@@ -139,9 +138,9 @@ def test_unfreeze_is_for_partial_alone() -> None:
         preset("finetune", unfreeze="last:34")
     whole = preset("finetune").model_dump()
     with pytest.raises(ValueError, match="not for finetune"):
-        Recipe.model_validate(whole | {"unfreeze": "last:34"})
+        RECIPE_ADAPTER.validate_python(whole | {"unfreeze": "last:34"})
     with pytest.raises(ValueError, match="needs `unfreeze`"):
-        Recipe.model_validate(whole | {"protocol": "partial"})
+        RECIPE_ADAPTER.validate_python(whole | {"protocol": "partial"})
 
 
 def test_a_partial_run_keeps_the_rest_of_the_pretrained_weights_also_when_resumed(
@@ -164,7 +163,7 @@ def test_a_partial_run_keeps_the_rest_of_the_pretrained_weights_also_when_resume
 def loop_recipe(**changes: object) -> Recipe:
     return small_recipe(
         dropout=0.2, stochastic_depth_prob=0.1, ema_decay=0.9, augmentation=Augmentation(horizontal_flip=0.5),
-        optimizer=Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.1, decay_all=True), **changes,
+        optimizer=SGD(learning_rate=0.05, momentum=0.9, weight_decay=0.1, decay_all=True), **changes,
     )  # fmt: skip
 
 

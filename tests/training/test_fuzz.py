@@ -29,8 +29,7 @@ from foray.training.checkpoint import Checkpoint, History, Learner, TrainingStat
 from foray.weights import load_network_weights, save_network
 from tests.fuzzing import Edit, edits, fuzzed, gives_an_answer_or_a_foray_error, value_edits
 from tests.report.example import write_comparison
-
-from .conftest import HALF_RIGHT
+from tests.small_training import HALF_RIGHT
 
 Reader = Callable[[], object]
 READERS = (

@@ -19,8 +19,8 @@ from foray.training import Interrupted, plan_run
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.loop import summed_loss
 from foray.training.micro_batches import MicroBatches
+from tests.small_training import MODEL, small_recipe
 
-from .conftest import MODEL, small_recipe
 from .same_run import SignalsAt, assert_same_run
 
 

@@ -9,8 +9,7 @@ import pytest
 from foray.errors import DataError, ForayError, UnknownNameError, WeightsError
 from foray.recipes import preset
 from foray.training import plan_run, recipe_for
-
-from .conftest import MODEL, coloured_squares, small_recipe
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
 LINEAR = preset("linear", epochs=1)
 

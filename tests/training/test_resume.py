@@ -21,8 +21,8 @@ from foray.runs import resume, train, train_run
 from foray.training import Interrupted, plan_run
 from foray.training.checkpoint import Checkpoint
 from tests.caches import new_cache
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
-from .conftest import MODEL, coloured_squares, small_recipe
 from .lives import RECIPES
 from .same_run import SignalsAt, assert_same_run, without_seconds
 

@@ -2,7 +2,8 @@
 
 Every number comes from (seed, epoch, step), drawn on the CPU: the same on every device, and a resumed run repeats it.
 What is drawn does not depend on which options are on, so an option that is switched on does not change the others'
-numbers. Numbers are drawn for the whole batch, of which several processes take one part each.
+numbers. Numbers are drawn for the whole batch, of which several processes take one part each. torchvision's transforms
+draw from the process's one generator as images come along, so they can promise none of this.
 """
 
 from __future__ import annotations

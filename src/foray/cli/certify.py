@@ -12,6 +12,7 @@ from foray.cli import options
 if TYPE_CHECKING:
     from foray.export.reference import Reference
     from foray.progress import Progress
+    from foray.records import ArtifactRecord
     from foray.runs.held_out import HeldOut
 
 FAILED = 3  # exit status
@@ -51,9 +52,9 @@ def certify(
             f"Name what {artifact} was exported from: --run RUN, or --weights for published weights as they are."
         )
     options.prepare_threads(threads)
+    from foray.cache_folder import cache_directory
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
-    from foray.data import cache_directory
     from foray.data.open import open_given
     from foray.export.certify import certify as certify_artifact
     from foray.runs.held_out import fold_for, held_out, without_run
@@ -67,7 +68,7 @@ def certify(
             images = held_out(run, given, split, cache_dir=cache_dir or cache_directory(), progress=progress)
         else:
             images = without_run(given, split)
-        reference = _reference(artifact, record.model, run, weights, images, offline, workers, cache_dir, progress)
+        reference = _reference(artifact, record, run, weights, images, offline, workers, cache_dir, progress)
         certificate = certify_artifact(
             artifact, images.dataset, reference, split=split, tolerance=points, threads=threads,
             left_out=images.left_out, notes=images.notes, progress=progress,
@@ -82,7 +83,7 @@ def certify(
 
 def _reference(
     artifact: Path,
-    model: str,
+    record: ArtifactRecord,
     run: Path | None,
     weights: str | None,
     images: HeldOut,
@@ -103,6 +104,6 @@ def _reference(
     except ArtifactError as error:
         raise ForayError(str(error)) from error
     return reference_of_weights(
-        weights, model, labels, images.dataset, images.split, offline=offline, cache_dir=cache_dir, workers=workers,
-        progress=progress,
+        weights, record.model, labels, images.dataset, images.split, resize=record.preprocessing.resize,
+        offline=offline, cache_dir=cache_dir, workers=workers, progress=progress,
     )  # fmt: skip

@@ -123,6 +123,19 @@ def _foray(
     """
 
 
+def _set_pixel_limit() -> None:
+    """See `set_pixel_limit`; Pillow is imported for it only where a limit is given."""
+    if "FORAY_MAX_IMAGE_PIXELS" not in os.environ:
+        return
+    from foray.deploy.predict import ArtifactError, set_pixel_limit
+
+    try:
+        set_pixel_limit()
+    except ArtifactError as error:
+        complain(f"foray: {error}")
+        raise SystemExit(2) from None
+
+
 def main() -> None:
     """Entry point of the `foray` command."""
     stdout = open_standard_streams()
@@ -133,6 +146,7 @@ def main() -> None:
             signal.signal(number, signal.default_int_handler)
     status: Any = 0
     try:
+        _set_pixel_limit()
         app(prog_name="foray")
     except SystemExit as end:
         status = end.code

@@ -14,8 +14,7 @@ from foray.parsing import shortened
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
-    from foray.clock.burst import RuntimeCandidate
-    from foray.export.candidates import Subject
+    from foray.export.timing import Subject
     from foray.progress import Progress
 
 
@@ -64,19 +63,21 @@ def profile(
     from foray.cli.progress import terminal_progress
     from foray.cli.runtime_tables import print_layer_times, print_runtime_profile
     from foray.cli.terminal import say
-    from foray.clock.runtimes import cost_profile, profile_on_runtimes
+    from foray.clock.measure import cost_profile
     from foray.clock.schedule import schedule_within
     from foray.costs import save_profiles
-    from foray.records import scratch_folder
+    from foray.export.timing import artifact_candidate, plan_setups, time_networks
+    from foray.records import available_cores
 
     if out is not None:
         _require_replaceable(out)
-    with terminal_progress() as progress, scratch_folder("foray-profile") as folder:
-        candidates = _candidates(
-            what, runtime, precision, threads_wanted, folder, weights, resolution, offline, progress
-        )
-        measured = profile_on_runtimes(
-            candidates,
+    with terminal_progress() as progress:
+        subjects, artifacts = _named(what, weights, resolution, offline, progress)
+        counts = threads_wanted or [available_cores()]
+        measured = time_networks(
+            subjects,
+            plan_setups(_names(runtime), _names(precision), counts) if subjects else [],
+            [artifact_candidate(path, n) for path in artifacts for n in counts],
             batches=batches,
             layers=layers,
             schedule=schedule_within(wait, turns, seed),
@@ -108,35 +109,24 @@ def _require_replaceable(out: Path) -> None:
     require_replaceable(out / "device.json", hardware().label())
 
 
-def _candidates(
-    what: list[str],
-    runtimes: str,
-    precisions: str,
-    threads: list[int] | None,
-    folder: Path,
-    weights: str | None,
-    resolution: int | None,
-    offline: bool,
-    progress: Progress,
-) -> list[RuntimeCandidate]:
-    from foray.export.candidates import artifact_candidate, model_subject, plan_targets, run_subject, write_candidates
-    from foray.records import hardware
+def _named(
+    what: list[str], weights: str | None, resolution: int | None, offline: bool, progress: Progress
+) -> tuple[list[Subject], list[Path]]:
+    """The models and runs among `what`, and the folders of artifacts, each once."""
+    from foray.export.timing import model_subject, run_subject
 
-    counts = threads or [hardware().cores]
-    artifacts = [Path(name) for name in what if is_there(Path(name) / "artifact.json")]
     subjects: list[Subject] = []
+    artifacts: list[Path] = []
     for name in dict.fromkeys(what):
-        if Path(name) in artifacts:
-            continue
-        if is_there(name) and Path(name).is_dir():
+        if is_there(Path(name) / "artifact.json"):
+            artifacts.append(Path(name))
+        elif is_there(name) and Path(name).is_dir():
             subjects.append(run_subject(Path(name)))
         elif "/" in name:
             raise ForayError(f"{name} is no folder. Name a model (foray models), a run or an artifact.")
         else:
             subjects.append(model_subject(name, weights, resolution, offline=offline, progress=progress))
-    targets = plan_targets(_names(runtimes), _names(precisions), counts) if subjects else []
-    found = [artifact_candidate(path, n) for path in dict.fromkeys(artifacts) for n in counts]
-    return [*write_candidates(subjects, targets, folder, progress), *found]
+    return subjects, list(dict.fromkeys(artifacts))
 
 
 def _names(text: str) -> list[str]:

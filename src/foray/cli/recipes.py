@@ -55,7 +55,7 @@ _TITLES = {
 
 def _numbers(recipe: Recipe) -> list[str]:
     """Epochs, batch size, optimiser, rate and schedule; an exact solution has none but its solver."""
-    if recipe.solver == "lbfgs":
+    if recipe.protocol == "linear" and recipe.solver == "lbfgs":
         return ["-", "-", "lbfgs", "-", "-"]
     optimizer = recipe.optimizer
     return [
@@ -64,6 +64,6 @@ def _numbers(recipe: Recipe) -> list[str]:
 
 
 def _trained(recipe: Recipe) -> str:
-    if recipe.unfreeze:
+    if recipe.protocol == "partial":
         return recipe.unfreeze
     return {"scratch": "all, fresh", "linear": "classifier"}.get(recipe.protocol, "all weights")

@@ -51,7 +51,7 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
         "model": record.architecture.requested,
         "protocol": recipe.protocol,
         "epochs": recipe.epochs,
-        "unfreeze": recipe.unfreeze,
+        "unfreeze": recipe.unfreeze if recipe.protocol == "partial" else None,
         "seed": record.seed,
         "deterministic": record.deterministic,
         "device": record.device,

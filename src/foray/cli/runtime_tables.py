@@ -32,18 +32,24 @@ def print_runtime_profile(profile: RuntimeProfile) -> None:
         words=["network", "runtime"],
     )  # fmt: skip
     print()
+    has_peak = any(cost.peak_memory_bytes is not None for cost in profile.costs)
     batches = sorted({rate.batch for cost in profile.costs for rate in cost.rates})
     print_table(
-        ["#", "file to label ms", "cold start ms", "file", "memory", *(f"images/s at {batch}" for batch in batches)],
+        [
+            "#", "file to label ms", "cold start ms", "file", *["peak"] * has_peak, "resident",
+            *(f"images/s at {batch}" for batch in batches),
+        ],
         [
             [
                 numbered[cost.name], _ms(cost.label_p50.value), f"{cost.cold_start_ms:.0f}",
-                format_bytes(cost.file_bytes), format_bytes(cost.resident_bytes) if cost.resident_bytes else "-",
-                *_rates(cost, batches),
+                format_bytes(cost.file_bytes), *[_bytes(cost.peak_memory_bytes)] * has_peak,
+                _bytes(cost.resident_memory_bytes), *_rates(cost, batches),
             ]
             for cost in profile.costs
         ],
     )  # fmt: skip
+    if has_peak:
+        _say("Peak: memory of one inference by analysis of the graph, as PyTorch runs it. Resident: measured.")
     for sentence in _sentences(profile):
         _say(sentence)
 
@@ -108,6 +114,10 @@ def _machine(profile: RuntimeProfile) -> list[str]:
 
 def _bursts(profile: RuntimeProfile) -> str:
     return f"{profile.bursts} bursts" if profile.bursts > 1 else "one burst"
+
+
+def _bytes(amount: int | None) -> str:
+    return "-" if amount is None else format_bytes(amount)
 
 
 def _rates(cost: RuntimeCost, batches: list[int]) -> list[str]:

@@ -151,14 +151,10 @@ def _solve_with_latency(
     from foray.cli.progress import terminal_progress
     from foray.clock.schedule import schedule_within
     from foray.scaling import solve
-    from foray.scaling.timing import timed_cost
+    from foray.scaling.solve import measured_here
 
     with terminal_progress() as progress:
-
-        def measure(candidate: ScaledNetwork) -> Any:
-            schedule = schedule_within(wait)
-            return timed_cost(candidate, family.num_classes, schedule, threads=threads, progress=progress)
-
+        measure = measured_here(family.num_classes, schedule_within(wait), threads, progress)
         return solve(family, budget, by=by, measure=measure)
 
 
@@ -278,6 +274,4 @@ def _print_answer(solution: ScalingSolution) -> None:
 
 
 def _used(solution: ScalingSolution, bound: Any) -> float:
-    from foray.scaling.solve import limit_of
-
-    return (solution.best.cost.cost(bound) or 0.0) / (limit_of(solution.budget, bound) or 1.0)
+    return (solution.best.cost.cost(bound) or 0.0) / (solution.budget.limit(bound) or 1.0)

@@ -7,8 +7,8 @@ from rich.text import Text
 
 from foray.cli.tables import interval, percent, print_table
 from foray.plain_text import one_line
-from foray.records import CandidateResult, Comparison, Preference
-from foray.report.status import COST_NAMES, format_cost, status_of
+from foray.records import COSTS, CandidateResult, Comparison, Preference
+from foray.report.status import status_of
 
 _SPLITS = {"out_of_fold": "out of\nfold", "val_crossfit": "val"}
 
@@ -35,7 +35,7 @@ def print_comparison(comparison: Comparison) -> None:
             "test %",
             "95 %",
             "p50 ms",
-            COST_NAMES[_other_cost(comparison)],
+            COSTS[_other_cost(comparison)].name,
             "standing",
         ],
         [_row(comparison, candidate) for candidate in ranked],
@@ -55,7 +55,7 @@ def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
         percent(candidate.test.value) if candidate.test else "-",
         interval(candidate.test) if candidate.test else "-",
         "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}{'*' if _is_unsteady(candidate) else ''}",
-        "-" if other is None else format_cost(_other_cost(comparison), other),
+        "-" if other is None else COSTS[_other_cost(comparison)].write(other),
         status_of(candidate, comparison.decision).label,
     ]
 

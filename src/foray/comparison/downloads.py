@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from foray.data import NAMED_DATASETS, cache_directory
+from foray.cache_folder import cache_directory
+from foray.data import NAMED_DATASETS
 from foray.records.quantities import format_bytes
 from foray.specs import get_spec
 from foray.weights import hub_id_of, is_in_hub_cache

@@ -8,7 +8,7 @@ import numpy as np
 
 from foray.comparison.outcomes import ModelOutcome, estimate, read_predictions
 from foray.data import Dataset
-from foray.data.look_alikes import find_leaks
+from foray.data.near_duplicates import find_leaks
 from foray.records import Leak
 
 

@@ -12,13 +12,13 @@ from typing import get_args
 
 import torch
 
+from foray.cache_folder import cache_directory
 from foray.clock.steadiness import LoadWatch
 from foray.costs import load_profiles
 from foray.data import SPLITS, Dataset, open_dataset, store_bytes
-from foray.data.storage import cache_directory
-from foray.data.units import Carving
+from foray.data.split_units import Carving
 from foray.errors import ForayError, require_known
-from foray.export.candidates import Target, plan_targets
+from foray.export.timing import RuntimeSetup, plan_setups
 from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
 from foray.models import build_model
 from foray.progress import SILENT, Progress
@@ -45,7 +45,7 @@ class ComparisonPlan:
     tolerance: float
     prefer: Preference
     profiles: dict[str, CostProfile] | None
-    target: Target | None = None
+    target: RuntimeSetup | None = None
 
     @property
     def key(self) -> str:
@@ -191,14 +191,16 @@ def default_seeds(protocol: Protocol) -> int:
     return 3 if protocol == "linear" else 1
 
 
-def _target(runtime: str | None, precision: str | None, threads: int | None, *, is_measured: bool) -> Target | None:
+def _target(
+    runtime: str | None, precision: str | None, threads: int | None, *, is_measured: bool
+) -> RuntimeSetup | None:
     """What --runtime and --precision ask for. Raises ForayError; where it is measured here it must be installed."""
     if runtime is None:
         if precision is not None:
             raise ForayError(f"--precision {precision} is of a runtime: name it too, for example --runtime litert.")
         return None
-    target = Target(runtime, precision or "fp32", threads or hardware().cores)
-    return plan_targets([runtime], [target.precision], [target.threads])[0] if is_measured else target
+    target = RuntimeSetup(runtime, precision or "fp32", threads or hardware().cores)
+    return plan_setups([runtime], [target.precision], [target.threads])[0] if is_measured else target
 
 
 def _require_distinct(plans: Sequence[RunPlan]) -> None:

@@ -1,4 +1,4 @@
-"""Where foray keeps what it downloads, unpacks and decodes."""
+"""Writing into the cache folder: a lock that names the way out, and room on the disk before large files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from foray.cache_folder import cache_directory as cache_directory
 from foray.errors import DiskFullError, FolderBusyError, RunError
 from foray.records.lock import folder_lock
 

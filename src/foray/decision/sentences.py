@@ -6,33 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from foray.decision.budgets import broken_bounds
-from foray.records import Budget, CostProfile, PairedLoss, Preference
+from foray.records import COSTS, Budget, CostProfile, PairedLoss, Preference
 from foray.records.quantities import (
     format_about,
-    format_bytes,
     format_confidence,
-    format_count,
-    format_ms,
     format_percent,
     format_points,
     format_seconds,
 )
 from foray.statistics.sample_size import CHANCE, MOST_IMAGES
-
-_COSTS: dict[Preference, str] = {
-    "latency": "latency",
-    "macs": "MACs",
-    "params": "parameters",
-    "memory": "peak memory",
-    "file": "file size",
-}
-_FEWER: dict[Preference, str] = {
-    "latency": "lower latency",
-    "macs": "fewer MACs",
-    "params": "fewer parameters",
-    "memory": "less peak memory",
-    "file": "smaller file",
-}
 
 
 def cheaper_not_worse(
@@ -129,8 +111,9 @@ def nobody_in_budget(profiles: Mapping[str, CostProfile], budget: Budget) -> str
     }
     nearest = min(excess, key=lambda model: (excess[model], model))
     missed = [
-        f"{_COSTS[bound.bound]} {'not known' if bound.actual is None else _amount(bound.bound, bound.actual)} "
-        f"against at most {_amount(bound.bound, bound.limit)}"
+        f"{profiles[nearest].name_of(bound.bound)} "
+        f"{'not known' if bound.actual is None else COSTS[bound.bound].write(bound.actual)} "
+        f"against at most {COSTS[bound.bound].write(bound.limit)}"
         for bound in broken[nearest]
     ]
     return f"No model keeps the budget. Nearest is {nearest}: {', '.join(missed)}."
@@ -145,18 +128,18 @@ def nobody_trained(within_budget: Sequence[str]) -> str:
 
 def _saving(ours: float | None, theirs: float | None, prefer: Preference) -> str:
     if not ours or not theirs:
-        return _FEWER[prefer]
+        return COSTS[prefer].less
     # '1.0 x lower' would say nothing.
     ratio = f"{theirs / ours:.1f} x" if theirs >= 1.1 * ours else f"{100 * (1 - ours / theirs):.2g} %"
-    return f"{ratio} {_FEWER[prefer]} ({_amount(prefer, ours)} against {_amount(prefer, theirs)})"
+    return f"{ratio} {COSTS[prefer].less} ({COSTS[prefer].write(ours)} against {COSTS[prefer].write(theirs)})"
 
 
 def _of_cheaper(cost: float | None, prefer: Preference, cheaper: Sequence[PairedLoss], tolerance: float) -> str:
     """Why no model cheaper than the pick is shipped."""
     if cost is None:
-        return f"Its {_COSTS[prefer]} is not known, so no model can be called cheaper."
+        return f"Its {COSTS[prefer].name} is not known, so no model can be called cheaper."
     if not cheaper:
-        return f"No model within budget has {_FEWER[prefer]}."
+        return f"No model within budget has {COSTS[prefer].less}."
     worse = f"more than {format_points(tolerance)} worse"
     if still_open := [pair for pair in cheaper if pair.status == "unresolved"]:
         pair = _nearest_to_settled(still_open)
@@ -200,9 +183,3 @@ def _nearest_to_settled(pairs: Sequence[PairedLoss]) -> PairedLoss:
 
 def _minutes(seconds: float) -> str:
     return "less than a minute" if seconds < 60 else f"about {format_seconds(60 * math.ceil(seconds / 60))}"
-
-
-def _amount(cost: Preference, value: float) -> str:
-    if cost == "latency":
-        return format_ms(value)
-    return format_bytes(value) if cost in ("memory", "file") else format_count(value)

@@ -274,7 +274,7 @@ def measure(
     taken: list[dict[str, Any]] = []
     for _ in range(bursts):
         began, passes = time.monotonic(), taken[0]["passes"] if taken else 0
-        taken.append(_in_a_process(artifact.folder, threads or cores(), math.ceil(turns / bursts), passes))
+        taken.append(_in_a_process(artifact.folder, threads or reader.cores(), math.ceil(turns / bursts), passes))
         if len(taken) < bursts:
             time.sleep(max(0.0, APART_SECONDS - (time.monotonic() - began)))
     network = np.array([row for one in taken for row in one["network"]])
@@ -293,9 +293,8 @@ def measure(
         "throughput_images_per_second": 1e3 * BATCH / float(np.median([one["batches"] for one in taken])),
         "decode_to_label_p50_ms": float(np.median([one["labels"] for one in taken])),
         "cold_start_ms": statistics.median(one["start_ms"] for one in taken),
-        "peak_memory_bytes": max(one["memory"] for one in taken) or None,
-        "memory_is": "resident",
-        "threads": threads or cores(),
+        "resident_memory_bytes": max(one["memory"] for one in taken) or None,
+        "threads": threads or reader.cores(),
         "busy_elsewhere": busy,
         "unsteady": notes + spread_warnings(network, bursts),
     }
@@ -353,11 +352,6 @@ def description_of(artifact: reader.Artifact) -> dict[str, Any]:
     }
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def hardware() -> dict[str, Any]:
     """This device, as foray.records.Hardware has it."""
     try:
@@ -368,7 +362,7 @@ def hardware() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "instructions": [name for name in _INSTRUCTIONS if name in features],
-        "cores": cores(),
+        "cores": reader.cores(),
         "memory_bytes": memory,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }

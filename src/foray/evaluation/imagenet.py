@@ -18,12 +18,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from foray.data.decode_stream import DecodedBatch, decoded_batches
-from foray.data.encoded import EncodedImage
+from foray.cache_folder import cache_directory
+from foray.data.encoded_images import DecodedBatch, EncodedImage, decoded_batches
 from foray.data.images import UnreadableImagesError
 from foray.data.named.imagenet import ValidationImages, validation_images
-from foray.data.preprocessing import normalize
-from foray.data.storage import cache_directory
+from foray.data.network_input import normalize
 from foray.deploy.predict import READER_VERSION
 from foray.errors import DataError, WeightsError
 from foray.evaluation.inference_engine import InferenceEngine, fastest_engine

@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 
 from foray import __version__, deploy
-from foray.costs.macs import count_macs, count_params
+from foray.costs.analysis import count_macs, count_params
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import DiskFullError, ForayError, RunError
 from foray.export.reader_probes import is_own_reader
-from foray.export.runtimes import PRECISIONS, RUNTIMES, RuntimeSupport
+from foray.export.runtimes import PRECISIONS, RUNTIMES, RuntimeSupport, add_resize
 from foray.export.source import ExportSource
 from foray.records import (
     ArtifactPrecision,
@@ -67,6 +67,7 @@ def describe(
             resolution=how.resolution,
             resize_side=how.resize_side,
             interpolation=how.interpolation,
+            resize=how.resize,
             mean=how.mean,
             std=how.std,
         ),
@@ -167,6 +168,15 @@ def complete(
     record = planned.model_copy(update={"files": files} | int8)
     record.save(folder / RECORD)
     return record
+
+
+def finished(
+    folder: Path, source: ExportSource, support: RuntimeSupport, precision: ArtifactPrecision
+) -> ArtifactRecord:
+    """Makes an artifact of the model in `folder`, which takes prepared images: resize in the graph, where the runtime
+    can, and all that lies beside it. For one that is timed, not shipped: without card and calibration."""
+    add_resize(support, precision, folder / support.entry, source.preprocessing)
+    return complete(folder, source, describe(source, support, precision, {}))
 
 
 def label_lines(classes: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from foray.records import ArtifactRecord, Estimate, write_text
 from foray.records.quantities import format_about, format_bytes, format_count, format_percent, format_points
 
 _SHOWN_CLASSES = 5
+# What calibration settings begin with, and the card says itself: earlier versions wrote how many were asked for.
+_COUNT = re.compile(r"^\d+ calibration images, ")
 
 _COMPUTES = {
     "fp32": "weights and arithmetic in float32",
@@ -66,6 +69,7 @@ def _environment() -> Environment:
         "estimate": _estimate,
         "percent": format_percent,
         "points": format_points,
+        "without_count": lambda settings: _COUNT.sub("", settings),
         "code": lambda text: Markup(markdown_code(str(text))),
     }
     return environment

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from foray.data import Dataset, cache_directory
+from foray.cache_folder import cache_directory
+from foray.data import Dataset
 from foray.data.storage import require_free_space
 from foray.errors import DataError
 from foray.export.artifact_folder import (
@@ -196,7 +197,7 @@ class _Export:
         quantized, images = self._write_int8(support, folder), self._quantization_images
         add_resize(support, precision, folder / support.entry, self.source.preprocessing)
         calibration = Calibration(
-            n=min(quantized.settings.images, len(images.train)),
+            n=quantized.settings.images,
             dataset=images.dataset.name,
             fingerprint=images.dataset.fingerprint,
             seed=self.seed,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from foray.data import NAMED_DATASETS, Dataset, cache_directory
-from foray.data.look_alikes import with_looks
+from foray.cache_folder import cache_directory
+from foray.data import NAMED_DATASETS, Dataset
+from foray.data.near_duplicates import with_appearances
 from foray.data.open import completed, open_given
 from foray.progress import Progress
 from foray.records import ArtifactOrigin
@@ -60,5 +61,5 @@ def carved_for_int8(given: Dataset, images: Images, progress: Progress) -> Datas
     if any(sample.split for sample in given.samples):
         return given
     progress.note("int8 needs images of its own to calibrate on: 15 % are certified on. --calibration names others.")
-    seen = with_looks(given, cache_dir=images.cache_dir or cache_directory(), progress=progress)
+    seen = with_appearances(given, cache_dir=images.cache_dir or cache_directory(), progress=progress)
     return completed(seen, seed=0, carving="by content")

@@ -20,7 +20,7 @@ from foray.records import RunRecord
 from foray.runs import load_run
 from foray.runs.held_out import HeldOut
 from foray.runs.run_folder import RunFolder
-from foray.specs import Preprocessing
+from foray.specs import Preprocessing, Resize
 from foray.weights import find_weights, load_weights
 
 _BATCH_SIZE = 32
@@ -59,17 +59,20 @@ def reference_of_run(
 
 
 def reference_of_weights(
-    weights: str | Path, model: str, classes: list[str], dataset: Dataset, split: Split = "test", *,
+    weights: str | Path, model: str, classes: list[str], dataset: Dataset, split: Split = "test", *, resize: Resize,
     offline: bool = False, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = SILENT,
 ) -> Reference:  # fmt: skip
-    """What published weights say with their own head, whose columns are `classes`. Raises WeightsError, DataError."""
+    """What published weights say with their own head, whose columns are `classes`, of images resized as by `resize`.
+
+    Raises WeightsError, DataError.
+    """
     found = find_weights(weights, model, offline=offline, progress=progress)
     network = build_model(found.spec, num_classes=len(classes), seed=0)
     if load_weights(network, found).head != "kept":
         raise DataError(f"The weights {weights} know {found.num_classes} classes, the artifact {len(classes)}.")
     return reference_of_network(
-        network, found.preprocessing, classes, dataset, split, source=f"weights {found.source}",
-        cache_dir=cache_dir, workers=workers, progress=progress,
+        network, replace(found.preprocessing, resize=resize), classes, dataset, split,
+        source=f"weights {found.source}", cache_dir=cache_dir, workers=workers, progress=progress,
     )  # fmt: skip
 
 

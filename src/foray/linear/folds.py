@@ -1,4 +1,8 @@
-"""Cross-validation folds: every image is in exactly one, stratified, duplicates and groups on one side."""
+"""Cross-validation folds: every image is in exactly one, stratified, duplicates and groups on one side.
+
+scikit-learn's StratifiedGroupKFold is not used, because its folds depend on the order of the images, ours on their
+content alone, by the rule the splits are carved with; and because stored out-of-fold predictions rest on ours.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import Dataset
-from foray.data.look_alikes import ties_of
+from foray.data.near_duplicates import ties_of
 from foray.data.splits import carve
 
 NUM_FOLDS = 5

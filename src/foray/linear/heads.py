@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foray.data.batches import balanced_order, epoch_order
-from foray.linear.standardization import Standardization
-from foray.recipes import Recipe
+from foray.recipes import LinearRecipe
 from foray.training.average import WeightAverage
 from foray.training.class_weights import class_weights
 from foray.training.loop import WAY_OUT, TrainingFailedError, reseed, set_learning_rate
 from foray.training.optimizers import optimizer_over
 from foray.training.schedules import learning_rate
+
+_SMALLEST_DEVIATION = 1e-6  # features that are all equal stay finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def train_heads(
     labels: Tensor,
     members: Sequence[npt.NDArray[np.int64]],
     initial: Head,
-    recipe: Recipe,
+    recipe: LinearRecipe,
     *,
     seed: int,
     epochs: int | None = None,
@@ -105,7 +106,7 @@ class _Heads:
         labels: Tensor,
         members: Sequence[npt.NDArray[np.int64]],
         initial: Head,
-        recipe: Recipe,
+        recipe: LinearRecipe,
         seed: int,
     ) -> None:
         self.num_views, self.num_images = views.shape[:2]
@@ -240,3 +241,32 @@ class _Heads:
         if self.recipe.dropout:
             inputs = functional.dropout(inputs, self.recipe.dropout)
         return inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Standardization:
+    """x -> (x - mean) / deviation, of features (N, F): mean (F,), deviation ().
+
+    One deviation keeps the proportions between features, in which the backbone says what matters, and brings different
+    backbones to one scale, so that one rate, one weight decay and one L2 penalty serve them all.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Standardization:
+        """To mean 0 and, on average over the features, variance 1."""
+        variance = features.var(dim=0, correction=0).mean()
+        return cls(features.mean(dim=0), variance.sqrt().clamp(min=_SMALLEST_DEVIATION))
+
+    def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """A head (F, C), (C,) for standardised features as one for features as they are, computed in float64."""
+        # (x - m) / d W + b = x (W / d) + (b - m W / d)
+        folded = weight.double() / self.deviation.double()
+        return folded.to(weight.dtype), (bias.double() - self.mean.double() @ folded).to(bias.dtype)
+
+    @classmethod
+    def shift_only(cls, features: Tensor) -> Standardization:
+        """To mean 0."""
+        return cls(features.mean(dim=0), torch.ones((), dtype=features.dtype, device=features.device))

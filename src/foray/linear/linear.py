@@ -26,16 +26,16 @@ from foray.augmentation import Augment
 from foray.data import Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
 from foray.evaluation.predictions import Predictions, image_ids
 from foray.evaluation.scores import Score
-from foray.linear.features import DecodedImages, cached_features
+from foray.linear.features import DecodedImages, cached_features, cached_views
 from foray.linear.folds import out_of_fold_positions
 from foray.linear.heads import Head, HeadEpoch, train_heads
-from foray.linear.logistic import PENALTIES, LogisticProblem, Solution
-from foray.linear.views import cached_views
+from foray.linear.logistic import PENALTIES, LogisticProblem, SolvedHead
 from foray.models import Network
+from foray.recipes import LinearRecipe
 from foray.records import EpochRow
 from foray.training.checkpoint import History, TrainingState
-from foray.training.choice import best_epoch, choose_epoch, val_scores
 from foray.training.crossfit import chooses_epoch
+from foray.training.epoch_choice import best_epoch, choose_epoch, val_scores
 from foray.training.loop import is_over
 from foray.training.outcome import Outcome, Workplace
 from foray.training.plan import RunPlan
@@ -49,7 +49,7 @@ def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplac
     network.to(device=at.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     views, engines = _features(plan, dataset, network, store, at)
     study = _Study(plan, dataset, network, views, at)
-    fit = study.solve() if plan.recipe.solver == "lbfgs" else study.train()
+    fit = study.solve() if study.recipe.solver == "lbfgs" else study.train()
     out_of_fold = study.out_of_fold(fit.row)
     with torch.no_grad():
         network.classifier.weight.copy_(fit.head.weight)
@@ -78,6 +78,7 @@ def _features(
     Test has its plain view alone: its other features are NaN, which no loss would survive.
     """
     assert plan.weights is not None  # plan_run has seen to it
+    assert isinstance(plan.recipe, LinearRecipe)
     num_views = plan.recipe.feature_views
     plain, engine = cached_features(
         network, plan.weights.sha256, DecodedImages(store), plan.preprocessing,
@@ -118,6 +119,8 @@ class _Study:
     """Features (K, N, F) of K views of every image of a data set, and the heads that are fitted to them."""
 
     def __init__(self, plan: RunPlan, dataset: Dataset, network: Network, views: Tensor, at: Workplace) -> None:
+        assert isinstance(plan.recipe, LinearRecipe)
+        self.recipe = plan.recipe
         self.plan, self.dataset, self.views, self.at = plan, dataset, views, at
         self.labels = torch.from_numpy(dataset.labels).to(views.device)
         self.initial = Head(network.classifier.weight.detach().clone(), network.classifier.bias.detach().clone())
@@ -126,7 +129,7 @@ class _Study:
 
     def train(self) -> _Fit:
         """The head trained on train by gradient, of the epoch that the recipe keeps; writes the history."""
-        recipe = self.plan.recipe
+        recipe = self.recipe
         rows: list[EpochRow] = []
         kept: list[_Fit] = []
         with self.at.progress.task("training the head", total=recipe.epochs) as task:
@@ -155,7 +158,7 @@ class _Study:
     def solve(self) -> _Fit:
         """The exact head on train with the L2 penalty that is best on val; the history has a line a penalty."""
         rows: list[EpochRow] = []
-        solutions: list[Solution] = []
+        solutions: list[SolvedHead] = []
         with self.at.progress.task("solving for the head", total=len(PENALTIES)) as task:
             problem = self._problem(self.dataset.indices("train"))
             for penalty in PENALTIES:
@@ -203,7 +206,7 @@ class _Study:
                     rows.append(row)
                     notes = ["all images of train or of val belong together: they had a say in their own predictions"]
                 task.advance()
-        if self.plan.recipe.solver == "lbfgs":
+        if self.recipe.solver == "lbfgs":
             penalties = " or ".join(f"{PENALTIES[chosen - 1]:.3g}" for chosen in sorted(set(rows)))
             notes.append(f"lbfgs: the out-of-fold heads have an L2 penalty of {penalties}, chosen without their fold")
         return rows, notes
@@ -211,7 +214,7 @@ class _Study:
     def _scores(self, train: npt.NDArray[np.int64], val: npt.NDArray[np.int64]) -> list[Score]:
         """What a head fitted to the images at `train` scores on those at `val`, line by line of a history."""
         scores: list[Score] = []
-        if self.plan.recipe.solver == "lbfgs":
+        if self.recipe.solver == "lbfgs":
             problem, solution = self._problem(train), None
             for penalty in PENALTIES:
                 solution = problem.solve(penalty, start=solution)
@@ -223,28 +226,26 @@ class _Study:
             return choose_epoch(scores, *self._rule).stopped
 
         train_heads(
-            self.views, self.labels, [train], self.initial, self.plan.recipe, seed=self.plan.seed,
+            self.views, self.labels, [train], self.initial, self.recipe, seed=self.plan.seed,
             after_epoch=after_epoch,
         )  # fmt: skip
         return scores
 
     @property
     def _val_chooses(self) -> bool:
-        return self.plan.recipe.solver == "lbfgs" or chooses_epoch(self.plan.recipe)
+        return self.recipe.solver == "lbfgs" or chooses_epoch(self.recipe)
 
     @property
     def _rule(self) -> tuple[Literal["best", "last"], int | None]:
         """Which line is kept, and after how many without a better one training ends."""
-        recipe = self.plan.recipe
+        recipe = self.recipe
         return ("best", None) if recipe.solver == "lbfgs" else (recipe.checkpoint, recipe.early_stopping_epochs)
 
     def _heads(self, members: Sequence[npt.NDArray[np.int64]], row: int) -> list[Head]:
         """A head fitted to the images at each of `members`, with the epochs or the penalty of line `row`."""
-        if self.plan.recipe.solver == "lbfgs":
+        if self.recipe.solver == "lbfgs":
             return [self._problem(own).solve(PENALTIES[row - 1]).head for own in members]
-        return train_heads(
-            self.views, self.labels, members, self.initial, self.plan.recipe, seed=self.plan.seed, epochs=row
-        )
+        return train_heads(self.views, self.labels, members, self.initial, self.recipe, seed=self.plan.seed, epochs=row)
 
     def predict(self, head: Head, split: Split) -> Predictions:
         """Predictions of one head for one split, in dataset order."""
@@ -261,10 +262,10 @@ class _Study:
         return self.views[0, torch.from_numpy(positions).to(self.views.device)]
 
     def _problem(self, positions: npt.NDArray[np.int64]) -> LogisticProblem:
-        return LogisticProblem(self.views, self.labels, positions, self.plan.recipe, self.plan.num_classes)
+        return LogisticProblem(self.views, self.labels, positions, self.recipe, self.plan.num_classes)
 
 
-def _notes(solutions: list[Solution], chosen: Solution) -> tuple[str, ...]:
+def _notes(solutions: list[SolvedHead], chosen: SolvedHead) -> tuple[str, ...]:
     notes = [
         f"lbfgs: of {len(solutions)} L2 penalties from {solutions[0].penalty:.3g} to {solutions[-1].penalty:.3g}, val "
         f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms)"

@@ -23,9 +23,8 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional
 
-from foray.linear.heads import Head
-from foray.linear.standardization import Standardization
-from foray.recipes import Recipe
+from foray.linear.heads import Head, Standardization
+from foray.recipes import LinearRecipe
 from foray.training.class_weights import class_weights
 from foray.training.loop import TrainingFailedError
 
@@ -39,7 +38,7 @@ _MOST_STEPS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class SolvedHead:
     """`train_loss`: mean of l over the images, without the penalty; `train_top1`: over all views.
 
     `converged`: whether the gradient came below the tolerance.
@@ -60,7 +59,7 @@ class LogisticProblem:
     """
 
     def __init__(
-        self, views: Tensor, labels: Tensor, positions: npt.NDArray[np.int64], recipe: Recipe, num_classes: int
+        self, views: Tensor, labels: Tensor, positions: npt.NDArray[np.int64], recipe: LinearRecipe, num_classes: int
     ) -> None:
         where = torch.from_numpy(positions).to(views.device)
         own = views[:, where].flatten(0, 1).double()  # (K n, F)
@@ -83,8 +82,8 @@ class LogisticProblem:
         self._inputs = inputs @ self._axes
 
     def solve(
-        self, penalty: float, start: Solution | None = None, *, tolerance: float = GRADIENT_TOLERANCE
-    ) -> Solution:
+        self, penalty: float, start: SolvedHead | None = None, *, tolerance: float = GRADIENT_TOLERANCE
+    ) -> SolvedHead:
         """The minimum of J, sought from `start`, or from a head of zeros."""
         initial = self._along_axes(start.head) if start else self._inputs.new_zeros(self._shape)
         scale = self._root_curvatures(initial, penalty)
@@ -129,10 +128,10 @@ class LogisticProblem:
         bias = head.bias.double() + self._scaling.mean @ weight
         return torch.cat([self._axes.T @ weight * self._scaling.deviation, bias.unsqueeze(0)])
 
-    def _solution(self, parameters: Tensor, penalty: float, converged: bool) -> Solution:
+    def _solution(self, parameters: Tensor, penalty: float, converged: bool) -> SolvedHead:
         log_probabilities = functional.log_softmax(torch.addmm(parameters[-1], self._inputs, parameters[:-1]), dim=1)
         loss = -float((self._targets * log_probabilities).sum()) / self._num_images
         top1 = float((log_probabilities.argmax(dim=1) == self._labels).double().mean())
         weight, bias = self._scaling.fold(self._axes @ parameters[:-1], parameters[-1])
         head = Head(weight.T.to(self._dtype).contiguous(), bias.to(self._dtype))
-        return Solution(head, penalty, loss, top1, converged)
+        return SolvedHead(head, penalty, loss, top1, converged)

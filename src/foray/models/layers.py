@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from foray.native.depthwise import depthwise_conv2d, fits_depthwise
 from foray.native.norm_activation import norm_activation
 from foray.native.recomputation import recomputed_for_backward
-from foray.specs import Activation, Padding, same_padding, squeezed_channels
-from foray.specs import SqueezeExcitation as SqueezeExcitationStyle
+from foray.specs import Activation, Padding, SqueezeExcitationStyle, same_padding, squeezed_channels
 
 
 class PlainConv2d(nn.Conv2d):

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from foray.records.cost import BrokenBound, Budget, CostProfile, Preference
+from foray.records.cost import BrokenBound, Budget, CostProfile
+from foray.records.cost_vocabulary import Preference
 from foray.records.environment import Hardware
 from foray.records.metrics import Estimate, Leak
 from foray.records.record import Record

@@ -48,12 +48,17 @@ def hardware(accelerator: str | None = None) -> Hardware:
     """This machine; `accelerator` is the name of the device used beside the processor, if any."""
     return Hardware(
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=available_cores(),
         memory_bytes=_memory_bytes(),
         accelerator=accelerator,
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         instructions=_instructions(),
     )
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:

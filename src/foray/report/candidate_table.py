@@ -138,11 +138,7 @@ def _columns(comparison: Comparison) -> list[Column]:
             lambda c: _measured(c.cost.throughput_images_per_second, "{:.0f}".format),
             descending=True,
         ),
-        Column(
-            "Memory",
-            _memory_meaning(comparison),
-            lambda c: _measured(c.cost.peak_memory_bytes, format_bytes),
-        ),
+        *_memory_columns(candidates),
         Column("File", "the weights on disk", lambda c: _measured(c.cost.file_bytes, format_bytes)),
         Column("Epoch", f"training time an epoch, {mean}", lambda c: _measured(c.seconds_per_epoch, format_seconds)),
         Column("Run", f"time of a whole run, {mean}", lambda c: _measured(c.train_seconds, format_seconds)),
@@ -216,13 +212,21 @@ def _conditions(comparison: Comparison) -> str:
     return "; ".join(dict.fromkeys(found))
 
 
-def _memory_meaning(comparison: Comparison) -> str:
-    kinds = dict.fromkeys(candidate.cost.memory_is for candidate in comparison.candidates)
-    meanings = {
-        "analysis": "weights and live activations, by analysis",
-        "resident": "what the process held, runtime included, measured",
-    }
-    return f"peak of one inference at batch 1, {'; '.join(meanings[kind] for kind in kinds)}"
+def _memory_columns(candidates: Sequence[CandidateResult]) -> list[Column]:
+    """Peak memory, resident memory, or both where candidates have them."""
+    peak = Column(
+        "Peak memory",
+        "weights and live activations of one inference at batch 1, by analysis",
+        lambda c: _measured(c.cost.peak_memory_bytes, format_bytes),
+    )
+    resident = Column(
+        "Resident memory",
+        "the most that the process held for inference at batch 1, runtime included, measured",
+        lambda c: _measured(c.cost.resident_memory_bytes, format_bytes),
+    )
+    has_resident = any(candidate.cost.resident_memory_bytes is not None for candidate in candidates)
+    has_peak = any(candidate.cost.peak_memory_bytes is not None for candidate in candidates)
+    return [peak] * (has_peak or not has_resident) + [resident] * has_resident
 
 
 def _joined(cell: Cell) -> str:
@@ -259,6 +263,7 @@ def _csv_row(candidate: CandidateResult, comparison: Comparison) -> dict[str, ob
         "latency_unsteady": "; ".join(cost.unsteady),
         "throughput_images_per_second": cost.throughput_images_per_second,
         "peak_memory_bytes": cost.peak_memory_bytes,
+        "resident_memory_bytes": cost.resident_memory_bytes,
         "file_bytes": cost.file_bytes,
         "runtime": cost.runtime,
         "precision": cost.precision,

@@ -188,8 +188,8 @@ def _numbers(candidate: CandidateResult) -> list[tuple[str, str, str]]:
         )
     numbers.append(("parameters", format_count(cost.params), f"{cost.params:,}"))
     numbers.append(("MACs", format_count(cost.macs), f"per image at {cost.resolution} px"))
-    if cost.peak_memory_bytes is not None:
-        numbers.append(("peak memory", format_bytes(cost.peak_memory_bytes), "one inference, batch 1"))
+    if cost.memory_bytes is not None:
+        numbers.append((cost.name_of("memory"), format_bytes(cost.memory_bytes), "one inference, batch 1"))
     return numbers
 
 

@@ -18,7 +18,6 @@ from foray.report.confusion import Confusion
 from foray.report.drawing import BAD, COLOURS, MUTED, drawing_style, file_stem, new_figure, point_style, settle
 from foray.report.learning_curves import Curve, LearningCurves
 from foray.report.paired_comparisons import PairedComparison
-from foray.report.status import format_cost
 from foray.report.tradeoff import Point, Tradeoff
 from foray.report.tradeoff_chart import Placement, label_of, place_labels
 
@@ -34,7 +33,7 @@ def draw_figures(
     figures: dict[str, Figure] = {}
     with drawing_style():
         for tradeoff in tradeoffs:
-            figures[file_stem("accuracy_vs", tradeoff.axis.cost)] = _tradeoff_figure(tradeoff)
+            figures[file_stem("accuracy_vs", tradeoff.axis.key)] = _tradeoff_figure(tradeoff)
         if len(curves) > 1:
             figures[file_stem("curves")] = _all_curves_figure(curves)
         for one in curves:
@@ -64,7 +63,7 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
         axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.xaxis.set_minor_locator(ticker.NullLocator())
     if tradeoff.shown_limit is not None:
-        bound = format_cost(tradeoff.axis.cost, tradeoff.shown_limit * tradeoff.axis.unit_size)
+        bound = tradeoff.axis.write(tradeoff.shown_limit * tradeoff.axis.unit_size)
         axes.axvline(tradeoff.shown_limit, color=BAD, linestyle="--", linewidth=1.2, label=f"bound {bound}")
     axes.set_xlim(*tradeoff.x_range)
     axes.set_ylim(*(100 * end for end in tradeoff.y_range))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foray.records import Comparison, Estimate
+from foray.records import COSTS, Comparison, Estimate
 from foray.records.quantities import format_points, format_seconds
 from foray.report.candidate_table import NOT_MEASURED
 from foray.report.comparison_folder import ComparisonFolder, Entrant
 from foray.report.status import (
-    COST_NAMES,
-    budget_bounds,
     describe_bound,
     describe_unsteady,
     explain_split,
-    format_cost,
     format_split,
     status_of,
 )
@@ -28,8 +25,8 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
     decision = comparison.decision
     split = decision.selection_split
     seeds = ", ".join(map(str, comparison.seeds))
-    bounds = budget_bounds(comparison.budget)
-    budget = ", ".join(f"{COST_NAMES[cost]} ≤ {format_cost(cost, limit)}" for cost, limit in bounds.items())
+    bounds = [(COSTS[key], limit) for key, limit in comparison.budget.stated().items()]
+    budget = ", ".join(f"{cost.name} ≤ {cost.write(limit)}" for cost, limit in bounds)
     selection = _images([candidate.selection for candidate in comparison.candidates])
     test = _images([candidate.test for candidate in comparison.candidates])
     return [
@@ -41,7 +38,7 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
             f"{format_points(decision.tolerance)} of accuracy: what a pick may lose against every other model, by the "
             "bound of its paired loss; error 5 % in all",
         ),
-        ("Cheaper means", f"lower {COST_NAMES[decision.prefer]}"),
+        ("Cheaper means", COSTS[decision.prefer].less),
         ("Budget", budget or "none stated"),
     ]
 
@@ -50,7 +47,7 @@ def exclusion_facts(comparison: Comparison) -> list[Fact]:
     """Every candidate that is out, with the bounds it broke or the way it failed, and those not trained yet."""
     excluded = []
     for candidate in comparison.candidates:
-        reasons = [f"{_capital(describe_bound(bound))}." for bound in candidate.broken_bounds]
+        reasons = [f"{_capital(describe_bound(bound, candidate.cost))}." for bound in candidate.broken_bounds]
         if candidate.failure is not None:
             reasons.insert(0, f"Failed: {candidate.failure}")
         elif status_of(candidate, comparison.decision).kind == "unknown" and candidate.selection is None:
@@ -119,13 +116,14 @@ def run_rows(entrants: Sequence[Entrant]) -> list[tuple[str, ...]]:
             continue
         first, prepared = entrant.runs[0].record, entrant.runs[0].record.preprocessing
         small = "" if first.architecture.small_image == "none" else f", {first.architecture.small_image}"
+        resized = "squashed to a square of" if prepared.resize == "squashed" else "short side"
         kept = [run.record.best_epoch for run in entrant.runs if run.record.best_epoch is not None]
         rows.append(
             (
                 entrant.name,
                 ", ".join(str(run.record.seed) for run in entrant.runs),
                 f"{prepared.resolution} px{small}",
-                f"short side {prepared.resize_side} px, {prepared.interpolation}, centre crop; "
+                f"{resized} {prepared.resize_side} px, {prepared.interpolation}, centre crop; "
                 f"mean {_triple(prepared.mean)}, sd {_triple(prepared.std)}",
                 first.train_precision,
                 first.feature_engine or NOT_MEASURED,

@@ -5,20 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from foray.records import BrokenBound, Budget, CandidateResult, CostProfile, Decision, Preference
-from foray.records.quantities import format_bytes, format_count, format_ms
+from foray.records import COSTS, BrokenBound, CandidateResult, CostProfile, Decision
 
 Kind = Literal["pick", "best", "front", "behind", "unknown", "out", "failed"]
 # In the order of a sorted column.
 KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "unknown", "out", "failed")
-
-COST_NAMES: dict[Preference, str] = {
-    "latency": "latency p50",
-    "macs": "MACs",
-    "params": "parameters",
-    "memory": "peak memory",
-    "file": "file size",
-}
 
 _SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted"}
 _MEANINGS = {
@@ -47,8 +38,8 @@ def status_of(candidate: CandidateResult, decision: Decision) -> Status:
     if candidate.failure is not None:
         return Status("failed", "failed", candidate.failure)
     if candidate.broken_bounds:
-        reason = "; ".join(describe_bound(bound) for bound in candidate.broken_bounds)
-        names = ", ".join(COST_NAMES[bound.bound] for bound in candidate.broken_bounds)
+        reason = "; ".join(describe_bound(bound, candidate.cost) for bound in candidate.broken_bounds)
+        names = ", ".join(candidate.cost.name_of(bound.bound) for bound in candidate.broken_bounds)
         return Status("out", f"out: {names}", reason)
     if candidate.model == decision.pick:
         if decision.outcome == "unresolved":
@@ -57,44 +48,23 @@ def status_of(candidate: CandidateResult, decision: Decision) -> Status:
     if candidate.model == decision.best:
         return Status("best", "most accurate")
     if decision.outcome == "not_known" and candidate.cost.unsteady:
-        return Status("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
+        return Status("unknown", f"not known: {COSTS['latency'].name}", describe_unsteady(candidate.cost))
     if candidate.model in decision.pareto:
         return Status("front", "on the front")
     return Status("behind", "behind the front")
 
 
 def describe_unsteady(cost: CostProfile) -> str:
-    """'latency p50 was not steady: other processes used 63 % of the processors' time'."""
-    return f"{COST_NAMES['latency']} was not steady: {'; '.join(cost.unsteady)}"
+    """'latency was not steady: other processes used 63 % of the processors' time'."""
+    return f"{COSTS['latency'].name} was not steady: {'; '.join(cost.unsteady)}"
 
 
-def describe_bound(bound: BrokenBound) -> str:
-    """'latency p50 34.1 ms is over the bound of 30.0 ms', or that the cost is not known."""
-    name, limit = COST_NAMES[bound.bound], format_cost(bound.bound, bound.limit)
+def describe_bound(bound: BrokenBound, cost: CostProfile) -> str:
+    """'latency 34.1 ms is over the bound of 30.0 ms', or that the cost is not known; `cost`: of the same network."""
+    name, write = cost.name_of(bound.bound), COSTS[bound.bound].write
     if bound.actual is None:
-        return f"{name} is not known, and the budget bounds it at {limit}"
-    return f"{name} {format_cost(bound.bound, bound.actual)} is over the bound of {limit}"
-
-
-def format_cost(cost: Preference, value: float) -> str:
-    """A cost with its unit."""
-    if cost == "latency":
-        return format_ms(value)
-    if cost in ("memory", "file"):
-        return format_bytes(value)
-    return format_count(value)
-
-
-def budget_bounds(budget: Budget) -> dict[Preference, float]:
-    """The bounds the user stated, by cost; unbounded costs are left out."""
-    stated: dict[Preference, float | None] = {
-        "latency": budget.max_latency_ms,
-        "macs": budget.max_macs,
-        "params": budget.max_params,
-        "memory": budget.max_memory_bytes,
-        "file": budget.max_file_bytes,
-    }
-    return {cost: limit for cost, limit in stated.items() if limit is not None}
+        return f"{name} is not known, and the budget bounds it at {write(bound.limit)}"
+    return f"{name} {write(bound.actual)} is over the bound of {write(bound.limit)}"
 
 
 def format_split(split: str) -> str:

@@ -7,33 +7,8 @@ from dataclasses import dataclass
 from math import ceil, floor, log, log10
 
 from foray.decision import pareto_front
-from foray.records import Comparison, Estimate, Preference
-from foray.report.status import Status, budget_bounds, status_of
-
-
-@dataclass(frozen=True)
-class CostAxis:
-    """A cost one can choose by. Values are divided by `unit_size` and shown in `unit`."""
-
-    cost: Preference
-    short: str
-    label: str
-    unit: str
-    unit_size: float
-
-    @property
-    def title(self) -> str:
-        """Axis title with the unit."""
-        return f"{self.label} ({self.unit})"
-
-
-COST_AXES = (
-    CostAxis("latency", "Latency", "Latency, p50 at batch 1", "ms", 1.0),
-    CostAxis("macs", "MACs", "MACs per image", "million", 1e6),
-    CostAxis("params", "Parameters", "Parameters", "million", 1e6),
-    CostAxis("memory", "Memory", "Peak inference memory at batch 1", "MB", 1e6),
-    CostAxis("file", "File size", "File size", "MB", 1e6),
-)
+from foray.records import COSTS, Comparison, CostKind, Estimate
+from foray.report.status import Status, status_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +31,7 @@ class Tradeoff:
     `limit`: the bound on this cost, in the axis' unit.
     """
 
-    axis: CostAxis
+    axis: CostKind
     points: tuple[Point, ...]
     front: tuple[Point, ...]
     missing: tuple[str, ...]
@@ -111,18 +86,18 @@ class Tradeoff:
 def tradeoffs(comparison: Comparison) -> list[Tradeoff]:
     """One trade-off for every cost that was measured for at least one trained candidate, the preferred cost first."""
     prefer = comparison.decision.prefer
-    axes = sorted(COST_AXES, key=lambda axis: axis.cost != prefer)
+    axes = sorted(COSTS.values(), key=lambda axis: axis.key != prefer)
     return [view for axis in axes if (view := _tradeoff(comparison, axis)).points]
 
 
-def _tradeoff(comparison: Comparison, axis: CostAxis) -> Tradeoff:
+def _tradeoff(comparison: Comparison, axis: CostKind) -> Tradeoff:
     points, missing = [], []
     for position, candidate in enumerate(comparison.candidates):
-        cost = candidate.cost.cost(axis.cost)
+        cost = candidate.cost.cost(axis.key)
         if cost is None or candidate.selection is None:
             missing.append(candidate.model)
             continue
-        p95 = candidate.cost.latency_p95_ms if axis.cost == "latency" else None
+        p95 = candidate.cost.latency_p95_ms if axis.key == "latency" else None
         points.append(
             Point(
                 model=candidate.model,
@@ -133,7 +108,7 @@ def _tradeoff(comparison: Comparison, axis: CostAxis) -> Tradeoff:
                 status=status_of(candidate, comparison.decision),
             )
         )
-    limit = budget_bounds(comparison.budget).get(axis.cost)
+    limit = comparison.budget.limit(axis.key)
     return Tradeoff(
         axis=axis,
         points=tuple(points),

@@ -11,7 +11,6 @@ from foray.records import Estimate
 from foray.records.quantities import format_percent
 from foray.report.candidate_table import format_interval
 from foray.report.drawing import Json, Panel, View, file_stem, literal, point_style
-from foray.report.status import format_cost
 from foray.report.tradeoff import Point, Tradeoff
 
 # In parts of the plot's width and height, for a figure 7 inches wide; a wider one has more room.
@@ -125,10 +124,10 @@ def tradeoff_view(tradeoff: Tradeoff) -> View:
     if tradeoff.missing:
         notes.append(f"Not drawn, for want of a measured accuracy or cost: {', '.join(tradeoff.missing)}.")
     if tradeoff.limit is not None and tradeoff.shown_limit is None:
-        bound = format_cost(tradeoff.axis.cost, tradeoff.limit * tradeoff.axis.unit_size)
-        notes.append(f"The bound of {bound} lies far to the right.")
-    name = file_stem("accuracy_vs", tradeoff.axis.cost)
-    return View(tradeoff.axis.short, [Panel([*traces], layout)], name, " ".join(notes))
+        bound = tradeoff.axis.write(tradeoff.limit * tradeoff.axis.unit_size)
+        notes.append(f"The bound of {bound} is beyond the right edge.")
+    name = file_stem("accuracy_vs", tradeoff.axis.key)
+    return View(tradeoff.axis.heading, [Panel([*traces], layout)], name, " ".join(notes))
 
 
 def _front_trace(tradeoff: Tradeoff) -> Json:
@@ -194,7 +193,7 @@ def _whiskers(estimates: Sequence[Estimate], color: str) -> Json:
 
 def _limit_trace(tradeoff: Tradeoff, limit: float) -> Json:
     low, high = (100 * end for end in tradeoff.y_range)
-    bound = format_cost(tradeoff.axis.cost, limit * tradeoff.axis.unit_size)
+    bound = tradeoff.axis.write(limit * tradeoff.axis.unit_size)
     return {
         "type": "scatter",
         "mode": "lines+text",
@@ -211,9 +210,9 @@ def _limit_trace(tradeoff: Tradeoff, limit: float) -> Json:
 
 def _point_text(point: Point, tradeoff: Tradeoff) -> str:
     axis = tradeoff.axis
-    p95 = f", p95 {format_cost('latency', point.x_high)}" if point.x_high is not None else ""
+    p95 = f", p95 {axis.write(point.x_high * axis.unit_size)}" if point.x_high is not None else ""
     return (
         f"<b>{literal(point.model)}</b> ({literal(point.status.label)})<br>"
         f"{format_percent(point.y.value)} [{format_interval(point.y)}], n = {point.y.n:,}<br>"
-        f"{axis.label}: {format_cost(axis.cost, point.x * axis.unit_size)}{p95}"
+        f"{axis.label}: {axis.write(point.x * axis.unit_size)}{p95}"
     )

@@ -12,7 +12,7 @@ from safetensors.torch import save
 
 from foray.data import Dataset
 from foray.data.dataset import ImageFile
-from foray.data.encoded import EncodedImage, encoded_files
+from foray.data.encoded_images import EncodedImage, encoded_files
 from foray.data.named.imagenet import ValidationImages
 from foray.models import build_model
 from foray.records import write_bytes, write_text

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foray.data import NAMED_DATASETS, SPLITS, Dataset, cache_directory, open_dataset
-from foray.data.units import Carving
+from foray.cache_folder import cache_directory
+from foray.data import NAMED_DATASETS, SPLITS, Dataset, open_dataset
+from foray.data.split_units import Carving
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there

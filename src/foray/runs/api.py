@@ -8,19 +8,19 @@ from pathlib import Path
 
 import torch
 
+from foray.cache_folder import cache_directory
 from foray.data import (
     NAMED_DATASETS,
     SPLITS,
     Dataset,
     Split,
     UnreadableImagesError,
-    cache_directory,
     decode_for_evaluation,
     open_dataset,
 )
 from foray.data.open import open_given
+from foray.data.split_units import Carving
 from foray.data.splits import carving_of
-from foray.data.units import Carving
 from foray.errors import RunError, require_known
 from foray.evaluation.precision import resolve_device
 from foray.evaluation.predictions import Predictions

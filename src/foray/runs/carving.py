@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from foray.data.split_units import Carving
 from foray.data.splits import carving_of
-from foray.data.units import Carving
 from foray.records import RunRecord
 
 

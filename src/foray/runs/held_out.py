@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import SPLITS, Dataset, Sample, Split
-from foray.data.duplicates import nearest
-from foray.data.look_alikes import is_mixed
-from foray.data.looks import look_at
+from foray.data.appearance import appearances_of
+from foray.data.class_folders import class_name
+from foray.data.near_duplicates import is_mixed
 from foray.data.open import completed
+from foray.data.perceptual_hash import nearest
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import LeftOut, RunRecord
@@ -115,24 +116,26 @@ def without_run(dataset: Dataset, split: Split = "test") -> HeldOut:
 
 
 def in_classes_of(dataset: Dataset, classes: Sequence[str]) -> Dataset:
-    """`dataset` with `classes` and labels that count in them, by name; those of its own may be fewer.
+    """`dataset` with `classes` and labels that count in them, by name (as `class_name` writes it); those of its own may
+    be fewer.
 
     Raises DataError for a class that is not among them, and for names that repeat in another order.
     """
     if list(dataset.classes) == list(classes):
         return dataset
+    position = {class_name(name): i for i, name in enumerate(classes)}
     present = {sample.label for sample in dataset.samples}
-    unknown = sorted({dataset.classes[label] for label in present} - set(classes))
+    unknown = sorted(name for label in present if class_name(name := dataset.classes[label]) not in position)
     if unknown:
         raise DataError(
             f"The classes of {dataset.name} are not those the run was trained on (unknown: {', '.join(unknown[:5])}). "
             f"It knows {', '.join(list(classes)[:10])}{' and more' if len(classes) > 10 else ''}: name the classes "
             "alike, or leave the unknown ones out."
         )
-    if len(set(classes)) < len(classes):
+    if len(position) < len(classes):
         raise DataError(f"The classes of {dataset.name} cannot be told apart by name: some names repeat.")
-    position = {name: i for i, name in enumerate(classes)}
-    samples = tuple(replace(sample, label=position[dataset.classes[sample.label]]) for sample in dataset.samples)
+    label_of = [position.get(class_name(name), -1) for name in dataset.classes]
+    samples = tuple(replace(sample, label=label_of[sample.label]) for sample in dataset.samples)
     return replace(dataset, classes=tuple(classes), samples=samples).fingerprinted()
 
 
@@ -185,8 +188,8 @@ def _near_copies(
         return set(), ()
     if not len(seen.fingerprints):
         return set(), ("Near copies of the run's images could not be looked for, exact copies were.",)
-    looks = look_at(new, cache_dir=cache_dir, progress=progress)
-    found = nearest(looks.fingerprints_of(new), seen.fingerprints)
+    appearances = appearances_of(new, cache_dir=cache_dir, progress=progress)
+    found = nearest(appearances.fingerprints_of(new), seen.fingerprints)
     labels = seen.labels[seen.fitted]
     ours, theirs = [new[i].label for i in found], [int(labels[j]) for j, _ in found.values()]
     if is_mixed(ours, theirs, [*labels.tolist(), *(sample.label for sample in new)]):

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foray.data import SPLITS, Dataset, cache_directory
+from foray.cache_folder import cache_directory
+from foray.data import SPLITS, Dataset
 from foray.errors import ForayError, RunError, memory_explained
 from foray.evaluation.precision import resolve_device, training_format
 from foray.evaluation.scores import compute_metrics
@@ -83,7 +84,7 @@ def train_run(
         _generator_kept(at.device),
     ):  # fmt: skip
         network, weights = _initial_network(plan)
-        unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
+        unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.protocol == "partial" else []
         record = _planned_record(plan, dataset, network, weights, at, unfrozen, inputs)
         at = replace(at, identity=run_identity(record))
         with processes.writer_first():
@@ -180,11 +181,12 @@ def _require_one_process_for_linear(plan: RunPlan, processes: Processes) -> None
 
 
 def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
+    recipe = plan.recipe
     network = build_model(
         plan.spec,
         num_classes=plan.num_classes,
-        dropout=plan.recipe.dropout,
-        stochastic_depth_prob=plan.recipe.stochastic_depth_prob,
+        dropout=recipe.dropout,
+        stochastic_depth_prob=None if recipe.protocol == "linear" else recipe.stochastic_depth_prob,
         small_image=plan.small_image,
         seed=plan.seed,
     )

@@ -14,7 +14,7 @@ import numpy as np
 from foray.errors import RunError
 from foray.evaluation.arrays import DamagedArraysError, read_arrays
 from foray.evaluation.predictions import Predictions
-from foray.recipes import Recipe
+from foray.recipes.recipe import AnyRecipe
 from foray.recipes.toml import validated
 from foray.records import RunRecord, atomic_writer, read_run_file
 from foray.records.sealing import sha256
@@ -121,8 +121,9 @@ def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
     theirs, ours = _decisive(there), _decisive(planned)
     pairs: dict[str, tuple[object, object]] = {name: (theirs[name], ours[name]) for name in ours}
     # What an older recipe does not say had the default's value.
-    defaults = {key: field.default for key, field in Recipe.model_fields.items()}
-    pairs |= {key: (there.recipe.get(key, defaults[key]), value) for key, value in planned.recipe.items()}
+    pairs |= {
+        key: (there.recipe.get(key, AnyRecipe.stored_default(key)), value) for key, value in planned.recipe.items()
+    }
     return [f"{name}: {old} there, {new} here" for name, (old, new) in pairs.items() if old != new]
 
 

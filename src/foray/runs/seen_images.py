@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import SPLITS, Dataset, Split
+from foray.data.appearance import MOST_IMAGES
 from foray.data.content import with_content
-from foray.data.duplicates import HASH_BITS, THUMBNAIL_SIDE, Fingerprints
-from foray.data.look_alikes import find_leaks, with_looks
-from foray.data.looks import MOST_IMAGES
+from foray.data.near_duplicates import find_leaks, with_appearances
+from foray.data.perceptual_hash import HASH_BITS, THUMBNAIL_SIDE, Fingerprints
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
 from foray.records import RunRecord, atomic_writer
@@ -76,19 +76,19 @@ def seen_images(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILEN
     """What a run on `dataset` sees, whose samples all have a split."""
     if not all(sample.content for sample in dataset.samples):
         dataset = with_content(dataset, cache_dir=cache_dir, progress=progress)
-    if dataset.looks is None:
-        dataset = with_looks(dataset, cache_dir=cache_dir, progress=progress)
-    assert dataset.looks is not None
+    if dataset.appearances is None:
+        dataset = with_appearances(dataset, cache_dir=cache_dir, progress=progress)
+    assert dataset.appearances is not None
     assert dataset.near is not None
     leaks = find_leaks(dataset)
     fitted = [sample for sample in dataset.samples if sample.split != "test"]
-    told = len(dataset.near.contents) > 0 and len(dataset.looks.contents) <= MOST_IMAGES
+    told = len(dataset.near.contents) > 0 and len(dataset.appearances.contents) <= MOST_IMAGES
     return SeenImages(
         contents=tuple(sample.content for sample in dataset.samples),
         splits=np.array([SPLITS.index(sample.split or "train") for sample in dataset.samples], dtype=np.int8),
         labels=dataset.labels,
         leaked=np.array([sample.id in leaks.val | leaks.test for sample in dataset.samples], dtype=np.bool_),
-        fingerprints=dataset.looks.fingerprints_of(fitted if told else []),
+        fingerprints=dataset.appearances.fingerprints_of(fitted if told else []),
     )
 
 

@@ -5,7 +5,7 @@ The grid search that trains (`foray.scaling.search`) is imported by itself: it n
 
 from foray.scaling.candidates import By, Family, ScaledNetwork, candidates
 from foray.scaling.capacity import capacity, realised_multipliers
-from foray.scaling.costs import scaled_cost
+from foray.scaling.cost_formulas import scaled_cost
 from foray.scaling.solve import Binding, ScalingSolution, solve
 
 __all__ = [

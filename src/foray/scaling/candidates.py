@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from foray.errors import require_known
 from foray.records import CostProfile
 from foray.scaling.capacity import capacity
-from foray.scaling.costs import scaled_cost
+from foray.scaling.cost_formulas import scaled_cost
 from foray.specs import (
     TF_PREFIX,
     ArchSpec,

@@ -9,7 +9,7 @@ from foray.errors import ForayError
 from foray.limits import MOST_STEPS, require_range
 from foray.scaling.candidates import Family, products
 from foray.scaling.capacity import realised_multipliers
-from foray.scaling.costs import scaled_cost
+from foray.scaling.cost_formulas import scaled_cost
 from foray.specs import PUBLISHED_COEFFICIENTS, ArchSpec, Coefficients, Multipliers
 
 WORK = 2.0  # times the proxy's multiply-accumulates: one step of phi

@@ -11,7 +11,7 @@ from foray.decision.sentences import one_seed
 from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearch, commit, hardware, versions
 from foray.records.quantities import format_points
 from foray.scaling.capacity import realised_multipliers
-from foray.scaling.costs import scaled_cost
+from foray.scaling.cost_formulas import scaled_cost
 from foray.scaling.directions import WORK
 from foray.scaling.search_plan import SearchPlan
 from foray.specs import ArchSpec, Multipliers

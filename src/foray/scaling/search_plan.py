@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foray.data import Dataset, open_dataset
-from foray.data.units import Carving
+from foray.data.split_units import Carving
 from foray.errors import ForayError
 from foray.limits import require_runs
 from foray.progress import SILENT, Progress

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from foray.decision import broken_bounds, latency_is_open, pareto_front
 from foray.errors import ForayError, NotSteadyError
-from foray.records import Budget, CostProfile, Preference
-from foray.records.quantities import format_bytes, format_count, format_ms
+from foray.progress import Progress
+from foray.records import COSTS, Budget, CostProfile, Preference
+from foray.records.quantities import format_ms
 from foray.scaling.candidates import By, Family, ScaledNetwork, candidates, refined
+from foray.specs import Preprocessing
 
-LIMITS: dict[Preference, str] = {
-    "params": "max_params",
-    "macs": "max_macs",
-    "memory": "max_memory_bytes",
-    "latency": "max_latency_ms",
-}
-_FORMATS: dict[Preference, Callable[[float], str]] = {
-    "params": format_count,
-    "macs": format_count,
-    "memory": format_bytes,
-    "latency": format_ms,
-}
-_NAMES = {"params": "parameters", "macs": "MACs", "memory": "of peak memory", "latency": "of latency"}
+if TYPE_CHECKING:
+    from foray.clock.schedule import TimingSchedule
+
 _GUESSES = 3
 
-# The cost of a network with its latency at batch 1, measured.
-Measure = Callable[[ScaledNetwork], CostProfile]
+Measure = Callable[[ScaledNetwork], CostProfile]  # the cost of a network with its latency at batch 1, measured
 
 
 @dataclass(frozen=True)
@@ -78,11 +70,11 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     """
     if budget.max_file_bytes is not None:
         raise ForayError("Networks are scaled to parameters, MACs, memory and latency; bound those, not the file.")
-    if all(limit is None for limit in budget.model_dump().values()):
+    if not budget.stated():
         raise ForayError("Say what the network may cost: --max-macs 600M, --max-memory 60MB, --max-params or others.")
     by = by or family.own_rule
     pool = candidates(family, by)
-    if by == "free" and (best := _largest(pool, _without(budget, "latency"))):
+    if by == "free" and (best := _largest(pool, budget.without("latency"))):
         pool = _joined(pool, refined(family, best))
     if budget.max_latency_ms is not None:
         if measure is None:
@@ -97,9 +89,28 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
         budget=budget,
         costed=len(pool),
         admissible=admissible,
-        fronts={bound: _front(admissible, bound) for bound in LIMITS if limit_of(budget, bound) is not None},
+        fronts={bound: _front(admissible, bound) for bound in budget.stated()},
         binding=_binding(pool, budget, admissible[0]),
     )
+
+
+def measured_here(num_classes: int, schedule: TimingSchedule, threads: int | None, progress: Progress) -> Measure:
+    """Times networks on this machine, in PyTorch, float32. Needs torch. `threads` None: as many as PyTorch uses."""
+    from foray.export.timing import fresh_subject, in_pytorch, timed_costs
+
+    def measure(network: ScaledNetwork) -> CostProfile:
+        spec = network.spec
+        subject = fresh_subject(spec.name, num_classes, Preprocessing(resolution=spec.resolution))
+        costs = timed_costs([subject], in_pytorch(threads), keep_resident=False, schedule=schedule, progress=progress)
+        cost = costs[spec.name]
+        p50, low, high, p95 = (
+            format_ms(ms or 0.0)
+            for ms in (cost.latency_p50_ms, cost.latency_p50_low_ms, cost.latency_p50_high_ms, cost.latency_p95_ms)
+        )
+        progress.note(f"{network.name}: {p50} ({low} to {high}, p95 {p95}, n = {cost.latency_n})")
+        return cost
+
+    return measure
 
 
 def _joined(first: Sequence[ScaledNetwork], more: Sequence[ScaledNetwork]) -> list[ScaledNetwork]:
@@ -117,16 +128,6 @@ def _order(candidate: ScaledNetwork) -> tuple[float, int, str]:
     return -candidate.capacity, candidate.cost.macs, candidate.name
 
 
-def limit_of(budget: Budget, bound: Preference) -> float | None:
-    """The stated bound on a cost, None where there is none."""
-    limit: float | None = getattr(budget, LIMITS[bound])
-    return limit
-
-
-def _without(budget: Budget, bound: Preference) -> Budget:
-    return budget.model_copy(update={LIMITS[bound]: None})
-
-
 def _largest(pool: Sequence[ScaledNetwork], budget: Budget) -> ScaledNetwork | None:
     return min((c for c in pool if not broken_bounds(c.cost, budget)), key=_order, default=None)
 
@@ -138,10 +139,8 @@ def _front(admissible: Sequence[ScaledNetwork], bound: Preference) -> tuple[str,
 
 def _binding(pool: Sequence[ScaledNetwork], budget: Budget, best: ScaledNetwork) -> tuple[Binding, ...]:
     found = []
-    for bound in LIMITS:
-        if limit_of(budget, bound) is None:
-            continue
-        without = _largest(pool, _without(budget, bound))
+    for bound in budget.stated():
+        without = _largest(pool, budget.without(bound))
         if without and without.capacity > best.capacity:
             found.append(Binding(bound, without))
     return tuple(found)
@@ -153,7 +152,7 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
     Along the front of capacity against MACs latency grows with both, so a bisection over it finds the largest network
     within the bound in a few measurements. MACs only guess where to look next: every latency is measured.
     """
-    static = [c for c in pool if not broken_bounds(c.cost, _without(budget, "latency"))]
+    static = [c for c in pool if not broken_bounds(c.cost, budget.without("latency"))]
     front = set(_front(static, "macs"))
     chain = sorted((c for c in static if c.name in front), key=lambda c: c.capacity)
     measured: dict[str, CostProfile] = {}
@@ -174,28 +173,26 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
 
 def _not_steady(cost: CostProfile, limit_ms: float) -> str:
     return (
-        f"Not known which network keeps --max-latency {format_ms(limit_ms)}: the latency of {cost.model} was not "
-        f"steady ({'; '.join(cost.unsteady)}). The same command measures again: start it when the machine is idle."
+        f"Not known which network keeps the bound of {format_ms(limit_ms)} latency: the latency of {cost.model} "
+        f"was not steady ({'; '.join(cost.unsteady)}). The same command measures again: start it when "
+        "the machine is idle."
     )
 
 
 def _impossible(family: Family, pool: Sequence[ScaledNetwork], budget: Budget) -> str:
     """Which bound cannot be kept, with the network that comes nearest."""
-    for bound in LIMITS:
-        limit = limit_of(budget, bound)
+    for bound, limit in budget.stated().items():
         costs = {c.name: cost for c in pool if (cost := c.cost.cost(bound)) is not None}
-        if limit is None or not costs:
-            continue
-        cheapest = min(costs, key=lambda name: costs[name])
-        if costs[cheapest] > limit:
-            amount = _FORMATS[bound]
+        cheapest = min(costs, key=lambda name: costs[name], default=None)
+        if cheapest is not None and costs[cheapest] > limit:
+            kind = COSTS[bound]
             return (
-                f"No {family.name} keeps --max-{bound} {amount(limit)}: the cheapest there is, {cheapest}, has "
-                f"{amount(costs[cheapest])} {_NAMES[bound]}."
+                f"No {family.name} network keeps the bound of {kind.write(limit)} {kind.name}. The cheapest is "
+                f"{cheapest}, with {kind.write(costs[cheapest])}."
             )
     smallest = min(pool, key=lambda c: c.cost.macs)
-    broken = " and ".join(f"--max-{bound.bound}" for bound in broken_bounds(smallest.cost, budget))
+    broken = " and ".join(COSTS[bound.bound].name for bound in broken_bounds(smallest.cost, budget))
     return (
-        f"No {family.name} keeps all bounds at once, though each can be kept alone: the smallest network, "
-        f"{smallest.name}, breaks {broken}. Loosen one of them."
+        f"No {family.name} network keeps all bounds at once, though each can be kept alone: the smallest network, "
+        f"{smallest.name}, breaks those on {broken}. Loosen one of them."
     )

@@ -23,7 +23,7 @@ from foray.specs import (
 from foray.specs.scaled_name import EXAMPLE, MARK, ScaledName, parse_scaled_name
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec
-from foray.specs.variants import TF_PREFIX
+from foray.specs.tensorflow import TF_PREFIX
 
 WidthFamily = Callable[[str, float], ArchSpec]
 

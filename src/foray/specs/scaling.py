@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from foray.specs.spec import ArchSpec, Conv, ScalableStage, SqueezeExcitation, Stage
+from foray.specs.spec import ArchSpec, Conv, ScalableStage, SqueezeExcitationStyle, Stage
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def round_channels(channels: float, divisor: int = 8, *, at_least: float = 0.9) 
     return rounded if rounded >= at_least * channels else rounded + divisor
 
 
-def squeezed_channels(style: SqueezeExcitation, in_channels: int, hidden: int, ratio: float) -> int:
+def squeezed_channels(style: SqueezeExcitationStyle, in_channels: int, hidden: int, ratio: float) -> int:
     """Inner width of a squeeze-excitation, for a block of `in_channels` whose gated layer has `hidden` channels."""
     share = ratio * (in_channels if style.of == "input" else hidden)
     return round_channels(share, style.divisor) if style.divisor > 1 else max(1, int(share))

@@ -34,9 +34,9 @@ from foray.records.record import Record
 from foray.records.sealing import sha256
 from foray.regular_files import read_regular
 from foray.training.average import WeightAverage
-from foray.training.choice import best_epoch, val_scores
 from foray.training.crossfit import CrossFit
-from foray.training.tally import TallySums
+from foray.training.epoch_choice import best_epoch, val_scores
+from foray.training.running_metrics import RunningSums
 
 WAY_OUT = "Delete the run's folder to start anew."
 SAVE_SECONDS = 180.0  # between two checkpoints within an epoch
@@ -60,7 +60,7 @@ class TrainingState(Record):
     best_epoch: int = 0  # counted from 1
     elapsed_seconds: float = 0.0  # in finished epochs
     epoch_seconds: float = 0.0  # in the unfinished epoch
-    tally: TallySums = TallySums()  # of the unfinished epoch
+    tally: RunningSums = RunningSums()  # of the unfinished epoch
     micro_batch_size: int | None = None  # images at once, once memory ended; None: as the recipe says
     run: str | None = None
     files: dict[str, str] = Field(default_factory=dict)

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from foray.data import Dataset
-from foray.data.halves import halves
-from foray.data.look_alikes import ties_of
+from foray.data.near_duplicates import ties_of
+from foray.data.split_units import val_halves
 from foray.evaluation.predictions import Predictions
 from foray.recipes import Recipe
 from foray.records import EpochRow
 from foray.records.metrics import HalfScore
-from foray.training.choice import Choice, choose_epoch
+from foray.training.epoch_choice import EpochChoice, choose_epoch
 
 CROSSFIT = "val_crossfit"  # the split's name in records and of its file of predictions
 _SEED = 0  # of the halves, whatever the seed of the run
@@ -56,7 +56,7 @@ def val_half(dataset: Dataset) -> npt.NDArray[np.int64] | None:
     Classes are divided equally; images that share a group or their bytes are in one half, and so are near-duplicates.
     """
     val = [dataset.samples[i] for i in dataset.indices("val")]
-    placed = halves(val, _SEED, ties_of(val, dataset.near))
+    placed = val_halves(val, _SEED, ties_of(val, dataset.near))
     half = np.array([placed[sample.id] for sample in val], dtype=np.int64)
     return half if len(set(placed.values())) == 2 else None
 
@@ -120,13 +120,13 @@ class CrossFit:
             notes=_early_end(choices, len(rows)) if len(rows) < epochs else (),
         )
 
-    def _choices(self, rows: Sequence[EpochRow]) -> tuple[Choice, Choice]:
+    def _choices(self, rows: Sequence[EpochRow]) -> tuple[EpochChoice, EpochChoice]:
         scores = [row.val_halves for row in rows if row.val_halves is not None]
         first, second = (choose_epoch([pair[own] for pair in scores], self._keep, self._patience) for own in (0, 1))
         return first, second
 
 
-def _early_end(choices: Sequence[Choice], epochs: int) -> tuple[str, ...]:
+def _early_end(choices: Sequence[EpochChoice], epochs: int) -> tuple[str, ...]:
     """What to say where all of val ended training after so many epochs."""
     unfinished = sum(not choice.stopped for choice in choices)
     if not unfinished:

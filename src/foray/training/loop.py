@@ -20,19 +20,18 @@ from foray.evaluation.predictions import Predictions
 from foray.evaluation.scores import Score
 from foray.models import Network
 from foray.progress import SILENT, Progress
-from foray.recipes import Recipe
+from foray.recipes import NetworkRecipe, Recipe
 from foray.records import EpochRow
 from foray.training.average import WeightAverage
 from foray.training.checkpoint import Checkpoint, Learner, TrainingState
-from foray.training.choice import stops_early
 from foray.training.distributed import ALONE, Processes
-from foray.training.freezing import PartsFromTheTop, set_training_mode
+from foray.training.epoch_choice import stops_early
+from foray.training.freezing import PartsFromTheTop, early_parts, set_training_mode
 from foray.training.interruption import Interrupted, between_steps
 from foray.training.micro_batches import MicroBatches
 from foray.training.optimizers import create_optimizer
-from foray.training.parts import early_parts
+from foray.training.running_metrics import RunningMetrics
 from foray.training.schedules import learning_rate, trained_parts, training_side
-from foray.training.tally import Tally
 
 Augmenter = Callable[[Tensor, int, int, int, tuple[int, int]], Tensor]
 Mixer = Callable[[Tensor, Tensor, int, int], tuple[Tensor, Tensor]]
@@ -52,7 +51,7 @@ def unmixed(images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tens
 
 def fit(
     network: nn.Module,
-    recipe: Recipe,
+    recipe: NetworkRecipe,
     batches: Batches,
     augment: Augmenter,
     *,
@@ -179,7 +178,7 @@ class _EpochLog:
     def __init__(self, begun: TrainingState, device: torch.device, processes: Processes) -> None:
         self._begun = begun
         self._started = time.perf_counter()
-        self.tally = Tally(device, begun.tally, processes)
+        self.tally = RunningMetrics(device, begun.tally, processes)
 
     def state_after(self, step: int, gradients: MicroBatches) -> TrainingState:
         """How far the run has come, `step` steps of this epoch being made."""
@@ -209,7 +208,7 @@ class _TrainedParts:
     """What is trained at a step, and is hence in training mode, averaged and minded by `gradients`."""
 
     def __init__(
-        self, learner: Learner, gradients: MicroBatches, recipe: Recipe, steps_per_epoch: int, progress: Progress
+        self, learner: Learner, gradients: MicroBatches, recipe: NetworkRecipe, steps_per_epoch: int, progress: Progress
     ) -> None:
         self._learner, self._gradients, self._recipe = learner, gradients, recipe
         self._steps_per_epoch, self._progress = steps_per_epoch, progress
@@ -241,7 +240,7 @@ class _TrainedParts:
             self.begin_epoch()
 
 
-def _require_finite(tally: Tally, epoch: int, image_ids: npt.NDArray[np.str_] | None) -> None:
+def _require_finite(tally: RunningMetrics, epoch: int, image_ids: npt.NDArray[np.str_] | None) -> None:
     found = tally.look()
     if found is None:
         return

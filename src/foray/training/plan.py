@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class RunPlan:
             "weights": self.weights.sha256 if self.weights else None,
             "recipe": self.recipe.model_dump(mode="json"),
             "num_classes": self.num_classes,
-            "preprocessing": asdict(self.preprocessing),
+            "preprocessing": self.preprocessing.identity,
             "small_image": self.small_image,
             "seed": self.seed,
             "deterministic": self.deterministic,
@@ -129,7 +129,7 @@ def plan_run(
         if side <= SMALL_IMAGE_SIDE < preprocessing.resolution:
             small_image = "upsampled"
     _require_resolution(spec, preprocessing.resolution, small_image)
-    if recipe.unfreeze:
+    if recipe.protocol == "partial":
         _require_unfreezable(spec, recipe.unfreeze)
     return RunPlan(
         requested=model,

@@ -18,7 +18,7 @@ from foray.models import Network
 from foray.native.allocator import keep_freed_memory
 from foray.native.kernels import KERNELS
 from foray.progress import SILENT, Progress
-from foray.recipes import Recipe
+from foray.recipes import NetworkRecipe
 from foray.specs import Preprocessing
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
@@ -38,6 +38,7 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
     Resumes after the last step that was saved in the run's folder.
     """
     recipe, device = plan.recipe, at.device
+    assert recipe.protocol != "linear"
     with at.processes.writer_first():
         training, evaluation = _stores(plan, dataset, at)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -92,7 +93,7 @@ def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: W
     )
 
 
-def _crossfit(recipe: Recipe, dataset: Dataset) -> CrossFit | None:
+def _crossfit(recipe: NetworkRecipe, dataset: Dataset) -> CrossFit | None:
     half = val_half(dataset) if chooses_epoch(recipe) else None
     return None if half is None else CrossFit(half, recipe.checkpoint, recipe.early_stopping_epochs)
 
@@ -107,7 +108,7 @@ class _Judged:
     notes: tuple[str, ...] = ()
 
 
-def _judged(checkpoint: Checkpoint, recipe: Recipe, val: Predictions, *, divisible: bool) -> _Judged:
+def _judged(checkpoint: Checkpoint, recipe: NetworkRecipe, val: Predictions, *, divisible: bool) -> _Judged:
     """`val`: by the kept epoch; `divisible`: whether there are two halves of it."""
     if not chooses_epoch(recipe):
         return _Judged({}, [])
@@ -138,7 +139,7 @@ def prepare_processor(progress: Progress) -> bool:
     return KERNELS.prepare(progress)
 
 
-def _notes(state: TrainingState, recipe: Recipe, accelerated: bool) -> tuple[str, ...]:
+def _notes(state: TrainingState, recipe: NetworkRecipe, accelerated: bool) -> tuple[str, ...]:
     notes = ["batch norm and activations were computed by foray's compiled kernels"] if accelerated else []
     if state.micro_batch_size is not None:
         at_once = recipe.micro_batch_size or recipe.batch_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -68,13 +68,14 @@ def quantize(
     `write_float(module, folder)` writes the runtime's float32 model and returns its entry; ExecuTorch, which is
     quantised before it is written, does not call it. `measure(entry)` says how much accuracy a file loses against the
     float32 network on the validation split, and holds the tolerance; without it the first quantisation is kept.
-    `time(entry)`: how long a file takes beside float32. `settings`: where to start. `remedies`: of `remedies_for`,
-    which several runtimes may share. `seed`: of the calibration sample.
+    `time(entry)`: how long a file takes beside float32. `settings`: where to start, with no more images than there are.
+    `remedies`: of `remedies_for`, which several runtimes may share. `seed`: of the calibration sample.
 
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
     RUNTIMES[runtime].require_installed()
     first = settings or Settings()
+    first = replace(first, images=min(first.images, len(train)))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
         write = _Writer(runtime, train, preprocessing, write_float, seed, progress, Path(workshop) / "float")
