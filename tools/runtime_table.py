@@ -1,4 +1,4 @@
-"""docs/runtimes.md: shipped files beside PyTorch, their latency and accuracy by runtime and precision.
+"""results/runtimes.md: shipped files beside PyTorch, their latency and accuracy by runtime and precision.
 
     python -m tools.runtime_table                        # MobileNetV2 and EfficientNetV2-B0 on ImageNet images
     python -m tools.runtime_table --run RUN --data DATA  # and a fine-tuned run on its own images
@@ -78,7 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=hardware().cores)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--artifacts", type=Path, default=ROOT / "benchmarks/out/artifacts", help="where the files go")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/runtimes.md")
+    parser.add_argument("--out", type=Path, default=ROOT / "results/runtimes.md")
     given = parser.parse_args()
     if bool(given.run) != (given.data is not None):
         parser.error("--run and --data go together.")

@@ -183,4 +183,4 @@ def test_the_docs_page_is_that_of_the_committed_results(tmp_path: Path) -> None:
     if not list(results.glob("*/*/*/experiment.json")):
         pytest.skip("no results are committed")
     rewrite(results, tmp_path)
-    assert (tmp_path / "reproduction.md").read_text() == (ROOT / "docs" / "reproduction.md").read_text()
+    assert (tmp_path / "reproduction.md").read_text() == (ROOT / "results" / "reproduction.md").read_text()
