@@ -30,7 +30,8 @@ nitpick_ignore_regex = [
     # Types that are a few words, which each field states.
     (
         r"py:.*",
-        r"(Activation|ArtifactPrecision|CertificateVerdict|Interpolation|Outcome|PairStatus|Precision|Preference|Resize|Runtime|StoredPreprocessing|Triple)",
+        r"(Activation|ArtifactPrecision|CertificateVerdict|Interpolation|Outcome|PairStatus|Precision|Preference"
+        r"|Resize|Runtime|StoredPreprocessing|Triple)",
     ),
     # Names of other projects, whose inventories would need a connection at every build.
     (r"py:.*", r"(torch|numpy|np|npt|PIL|pydantic|pydantic_core|pathlib|collections|typing|annotated_types|os)\..*"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from foray.runs.api import run_id
 from pictures import draw_classes
 
 from foray.data import open_dataset
@@ -17,6 +16,7 @@ from foray.data.named.imagenet_labels import find_labels
 from foray.errors import DataError
 from foray.progress import SILENT
 from foray.recipes import preset
+from foray.runs import run_id
 from tests.asking import plan_run
 
 

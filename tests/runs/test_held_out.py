@@ -323,7 +323,7 @@ def earlier(photos, small_weights, tmp_path_factory) -> tuple[RunRecord, Path]:
         return open_dataset(data, **{**options, "carving": "by name"})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("foray.runs.api.open_dataset", by_name)
+        patch.setattr("foray.requests.open_dataset", by_name)
         record, run = trained_on(photos, small_weights, tmp_path_factory.mktemp("earlier"), epochs=2)
     (run / "images.npz").unlink()
     record = record.model_copy(update={"files": {}})

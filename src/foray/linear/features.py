@@ -46,7 +46,7 @@ BATCH_SIZE = 16
 _FORMAT_VERSION = 1
 
 
-class ImageBatches(Protocol):
+class BackboneInput(Protocol):
     """What the backbone runs over, always in the same order. `identity`: what decides the pixels, as JSON."""
 
     @property
@@ -85,7 +85,7 @@ def batch_slices(n: int) -> Iterator[slice]:
 
 def extract_features(
     network: Network,
-    images: ImageBatches,
+    images: BackboneInput,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
@@ -115,7 +115,7 @@ def extract_features(
 def cached_features(
     network: Network,
     weights_sha256: str,
-    images: ImageBatches,
+    images: BackboneInput,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
@@ -193,7 +193,7 @@ class _Backbone(nn.Module):
         return self.network.forward_features(channels_first)
 
 
-def _extracted(engine: InferenceEngine, images: ImageBatches, num_features: int, progress: Progress) -> Features:
+def _extracted(engine: InferenceEngine, images: BackboneInput, num_features: int, progress: Progress) -> Features:
     features = np.empty((len(images), num_features), dtype=np.float32)
     with progress.task("extracting features", total=len(images)) as task:
         for where, output in engine.outputs(images.batches()):
@@ -202,7 +202,7 @@ def _extracted(engine: InferenceEngine, images: ImageBatches, num_features: int,
     return features
 
 
-def _error(features: Features, reference: TorchEngine, images: ImageBatches) -> float:
+def _error(features: Features, reference: TorchEngine, images: BackboneInput) -> float:
     """Relative difference from torch on the first images."""
     where, first = next(images.batches())
     _, expected = next(reference.outputs([(where, first[:CHECKED_IMAGES])]))
