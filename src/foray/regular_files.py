@@ -57,8 +57,11 @@ def read_regular(path: str | Path) -> bytes:
 
 
 def read_regular_text(path: str | Path) -> str:
-    """The text of the file at `path`, in UTF-8. Raises OSError as `require_regular` does, and UnicodeDecodeError."""
-    return read_regular(path).decode("utf-8")
+    """The text of the file at `path`, in UTF-8 with or without a byte-order mark.
+
+    Raises OSError as `require_regular` does, and UnicodeDecodeError.
+    """
+    return read_regular(path).decode("utf-8-sig")
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -63,6 +63,15 @@ class Case:
         return float(np.abs(found - self.expected(images)).max())
 
 
+def assert_resizes_as_pillow(run: Run, how: Preprocessing) -> None:
+    """`run`: uint8 (N, H, W, 3) to squares. Most of the sizes have a long side that comes out between two pixels."""
+    for height, width in ((41, 67), (50, 43), (50, 50), (31, 89)):
+        image = photo(height, width)
+        difference = np.abs(run(image[None])[0].astype(int) - prepare(Image.fromarray(image), how).astype(int))
+        assert difference.max() <= 1
+        assert (difference == 0).mean() > 0.9
+
+
 def case(spec: ArchSpec, resolution: int = 64) -> Case:
     preprocessing = Preprocessing(resolution=resolution, interpolation="bicubic")
     return Case(deployable(lively(spec), preprocessing), preprocessing)

@@ -62,7 +62,9 @@ RECORD = ArtifactRecord(
     versions={"torch": "2"},
     created="2026-11-25T12:00:00+00:00",
     foray_version="0.1.0",
-    calibration=Calibration(n=300, dataset="plants", fingerprint="cd", seed=0, settings="300 images, full ranges"),
+    calibration=Calibration(
+        n=300, dataset="plants", fingerprint="cd", seed=0, settings="1200 calibration images, full ranges"
+    ),
     remedies=["int8 after training: 2.1 points lost.", "more images: 0.4 points lost."],
 )
 FAILED = Certificate(
@@ -125,7 +127,8 @@ def test_numbers_and_origins_are_there() -> None:
     text = render_card(RECORD)
     for fact in (
         "91.0 % (95 % interval 88.0 to 93.0, n = 723)", "2.24 M", "300 M per image", "2.50 MB", "3319 train",
-        "has not been certified", "Calibrated on 300 images of plants", "more images: 0.4 points lost.",
+        "has not been certified", "Calibrated on 300 images of plants (seed 0): full ranges.",
+        "more images: 0.4 points lost.",
         "pip install numpy pillow ai-edge-litert", "learning rate | 0.001", "| data | not stated |",
         "| pretrained weights | apache-2.0 |", "short side to 256 px, bicubic", "`prepare` in predict.py", "(seed 3)",
     ):  # fmt: skip

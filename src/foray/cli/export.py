@@ -10,12 +10,15 @@ import typer
 
 from foray.cli import options
 from foray.cli.certify import FAILED
+from foray.cli.verb import with_groups
 
 if TYPE_CHECKING:
     from foray.export.export import Exported
 
 
+@with_groups
 def export(
+    *,
     run: Annotated[
         Path | None,
         typer.Argument(metavar="[RUN]", show_default=False, help="Folder of a finished run; or --model and --weights."),
@@ -44,12 +47,8 @@ def export(
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the calibration images.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite artifacts that exist already.")] = False,
     as_json: options.AsJson = False,
-    fold: options.Fold = None,
-    data_dir: options.DataDir = None,
-    offline: options.Offline = False,
-    threads: options.Threads = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    source: options.SourceOptions,
+    machine: options.CpuOptions,
 ) -> None:
     """Write a run as files for other runtimes, preprocessing inside, and certify each on your images.
 
@@ -61,30 +60,22 @@ def export(
     points = parse_points(tolerance, "--tolerance")
     if (run is None) == (model is None) or (model is None) != (weights is None):
         raise ForayError("Name the folder of a run, or published weights: --model NAME --weights DIR.")
-    options.prepare_threads(threads)
+    options.prepare_threads(machine.threads)
     from foray.cli.progress import terminal_progress
     from foray.export.export import export_run, export_weights
-    from foray.export.images import Images
+    from foray.export.request import ExportRequest
 
-    images = None
-    if data is not None:
-        images = Images(data, calibration, fold, data_dir, offline, cache_dir, workers)
-    elif calibration is not None:
-        raise ForayError("--calibration goes with --data, the images to certify on.")
-    runtimes, precisions = _names(to), _names(precision)
+    images = None if data is None else source.request(data)
+    request = ExportRequest(_names(to), _names(precision), images, calibration, points, seed, force)
     with terminal_progress() as progress:
         if run is not None:
-            done = export_run(
-                run, runtimes, precisions, out, images=images, tolerance=points, seed=seed, force=force,
-                threads=threads, progress=progress,
-            )  # fmt: skip
+            done = export_run(run, request, out, machine.request(), progress=progress)
         else:
             assert model is not None
             assert weights is not None
             done = export_weights(
-                model, weights, runtimes, precisions, out, images=images, offline=offline, tolerance=points, seed=seed,
-                force=force, threads=threads, progress=progress,
-            )  # fmt: skip
+                model, weights, request, out, machine.request(), offline=source.offline, progress=progress
+            )
     if as_json:
         print(json.dumps([_json(one) for one in done], indent=1))
     else:
@@ -93,8 +84,8 @@ def export(
         raise typer.Exit(FAILED)
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _verdict(one: Exported) -> str:

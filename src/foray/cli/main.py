@@ -34,6 +34,8 @@ from foray.cli.streams import open_standard_streams, output_failed
 from foray.cli.terminal import complain, make_streams_plain, plain_streams
 from foray.cli.verb import Verb
 from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
+from foray.native.allocator import keep_for_good
+from foray.process_state import send_no_telemetry
 
 
 class Verbs(TyperGroup):
@@ -127,16 +129,32 @@ def _foray(
     """
 
 
+def _set_pixel_limit() -> None:
+    """See `set_pixel_limit`; Pillow is imported for it only where a limit is given."""
+    if "FORAY_MAX_IMAGE_PIXELS" not in os.environ:
+        return
+    from foray.deploy.predict import ArtifactError, set_pixel_limit
+
+    try:
+        set_pixel_limit()
+    except ArtifactError as error:
+        complain(f"foray: {error}")
+        raise SystemExit(2) from None
+
+
 def main() -> None:
     """Entry point of the `foray` command."""
     stdout = open_standard_streams()
     make_streams_plain()  # also for the traceback of an unexpected error
+    send_no_telemetry()
+    keep_for_good()
     for name in ("SIGTERM", "SIGHUP"):  # handled like Ctrl-C: temporary files are removed, and workers ended
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     status: Any = 0
     try:
+        _set_pixel_limit()
         app(prog_name="foray")
     except SystemExit as end:
         status = end.code

@@ -1,10 +1,12 @@
-"""Arguments and options that several verbs share, each declared once."""
+"""Arguments and options that several verbs share: each declared once, and the groups that make a request."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -13,8 +15,12 @@ from foray.parsing import home_expanded
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
+    from foray.processes import Processes
     from foray.recipes import Recipe
     from foray.records import Budget
+    from foray.requests import ImageSource, Machine, TrainingRequest
+
+Amount = TypeVar("Amount", int, float)
 
 # Repeated from foray.recipes, foray.records and foray.costs, whose import costs too much for --help; a test holds
 # them together.
@@ -124,24 +130,131 @@ Wait = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def budget(
-    max_params: str | None,
-    max_macs: str | None,
-    max_latency: str | None,
-    max_memory: str | None,
-    max_file: str | None = None,
-) -> Budget:
-    """The bounds as given, with units. Raises QuantityError for a number with a missing or wrong unit."""
-    from foray.records import Budget
-    from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms
+@dataclass(frozen=True)
+class SourceOptions:
+    """Where images come from."""
 
-    return Budget(
-        max_params=parse_count(max_params, "--max-params") if max_params is not None else None,
-        max_macs=parse_count(max_macs, "--max-macs") if max_macs is not None else None,
-        max_latency_ms=parse_duration_ms(max_latency, "--max-latency") if max_latency is not None else None,
-        max_memory_bytes=parse_bytes(max_memory, "--max-memory") if max_memory is not None else None,
-        max_file_bytes=parse_bytes(max_file, "--max-file") if max_file is not None else None,
-    )
+    fold: Fold = None
+    data_dir: DataDir = None
+    offline: Offline = False
+
+    def request(self, data: str) -> ImageSource:
+        """The images that `data` names."""
+        from foray.requests import ImageSource
+
+        return ImageSource(data, self.fold, self.data_dir, self.offline)
+
+
+@dataclass(frozen=True)
+class TrainingSourceOptions(SourceOptions):
+    """The same, where unreadable images may be left out."""
+
+    skip_unreadable: SkipUnreadable = False
+
+    def request(self, data: str) -> ImageSource:
+        """The images that `data` names."""
+        return replace(super().request(data), skip_unreadable=self.skip_unreadable)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train, the protocol apart."""
+
+    weights: WeightsFrom = None
+    epochs: Epochs = None
+    unfreeze: Unfreeze = None
+    recipe: RecipeFile = None
+    changes: Changes = None
+    resolution: Resolution = None
+
+    def request(self, protocol: Protocol) -> TrainingRequest:
+        """Raises ForayError for a recipe that is none, or states what an option states as well."""
+        from foray.requests import TrainingRequest
+
+        return TrainingRequest(
+            protocol, read_recipe_file(self.recipe, self.epochs, self.unfreeze), tuple(self.changes or ()),
+            self.epochs, self.unfreeze, self.resolution, self.weights,
+        )  # fmt: skip
+
+
+class _MachineOptions:
+    """What the groups of machine options have in common; those that lack an option have its default."""
+
+    device: Device = "auto"
+    threads: Threads = None
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+    def request(self, processes: Processes | None = None) -> Machine:
+        """The machine; `processes`: those that train together."""
+        from foray.processes import ALONE
+        from foray.requests import Machine
+
+        return Machine(self.device, self.threads, self.workers, self.cache_dir, processes or ALONE)
+
+
+@dataclass(frozen=True)
+class MachineOptions(_MachineOptions):
+    """Where work is done."""
+
+    device: Device = "auto"
+    threads: Threads = None
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+
+@dataclass(frozen=True)
+class CpuOptions(_MachineOptions):
+    """The same, for work that is done on the CPU alone."""
+
+    threads: Threads = None
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+
+@dataclass(frozen=True)
+class TimingOptions(_MachineOptions):
+    """The same, where latencies are measured as well."""
+
+    device: Device = "auto"
+    threads: Threads = None
+    wait: Wait = WAIT_SECONDS
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+
+@dataclass(frozen=True)
+class BudgetOptions:
+    """Bounds of what a network may cost, with units."""
+
+    max_params: MaxParams = None
+    max_macs: MaxMacs = None
+    max_latency: MaxLatency = None
+    max_memory: MaxMemory = None
+
+    def request(self) -> Budget:
+        """The bounds as numbers. Raises QuantityError for an amount that has no unit, or a wrong one."""
+        from foray.records import Budget
+        from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms
+
+        def parsed(bound: str, parse: Callable[[str, str], Amount]) -> Amount | None:
+            text = getattr(self, f"max_{bound}", None)
+            return None if text is None else parse(text, f"--max-{bound}")
+
+        return Budget(
+            max_params=parsed("params", parse_count),
+            max_macs=parsed("macs", parse_count),
+            max_latency_ms=parsed("latency", parse_duration_ms),
+            max_memory_bytes=parsed("memory", parse_bytes),
+            max_file_bytes=parsed("file", parse_bytes),
+        )
+
+
+@dataclass(frozen=True)
+class FileBudgetOptions(BudgetOptions):
+    """The same, of a network that is a file."""
+
+    max_file: MaxFile = None
 
 
 def read_recipe_file(recipe: str | None, epochs: int | None, unfreeze: str | None) -> Recipe | None:

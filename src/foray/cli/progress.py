@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column
 
-from foray.cli.terminal import complain, make_streams_plain, unfiltered
+from foray.cli.terminal import complain, make_streams_plain, unfiltered, with_options
 from foray.plain_text import one_line
 from foray.progress import SILENT, Progress, Task
 from foray.records.quantities import format_seconds
 
 if TYPE_CHECKING:
-    from foray.training.distributed import Processes
+    from foray.processes import Processes
 
 
 class _Bar:
@@ -67,7 +67,7 @@ class RichProgress:
             self._display.remove_task(task)
 
     def note(self, message: str) -> None:
-        self._display.console.print(one_line(message), markup=False, highlight=False, soft_wrap=True)
+        self._display.console.print(one_line(with_options(message)), markup=False, highlight=False, soft_wrap=True)
 
 
 class _Lines:
@@ -109,7 +109,7 @@ class PlainProgress:
         self.note(_finished(description, lines.seconds, lines.note))
 
     def note(self, message: str) -> None:
-        complain(message)
+        complain(with_options(message))
 
 
 def _finished(description: str, seconds: float, note: str) -> str:

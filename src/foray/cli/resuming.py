@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 def begin_again(folder: Path, given: Mapping[str, Any]) -> None:
     """Continues the run in `folder`. `given`: arguments beside --resume. Raises ForayError for those that differ."""
-    from foray.records import RunRecord, find_run
+    from foray.records import RunFolder, find_run
 
-    run = find_run(folder)
-    recorded = RunRecord.load(run / "record.json")
+    run = find_run(folder).path
+    recorded = RunFolder(run).load()
     refuse_contradictions(run, recorded, given)
     options.prepare_threads(recorded.threads)
     from foray.cli.progress import progress_of
     from foray.cli.tables import print_run
+    from foray.processes import joined_processes
     from foray.runs import resume
-    from foray.training import joined_processes
 
     kind = recorded.device.partition(":")[0]
     with said_how_to_go_on(), joined_processes(kind) as processes, progress_of(processes) as progress:
@@ -43,9 +43,9 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
     from foray.errors import ForayError
     from foray.recipes import changed
     from foray.recipes.toml import validated
-    from foray.records import RunInputs
+    from foray.records import RunFolder, RunInputs
 
-    recipe = validated(record.recipe, str(run / "record.json"))
+    recipe = validated(record.recipe, str(RunFolder(run).record))
     inputs = record.inputs or RunInputs(data=record.dataset.source)
     own: dict[str, Any] = inputs.model_dump() | {
         "model": record.architecture.requested,

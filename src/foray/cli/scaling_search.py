@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from foray.cli.tables import print_rows, print_table
-from foray.cli.terminal import say
+from foray.cli.terminal import say, with_options
 from foray.plain_text import one_line
 from foray.records import ScaledCandidate, ScalingSearch
 from foray.records.quantities import format_about, format_count, format_interval, format_points, percent_number
@@ -66,9 +66,9 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
 
 
 def _row(search: ScalingSearch, row: ScaledCandidate) -> list[str]:
+    scaled = row.kind + (", best" if row.model == search.best else "") + (" *" if row.published else "")
     return [
         f"{row.depth:.2f}", f"{row.width:.2f}", f"{row.resolution:.2f}", format_count(row.macs), f"{row.work:.2f}",
         percent_number(row.val.value if row.val else None), format_interval(row.val) if row.val else "-",
-        percent_number(row.val_sd),
-        row.failure or row.kind + (", best" if row.model == search.best else "") + (" *" if row.published else ""),
+        percent_number(row.val_sd), with_options(row.failure) if row.failure else scaled,
     ]  # fmt: skip

@@ -6,12 +6,33 @@ libraries goes through them. Only tables and bars, which foray draws, bypass the
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 from foray.plain_text import one_line, plain
+
+# Of the verb that runs: parameters as messages of the library name them, `seeds`, and its options, --seeds.
+_OPTIONS: ContextVar[Mapping[str, str]] = ContextVar("options", default={})  # noqa: B039, never changed in place
+
+
+@contextmanager
+def named_options(options: Mapping[str, str]) -> Iterator[None]:
+    """Inside the block `with_options` knows these: parameter (`seeds`) to option (`--seeds`)."""
+    token = _OPTIONS.set(options)
+    try:
+        yield
+    finally:
+        _OPTIONS.reset(token)
+
+
+def with_options(message: str) -> str:
+    """A message of the library, whose parameters stand in backticks, with the options that a user typed."""
+    options = _OPTIONS.get()
+    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), message)
 
 
 class PlainStream:

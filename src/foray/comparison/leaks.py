@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from foray.comparison.outcomes import ModelOutcome, estimate, read_predictions
 from foray.data import Dataset
 from foray.data.near_duplicates import find_leaks
 from foray.records import Leak
+from foray.runs.outcomes import ModelOutcome, estimate
+from foray.runs.saved_predictions import read_predictions
 
 
 def leaked_scores(dataset: Dataset, outcome: ModelOutcome | None, splits: Sequence[str]) -> list[Leak]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from foray.comparison.outcomes import ModelOutcome
 from foray.recipes import Recipe
+from foray.runs.outcomes import ModelOutcome
 from foray.training.crossfit import CROSSFIT, chooses_epoch
 
 

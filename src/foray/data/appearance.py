@@ -44,6 +44,7 @@ from foray.records import atomic_writer, available_cores
 MOST_IMAGES = 250_000  # up to which near-duplicates are looked for: every image is compared with every other
 _DRAFT_SIDE = 64  # pixels that must be left of a JPEG's sides when decoding it small: enough for any thumbnail
 _FORMAT_VERSION = 1
+_USUAL_PIXEL_LIMIT = 1024 * 1024 * 1024 // 4 // 3  # Pillow's own: which images are too large is part of what is kept
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -91,7 +92,8 @@ def appearances_of(samples: Sequence[Sample], *, cache_dir: Path, progress: Prog
     """One look at each different content among `samples`, all of which have theirs; decoded in parallel."""
     different = {sample.content: sample for sample in samples}
     contents = tuple(sorted(different))
-    path = cache_dir / "looks" / f"{_key(contents)}.npz"
+    limit = () if Image.MAX_IMAGE_PIXELS == _USUAL_PIXEL_LIMIT else (Image.MAX_IMAGE_PIXELS or 0,)
+    path = cache_dir / "looks" / f"{_key(contents, *limit)}.npz"
     stored = _load(path, {"sizes": (2,), "modes": (), "reasons": (), "thumbnails": _THUMBNAIL, "hashes": _HASH})
     if stored is None or len(stored["sizes"]) != len(contents):
         stored = _seen([different[content] for content in contents], progress)
@@ -160,6 +162,11 @@ def _seen(samples: Sequence[Sample], progress: Progress) -> Arrays:
         "sizes": sizes, "modes": np.array(modes, np.str_), "reasons": np.array(reasons, np.str_),
         "thumbnails": thumbnails, "hashes": np.packbits(hashes, axis=1),
     }  # fmt: skip
+
+
+def why_unreadable(sample: Sample) -> str:
+    """The reason why a sample cannot be read; empty where it can."""
+    return _look(sample).reason
 
 
 def _look(sample: Sample) -> _Look:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from foray.cache_folder import cache_directory
-from foray.data.appearance import Appearances, appearances_of
+from foray.data.appearance import Appearances, appearances_of, why_unreadable
 from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, ImageArray, Sample
 from foray.data.images import size_and_mode
@@ -84,7 +84,10 @@ def inspect_dataset(dataset: Dataset, *, cache_dir: Path | None = None, progress
     cache_dir = cache_dir or cache_directory()
     appearances = dataset.appearances or appearances_of(dataset.samples, cache_dir=cache_dir, progress=progress)
     rows = [appearances.row[sample.content] for sample in dataset.samples]
-    reasons = appearances.reasons[rows].tolist()
+    reasons = [
+        reason if sample.content else why_unreadable(sample)
+        for sample, reason in zip(dataset.samples, appearances.reasons[rows].tolist(), strict=True)
+    ]
     readable = [i for i, reason in enumerate(reasons) if not reason]
     sizes = appearances.sizes[[rows[i] for i in readable]].reshape(-1, 2)
     exact, copies_within = _exact_duplicates(dataset.samples)

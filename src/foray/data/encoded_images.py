@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data.archive import DAMAGE
-from foray.data.class_folders import is_image, is_visible
+from foray.data.class_folders import is_image
 from foray.data.decoding import decoding_threads
 from foray.data.images import ImageReadError, decoded
 from foray.data.network_input import prepare
+from foray.deploy.predict import is_visible
 from foray.errors import DataError
 from foray.regular_files import open_regular
 from foray.specs.preprocessing import Preprocessing

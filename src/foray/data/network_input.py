@@ -1,8 +1,8 @@
 """What an image goes through before a network sees it, exactly as the weights' configuration states it.
 
-`prepare` is timm's evaluation transform on Pillow images (timm.data.create_transform, `crop_mode="center"`): Resize and
-CenterCrop, bit for bit once the resized size is settled (`foray.deploy.predict.resize_and_crop`, as a device does it).
-`normalize` is ToTensor and Normalize. torch is only a name here: the decode cache imports this without it.
+`prepare` is timm's evaluation transform on Pillow images (timm.data.create_transform, `crop_mode` "center" or
+"squash"): Resize and CenterCrop, bit for bit (`foray.deploy.predict.resize_and_crop`, as a device does it). `normalize`
+is ToTensor and Normalize. torch is only a name here: the decode cache imports this without it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def prepare(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.
         resolution=preprocessing.resolution,
         resize_side=preprocessing.resize_side,
         interpolation=preprocessing.interpolation,
+        how=preprocessing.resize,
     )
 
 

@@ -67,6 +67,7 @@ def describe(
             resolution=how.resolution,
             resize_side=how.resize_side,
             interpolation=how.interpolation,
+            resize=how.resize,
             mean=how.mean,
             std=how.std,
         ),
@@ -207,7 +208,7 @@ def _refuse(folder: Path, foreign: Sequence[str]) -> None:
 
 
 def _way_out(it: str) -> str:
-    return f"Move {it} elsewhere, or choose another folder with --out."
+    return f"Move {it} elsewhere, or choose another folder as `out`."
 
 
 def _remove_artifact(folder: Path) -> None:

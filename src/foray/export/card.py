@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from foray.records.quantities import (
 )
 
 _SHOWN_CLASSES = 5
+# What calibration settings begin with, and the card says itself: earlier versions wrote how many were asked for.
+_COUNT = re.compile(r"^\d+ calibration images, ")
 
 _COMPUTES = {
     "fp32": "weights and arithmetic in float32",
@@ -73,6 +76,7 @@ def _environment() -> Environment:
         "estimate": format_estimate,
         "percent": format_percent,
         "points": format_points,
+        "without_count": lambda settings: _COUNT.sub("", settings),
         "code": lambda text: Markup(markdown_code(str(text))),
     }
     return environment

@@ -13,7 +13,7 @@ from foray.records.metrics import Estimate
 from foray.records.record import Record
 from foray.records.run import WeightsInfo
 from foray.records.runtime_profile import TimeEstimate
-from foray.specs.preprocessing import Interpolation, Triple
+from foray.specs.preprocessing import Interpolation, Resize, Triple
 
 _TIE = 1.03  # ratios that differ less vary between days, builds and memory layouts
 _WORTHWHILE = 0.8  # of the time of float32
@@ -38,11 +38,15 @@ class InputShape(Record):
 
 
 class ArtifactPreprocessing(Record):
-    """As `foray.specs.Preprocessing`, with the short side after the resize, in pixels, written out."""
+    """As `foray.specs.Preprocessing`, with the short side after the resize, in pixels, written out.
+
+    Files of earlier versions do not state `resize`: theirs rounded.
+    """
 
     resolution: int = Field(ge=1, le=MOST_RESIZE_SIDE)
     resize_side: int = Field(ge=1, le=MOST_RESIZE_SIDE)
     interpolation: Interpolation
+    resize: Resize = "rounded"
     mean: Triple
     std: Triple
 

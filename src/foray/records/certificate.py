@@ -31,7 +31,7 @@ class Certificate(Record):
     images in total, these included, would decide an inconclusive one with 80 % power; None when it is decided, or when
     ten million would not. `label_agreement`: share of images with the same label from both. `mean_shift`: mean over the
     images of the total variation distance of the two probability vectors, which is by how much the probability of any
-    set of classes can have changed. `logit_error`: |Z' - Z| / |Z| over all images and classes, where Z are the
+    set of classes can have changed. `logit_error`: `|Z' - Z| / |Z|` over all images and classes, where Z are the
     log-probabilities of the reference less their mean for the image. `largest_difference`: of one probability of one
     image, which is `largest_difference_image`. `failures`: evidence that the file is wrong; `doubts`: why it cannot be
     called right; `warnings`: observations that decide nothing. `files`: SHA-256 of what was scored. `left_out`: images

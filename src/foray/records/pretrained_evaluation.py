@@ -7,8 +7,7 @@ from typing import Literal
 from foray.records.environment import Hardware
 from foray.records.metrics import Estimate
 from foray.records.record import Record
-from foray.records.run import WeightsInfo
-from foray.specs.preprocessing import Preprocessing
+from foray.records.run import StoredPreprocessing, WeightsInfo
 
 
 class PretrainedEvaluation(Record):
@@ -22,7 +21,7 @@ class PretrainedEvaluation(Record):
     kind: Literal["foray pretrained evaluation"] = "foray pretrained evaluation"
     model: str
     weights: WeightsInfo
-    preprocessing: Preprocessing
+    preprocessing: StoredPreprocessing
     num_classes: int
     n: int
     top1: Estimate

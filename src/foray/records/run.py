@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from foray.records.environment import Hardware
 from foray.records.metrics import Metrics
 from foray.records.record import Record
 from foray.specs.preprocessing import Preprocessing
+
+
+def _with_resize(stored: Any) -> Any:
+    return {"resize": "rounded"} | stored if isinstance(stored, dict) else stored
+
+
+# As a record holds it. Records of earlier versions do not state `resize`: theirs rounded.
+StoredPreprocessing = Annotated[Preprocessing, BeforeValidator(_with_resize)]
 
 
 class DatasetInfo(Record):
@@ -84,7 +92,7 @@ class RunRecord(Record):
     created: str  # ISO 8601, UTC
     architecture: ArchitectureInfo
     weights: WeightsInfo | None
-    preprocessing: Preprocessing
+    preprocessing: StoredPreprocessing
     dataset: DatasetInfo
     recipe: dict[str, Any]
     seed: int

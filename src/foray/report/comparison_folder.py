@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foray.errors import RunError
-from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunRecord, read_history
+from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunFolder, RunRecord
 from foray.regular_files import is_there, read_regular
 
 COMPARISON = "comparison.json"
@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> ComparisonFolder:
     if not is_there(folder / COMPARISON):
         raise RunError(
             f"There is no finished comparison in {folder}: it has no comparison.json. "
-            "Name the folder that was given to foray compare as --out."
+            "Name the folder that was given to foray compare as `out`."
         )
     comparison = Comparison.load(folder / COMPARISON)
     for candidate in comparison.candidates:
@@ -76,10 +76,10 @@ def read_folder(folder: Path) -> ComparisonFolder:
 def _read_runs(folder: Path, run_ids: Sequence[str]) -> tuple[Run, ...]:
     runs = []
     for run_id in run_ids:
-        run = _inside(folder, f"runs/{run_id}")
-        record = RunRecord.load(run / "record.json")
+        run = RunFolder(_inside(folder, f"runs/{run_id}"))
+        record = run.load()
         if record.status == "done":
-            runs.append(Run(record, read_history(run, record)))
+            runs.append(Run(record, run.read_history(record)))
     return tuple(runs)
 
 

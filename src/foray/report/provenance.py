@@ -116,13 +116,14 @@ def run_rows(entrants: Sequence[Entrant]) -> list[tuple[str, ...]]:
             continue
         first, prepared = entrant.runs[0].record, entrant.runs[0].record.preprocessing
         small = "" if first.architecture.small_image == "none" else f", {first.architecture.small_image}"
+        resized = "squashed to a square of" if prepared.resize == "squashed" else "short side"
         kept = [run.record.best_epoch for run in entrant.runs if run.record.best_epoch is not None]
         rows.append(
             (
                 entrant.name,
                 ", ".join(str(run.record.seed) for run in entrant.runs),
                 f"{prepared.resolution} px{small}",
-                f"short side {prepared.resize_side} px, {prepared.interpolation}, centre crop; "
+                f"{resized} {prepared.resize_side} px, {prepared.interpolation}, centre crop; "
                 f"mean {_triple(prepared.mean)}, sd {_triple(prepared.std)}",
                 first.train_precision,
                 first.feature_engine or NOT_MEASURED,

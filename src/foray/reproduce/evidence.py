@@ -17,7 +17,8 @@ from foray.records.reproduction import Evidence, ExperimentInfo
 from foray.reproduce.experiments import BY_SCALE, FULL, Experiment
 from foray.reproduce.results_folder import EvaluationResult, Result, RunResult
 from foray.reproduce.sources import SOURCES
-from foray.statistics import mean_accuracy_interval, wilson_interval
+from foray.runs.outcomes import estimate
+from foray.statistics import wilson_interval
 
 
 def evidence_of(results: Sequence[Result], at_epoch: int | None = None) -> Evidence:
@@ -111,7 +112,7 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         split="val",
         measured=_measured(runs, recipe, at_epoch),
         measure=_measure(recipe, at_epoch),
-        test=_over_seeds(test),
+        test=estimate(test),
         best_epoch=record.best_epoch,
         seeds=[run.record.seed for run in runs],
         epochs=epochs,
@@ -131,7 +132,7 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
 def _measured(runs: Sequence[RunResult], recipe: Recipe, at_epoch: int | None) -> Estimate:
     """val of the kept epoch, over seeds and images; `at_epoch` (numbered from 1): from the history."""
     if at_epoch is None:
-        return _over_seeds(correct(runs, "val")[1])
+        return estimate(correct(runs, "val")[1])
     values = [value for run in runs if (value := _val_at(run.history, at_epoch)) is not None]
     if not values:
         raise RunError(f"The runs of {runs[0].info.role} have no accuracy on val in their history.")
@@ -152,13 +153,6 @@ def _val_at(history: Sequence[EpochRow], epoch: int) -> float | None:
     """val after `epoch` epochs, or after the last one of a shorter run."""
     measured = [row.val_top1 for row in history[:epoch] if row.val_top1 is not None]
     return measured[-1] if measured else None
-
-
-def _over_seeds(right: npt.NDArray[np.bool_]) -> Estimate:
-    value, low, high = mean_accuracy_interval(right)
-    seeds, n = right.shape
-    method = "Wilson" if seeds == 1 else f"over images and {seeds} seeds"
-    return Estimate(value=value, low=low, high=high, n=n, method=method)
 
 
 def _stand_in(info: ExperimentInfo) -> str | None:

@@ -14,23 +14,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from foray.comparison.outcomes import read_predictions
 from foray.errors import RunError
 from foray.evaluation.arrays import Array, DamagedArraysError, read_arrays
 from foray.parsing import shortened
 from foray.records import (
     EpochRow,
     PretrainedEvaluation,
+    RunFolder,
     RunRecord,
     atomic_writer,
     file_sha256,
-    read_history,
     write_bytes,
 )
 from foray.records.reproduction import ExperimentInfo, Scale, UnavailableList
 from foray.records.sealing import sha256
 from foray.regular_files import read_regular
 from foray.reproduce.sources import SOURCES
+from foray.runs.saved_predictions import read_predictions
 
 _SPLITS = ("val", "test")
 _PREDICTIONS = "predictions.npz"
@@ -87,7 +87,7 @@ class EvaluationResult:
 Result = RunResult | EvaluationResult
 
 
-def keep_run(run: Path, info: ExperimentInfo, target: Path) -> None:
+def keep_run(run: RunFolder, info: ExperimentInfo, target: Path) -> None:
     """Copies the files that judging needs from a finished run to `target`: labels and predicted classes, no weights."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for split in _SPLITS:
@@ -99,15 +99,14 @@ def keep_run(run: Path, info: ExperimentInfo, target: Path) -> None:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
     files = {_PREDICTIONS: file_sha256(target / _PREDICTIONS)}
     info.model_copy(update={"files": files}).save(target / "experiment.json")
-    write_bytes(target / "history.jsonl", (run / "history.jsonl").read_bytes())
-    write_bytes(
-        target / "record.json", (run / "record.json").read_bytes()
-    )  # last: its presence marks the others as complete
+    kept = RunFolder(target)
+    write_bytes(kept.history, run.history.read_bytes())
+    write_bytes(kept.record, run.record.read_bytes())  # last: its presence marks the others as complete
 
 
 def is_kept(target: Path) -> bool:
     """Whether a finished result is in `target`."""
-    return (target / "record.json").is_file() or (target / "evaluation.json").is_file()
+    return RunFolder(target).record.is_file() or (target / "evaluation.json").is_file()
 
 
 def read_results(folder: Path, scale: Scale) -> dict[str, list[Result]]:
@@ -132,7 +131,8 @@ def _read(path: Path) -> Result:
         raise RunError(f"{path / 'experiment.json'} names unknown images, {shortened(info.source)}. {info.way_out}")
     if (path / "evaluation.json").is_file():
         return EvaluationResult(info, PretrainedEvaluation.load(path / "evaluation.json"), path)
-    record = RunRecord.load(path / "record.json")
+    run = RunFolder(path)
+    record = run.load()
     if absent := {"train", *_SPLITS} - record.dataset.counts.keys():
-        raise RunError(f"{path / 'record.json'} counts no {' and no '.join(sorted(absent))} images. {info.way_out}")
-    return RunResult(info, record, read_history(path, record), path)
+        raise RunError(f"{run.record} counts no {' and no '.join(sorted(absent))} images. {info.way_out}")
+    return RunResult(info, record, run.read_history(record), path)

@@ -49,9 +49,9 @@ def directions(steps: int) -> list[Direction]:
     """
     if steps < 3:
         raise ForayError(
-            f"--steps must be at least 3, not {steps}: with fewer, no network would scale all three dimensions."
+            f"`steps` must be at least 3, not {steps}: with fewer, no network would scale all three dimensions."
         )
-    require_range("--steps", steps, 3, MOST_STEPS)
+    require_range("`steps`", steps, 3, MOST_STEPS)
     grid = [
         Direction(depth / steps, width / steps, (steps - depth - width) / steps)
         for depth in range(steps, -1, -1)
@@ -104,5 +104,5 @@ class Neighbourhood:
 
         fitting = [(miss(work, built), spec) for spec, work, built in self._networks if fits(built)]
         if not fitting:
-            raise ForayError(f"No network near {self.proxy.name} has twice its MACs. Choose another --proxy.")
+            raise ForayError(f"No network near {self.proxy.name} has twice its MACs. Choose another `proxy`.")
         return min(fitting, key=lambda one: one[0])[1]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from foray.comparison import ModelOutcome, Selection, estimate, selection_of
+from foray.comparison import Selection, selection_of
 from foray.decision import paired_record
 from foray.decision.sentences import one_seed
 from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearch, commit, hardware, versions
 from foray.records.quantities import format_points
+from foray.runs.outcomes import ModelOutcome, estimate
 from foray.scaling.capacity import realised_multipliers
 from foray.scaling.cost_formulas import scaled_cost
 from foray.scaling.directions import WORK

@@ -71,7 +71,7 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     if budget.max_file_bytes is not None:
         raise ForayError("Networks are scaled to parameters, MACs, memory and latency: bound those, not the file size.")
     if not budget.stated():
-        raise ForayError("State a budget: --max-macs 600M, --max-memory 60MB, --max-params or others.")
+        raise ForayError("State a budget: `max_macs` 600M, `max_memory_bytes` 60MB, `max_params` or others.")
     by = by or family.own_rule
     pool = candidates(family, by)
     if by == "free" and (best := _largest(pool, budget.without("latency"))):

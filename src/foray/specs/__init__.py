@@ -1,7 +1,7 @@
 """Architectures as data: tables, scaling rules, published numbers, registry. Standard library only."""
 
 from foray.specs.compound import PUBLISHED_COEFFICIENTS, Coefficients, Multipliers
-from foray.specs.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing
+from foray.specs.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize
 from foray.specs.registry import (
     base_spec,
     get_spec,
@@ -61,6 +61,7 @@ __all__ = [
     "PlainConv",
     "Preprocessing",
     "Published",
+    "Resize",
     "ScalableStage",
     "ScaledName",
     "ScalingRule",

@@ -53,7 +53,7 @@ class PairedResult:
 
 
 def paired_loss(reference: Correct, candidate: Correct, tolerance: float, *, confidence: float = 0.95) -> PairedResult:
-    """Compares two models from their correctness (S, N): the same images in the same order, S trainings of each.
+    """Compares two models from their correctness on the same images.
 
     The bounds invert a score test: the image part of the variance is the one that the hypothesised loss implies
     (Tango 1998, Statistics in Medicine 17:891), so that the width is above zero even without any disagreement, and the
@@ -62,7 +62,26 @@ def paired_loss(reference: Correct, candidate: Correct, tolerance: float, *, con
     error at 1 - confidence for few disagreements too (without it, up to 6.7 % for 5 %).
     The test is McNemar's exact mid-p with one seed (Fagerland, Lydersen & Laake 2013, BMC Med Res Methodol 13:91),
     the same score test at loss 0 with more.
-    Raises ValueError for other shapes, an empty array, or a confidence not between 0.5 and 1.
+
+    Args:
+        reference: (S, N), whether each of S trainings was right about each of N images.
+        candidate: (S, N), the same of the other model, for the same images in the same order.
+        tolerance: loss of accuracy that is allowed, in [0, 1].
+        confidence: of each one-sided bound, in (0.5, 1).
+
+    Returns:
+        The loss with its bounds, test and verdict.
+
+    Raises:
+        ValueError: for other shapes, an empty array, or a confidence outside its range.
+
+    >>> import numpy as np
+    >>> reference = np.arange(3000)[None] < 2850  # 95 % right
+    >>> candidate = reference.copy()
+    >>> candidate[0, :6] = False  # 6 images that only the reference gets right
+    >>> result = paired_loss(reference, candidate, tolerance=0.01)
+    >>> round(result.loss, 4), round(result.upper, 4), result.status
+    (0.002, 0.0041, 'not_worse')
     """
     if reference.shape != candidate.shape or reference.ndim != 2 or reference.size == 0:
         raise ValueError(f"two equal, non-empty (seeds, images) arrays needed: {reference.shape}, {candidate.shape}")

@@ -37,9 +37,21 @@ class Needed:
 
 
 def needed_for_verdict(spread: LossSpread, tolerance: float, confidence: float = 0.95) -> Needed:
-    """What gives an 80 % chance that the loss is found below or above `tolerance`, with bounds at `confidence`.
+    """What gives an 80 % chance that the loss is found below or above the tolerance.
 
     To about 1 % of the number. Deterministic. For unresolved comparisons: a resolved one needs nothing.
+
+    Args:
+        spread: what the present data say about the loss.
+        tolerance: loss of accuracy that is allowed, in [0, 1].
+        confidence: of each one-sided bound, in (0.5, 1).
+
+    Returns:
+        The number of images in total, or that more seeds are needed.
+
+    >>> from foray.statistics.loss import LossSpread
+    >>> needed_for_verdict(LossSpread(n=400, loss=0.005, losses=4.0, gains=2.0), tolerance=0.01)
+    Needed(images=9379, more_seeds=False)
     """
     future = _Future(spread, tolerance, confidence)
     if future.chance(MOST_IMAGES) < CHANCE:
@@ -52,8 +64,17 @@ def needed_for_verdict(spread: LossSpread, tolerance: float, confidence: float =
 
 
 def chance_of_verdict(spread: LossSpread, tolerance: float, n: int, confidence: float = 0.95) -> float:
-    """Chance that `n` images in total, of which those of `spread` are the first, put the loss below or above
-    `tolerance` with bounds at `confidence`; in [0, 1]. `n` is at least the present number."""
+    """Chance that the bounds put the loss below or above the tolerance, with more images.
+
+    Args:
+        spread: what the present data say about the loss.
+        tolerance: loss of accuracy that is allowed, in [0, 1].
+        n: images in total, the present ones included.
+        confidence: of each one-sided bound, in (0.5, 1).
+
+    Returns:
+        The chance, in [0, 1].
+    """
     return _Future(spread, tolerance, confidence).chance(n)
 
 
