@@ -104,6 +104,6 @@ def _reference(
     except ArtifactError as error:
         raise ForayError(str(error)) from error
     return reference_of_weights(
-        weights, record.model, labels, images.dataset, images.split, resize=record.preprocessing.resize,
-        offline=offline, cache_dir=cache_dir, workers=workers, progress=progress,
+        weights, record, labels, images.dataset, images.split, offline=offline, cache_dir=cache_dir, workers=workers,
+        progress=progress,
     )  # fmt: skip

@@ -16,11 +16,11 @@ from foray.errors import DataError, RunError
 from foray.evaluation.predictions import image_ids, predict_batches
 from foray.models import Network, build_model
 from foray.progress import SILENT, Progress
-from foray.records import RunRecord
+from foray.records import ArtifactRecord, RunRecord
 from foray.runs import load_run
 from foray.runs.held_out import HeldOut
 from foray.runs.run_folder import RunFolder
-from foray.specs import Preprocessing, Resize
+from foray.specs import Preprocessing
 from foray.weights import find_weights, load_weights
 
 _BATCH_SIZE = 32
@@ -59,19 +59,19 @@ def reference_of_run(
 
 
 def reference_of_weights(
-    weights: str | Path, model: str, classes: list[str], dataset: Dataset, split: Split = "test", *, resize: Resize,
+    weights: str | Path, artifact: ArtifactRecord, classes: list[str], dataset: Dataset, split: Split = "test", *,
     offline: bool = False, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = SILENT,
 ) -> Reference:  # fmt: skip
-    """What published weights say with their own head, whose columns are `classes`, of images resized as by `resize`.
+    """What published weights say with their own head, whose columns are `classes`, of images resized as by `artifact`.
 
     Raises WeightsError, DataError.
     """
-    found = find_weights(weights, model, offline=offline, progress=progress)
+    found = find_weights(weights, artifact.model, offline=offline, progress=progress)
     network = build_model(found.spec, num_classes=len(classes), seed=0)
     if load_weights(network, found).head != "kept":
         raise DataError(f"The weights {weights} know {found.num_classes} classes, the artifact {len(classes)}.")
     return reference_of_network(
-        network, replace(found.preprocessing, resize=resize), classes, dataset, split,
+        network, replace(found.preprocessing, resize=artifact.preprocessing.resize), classes, dataset, split,
         source=f"weights {found.source}", cache_dir=cache_dir, workers=workers, progress=progress,
     )  # fmt: skip
 

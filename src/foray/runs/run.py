@@ -78,6 +78,7 @@ def train_run(
     run = RunFolder(folder)
     at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress, processes)
     _require_one_process_for_linear(plan, processes)
+    plan = replace(plan, preprocessing=run.preprocessing(plan.preprocessing))
     enough_memory = partial(memory_explained, *_memory_use(plan))
     with (
         _only_training(), enough_memory(), _claimed(folder, processes), stop_signals_as_ctrl_c(),

@@ -6,7 +6,7 @@ recipe.toml  record.json  history.jsonl  checkpoint/  best.safetensors  predicti
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from foray.recipes.recipe import AnyRecipe
 from foray.recipes.toml import validated
 from foray.records import RunRecord, atomic_writer, read_run_file
 from foray.records.sealing import sha256
+from foray.specs import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,13 @@ class RunFolder:
         except DamagedArraysError as error:
             raise RunError(f"{self.path / name} is damaged: {error}. {RunRecord.way_out}") from error
         return predictions
+
+    def preprocessing(self, planned: Preprocessing) -> Preprocessing:
+        """`planned`, but for a run that was begun by a version that rounded: it goes on rounding."""
+        if planned.resize != "cut" or not self.record.exists():
+            return planned
+        there = RunRecord.load(self.record).preprocessing
+        return there if there == replace(planned, resize="rounded") else planned
 
     def earlier(self, planned: RunRecord) -> RunRecord | None:
         """The record of the same run begun earlier, if any. Raises RunError when the folder holds a different run."""
