@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from foray.errors import RunError
 from foray.recipes.recipe import AnyRecipe
 from foray.recipes.toml import validated
 from foray.records import RunFolder, RunRecord
 from foray.records.sealing import sha256
+from foray.specs import Preprocessing
+
+
+def preprocessing_in(run: RunFolder, planned: Preprocessing) -> Preprocessing:
+    """`planned`, but for a run begun by a version that rounded the long side: it continues to round."""
+    if planned.resize != "cut" or not run.record.exists():
+        return planned
+    there = run.load().preprocessing
+    return there if there == replace(planned, resize="rounded") else planned
 
 
 def earlier_record(run: RunFolder, planned: RunRecord) -> RunRecord | None:

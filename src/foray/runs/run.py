@@ -38,7 +38,7 @@ from foray.records import (
 )
 from foray.records.quantities import format_percent
 from foray.requests import Machine
-from foray.runs.identity import earlier_record, run_identity
+from foray.runs.identity import earlier_record, preprocessing_in, run_identity
 from foray.runs.saved_predictions import write_predictions
 from foray.runs.seen_images import SeenImages, seen_images, write_seen_images
 from foray.training.determinism import deterministic_algorithms
@@ -77,6 +77,7 @@ def train_run(
     device = resolve_device(processes.device_of(machine.device))
     machine = replace(machine, device=str(device))
     _require_one_process_for_linear(plan, processes)
+    plan = replace(plan, preprocessing=preprocessing_in(run, plan.preprocessing))
     enough_memory = partial(memory_explained, *_memory_use(plan))
     with (
         _only_training(), enough_memory(), _claimed(folder, processes), stop_signals_as_ctrl_c(),
