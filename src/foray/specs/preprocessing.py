@@ -1,4 +1,4 @@
-"""What an image goes through before a network sees it: attached to weights, not to scripts."""
+"""Preprocessing of images: part of the weights, not of scripts."""
 
 from __future__ import annotations
 
