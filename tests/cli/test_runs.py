@@ -153,8 +153,8 @@ INTERRUPTED = """
         left = 4
         def note(self, message): pass
         @contextlib.contextmanager
-        def task(self, description, total):
-            self.is_training = description == "training"
+        def task(self, description, total, done=0):
+            self.is_training = description.endswith("training")
             yield self
         def advance(self, n=1, note=""):
             if self.is_training and note:

@@ -37,7 +37,7 @@ class Notes:
         self.notes.append(message)
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Notes]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Notes]:
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:

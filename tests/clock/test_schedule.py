@@ -35,7 +35,7 @@ class World:
         self.now += seconds
 
     @contextmanager
-    def task(self, description, total):
+    def task(self, description, total, done=0):
         yield self
 
     def advance(self, n=1, note=""):

@@ -71,7 +71,7 @@ class KeepsEveryEpoch:
         pass
 
     @contextlib.contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[KeepsEveryEpoch]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[KeepsEveryEpoch]:
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:

@@ -151,8 +151,10 @@ def _receive(response: http.client.HTTPResponse, part: Path, validator: Path, ha
     tag = response.headers.get("ETag", "")
     if confirms := (tag if tag.startswith('"') else response.headers.get("Last-Modified", "")):
         validator.write_text(confirms, encoding="ascii")
-    with part.open("ab" if resumed else "wb") as out, progress.task(f"Downloading {response.url}", total) as task:
-        task.advance(start)
+    with (
+        part.open("ab" if resumed else "wb") as out,
+        progress.task(f"Downloading {response.url}", total, start) as task,
+    ):
         received = start + _copy(response, out, task.advance)
     if total is not None and received < total:
         raise ConnectionError(f"connection closed after {received:,} of {total:,} bytes")

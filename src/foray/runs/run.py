@@ -21,7 +21,7 @@ from foray.evaluation.scores import compute_metrics
 from foray.linear.linear import train_linear
 from foray.models import Network, build_model
 from foray.processes import Processes
-from foray.progress import SILENT, Progress
+from foray.progress import SILENT, NamedProgress, Progress
 from foray.recipes import recipe_toml
 from foray.records import (
     ArchitectureInfo,
@@ -73,6 +73,7 @@ def train_run(
     and weights raise.
     """
     started = time.perf_counter()
+    progress = NamedProgress(progress, plan.spec.name + (f" seed {plan.seed}" if plan.seed else ""))
     run, processes = RunFolder(folder), machine.processes
     device = resolve_device(processes.device_of(machine.device))
     machine = replace(machine, device=str(device))

@@ -114,8 +114,8 @@ def fit(
     parts = _TrainedParts(learner, gradients, recipe, len(batches), progress)
     noise = partial(reseed, seed, *processes.own_entropy)
     is_patient = processes.count > 1
-    with progress.task("training", total=recipe.epochs * len(batches)) as task, between_steps(is_patient) as stop:
-        task.advance(state.epoch * len(batches) + state.step)
+    steps, done = recipe.epochs * len(batches), state.epoch * len(batches) + state.step
+    with progress.task("training", steps, done) as task, between_steps(is_patient) as stop:
         while not is_over(recipe, state):
             epoch, side = state.epoch, training_side(recipe, state.epoch, data.resolution)
             log = _EpochLog(state, batches.device, processes)
