@@ -242,7 +242,7 @@ class _Export:
         return in_classes_of(self.request.open_calibration(self.machine, self.progress), self.source.classes)
 
     def _tested(self, precision: ArtifactPrecision) -> HeldOut:
-        """What a file is certified on: for int8 no image that it was calibrated on or chosen by."""
+        """The images a file is certified on: for int8 none that it was calibrated or selected on."""
         assert self.chosen is not None
         if precision != "int8":
             return self.chosen.tested

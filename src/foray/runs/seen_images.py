@@ -1,4 +1,4 @@
-"""images.npz of a run: which images it was trained, selected and tested on, whatever their files are called later.
+"""images.npz of a run: the images it was trained, selected and tested on, by content.
 
     contents     uint8 (N, 32)     SHA-256 of each file's bytes (or of the pixels), in the order of the data set
     splits       int8 (N,)         0 train, 1 val, 2 test
@@ -134,4 +134,4 @@ def read_seen_images(run: RunFolder, record: RunRecord) -> SeenImages | None:
     return seen
 
 
-_WAY_OUT = "It says which images the run was trained on: put it back from a copy, or train again into a new folder."
+_WAY_OUT = "It records the images that the run was trained on: restore it, or train again into a new folder."

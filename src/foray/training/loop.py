@@ -38,11 +38,11 @@ Augmenter = Callable[[Tensor, int, int, int, tuple[int, int]], Tensor]
 Mixer = Callable[[Tensor, Tensor, int, int], tuple[Tensor, Tensor]]
 
 WAY_OUT = "Lower the learning rate, or train with precision float32."
-_NAMED_IMAGES = 4  # of a batch whose loss is no number
+_NAMED_IMAGES = 4  # of a batch whose loss is not finite
 
 
 class TrainingFailedError(ForayError):
-    """Training cannot go on: the loss is not a finite number."""
+    """Training cannot continue: the loss is not finite."""
 
 
 def unmixed(images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
@@ -90,7 +90,7 @@ def fit(
     compute_format: ComputeFormat = "float32",
     progress: Progress = SILENT,
 ) -> TrainingState:
-    """Trains `network` in place from the checkpoint's step to the recipe's last epoch, or until val gets no better.
+    """Trains `network` in place from the checkpoint's step to the recipe's last epoch, or until early stopping.
 
     `validate(network)`: predicts val. Everything random in a step follows from (`seed`, epoch, step), so a run that was
     stopped and resumed ends with the same weights as one that was not.
@@ -165,15 +165,15 @@ def _validated(validate: Callable[[nn.Module], Predictions], learner: Learner, e
 
 
 def is_over(recipe: Recipe, state: TrainingState) -> bool:
-    """Whether the last epoch is done, or val has not got better for `early_stopping_epochs`."""
+    """Whether the last epoch is done, or early stopping applies."""
     return state.epoch >= recipe.epochs or stops_early(state.epoch, state.best_epoch, recipe.early_stopping_epochs)
 
 
 def summed_loss(recipe: Recipe, class_weights: Tensor | None, device: torch.device) -> nn.CrossEntropyLoss:
     """Cross-entropy summed over the images of a batch, of labels (N,) or shares of classes (N, C).
 
-    Summed and not averaged: the mean that PyTorch computes with class weights divides by the weights of the labels at
-    hand, so an image would count more or less depending on its neighbours, and not at all the same with shares.
+    Summed and not averaged: with class weights PyTorch's mean divides by the sum of the weights of the batch's labels,
+    so the weight of an image would depend on the rest of the batch, and on how labels are mixed.
     """
     weight = class_weights.to(device) if class_weights is not None else None
     return nn.CrossEntropyLoss(weight, label_smoothing=recipe.label_smoothing, reduction="sum")
@@ -198,7 +198,7 @@ def set_norm_momentum(network: nn.Module, momentum: float | None) -> None:
 
 
 class _EpochLog:
-    """What is noted during an epoch, which may have begun before this process did."""
+    """State of the current epoch, which may have started in an earlier process."""
 
     def __init__(self, begun: TrainingState, device: torch.device, processes: Processes) -> None:
         self._begun = begun
@@ -230,7 +230,7 @@ class _EpochLog:
 
 
 class _TrainedParts:
-    """What is trained at a step, and is hence in training mode, averaged and minded by `gradients`."""
+    """The layers trained at a step: they are in training mode, averaged by the EMA, and known to `gradients`."""
 
     def __init__(
         self, learner: Learner, gradients: MicroBatches, recipe: NetworkRecipe, steps_per_epoch: int, progress: Progress

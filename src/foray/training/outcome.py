@@ -1,4 +1,4 @@
-"""What training a network comes to, whatever the protocol."""
+"""The result of training a network, for every protocol."""
 
 from __future__ import annotations
 
