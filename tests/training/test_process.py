@@ -82,7 +82,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from foray.training import plan_run, train_run
+from foray.runs import train_run
+from foray.training import plan_run
 from tests.training.conftest import coloured_squares, small_recipe
 
 torch.set_num_threads(1)
