@@ -1,19 +1,20 @@
-# make demo | test | lint | bench | clean: each works on a fresh machine that has python3 (3.11 or newer), make and pip.
+# make demo | test | lint | docs | bench | clean: each works on a fresh machine that has python3 (3.11 or newer), make and pip.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    compare three small networks on built-in images, then open demo/report.html"
 	@echo "make test    run the whole test suite"
 	@echo "make lint    ruff and mypy"
+	@echo "make docs    build the documentation, docs/_build/html/index.html, and run its examples and tutorials"
 	@echo "make bench   measure speed and memory against the peers (hours where they train)"
-	@echo "make clean   remove .venv, demo/ and caches of tools"
+	@echo "make clean   remove .venv, demo/, the built documentation and caches of tools"
 
 demo: $(VENV)/.installed
 	$(BIN)/foray compare digits --protocol scratch --models mobilenet_v1_x0.25,mobilenet_v1_x0.5,mobilenet_v2_x0.5 \
@@ -28,12 +29,22 @@ lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Warnings are errors. Tutorials that need real images skip where there are none (FORAY_TEST_DATA).
+SPHINX := $(BIN)/python -m sphinx -q -W --keep-going -n
+docs: export FORAY_CACHE := $(CURDIR)/docs/_build/cache
+docs: export OMP_NUM_THREADS := 1
+docs: $(VENV)/.installed-for-docs
+	$(SPHINX) -b html docs docs/_build/html
+	$(SPHINX) -b doctest -D nb_execution_mode=off docs docs/_build/doctest
+	$(BIN)/python -m pytest docs
+	@echo "Built docs/_build/html/index.html"
+
 bench: $(VENV)/.installed-for-tests
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
-	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) demo build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	find src tests tools benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("foray needs Python 3.11 or newer; this is " \
@@ -52,3 +63,7 @@ $(VENV)/.installed-for-tests: $(VENV)/.created $(PINS)
 	$(PIP) -e '.[dev,export]' pyyaml
 	$(PIP) --no-deps timm torchvision
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-for-docs: $(VENV)/.installed-for-tests
+	$(PIP) -e '.[docs]'
+	@touch $@

@@ -31,12 +31,12 @@ from foray.models import Network, SmallImage, build_model
 from foray.native.allocator import keep_for_good, kept_memory
 from foray.native.kernels import prepare_kernels
 from foray.progress import SILENT
-from foray.recipes import Augmentation, Optimizer
+from foray.recipes import SGD, Augmentation
 from foray.specs import Preprocessing, get_spec
 from foray.training.freezing import set_training_mode
 from foray.training.optimizers import create_optimizer
 
-SGD = Optimizer(name="sgd", learning_rate=0.01, momentum=0.9)
+OPTIMIZER = SGD(learning_rate=0.01, momentum=0.9)
 PHOTOS = Augmentation(random_crop_scale=(0.35, 1.0), random_crop_ratio=(3 / 4, 4 / 3), horizontal_flip=0.5)
 SMALL_IMAGES = Augmentation(translate=4 / 32, horizontal_flip=0.5)  # torchvision's RandomCrop(32, padding=4) and flip
 NOISE_CLASSES = 1000
@@ -102,7 +102,7 @@ class Training:
     def __init__(self, network: nn.Module, compute_format: ComputeFormat) -> None:
         self.network, self.compute_format = network, compute_format
         self.criterion = nn.CrossEntropyLoss()
-        self.optimizer = create_optimizer(SGD, network)
+        self.optimizer = create_optimizer(OPTIMIZER, network)
         self.loss_sum, self.hits = 0.0, 0
         set_training_mode(network)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._side import ProcessMemory, Work, serve
-from foray.data.decode_stream import decoded_batches
+from foray.data.encoded_images import decoded_batches
 from foray.data.named.imagenet import validation_images
 from foray.evaluation.imagenet import Classifier, PredictionJob
 from foray.evaluation.inference_engine import fastest_engine

@@ -9,9 +9,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks._side import Side, SideError, Turn
+from foray.clock.workers import Worker
+from foray.errors import ForayError
 
+_READY_SECONDS = 900.0  # for imports, decoding and building
+_TURN_SECONDS = 24 * 3600.0  # where nobody says what a turn may take
 _WARM_UP_TURNS = 2  # the first compiles, traces and fills what is filled once; the second says how long a step takes
+
+
+@dataclass(frozen=True)
+class Turn:
+    """`peak_bytes`: the most that steps have taken so far, over what the side held before its first; None: unknown."""
+
+    steps: int
+    seconds: float
+    peak_bytes: int | None
+
+
+class Side(Worker):
+    """A process that serves `benchmarks._side.Work`. `about`: what it says of itself when it is ready."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        """Starts `command` in `folder` and waits until it is ready. Raises ForayError where it does not become so."""
+        super().__init__(name, command, environment, folder=folder, start_seconds=_READY_SECONDS)
+        self.about: dict[str, Any] = self.ready["about"]
+
+    def turn(self, steps: int, task: str = "step", limit_seconds: float | None = None) -> Turn:
+        """Lets the side do `steps` of `task`. Raises ForayError where it ends, or takes longer than `limit_seconds`."""
+        answer = self.ask(limit_seconds or _TURN_SECONDS, task=task, steps=steps)
+        return Turn(steps, answer["seconds"], answer["peak_bytes"])
 
 
 @dataclass(frozen=True)
@@ -106,7 +132,7 @@ def take_turns(
                     continue
                 try:
                     done = side.turn(steps_within(step_seconds, schedule), task)
-                except SideError as error:
+                except ForayError as error:
                     failures[name] = str(error)
                 else:
                     turns.setdefault((name, task), []).append(done)
@@ -146,7 +172,7 @@ def _start(name: str, command: Command, folder: Path, tasks: Sequence[str], stac
         for task in tasks:
             for _ in range(_WARM_UP_TURNS):
                 step_seconds[task] = side.turn(1, task).seconds
-    except SideError as error:
+    except ForayError as error:
         if side is not None:
             side.close()
         return _Started(name, None, {}, None, str(error))

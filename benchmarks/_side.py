@@ -1,8 +1,9 @@
-"""One side of a comparison as a process of its own, which does steps when told to and says how long they took.
+"""One side of a comparison as a process of its own, which does steps when told to and answers how long they took.
 
 Sides are processes because the peak memory of a step is a process's, and because TensorFlow has a Python of its own.
-Between its turns a side is stopped, its workers and threads included: a loader that works ahead would otherwise take
-the cores from the side whose turn it is. Only the standard library is imported here: the Keras side uses `serve` too.
+Between its turns a side is stopped, its workers and threads included (foray.clock.workers): a loader that works ahead
+would otherwise take the cores from the side whose turn it is. Only the standard library is imported here, because the
+Keras side uses `serve` too; the parent's end is in benchmarks/_rounds.py.
 
     parent -> side   {"task": "step", "steps": 4}
     side -> parent   {"about": {...}} once, when it is ready; then {"seconds": 9.1, "peak_bytes": 1200000000} a turn
@@ -12,24 +13,12 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
-
-READY_SECONDS = 900.0  # for imports, decoding and building
-_TOLD_CHARACTERS = 800
-
-
-class SideError(Exception):
-    """A side ended before it answered, or took longer than it may; the message says which and why."""
+from typing import Any, Protocol
 
 
 class Memory(Protocol):
@@ -81,78 +70,6 @@ def serve(prepare: Callable[[], Work]) -> None:
         seconds = time.perf_counter() - began
         peak_bytes = None if before is None else max(work.memory.peak() - before, 0)
         print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes}), file=answers, flush=True)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """`peak_bytes`: the most that steps have taken so far, over what the side held before its first; None: unknown."""
-
-    steps: int
-    seconds: float
-    peak_bytes: int | None
-
-
-class Side:
-    """The parent's end of a side; a context, at whose end the side and its workers are gone."""
-
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
-        """Starts `command` in `folder` and waits until it is ready. Raises SideError where it does not become so."""
-        self.name = name
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, cwd=folder,
-            env=os.environ | environment, process_group=0, bufsize=0,
-        )  # fmt: skip
-        try:
-            self.about: dict[str, Any] = self._answer(READY_SECONDS)["about"]
-        except BaseException:
-            self.close()
-            raise
-        self._signal(signal.SIGSTOP)
-
-    def turn(self, steps: int, task: str = "step", limit_seconds: float | None = None) -> Turn:
-        """Lets the side do `steps` of `task`. Raises SideError where it ends, or takes longer than `limit_seconds`."""
-        assert self._process.stdin is not None
-        self._signal(signal.SIGCONT)
-        self._process.stdin.write((json.dumps({"task": task, "steps": steps}) + "\n").encode())
-        answer = self._answer(limit_seconds)
-        self._signal(signal.SIGSTOP)
-        return Turn(steps, answer["seconds"], answer["peak_bytes"])
-
-    def close(self) -> None:
-        """Ends the side, in whatever state it is."""
-        if self._process.poll() is None:
-            self._signal(signal.SIGKILL)
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream is not None:
-                stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _answer(self, limit_seconds: float | None) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], limit_seconds)
-        if not ready:
-            raise SideError(f"{self.name}: no answer within {limit_seconds:.0f} s")
-        line = self._process.stdout.readline()
-        if not line:
-            raise SideError(f"{self.name}: ended with status {self._process.wait()}:\n{self._told()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _told(self) -> str:
-        self._stderr.seek(0)
-        return self._stderr.read().decode(errors="replace")[-_TOLD_CHARACTERS:]
-
-    def _signal(self, number: int) -> None:
-        os.killpg(self._process.pid, number)
 
 
 def _status_bytes(field: str) -> int:

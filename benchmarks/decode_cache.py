@@ -25,8 +25,8 @@ from PIL import Image
 
 from foray.data.cache import decode_for_evaluation, store_bytes
 from foray.data.dataset import Dataset, ImageFile, Sample
-from foray.data.decoding import available_cores
 from foray.deploy.predict import open_image
+from foray.records import available_cores
 from foray.specs.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(resolution=224, crop_pct=0.875, interpolation="bicubic")

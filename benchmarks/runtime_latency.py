@@ -24,12 +24,12 @@ import numpy as np
 
 from benchmarks._results import machine, print_table, write_json
 from foray.clock.burst import RuntimeCandidate
-from foray.clock.runtimes import cost_profile, profile_on_runtimes
-from foray.clock.schedule import Schedule
+from foray.clock.measure import cost_profile, time_candidates
+from foray.clock.schedule import TimingSchedule
 from foray.clock.workers import Worker
 from foray.deploy import bench
-from foray.export.candidates import model_subject, plan_targets, write_candidates
 from foray.export.runtimes import RUNTIMES
+from foray.export.timing import model_subject, plan_setups, write_candidates
 from foray.records import RuntimeProfile, TimeDifference
 
 PEER = "torchvision"
@@ -84,7 +84,7 @@ def has_vnni() -> bool:
 
 
 def _written(model: str, given: argparse.Namespace, folder: Path) -> list[RuntimeCandidate]:
-    targets = plan_targets(given.runtimes.split(","), given.precisions.split(","), [given.threads])
+    targets = plan_setups(given.runtimes.split(","), given.precisions.split(","), [given.threads])
     return write_candidates([model_subject(model, resolution=given.resolution)], targets, folder)
 
 
@@ -94,7 +94,7 @@ def _beside_peer(
     first = candidates[0]
     sizes = first.params, first.macs, first.file_bytes
     peer = Peer(PEER, first.folder, model, given.resolution, "torch", "fp32", given.threads, *sizes)
-    profile = profile_on_runtimes([peer, *candidates], schedule=Schedule(turns=given.turns))
+    profile = time_candidates([peer, *candidates], schedule=TimingSchedule(turns=given.turns))
     ratios = {pair.a: pair for pair in profile.differences if pair.b == PEER}
     ratios |= {pair.b: _reversed(pair) for pair in profile.differences if pair.a == PEER}
     rows = []
@@ -132,7 +132,7 @@ def _reversed(pair: TimeDifference) -> TimeDifference:
 
 def _order_twice(candidates: Sequence[RuntimeCandidate], turns: int) -> tuple[dict[str, Any], bool]:
     """Two runs with processes and orders of their own."""
-    first, second = (profile_on_runtimes(candidates, schedule=Schedule(turns=turns, seed=seed)) for seed in (1, 2))
+    first, second = (time_candidates(candidates, schedule=TimingSchedule(turns=turns, seed=seed)) for seed in (1, 2))
     contradictions = contradicted(first, second)
     pairs = len(first.differences)
     ties = sum(pair.is_tie for pair in first.differences)
@@ -160,7 +160,7 @@ def _with_itself(candidate: RuntimeCandidate, turns: int, comparisons: int) -> t
     ratios, alarms = [], 0
     for seed in range(comparisons):
         pair = [replace(candidate, name=name) for name in ("a", "b")]
-        (found,) = profile_on_runtimes(pair, schedule=Schedule(turns=turns, seed=seed)).differences
+        (found,) = time_candidates(pair, schedule=TimingSchedule(turns=turns, seed=seed)).differences
         ratios.append(found.ratio)
         alarms += not found.is_tie
     verdict = "met" if alarms <= AA_ALARMS else "missed"

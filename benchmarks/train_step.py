@@ -8,7 +8,6 @@ loader at their best flags, and a peak memory not above theirs.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import zipfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from benchmarks._results import ROOT, keras_python, machine, print_table, shared_data, write_json
 from benchmarks._rounds import Command, Measured, Schedule, ratios, take_turns
+from foray.records import available_cores
 from foray.specs import get_spec
 from tools.peers import import_peer
 
@@ -95,7 +95,7 @@ def _arguments() -> argparse.Namespace:
 
 def _setting(given: argparse.Namespace) -> dict[str, object]:
     kept = ("resolution", "batch_size", "rounds", "steps", "limit")
-    return {key: getattr(given, key) for key in kept} | {"cores": len(os.sched_getaffinity(0))}
+    return {key: getattr(given, key) for key in kept} | {"cores": available_cores()}
 
 
 def _commands(given: argparse.Namespace, network: str, folder: Path) -> dict[str, Command]:

@@ -187,6 +187,7 @@ def describe(
         preprocessing=ArtifactPreprocessing(
             resolution=shown.resolution,
             resize_side=shown.resize_side,
+            resize=shown.resize,
             interpolation=shown.interpolation,
             mean=shown.mean,
             std=shown.std,

@@ -54,12 +54,13 @@ def only(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
-    """Built from a copy, as a checkout in use is: with compiled modules beside the sources."""
+    """Built from a copy that is as a checkout in use: with tests, and compiled modules beside the sources."""
     folder = tmp_path_factory.mktemp("archives")
     source = folder / "source"
     shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "tests/test_archives.py"):
+        (source / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
     python("-m", "compileall", "-q", source / "src" / "foray" / "statistics", cwd=folder)
     for name in ("sdist", "wheel", "of_sdist"):
         (folder / name).mkdir()
@@ -82,8 +83,9 @@ def test_both_archives_hold_every_file_of_the_package(archives: Archives) -> Non
     in_wheel = contents(archives.wheel)
     assert {name: in_wheel[name] for name in in_wheel if name.startswith("foray/")} == sources
     with tarfile.open(archives.sdist) as archive:
-        in_sdist = {member.name.partition("/src/")[2] for member in archive.getmembers() if member.isfile()}
-    assert {name for name in in_sdist if name.startswith("foray/")} == set(sources)
+        in_sdist = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+    assert {name for name in in_sdist if name.startswith("src/foray/")} == {f"src/{name}" for name in sources}
+    assert not [name for name in in_sdist if name.startswith("tests/")]
 
 
 def test_the_sdist_builds_the_same_wheel(archives: Archives) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from foray.costs import load_profiles, save_profiles
 from foray.data import open_dataset
-from foray.data.encoded import images_in_tar
+from foray.data.encoded_images import images_in_tar
 from foray.data.named.imagenet_labels import find_labels
 from foray.deploy import ArtifactError, bench, open_artifact, open_session, predict_images
 from foray.errors import ForayError, QuantityError

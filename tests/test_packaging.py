@@ -28,7 +28,7 @@ def pins() -> dict[str, Version]:
 def test_every_named_requirement_has_a_pin_it_accepts() -> None:
     extras = PROJECT["optional-dependencies"]
     shipped = (name for extra in ("onnx", "openvino", "litert", "executorch") for name in extras[extra])
-    named = [*PROJECT["dependencies"], *shipped, *extras["peers"], *extras["dev"]]
+    named = [*PROJECT["dependencies"], *shipped, *extras["peers"], *extras["docs"], *extras["dev"]]
     pinned = pins()
     for text in named:
         requirement = Requirement(text)
@@ -53,7 +53,7 @@ def test_readme_commands_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     used = set(re.findall(r"^    make (\w+)", readme, re.MULTILINE))
-    assert {"demo", "test"} <= used <= targets
+    assert {"demo", "test", "docs"} <= used <= targets
 
 
 def test_readme_names_every_verb() -> None:

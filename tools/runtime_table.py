@@ -1,4 +1,4 @@
-"""docs/runtimes.md: shipped files beside PyTorch, their latency and accuracy by runtime and precision.
+"""results/runtimes.md: shipped files beside PyTorch, their latency and accuracy by runtime and precision.
 
     python -m tools.runtime_table                        # MobileNetV2 and EfficientNetV2-B0 on ImageNet images
     python -m tools.runtime_table --run RUN --data DATA  # and a fine-tuned run on its own images
@@ -12,22 +12,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks._results import ROOT, shared_data
 from foray.cli.progress import terminal_progress
-from foray.clock.runtimes import cost_profile, profile_on_runtimes
-from foray.clock.schedule import Schedule
+from foray.clock.measure import cost_profile
+from foray.clock.schedule import TimingSchedule
 from foray.deploy import bench
-from foray.export.candidates import Subject, Target, artifact_candidate, model_subject, run_subject, write_candidates
-from foray.export.export import Exported, Images, export_run, export_weights
+from foray.export.export import Exported, export_run, export_weights
+from foray.export.request import ExportRequest
 from foray.export.runtimes import RUNTIMES
+from foray.export.timing import RuntimeSetup, Subject, artifact_candidate, model_subject, run_subject, time_networks
 from foray.progress import Progress
 from foray.records import Certificate, Estimate, RuntimeCost, RuntimeProfile, hardware
 from foray.records.quantities import format_bytes, format_points
+from foray.requests import ImageSource
 
 PRECISIONS = ("fp32", "int8")
 WEIGHTS = {"mobilenet_v2": "mobilenetv2_100.tf_in1k", "efficientnet_v2_b0": "tf_efficientnetv2_b0.in1k"}
@@ -77,7 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=hardware().cores)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--artifacts", type=Path, default=ROOT / "benchmarks/out/artifacts", help="where the files go")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/runtimes.md")
+    parser.add_argument("--out", type=Path, default=ROOT / "results/runtimes.md")
     given = parser.parse_args()
     if bool(given.run) != (given.data is not None):
         parser.error("--run and --data go together.")
@@ -88,26 +89,25 @@ def _arguments() -> argparse.Namespace:
 
 def _published(name: str, given: argparse.Namespace, progress: Progress) -> Section:
     weights = given.weights / WEIGHTS[name]
-    exported = export_weights(
-        name, weights, tuple(RUNTIMES), PRECISIONS, given.artifacts / name,
-        images=Images("imagenet", str(given.calibration), data_dir=given.imagenet), tolerance=TOLERANCES[name],
-        progress=progress,
-    )  # fmt: skip
+    images = ImageSource("imagenet", data_dir=given.imagenet)
+    request = ExportRequest(tuple(RUNTIMES), PRECISIONS, images, given.calibration, TOLERANCES[name])
+    exported = export_weights(name, weights, request, given.artifacts / name, progress=progress)
     return Section(f"{name}, ImageNet", exported, model_subject(name, str(weights)))
 
 
 def _of_run(run: Path, given: argparse.Namespace, progress: Progress) -> Section:
     folder = given.artifacts / run.resolve().name
-    exported = export_run(run, tuple(RUNTIMES), PRECISIONS, folder, images=Images(given.data), progress=progress)
+    exported = export_run(
+        run, ExportRequest(tuple(RUNTIMES), PRECISIONS, ImageSource(given.data)), folder, progress=progress
+    )
     about = exported[0].record
     return Section(f"{about.model}, {about.run.protocol} on {about.run.dataset}", exported, run_subject(run))
 
 
 def _profile(section: Section, threads: int, turns: int, progress: Progress) -> RuntimeProfile:
-    with tempfile.TemporaryDirectory(prefix="foray-runtimes-") as folder:
-        candidates = write_candidates([section.subject], [Target("torch", "fp32", threads)], Path(folder))
-        candidates += [artifact_candidate(one.folder, threads) for one in section.exported]
-        return profile_on_runtimes(candidates, schedule=Schedule(turns=turns), progress=progress)
+    artifacts = [artifact_candidate(one.folder, threads) for one in section.exported]
+    setup, schedule = RuntimeSetup("torch", "fp32", threads), TimingSchedule(turns=turns)
+    return time_networks([section.subject], [setup], artifacts, schedule=schedule, progress=progress)
 
 
 def _warnings(profile: RuntimeProfile) -> list[str]:

@@ -9,23 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foray.comparison.compare import compare
+    from foray.api import compare, evaluate, export_run, train
     from foray.data import open_dataset
-    from foray.export.export import export_run
-    from foray.runs import evaluate, predict, train
+    from foray.runs import predict
     from foray.weights import create_model
 
 __version__ = "0.2.0"
 __all__ = ["__version__", "compare", "create_model", "evaluate", "export_run", "open_dataset", "predict", "train"]
 
 _HOMES = {
-    "compare": "foray.comparison",
+    "compare": "foray.api",
     "create_model": "foray.weights",
-    "evaluate": "foray.runs",
-    "export_run": "foray.export.export",
+    "evaluate": "foray.api",
+    "export_run": "foray.api",
     "open_dataset": "foray.data",
     "predict": "foray.runs",
-    "train": "foray.runs",
+    "train": "foray.api",
 }
 
 

@@ -1,4 +1,6 @@
-"""Where foray keeps what can be made again: downloads, unpacked archives, decoded images, compiled libraries."""
+"""The cache folder, for files that can be recreated: downloads, unpacked archives, decoded images, compiled
+libraries.
+"""
 
 from __future__ import annotations
 
@@ -20,5 +22,5 @@ def cache_directory() -> Path:
         return (Path(base) if base else Path.home() / ".cache") / "foray"
     except RuntimeError as error:
         raise ForayError(
-            f"The folder of the cache is not known ({error}). Set FORAY_CACHE to a folder, or give --cache-dir."
+            f"The folder of the cache is not known ({error}). Set FORAY_CACHE to a folder, or give `cache_dir`."
         ) from error

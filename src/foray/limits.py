@@ -1,4 +1,4 @@
-"""How much one request may ask for. Beyond lies a slip of the keyboard that would take a machine for hours or for good.
+"""Upper limits of a request. Larger values are almost certainly typing errors that would occupy a machine for hours.
 
 Standard library only.
 """
@@ -25,7 +25,7 @@ MOST_COEFFICIENT = 3.0  # alpha, beta, gamma: eight steps of phi make thousands 
 
 
 def require_range(option: str, value: int, least: int, most: int) -> None:
-    """Raises ForayError, naming `option`, for a value below `least` or above `most`."""
+    """Raises ForayError, naming it `option`, for a value below `least` or above `most`."""
     given = shortened(f"{value:,}")
     if value < least:
         raise ForayError(f"{option} must be at least {least:,}, not {given}.")
@@ -36,22 +36,22 @@ def require_range(option: str, value: int, least: int, most: int) -> None:
 def require_seed(seed: int) -> None:
     """Raises ForayError for a seed that torch does not take on every device."""
     if seed < 0:
-        raise ForayError(f"--seed must not be negative, not {seed}.")
+        raise ForayError(f"`seed` must not be negative, not {seed}.")
     if seed > LARGEST_SEED:
-        raise ForayError(f"--seed must be at most {LARGEST_SEED}, not {shortened(seed)}.")
+        raise ForayError(f"`seed` must be at most {LARGEST_SEED}, not {shortened(seed)}.")
 
 
 def require_tolerance(tolerance: float) -> None:
-    """Raises ForayError for what is no difference of accuracies in [0, 1), such as 5 for five points."""
+    """Raises ForayError for values that are not a difference of accuracies in [0, 1), such as 5 for five points."""
     if not 0 <= tolerance < 1:
         raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
 
 
 def require_runs(models: int, seeds: int) -> None:
     """Raises ForayError for more seeds, or runs of all models together, than one request may ask for."""
-    require_range("--seeds", seeds, 1, MOST_SEEDS)
+    require_range("`seeds`", seeds, 1, MOST_SEEDS)
     if models * seeds > MOST_RUNS:
         raise ForayError(
             f"{models:,} models with {seeds:,} seeds are {models * seeds:,} runs; one request may ask for "
-            f"{MOST_RUNS:,}. Give fewer models or fewer --seeds."
+            f"{MOST_RUNS:,}. Give fewer models or fewer `seeds`."
         )

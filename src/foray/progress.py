@@ -1,4 +1,4 @@
-"""How long work tells of itself: the library calls this interface, the command line draws it (rich).
+"""Progress of long work: the library calls this interface, the command line draws it (rich).
 
 Library code takes `progress: Progress = SILENT` and never prints.
 """
@@ -18,13 +18,13 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """Where bars and notes go."""
+    """Receives progress bars and notes."""
 
     def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
         """Opens a bar of `total` steps (None: unknown length) for the duration of the `with` block."""
 
     def note(self, message: str) -> None:
-        """Says one line: a choice that was made, a size announced before it is written."""
+        """Prints one line, for example a choice that was made, or a size before it is written."""
 
 
 class _SilentTask:
@@ -33,7 +33,7 @@ class _SilentTask:
 
 
 class SilentProgress:
-    """Says nothing; the default."""
+    """Prints nothing; the default."""
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[Task]:

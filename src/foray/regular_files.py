@@ -21,7 +21,7 @@ _KINDS = {
 
 
 def require_regular(path: str | Path) -> None:
-    """For who hands a path on to a library that opens it itself.
+    """For paths that are passed to a library that opens them itself.
 
     Raises OSError, whose `strerror` says what is there instead, or that nothing is there.
     """
@@ -57,8 +57,11 @@ def read_regular(path: str | Path) -> bytes:
 
 
 def read_regular_text(path: str | Path) -> str:
-    """The text of the file at `path`, in UTF-8. Raises OSError as `require_regular` does, and UnicodeDecodeError."""
-    return read_regular(path).decode("utf-8")
+    """The text of the file at `path`, in UTF-8 with or without a byte-order mark.
+
+    Raises OSError as `require_regular` does, and UnicodeDecodeError.
+    """
+    return read_regular(path).decode("utf-8-sig")
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance
 from foray.augmentation.augment import Augment
 from foray.augmentation.draws import Draws, Rows
 from foray.augmentation.resampling import take_pixels, warp
-from foray.data.preprocessing import normalize, prepare
+from foray.data.network_input import normalize, prepare
 from foray.recipes.recipe import Augmentation
 from foray.specs.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 

@@ -12,7 +12,7 @@ import pytest
 
 from foray.costs import load_profiles
 from foray.errors import ForayError
-from foray.export.candidates import plan_targets
+from foray.export.timing import plan_setups
 from foray.records import Comparison, RuntimeProfile
 from tests.made_onnx import write_artifact
 
@@ -42,9 +42,9 @@ def test_a_file_beside_a_network(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mobilenet_v2", "--threads", "two"], "--threads: 'two' is no list of whole numbers"),
-        (["mobilenet_v2", "--batch", "0"], "--batch: '0' is no list of whole numbers"),
-        (["runs/nothing"], "runs/nothing is no folder"),
+        (["mobilenet_v2", "--threads", "two"], "--threads: 'two' is not a list of whole numbers"),
+        (["mobilenet_v2", "--batch", "0"], "--batch: '0' is not a list of whole numbers"),
+        (["runs/nothing"], "runs/nothing is not a folder"),
         (["mobilenet_v9"], "Unknown model 'mobilenet_v9'. Did you mean"),
         (["mobilenet_v2", "--runtime", "onix"], "Unknown runtime 'onix'. Did you mean onnx"),
     ],
@@ -66,17 +66,17 @@ def test_a_damaged_artifact(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_targets_are_the_pairs_that_exist() -> None:
-    found = plan_targets(["torch", "onnx"], ["fp32", "int8"], [1, 2])
+    found = plan_setups(["torch", "onnx"], ["fp32", "int8"], [1, 2])
     assert [(target.runtime, target.precision, target.threads) for target in found] == [
         ("torch", "fp32", 1), ("torch", "fp32", 2), ("onnx", "fp32", 1), ("onnx", "fp32", 2),
         ("onnx", "int8", 1), ("onnx", "int8", 2),
     ]  # fmt: skip
     with pytest.raises(ForayError, match="torch has no int8; it has fp32, bf16"):
-        plan_targets(["torch"], ["int8"], [1])
+        plan_setups(["torch"], ["int8"], [1])
     with pytest.raises(ForayError, match=r"bf16 exists on none of onnx|onnx has no bf16"):
-        plan_targets(["onnx"], ["bf16"], [1])
+        plan_setups(["onnx"], ["bf16"], [1])
     with pytest.raises(ForayError, match="Name at least one runtime"):
-        plan_targets([], ["fp32"], [1])
+        plan_setups([], ["fp32"], [1])
 
 
 def test_profile_json_is_what_json_prints(cli: Cli, tmp_path: Path) -> None:
@@ -97,7 +97,9 @@ def test_a_comparison_decides_by_the_costs_of_a_runtime(
     record = Comparison.load(tmp_path / "out" / "comparison.json")
     for candidate in record.candidates:
         cost = candidate.cost
-        assert (cost.runtime, cost.precision, cost.threads, cost.memory_is) == ("torch", "bfloat16", 1, "resident")
+        assert (cost.runtime, cost.precision, cost.threads) == ("torch", "bfloat16", 1)
+        assert cost.peak_memory_bytes is None
+        assert cost.resident_memory_bytes > 0
         assert cost.latency_p50_low_ms <= cost.latency_p50_ms <= cost.latency_p50_high_ms
         assert cost.throughput_images_per_second is not None
     assert any(caution.startswith("Costs are those of torch bfloat16") for caution in record.cautions)
@@ -108,7 +110,7 @@ def test_a_comparison_decides_by_the_costs_of_a_runtime(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--precision", "int8"), "--precision int8 is of a runtime: name it too"),
+        (("--precision", "int8"), "--precision int8 needs a runtime: name it too"),
         (("--runtime", "litter"), "Unknown runtime 'litter'. Did you mean litert?"),
         (("--runtime", "torch", "--precision", "int8"), "torch has no int8; it has fp32, bf16"),
     ],
@@ -139,4 +141,4 @@ def test_ctrl_c_ends_the_workers_too(tmp_path: Path, cli_cache: Path) -> None:
     assert "Traceback" not in said
     assert len(workers) == 1
     assert not Path(f"/proc/{workers[0]}").exists()
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("foray-profile-", "costs"))]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("foray-timing-", "costs"))]

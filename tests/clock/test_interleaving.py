@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from foray.clock.interleaving import TIE, Interleaved, difference, differences, interleave, one_after_the_other
+from foray.clock.interleaving import TIE, Interleaved, concatenated, difference, differences, interleave
 from foray.deploy import bench
 
 TURNS, PASSES = 30, 5
@@ -116,9 +116,9 @@ def test_two_processes_of_one_network_are_a_tie_although_each_keeps_its_speed_fo
     assert alarms <= 3  # 1 of 32 by chance
 
 
-def test_turns_of_several_bursts_are_put_one_after_the_other():
+def test_turns_of_several_bursts_are_put_concatenated():
     parts = [Interleaved({"a": np.full((2, 3), float(i))}, [float(i)]) for i in (1, 2)]
-    whole = one_after_the_other(parts)
+    whole = concatenated(parts)
     assert whole.times["a"].tolist() == [[1.0] * 3] * 2 + [[2.0] * 3] * 2
     assert whole.calibrations == [1.0, 2.0]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from foray.clock.burst import RuntimeCandidate
-from foray.clock.runtimes import cost_profile, profile_on_runtimes
-from foray.clock.schedule import AT_ONCE, Schedule
+from foray.clock.measure import cost_profile, time_candidates
+from foray.clock.schedule import AT_ONCE, TimingSchedule
 from foray.clock.torch_session import open_network, save_for_worker
 from foray.clock.workers import Worker, artifact_worker
 from foray.errors import ForayError
@@ -126,7 +126,7 @@ def test_profile_of_two_copies(tmp_path):
         RuntimeCandidate(name, tmp_path / name, "mobilenet_v2_x0.5", 32, "torch", "fp32", 1, 10, 20, size)
         for name in ("a", "b")
     ]
-    profile = profile_on_runtimes(candidates, batches=(1, 32), schedule=AT_ONCE)
+    profile = time_candidates(candidates, batches=(1, 32), schedule=AT_ONCE)
     assert sorted(cost.name for cost in profile.costs) == ["a", "b"]
     assert [cost.p50.value for cost in profile.costs] == sorted(cost.p50.value for cost in profile.costs)
     for cost in profile.costs:
@@ -135,7 +135,7 @@ def test_profile_of_two_copies(tmp_path):
         assert cost.n % 6 == 0
         assert [rate.batch for rate in cost.rates] == [32]
         assert cost.cold_start_ms > cost.p50.value
-        assert cost.resident_bytes > size
+        assert cost.resident_memory_bytes > size
         assert (cost.precision, cost.layers) == ("float32", None)
     assert len(profile.differences) == 1
     path = tmp_path / "profile.json"
@@ -143,7 +143,7 @@ def test_profile_of_two_copies(tmp_path):
     assert RuntimeProfile.load(path) == profile
     row = cost_profile(profile.costs[0], profile)
     assert row.latency_p50_ms == profile.costs[0].p50.value
-    assert row.memory_is == "resident"
+    assert row.resident_memory_bytes == profile.costs[0].resident_memory_bytes
     assert row.throughput_images_per_second == profile.costs[0].rates[0].value
     assert (row.latency_bursts, profile.bursts, len(profile.costs[0].burst_p50_ms)) == (1, 1, 1)
     assert row.busy_elsewhere == profile.steadiness.busy_elsewhere
@@ -153,8 +153,8 @@ def test_profile_of_two_copies(tmp_path):
 def test_bursts_have_processes_of_their_own(tmp_path):
     """Two bursts of a file that only tells its process: every pass of a burst is of one, and no two share one."""
     one = Told("told", tmp_path, "m", 32, "torch", "fp32", 1, 1, 1, 1)
-    schedule = Schedule(turns=4, bursts=2, apart_seconds=0.0, wait_seconds=0.0)
-    profile = profile_on_runtimes([one], schedule=schedule)
+    schedule = TimingSchedule(turns=4, bursts=2, apart_seconds=0.0, wait_seconds=0.0)
+    profile = time_candidates([one], schedule=schedule)
     (cost,) = profile.costs
     assert len(set(cost.burst_p50_ms)) == 2
     assert (cost.p50.low, cost.p50.high) == (min(cost.burst_p50_ms), max(cost.burst_p50_ms))
@@ -166,7 +166,7 @@ def test_bursts_have_processes_of_their_own(tmp_path):
 def test_a_batch_that_cannot_be_afforded_is_not_run_and_said_so(tmp_path, image_bytes, milliseconds):
     notes = Notes()
     one = Told("big", tmp_path, "m", 32, "torch", "fp32", 1, 1, 1, 1, image_bytes, milliseconds)
-    profile = profile_on_runtimes([one], batches=(1, 32), schedule=AT_ONCE, progress=notes)
+    profile = time_candidates([one], batches=(1, 32), schedule=AT_ONCE, progress=notes)
     assert profile.costs[0].rates == []
     assert cost_profile(profile.costs[0], profile).throughput_images_per_second is None
     (note,) = notes.notes
@@ -176,4 +176,4 @@ def test_a_batch_that_cannot_be_afforded_is_not_run_and_said_so(tmp_path, image_
 def test_the_same_candidate_twice(tmp_path):
     one = RuntimeCandidate("a", tmp_path, "m", 32, "torch", "fp32", 1, 1, 1, 1)
     with pytest.raises(ForayError, match="a is named more than once"):
-        profile_on_runtimes([one, one])
+        time_candidates([one, one])

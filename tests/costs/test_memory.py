@@ -13,7 +13,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from foray.costs import file_bytes, peak_inference_memory
-from foray.costs.memory import peak_activation_memory
+from foray.costs.analysis import peak_activation_memory
 from foray.models import build_model
 from foray.specs import get_spec
 

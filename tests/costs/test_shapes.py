@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from foray.costs.shapes import run_on_shapes
+from foray.costs.meta import run_on_shapes
 
 aten = torch.ops.aten
 

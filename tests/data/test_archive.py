@@ -125,7 +125,6 @@ def test_paths_that_leave_the_target_are_refused(tmp_path, name):
     ("kind", "said"),
     [
         (tarfile.SYMTYPE, "a link"),
-        (tarfile.LNKTYPE, "a link"),
         (tarfile.FIFOTYPE, "special file"),
         (tarfile.CHRTYPE, "special file"),
     ],
@@ -135,6 +134,66 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind, said):
     with pytest.raises(DataError, match=f"holds .*{said}.*\\(a/x.png\\), which is refused"):
         unpack(archive, cache_dir=tmp_path / "cache")
     assert nothing_outside(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("to", ["/etc/passwd", "../../etc/passwd", "a/absent.png", "a"])
+def test_hard_links_to_what_the_archive_does_not_hold_are_refused(tmp_path, to):
+    archive = tar(tmp_path / "t.tar", tar_file("a/ok.png"), tar_special("a/x.png", tarfile.LNKTYPE, to))
+    with pytest.raises(DataError, match=r"refused|Pack the files"):
+        unpack(archive, cache_dir=tmp_path / "cache")
+
+
+def test_hard_links_inside_a_tar_are_files(tmp_path):
+    archive = tar(tmp_path / "t.tar", tar_file("a/ok.png"), tar_special("b/same.png", tarfile.LNKTYPE, "a/ok.png"))
+    folder = unpack(archive, cache_dir=tmp_path / "cache")
+    assert (folder / "b/same.png").read_bytes() == (folder / "a/ok.png").read_bytes() != b""
+    assert not (folder / "b/same.png").is_symlink()
+
+
+def test_a_zip_of_windows_with_backslashes_is_unpacked(tmp_path):
+    archive = tmp_path / "weeds.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name in ("photos\\", "photos\\maize\\", "photos\\maize\\1.png", "photos\\cleavers\\1.png"):
+            packed.writestr(as_written(name), b"" if name.endswith("\\") else b"image")
+    folder = unpack(archive, cache_dir=tmp_path / "cache")
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.png")} == {
+        "photos/maize/1.png", "photos/cleavers/1.png",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code_page", "name"), [("cp437", "Löwenzahn"), ("utf-8", "Löwenzahn"), ("utf-8", "雑草"), ("cp437", "Ñandú")]
+)
+def test_names_of_a_zip_in_utf8_or_the_western_code_page_are_read(tmp_path, code_page, name):
+    archive = zip_in(tmp_path / "weeds.zip", code_page, f"{name}/1.png")
+    assert [path.name for path in unpack(archive, cache_dir=tmp_path / "cache").iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("code_page", "name"), [("cp932", "雑草"), ("gbk", "杂草"), ("cp949", "잡초"), ("cp866", "сорняк")]
+)
+def test_names_of_a_zip_in_another_code_page_are_refused_and_the_way_out_is_named(tmp_path, code_page, name):
+    archive = zip_in(tmp_path / "weeds.zip", code_page, f"{name}/1.png")
+    with pytest.raises(DataError, match=r"not in UTF-8, .*unzip -O CODE FILE") as refused:
+        unpack(archive, cache_dir=tmp_path / "cache")
+    assert f"{name}/1.png in {code_page}" in str(refused.value)
+
+
+def as_written(name):
+    """A member whose name stays as it is, backslashes included."""
+    info = zipfile.ZipInfo("x")
+    info.filename = name
+    return info
+
+
+def zip_in(path, code_page, name):
+    """A zip with one file, its name in `code_page` and not marked as UTF-8."""
+    raw = name.encode(code_page)
+    stand_in = "x" * len(raw)
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr(stand_in, b"image")
+    path.write_bytes(path.read_bytes().replace(stand_in.encode(), raw))
+    return path
 
 
 def test_links_in_a_zip_are_refused(tmp_path):

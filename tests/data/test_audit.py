@@ -8,7 +8,7 @@ from pictures import draw, draw_classes
 from PIL import Image, ImageEnhance
 
 from foray.data import Audit, inspect_dataset, open_dataset, typical_side
-from foray.data.duplicates import THUMBNAIL_SIDE, near_duplicates
+from foray.data.perceptual_hash import THUMBNAIL_SIDE, near_duplicates
 from foray.deploy.predict import FORMATS
 from foray.errors import DataError
 
@@ -46,7 +46,7 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
     assert {item.id: item.reason for item in audit.unreadable} == {
         "a/zero.jpg": "the file is empty (0 bytes)",
         "b/cut.png": "the file is truncated",
-        "b/page.jpg": f"it is not an image of a kind that is read here ({', '.join(FORMATS)})",
+        "b/page.jpg": f"it is not an image in a supported format ({', '.join(FORMATS)})",
         "b/zero.jpg": "the file is empty (0 bytes)",
     }
     assert audit.exact_duplicates == []
@@ -143,7 +143,7 @@ def test_search_in_blocks_finds_what_one_block_finds(monkeypatch):
     for later, earlier in ((10, 200), (11, 201), (12, 202)):
         thumbnails[later], hashes[later], splits[later], splits[earlier] = thumbnails[earlier], hashes[earlier], 2, 0
     whole = near_duplicates(thumbnails, hashes, splits)
-    monkeypatch.setattr("foray.data.duplicates._BLOCK_BYTES", 1000)
+    monkeypatch.setattr("foray.data.perceptual_hash._BLOCK_BYTES", 1000)
     assert near_duplicates(thumbnails, hashes, splits) == whole
     assert {(pair.first, pair.second) for pair in whole} == {(10, 200), (11, 201), (12, 202)}
 

@@ -26,9 +26,9 @@ from PIL import Image
 from foray.data.batches import Batches
 from foray.data.cache import ImageStore, decode_for_evaluation, decode_for_training, store_bytes, training_side
 from foray.data.dataset import Dataset, ImageArray, ImageFile, Sample
-from foray.data.decoding import Target, decode_into
+from foray.data.decoding import StoredForm, decode_into
 from foray.data.images import UnreadableImagesError, load_image
-from foray.data.preprocessing import prepare
+from foray.data.network_input import prepare
 from foray.errors import DataError, DiskFullError, RunError
 from foray.progress import SilentProgress, Task
 from foray.specs.preprocessing import HALF, Preprocessing
@@ -347,7 +347,7 @@ def test_a_write_that_finds_the_disk_full_is_a_clear_error(images: Dataset) -> N
     descriptor = os.open("/dev/full", os.O_WRONLY)
     try:
         with pytest.raises(DiskFullError, match="disk is full while caching"):
-            decode_into(descriptor, images.samples, Target(SMALL, draft=False), workers=2, task=Counting())
+            decode_into(descriptor, images.samples, StoredForm(SMALL, draft=False), workers=2, task=Counting())
     finally:
         os.close(descriptor)
 

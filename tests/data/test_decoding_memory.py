@@ -14,9 +14,8 @@ import pytest
 from PIL import Image
 
 from foray.data import decode_for_evaluation, decoding_memory, inspect_dataset, open_dataset
-from foray.data.decode_stream import decoded_batches
 from foray.data.decoding_memory import SMALL_BYTES, DecodingRoom, bytes_to_decode, usable_memory_bytes
-from foray.data.encoded import encoded_files
+from foray.data.encoded_images import decoded_batches, encoded_files
 from foray.data.images import decoded
 from foray.deploy.predict import open_image
 from foray.specs import Preprocessing
@@ -135,7 +134,7 @@ def test_all_that_threads_decode_stays_within_the_budget(
 ) -> None:
     room = watched(monkeypatch, budget)
     monkeypatch.setenv("FORAY_CACHE", str(tmp_path / "looks"))  # how the pictures look is not remembered
-    monkeypatch.setattr("foray.data.looks.available_cores", lambda: 4)
+    monkeypatch.setattr("foray.data.appearance.available_cores", lambda: 4)
     dataset = open_dataset(pictures)
     assert inspect_dataset(dataset).unreadable == []
     assert len(room.held) == 16

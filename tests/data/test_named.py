@@ -49,7 +49,7 @@ def test_every_named_dataset_states_licence_and_place():
 
 @pytest.mark.parametrize("name", [name for name in NAMED_DATASETS if name != "digits"])
 def test_offline_and_absent_names_the_official_place_and_the_option(name, tmp_path):
-    with pytest.raises(DataError, match=r"https://.*--data-dir"):
+    with pytest.raises(DataError, match=r"https://.*`data_dir`"):
         open_dataset(name, offline=True, cache_dir=tmp_path)
 
 
@@ -260,7 +260,12 @@ def test_imagenet_with_the_devkit(tmp_path, packed):
         shutil.rmtree(tmp_path / "val")
     dataset = open_dataset("imagenet", data_dir=tmp_path)
     assert dataset.labels.tolist() == EXPECTED
-    assert dataset.classes[:4] == ("n01440764 tench", "n02100735 English setter", "n02119789 kit fox", "class 003")
+    assert dataset.classes[:4] == (
+        "n01440764 tench",
+        "n02100735 English setter",
+        "n02119789 kit fox",
+        "n01491361 tiger shark",
+    )
 
 
 def test_imagenet_with_kaggles_labels_and_with_class_folders(tmp_path):
@@ -330,7 +335,7 @@ def test_imagenet_labels_that_contradict_the_devkit(tmp_path):
         open_dataset("imagenet", data_dir=tmp_path)
     (tmp_path / "LOC_val_solution.csv").unlink()
     (tmp_path / "data" / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n9\n")
-    with pytest.raises(DataError, match="should hold an ILSVRC2012_ID a line: 9"):
+    with pytest.raises(DataError, match="should hold one ILSVRC2012_ID per line: 9"):
         open_dataset("imagenet", data_dir=tmp_path)
     (tmp_path / "data" / "meta.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
     with pytest.raises(DataError, match=r"Cannot read the class list .*meta\.mat"):
@@ -363,5 +368,5 @@ def test_an_evaluation_set_can_be_inspected(tmp_path):
     draw(tmp_path / "one.png", 1)
     (tmp_path / "labels.csv").write_text("filename,class_index\none.png,7\n")
     audit = inspect_dataset(open_dataset("imagenet", data_dir=tmp_path))
-    assert audit.counts["class 007"] == {"test": 1}
+    assert audit.counts["n01514668 cock"] == {"test": 1}
     assert audit.imbalance_ratio == 1.0

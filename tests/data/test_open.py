@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pictures import draw, draw_classes
 
-from foray.data import SPLITS, open_dataset
+from foray.data import SPLITS, inspect_dataset, open_dataset
 from foray.errors import DataError
 from foray.records.sealing import sealed, unsealed
 
@@ -109,8 +109,8 @@ def test_hidden_and_system_files_are_ignored_and_others_noted(tmp_path):
     dataset = open_dataset(tmp_path)
     assert len(dataset.samples) == 6
     assert dataset.notes == (
-        "2 files passed over (not an image by suffix, or in no class): a/readme.txt, stray.png",
-        "1 class folder without images passed over: empty class",
+        "2 files skipped (no image suffix, or in no class folder): a/readme.txt, stray.png",
+        "1 class folder without images skipped: empty class",
     )
 
 
@@ -189,11 +189,15 @@ def test_linked_folders_are_followed_once_and_loops_end(tmp_path):
     assert len(open_dataset(tmp_path / "data").samples) == 6
 
 
-def test_an_unreadable_link_is_named(tmp_path):
+def test_a_broken_link_to_an_image_is_an_unreadable_image(tmp_path):
     draw_classes(tmp_path, {"a": 3, "b": 3})
     (tmp_path / "a" / "broken.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.raises(DataError, match=r"Cannot read .*broken\.png: No such file"):
-        open_dataset(tmp_path)
+    (tmp_path / "b" / "second.png").symlink_to(tmp_path / "nowhere.png")
+    audit = inspect_dataset(open_dataset(tmp_path))
+    assert [(image.id, image.reason == "there is no such file") for image in audit.unreadable] == [
+        ("a/broken.png", True),
+        ("b/second.png", True),
+    ]
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
@@ -276,7 +280,17 @@ def test_without_leaves_out_notes_and_refingerprints(tmp_path):
     with pytest.raises(DataError, match=r"no image 'a/999\.png'"):
         dataset.without(["a/999.png"])
     with pytest.raises(DataError, match="class 'a' has no train image"):
+        dataset.without(sample.id for sample in dataset.samples if sample.label == 0 and sample.split == "train")
+    with pytest.raises(DataError, match="fewer than two classes"):
         dataset.without(sample.id for sample in dataset.samples if sample.label == 0)
+
+
+def test_a_class_of_which_nothing_is_left_goes_with_a_note(tmp_path):
+    dataset = open_dataset(draw_classes(tmp_path, {"a": 10, "b": 10, "c": 10}))
+    fewer = dataset.without((sample.id for sample in dataset.samples if sample.label == 1), why="unreadable")
+    assert fewer.classes == ("a", "c")
+    assert {(sample.id[0], fewer.classes[sample.label]) for sample in fewer.samples} == {("a", "a"), ("c", "c")}
+    assert fewer.notes[-1] == "no image is left of 1 class: b"
 
 
 # --- CSV ---------------------------------------------------------------------------------------------------------
@@ -322,7 +336,7 @@ def test_csv_with_missing_columns(tmp_path):
     with pytest.raises(DataError, match=r"lacks the column label: its first line is 'path,class,split'"):
         open_dataset(table(tmp_path, "path,class,split", "a.png,x,train"))
     with pytest.raises(DataError, match="lacks the columns path and label"):
-        open_dataset(table(tmp_path, "path;label", "a.png;x", name="semicolons.csv"))
+        open_dataset(table(tmp_path, "image|class", "a.png|x", name="bars.csv"))
 
 
 def test_csv_with_missing_files(tmp_path):
@@ -382,9 +396,9 @@ def test_a_file_of_another_kind(tmp_path):
 
 def test_options_for_named_datasets_only(tmp_path):
     draw_classes(tmp_path, {"a": 3, "b": 3})
-    with pytest.raises(DataError, match=r"--fold is for datasets that come with folds \(deepweeds\)"):
+    with pytest.raises(DataError, match=r"`fold` is for datasets that come with folds \(deepweeds\)"):
         open_dataset(tmp_path, fold=1)
-    with pytest.raises(DataError, match="--data-dir is for named datasets"):
+    with pytest.raises(DataError, match="`data_dir` is for named datasets"):
         open_dataset(tmp_path, data_dir=tmp_path)
     with pytest.raises(DataError, match="digits has no folds"):
         open_dataset("digits", fold=0)

@@ -14,7 +14,7 @@ from PIL import Image
 from foray import regular_files
 from foray.costs import load_profiles
 from foray.data import decode_for_evaluation, inspect_dataset, open_dataset
-from foray.data.encoded import encoded_files, images_in_tar
+from foray.data.encoded_images import encoded_files, images_in_tar
 from foray.data.images import ImageReadError, UnreadableImagesError, load_image
 from foray.deploy import predict as reader
 from foray.errors import DataError, ForayError

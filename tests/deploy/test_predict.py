@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import torch
 from PIL import Image, features
 
-from foray.data.preprocessing import prepare as prepare_for_training
+from foray.data.network_input import prepare as prepare_for_training
 from foray.deploy import (
     ArtifactError,
     Session,
@@ -250,8 +251,11 @@ def test_the_reader_reads_what_its_probes_hold_and_training_reads_with_it() -> N
     for height, width in ((40, 60), (61, 37), (32, 32), (1, 90)):
         pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         shown = Preprocessing(24, 0.8, "bilinear")
-        described = {"resolution": 24, "resize_side": shown.resize_side, "interpolation": "bilinear"}
+        described = {"resolution": 24, "resize_side": shown.resize_side, "interpolation": "bilinear", "resize": "cut"}
         np.testing.assert_array_equal(prepare(pixels, described), prepare_for_training(Image.fromarray(pixels), shown))
+        del described["resize"]  # as in artifacts of earlier versions, which rounded
+        rounded = prepare_for_training(Image.fromarray(pixels), replace(shown, resize="rounded"))
+        np.testing.assert_array_equal(prepare(pixels, described), rounded)
     assert images.decode is importlib.import_module("foray.deploy.predict").decode
 
 
@@ -280,7 +284,7 @@ def test_a_picture_in_postscript_starts_no_program_on_the_device(onnx_artifact: 
     )  # fmt: skip
     assert not ghostscript.ran
     assert done.returncode == 2
-    assert "x.jpg: it is not an image of a kind that is read here (JPEG, PNG," in done.stderr
+    assert "x.jpg: it is not an image in a supported format (JPEG, PNG," in done.stderr
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -290,3 +294,44 @@ def test_every_raster_format_is_read(format_: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     Image.new("RGB", (16, 16), (200, 60, 60)).save(path, format_)
     assert np.abs(read_image(path)[8, 8].astype(int) - (200, 60, 60)).max() <= 6
+
+
+def test_a_folder_or_a_pattern_stands_for_its_images_and_one_bad_file_loses_nothing(
+    onnx_artifact: Path, photographs: list[Path], tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    (new / "deep" / "@eaDir").mkdir(parents=True)
+    for place, photo in zip(("a.jpg", "deep/b.JPG", "deep/@eaDir/b.jpg"), photographs, strict=False):
+        shutil.copy(photo, new / place)
+    (new / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (new / "notes.txt").write_text("no image")
+    for command in (["foray", "predict", onnx_artifact], [onnx_artifact / "predict.py"]):
+        done = run_without(["torch"], *command, "--json", new)
+        assert done.returncode == 2, done.stderr
+        seen = {Path(row["path"]).relative_to(new).as_posix(): row for row in json.loads(done.stdout)}
+        assert list(seen) == ["a.jpg", "broken.jpg", "deep/b.JPG"]
+        assert seen["broken.jpg"]["error"]
+        assert seen["broken.jpg"]["label"] == ""
+        assert all(seen[name]["label"] and not seen[name]["error"] for name in ("a.jpg", "deep/b.JPG"))
+        done = run_without(["torch"], *command, "--json", new / "a*.jp*")
+        assert [Path(row["path"]).name for row in json.loads(done.stdout)] == ["a.jpg"]
+        assert done.returncode == 0
+        done = run_without(["torch"], *command, new / "*.gif")
+        assert done.returncode == 2
+        assert "*.gif gives no image" in done.stderr
+
+
+def test_the_most_pixels_of_an_image_can_be_raised(onnx_artifact: Path, tmp_path: Path, monkeypatch) -> None:
+    large = tmp_path / "large.png"
+    Image.new("1", (15_000, 13_000)).save(large)
+    done = run_without(["torch"], onnx_artifact / "predict.py", large)
+    assert done.returncode == 2
+    assert "more than 178,956,970 pixels; if it is genuine, set FORAY_MAX_IMAGE_PIXELS" in done.stderr
+    monkeypatch.setenv("FORAY_MAX_IMAGE_PIXELS", "200000000")
+    assert run_without(["torch"], onnx_artifact / "predict.py", large).returncode == 0
+    assert run_without(["torch"], "foray", "predict", onnx_artifact, large).returncode == 0
+    monkeypatch.setenv("FORAY_MAX_IMAGE_PIXELS", "many")
+    for command in (["foray", "predict", onnx_artifact], [onnx_artifact / "predict.py"]):
+        done = run_without(["torch"], *command, large)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "FORAY_MAX_IMAGE_PIXELS is 'many'" in done.stderr

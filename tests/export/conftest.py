@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from foray.data.preprocessing import prepare
+from foray.data.network_input import prepare
 from foray.export.graph import Deployable, deployable
 from foray.models import Network, build_model
 from foray.specs import ArchSpec, Preprocessing, get_spec
@@ -61,6 +61,15 @@ class Case:
         found = run(images)
         assert found.dtype == np.float32
         return float(np.abs(found - self.expected(images)).max())
+
+
+def assert_resizes_as_pillow(run: Run, how: Preprocessing) -> None:
+    """`run`: uint8 (N, H, W, 3) to squares. Most of the sizes have a long side that comes out between two pixels."""
+    for height, width in ((41, 67), (50, 43), (50, 50), (31, 89)):
+        image = photo(height, width)
+        difference = np.abs(run(image[None])[0].astype(int) - prepare(Image.fromarray(image), how).astype(int))
+        assert difference.max() <= 1
+        assert (difference == 0).mean() > 0.9
 
 
 def case(spec: ArchSpec, resolution: int = 64) -> Case:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from foray.data.preprocessing import normalize
+from foray.data.network_input import normalize
 from foray.export.quantization import TrainImages
 from foray.models import Network, build_model
 from foray.specs import Preprocessing, get_spec

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
-from foray.data.preprocessing import normalize, prepare
+from foray.data.network_input import normalize, prepare
 from foray.export.executorch import in_float16
 from foray.export.graph import deployable, example_images
 from foray.export.prepare import Prepare
@@ -81,13 +81,14 @@ def test_prepare_in_the_graph_gives_pillows_pixels(interpolation: str, size: tup
     resolution=st.integers(1, 48),
     crop_pct=st.floats(0.5, 1.0),
     interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    resize=st.sampled_from(["cut", "rounded", "squashed"]),
     seed=st.integers(0, 9),
 )
 def test_prepare_in_the_graph_gives_pillows_pixels_at_any_size(
-    size: tuple[int, int], resolution: int, crop_pct: float, interpolation: str, seed: int
+    size: tuple[int, int], resolution: int, crop_pct: float, interpolation: str, resize: str, seed: int
 ) -> None:
     assume(2 * size[0] <= 3 * size[1])  # taller ones: see below
-    how = Preprocessing(resolution=resolution, crop_pct=crop_pct, interpolation=interpolation)
+    how = Preprocessing(resolution=resolution, crop_pct=crop_pct, interpolation=interpolation, resize=resize)
     assert_pillows_pixels(how, photo(*size, seed=seed), 0.0)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from foray.data.preprocessing import normalize
+from foray.data.network_input import normalize
 from foray.export.graph import deployable
 from foray.specs import Preprocessing, get_spec
 

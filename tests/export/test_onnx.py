@@ -14,9 +14,10 @@ from torch import nn
 from foray.errors import ForayError
 from foray.export.graph import Deployable
 from foray.export.runtimes import RUNTIMES, write_float
+from foray.specs import Preprocessing
 from models.test_odd_sizes import SYMMETRIC, TENSORFLOW
 
-from .conftest import SIZES, Case, Run, case, photo
+from .conftest import SIZES, Case, Run, assert_resizes_as_pillow, case, photo
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra: onnx)")
@@ -71,6 +72,15 @@ def test_images_of_any_size_are_resized_and_cropped(depthwise: Case, whole: Path
     assert depthwise.largest_difference(run, batch) < PIXELS
     assert depthwise.largest_difference(run, photo(64, 64)[None]) < 1e-5 or depthwise.preprocessing.resize_side != 64
     onnx.checker.check_model(whole, full_check=True)
+
+
+@pytest.mark.parametrize("resize", ["cut", "rounded", "squashed"])
+def test_the_graph_resizes_as_pillow_does_in_every_way(resize: str) -> None:
+    from foray.export.onnx_prepare import prepare_model
+
+    how = Preprocessing(resolution=24, crop_pct=0.8, resize=resize)
+    session = onnxruntime.InferenceSession(prepare_model(how, 18, 8).SerializeToString())
+    assert_resizes_as_pillow(lambda images: session.run(None, {"images": images})[0], how)
 
 
 def test_float16_halves_the_file_and_keeps_the_probabilities(depthwise: Case, whole: Path, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from foray.specs import Preprocessing
 from models.test_odd_sizes import TENSORFLOW
 from tests import rounding
 from tests.export.digits import Digits
 from tests.rounding import BFLOAT16, STORED_FLOAT16, Format
 
-from .conftest import SIZES, Case, Run, case, photo
+from .conftest import SIZES, Case, Run, assert_resizes_as_pillow, case, photo
 from .faults_on_purpose import faulty
 
 openvino = pytest.importorskip("openvino", reason="openvino is not installed (extra: openvino)")
@@ -24,6 +25,7 @@ openvino = pytest.importorskip("openvino", reason="openvino is not installed (ex
 from foray.export.openvino import finish, write  # noqa: E402
 
 PIXELS = 5e-3  # see test_onnx
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def opened(path: Path, hint: str = "f32") -> Run:
@@ -60,6 +62,16 @@ def test_images_of_any_size_are_resized_and_cropped(depthwise: Case, prepared: P
     batch = np.stack([photo(90, 70, seed=seed) for seed in range(3)])
     assert depthwise.largest_difference(run, batch) < PIXELS
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "model.xml"]
+
+
+@pytest.mark.parametrize("resize", ["cut", "rounded", "squashed"])
+def test_the_graph_resizes_as_pillow_does_in_every_way(resize: str) -> None:
+    from foray.export.openvino_prepare import prepare_graph
+
+    how = Preprocessing(resolution=24, crop_pct=0.8, resize=resize)
+    images, squares = prepare_graph(how)
+    compiled = openvino.Core().compile_model(openvino.Model([squares], [images]), "CPU", F32)
+    assert_resizes_as_pillow(lambda images: np.array(compiled(images)[0]), how)
 
 
 def test_the_network_is_compiled_for_one_size(depthwise: Case, prepared: Path, tmp_path: Path) -> None:

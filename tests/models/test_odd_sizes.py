@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from foray.models import Network, build_model
-from foray.specs import ArchSpec, SqueezeExcitation, get_spec
+from foray.specs import ArchSpec, SqueezeExcitationStyle, get_spec
 from tests import rounding
 from tests.rounding import BFLOAT16
 
@@ -22,7 +22,7 @@ SYMMETRIC = replace(
     EVERY_ROW,
     padding="symmetric",
     activation="hard_swish",
-    squeeze_excitation=SqueezeExcitation(of="hidden", divisor=8, gate="hard_sigmoid"),
+    squeeze_excitation=SqueezeExcitationStyle(of="hidden", divisor=8, gate="hard_sigmoid"),
 )
 
 

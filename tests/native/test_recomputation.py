@@ -15,7 +15,7 @@ from foray.models import build_model
 from foray.models.layers import LayerStyle
 from foray.native.kernels import compiled_kernels
 from foray.native.norm_activation import can_be_recomputed, recomputed_for_backward
-from foray.specs import SqueezeExcitation, get_spec
+from foray.specs import SqueezeExcitationStyle, get_spec
 
 needs_kernels = pytest.mark.skipif(compiled_kernels() is None, reason="no C++ compiler on this machine")
 
@@ -49,7 +49,7 @@ def test_gradients_are_bit_for_bit_those_of_what_is_kept(name: str, monkeypatch:
 
 @needs_kernels
 def test_an_activation_is_gone_after_the_forward_pass_and_its_convolutions_output_is_not() -> None:
-    style = LayerStyle("relu6", "symmetric", 1e-5, 0.1, SqueezeExcitation())
+    style = LayerStyle("relu6", "symmetric", 1e-5, 0.1, SqueezeExcitationStyle())
     first, second = style.conv(3, 8, 3).train(), style.depthwise(8, 3).train()
     hidden = first(images(2, 16))
     gone = weakref.ref(hidden)

@@ -8,7 +8,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from foray.errors import ForayError
-from foray.recipes import Augmentation, Optimizer, Protocol, Recipe, changed, preset, recipe_named
+from foray.recipes import RECIPE_ADAPTER, SGD, Augmentation, Protocol, changed, preset, recipe_named
+from foray.recipes.optimizer import OPTIMIZERS
+from foray.recipes.recipe import RECIPES
 
 FLIPS = "augmentation.horizontal_flip=0.5"
 
@@ -27,7 +29,7 @@ FLIPS = "augmentation.horizontal_flip=0.5"
         ("linear", ["bn_momentum=0.1"], "`bn_momentum`", "remove it"),
         ("linear", ["optimizer.layer_decay=0.5"], "`optimizer.layer_decay`", "remove it"),
         ("linear", [FLIPS], "takes no `augmentation`", "set feature_views"),
-        ("linear", ["feature_views=4"], "`feature_views` = 4 would be as many equal views", "horizontal_flip=0.5"),
+        ("linear", ["feature_views=4"], "`feature_views` = 4 views of an image are all equal", "horizontal_flip=0.5"),
         ("linear", ["augmentation.mixup_alpha=0.2", "feature_views=2"], "`augmentation.mixup_alpha`", "set both to 0"),
         ("linear", ["augmentation.cutmix_alpha=1", "solver=lbfgs"], "`augmentation.cutmix_alpha`", "set both to 0"),
         ("linear", ["solver=lbfgs", "sampling=balanced"], "so `sampling` has no meaning", "solver to gradient"),
@@ -47,12 +49,12 @@ FLIPS = "augmentation.horizontal_flip=0.5"
 def test_contradictions_name_the_key_and_the_way_out(
     protocol: Protocol, settings: list[str], key: str, way_out: str
 ) -> None:
-    with pytest.raises(ForayError, match=f"--set: .*{key}.*{way_out}"):
+    with pytest.raises(ForayError, match=f"`changes`: .*{key}.*{way_out}"):
         changed(preset(protocol), settings)
 
 
 def float_keys(model: type[BaseModel], table: str = "") -> Iterator[str]:
-    """Every key of a recipe that takes a number with a fraction, dotted."""
+    """Every key of a table that takes a number with a fraction, dotted."""
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from float_keys(field.annotation, f"{table}{name}.")
@@ -60,12 +62,20 @@ def float_keys(model: type[BaseModel], table: str = "") -> Iterator[str]:
             yield f"{table}{name}"
 
 
+def float_keys_of_all_variants() -> Iterator[tuple[str, str, str]]:
+    """Protocol, optimiser, and a key that takes a number with a fraction with these two."""
+    for recipe in RECIPES:
+        yield from ((recipe.kind(), "sgd", key) for key in float_keys(recipe))
+    for optimizer in OPTIMIZERS:
+        yield from (("finetune", optimizer.kind(), key) for key in float_keys(optimizer, "optimizer."))
+
+
 @pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
-@pytest.mark.parametrize("key", list(float_keys(Recipe)))
-def test_every_number_is_finite(key: str, number: str) -> None:
+@pytest.mark.parametrize(("protocol", "optimizer", "key"), list(float_keys_of_all_variants()))
+def test_every_number_is_finite(protocol: Protocol, optimizer: str, key: str, number: str) -> None:
     value = f"[0.5, {number}]" if "random_crop" in key else number
-    with pytest.raises(ForayError, match=f"--set: .*{key}.* does not fit"):
-        changed(preset("finetune"), [f"{key}={value}"])
+    with pytest.raises(ForayError, match=f"`changes`: .*{key}.* does not fit"):
+        changed(preset(protocol), [f"optimizer.name={optimizer}", f"{key}={value}"])
 
 
 @pytest.mark.parametrize(
@@ -97,5 +107,6 @@ def test_a_recipe_cannot_be_changed_in_place() -> None:
     recipe = recipe_named("linear")
     with pytest.raises(ValidationError, match="frozen"):
         recipe.epochs = 3
-    assert Recipe.model_validate(recipe.model_dump()) == recipe
-    assert Optimizer(learning_rate=0.1).name == "sgd"
+    assert RECIPE_ADAPTER.validate_python(recipe.model_dump()) == recipe
+    tables = recipe.model_dump() | {"optimizer": {"learning_rate": 0.1}}
+    assert RECIPE_ADAPTER.validate_python(tables).optimizer == SGD(learning_rate=0.1)

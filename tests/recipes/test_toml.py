@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foray.errors import ForayError
-from foray.recipes import Augmentation, Optimizer, Protocol, Recipe, Schedule, preset, read_recipe, recipe_toml
+from foray.recipes import (
+    RECIPE_ADAPTER,
+    SGD,
+    AdamW,
+    Augmentation,
+    Optimizer,
+    Protocol,
+    RateSchedule,
+    Recipe,
+    RMSprop,
+    preset,
+    read_recipe,
+    recipe_toml,
+)
 
 unit = st.floats(0, 1)
 shares = st.floats(0.01, 1)
@@ -19,19 +32,21 @@ ranges = st.tuples(shares, shares).map(lambda bounds: (min(bounds), max(bounds))
 
 def optimizer_of(name: str, momentum: float, nesterov: bool, epsilon: float, **values: object) -> Optimizer:
     if name == "sgd":
-        return Optimizer(name=name, momentum=momentum, nesterov=nesterov and momentum > 0, **values)
-    return Optimizer(name=name, epsilon=epsilon, **values)
+        return SGD(momentum=momentum, nesterov=nesterov and momentum > 0, **values)
+    return (AdamW if name == "adamw" else RMSprop)(epsilon=epsilon, **values)
 
 
 def recipe_of(protocol: Protocol, unfreeze: str, augmentation: Augmentation, **values: object) -> Recipe:
     """`linear` augments cached views, at least two of them, and has no batch to mix."""
     views = 1 if protocol != "linear" or augmentation.is_identity else 3
-    return Recipe(
-        protocol=protocol,
-        unfreeze=unfreeze if protocol == "partial" else None,
-        augmentation=augmentation,
-        feature_views=views,
-        **values,
+    return RECIPE_ADAPTER.validate_python(
+        {
+            "protocol": protocol,
+            "unfreeze": unfreeze if protocol == "partial" else None,
+            "augmentation": augmentation,
+            "feature_views": views,
+            **values,
+        }
     )
 
 
@@ -49,7 +64,9 @@ recipes = st.builds(
         nesterov=st.booleans(),
         epsilon=st.floats(1e-12, 1),
     ),
-    schedule=st.builds(Schedule, name=st.sampled_from(["constant", "step", "cosine"]), warmup_epochs=st.floats(0, 9)),
+    schedule=st.builds(
+        RateSchedule, name=st.sampled_from(["constant", "step", "cosine"]), warmup_epochs=st.floats(0, 9)
+    ),
     augmentation=st.builds(Augmentation, random_crop_scale=ranges, random_crop_ratio=ranges, horizontal_flip=unit),
     dropout=st.none() | st.floats(0, 0.99),
     checkpoint=st.sampled_from(["best", "last"]),
@@ -100,5 +117,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_keys_that_do_not_go_together_are_told(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_toml(preset("partial")).replace('"partial"', '"finetune"'))
-    with pytest.raises(ForayError, match=r"recipe\.toml: `unfreeze` is for the protocol partial, not for finetune\.$"):
+    with pytest.raises(
+        ForayError, match=r"recipe\.toml: `unfreeze` is for the protocol partial, not for finetune: remove it"
+    ):
         read_recipe(path)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from foray.comparison.plan import plan_comparison
+from foray.costs import DeviceProfiles
 from foray.data import Dataset
 from foray.errors import ForayError, RunError
 from foray.export.certify import certify
 from foray.export.reference import Reference
-from foray.records import Budget, Comparison, CostProfile, Estimate, Metrics
+from foray.records import COSTS, Budget, Comparison, CostProfile, Estimate, Metrics, Preference, RuntimeCost
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import BrokenSealError, sealed, unsealed
+from foray.runs.held_out import HeldOut
+from tests.asking import plan_comparison
 from tests.report.example import write_comparison
 
 COST = CostProfile(model="mobilenet_v2", resolution=224, params=3_504_872, macs=300_774_272, latency_p50_ms=12.5)
@@ -108,6 +111,59 @@ def test_earlier_records_of_experiments_have_no_digests(tmp_path: Path) -> None:
 def test_a_tolerance_that_is_no_share_is_refused_before_any_work(tmp_path: Path, tolerance: float) -> None:
     with pytest.raises(ForayError, match="The tolerance must be between 0 and 1"):
         plan_comparison(tmp_path / "absent", ["mobilenet_v2"], tolerance=tolerance)
+    images = HeldOut(Dataset("a", "a", ("a",), (), "given"), "test", None)
     reference = Reference("a run", ("a",), np.array(["1"]), np.ones((1, 1), np.float32))
     with pytest.raises(ForayError, match="The tolerance must be between 0 and 1"):
-        certify(tmp_path / "absent", Dataset("a", "a", ("a",), (), "given"), reference, tolerance=tolerance)
+        certify(tmp_path / "absent", images, reference, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("older", "peak", "resident"),
+    [
+        ({"peak_memory_bytes": 5, "memory_is": "analysis"}, 5, None),
+        ({"peak_memory_bytes": 5, "memory_is": "resident"}, None, 5),
+        ({"peak_memory_bytes": None, "memory_is": "resident"}, None, None),
+        ({"memory_is": "resident"}, None, None),
+    ],
+)
+def test_the_one_memory_of_older_files_is_found_in_the_field_of_its_kind(
+    tmp_path: Path, older: dict[str, object], peak: int | None, resident: int | None
+) -> None:
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps({"model": "m", "resolution": 224, "params": 1, "macs": 2} | older))
+    cost = CostProfile.load(path)
+    assert (cost.peak_memory_bytes, cost.resident_memory_bytes) == (peak, resident)
+    cost.save(path)
+    assert CostProfile.load(path) == cost
+    path.write_text(json.dumps({"device": "board", "profiles": [json.loads(cost.model_dump_json()), older | {
+        "model": "m", "resolution": 192, "params": 1, "macs": 2}]}))  # fmt: skip
+    assert DeviceProfiles.load(path).profiles[1].resident_memory_bytes == resident
+
+
+def test_resident_memory_of_older_runtime_profiles_is_found() -> None:
+    time = {"value": 1.0, "low": 1.0, "high": 1.0}
+    cost = RuntimeCost.model_validate({
+        "name": "m torch fp32", "model": "m", "resolution": 224, "runtime": "torch", "precision": "float32",
+        "threads": 1, "params": 1, "macs": 2, "file_bytes": 3, "p50": time, "p95": time, "n": 6, "label_p50": time,
+        "cold_start_ms": 9.0, "resident_bytes": 5,
+    })  # fmt: skip
+    assert (cost.peak_memory_bytes, cost.resident_memory_bytes) == (None, 5)
+    assert RuntimeCost.model_validate_json(cost.model_dump_json()) == cost
+
+
+def test_memory_is_bounded_as_measured_where_it_was_measured() -> None:
+    both = COST.model_copy(update={"peak_memory_bytes": 5, "resident_memory_bytes": 50})
+    analysed = both.model_copy(update={"resident_memory_bytes": None})
+    assert [(cost.cost("memory"), cost.name_of("memory")) for cost in (both, analysed)] == [
+        (50, "resident memory"), (5, "peak memory"),
+    ]  # fmt: skip
+
+
+def test_every_cost_has_its_fields_in_profile_and_budget_and_is_read_as_it_is_written() -> None:
+    assert set(COSTS) == set(get_args(Preference))
+    assert {kind.bound for kind in COSTS.values()} == set(Budget.model_fields)
+    for key, kind in COSTS.items():
+        COST.cost(key)  # the field is there
+        limit = kind.read(kind.write(12_300_000), kind.option)
+        budget = Budget(**{kind.bound: limit})
+        assert (budget.limit(key), budget.stated(), budget.without(key)) == (12_300_000, {key: limit}, Budget())

@@ -25,7 +25,7 @@ from .example import CLASSES, EPOCHS, HOSTILE
 
 def test_preferred_cost_comes_first_and_every_measured_cost_is_there(comparison_folder: Path) -> None:
     edit_json(comparison_folder / "comparison.json", lambda it: it["decision"].update(prefer="params"))
-    costs = [view.axis.cost for view in tradeoffs(Comparison.load(comparison_folder / "comparison.json"))]
+    costs = [view.axis.key for view in tradeoffs(Comparison.load(comparison_folder / "comparison.json"))]
     assert costs == ["params", "latency", "macs", "memory", "file"]
 
 
@@ -34,7 +34,7 @@ def test_dominated_model_is_not_on_the_front(comparison_folder: Path) -> None:
         content["candidates"][1]["cost"]["latency_p50_ms"] = 20.0  # less accurate and slower than efficientnet_v2_b0
 
     edit_json(comparison_folder / "comparison.json", slow)
-    views = {view.axis.cost: view for view in tradeoffs(Comparison.load(comparison_folder / "comparison.json"))}
+    views = {view.axis.key: view for view in tradeoffs(Comparison.load(comparison_folder / "comparison.json"))}
     assert [point.model for point in views["latency"].front] == ["mobilenet_v2", "efficientnet_v2_b0"]
     assert [point.model for point in views["macs"].front] == ["mobilenet_v2", "efficientnet_b0", "efficientnet_v2_b0"]
 
@@ -45,7 +45,7 @@ def test_trained_model_over_the_budget_is_drawn_but_never_on_the_front(compariso
         content["budget"]["max_params"] = 5_000_000
 
     edit_json(comparison_folder / "comparison.json", exclude)
-    views = {view.axis.cost: view for view in tradeoffs(Comparison.load(comparison_folder / "comparison.json"))}
+    views = {view.axis.key: view for view in tradeoffs(Comparison.load(comparison_folder / "comparison.json"))}
     assert "efficientnet_v2_b0" in [point.model for point in views["params"].points]
     assert "efficientnet_v2_b0" not in [point.model for point in views["params"].front]
     assert views["params"].limit == pytest.approx(5.0)  # million

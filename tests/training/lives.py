@@ -19,13 +19,12 @@ from typing import Any
 import torch
 
 from foray.models import build_model
-from foray.recipes import Augmentation, Optimizer, Recipe, Schedule
-from foray.runs import train_run
+from foray.recipes import SGD, AdamW, Augmentation, RateSchedule, Recipe, RMSprop
 from foray.specs import get_spec
-from foray.training import RunPlan, plan_run
+from foray.training import RunPlan
 from foray.training.checkpoint import Checkpoint
-
-from .conftest import MODEL, coloured_squares, small_recipe
+from tests.asking import plan_run, train_run
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
 LIVELY = Augmentation(rotation_degrees=20, translate=0.1, horizontal_flip=0.5)
 MIXED = LIVELY.model_copy(update={"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "mix_probability": 0.8})
@@ -33,25 +32,25 @@ MIXED = LIVELY.model_copy(update={"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "mix_
 RECIPES: dict[str, Recipe] = {
     "adamw": small_recipe(
         epochs=3, dropout=0.3, stochastic_depth_prob=0.2, augmentation=MIXED, ema_decay=0.9, label_smoothing=0.1,
-        optimizer=Optimizer(name="adamw", learning_rate=0.01, weight_decay=0.05),
-        schedule=Schedule(name="cosine", warmup_epochs=0.5),
+        optimizer=AdamW(learning_rate=0.01, weight_decay=0.05),
+        schedule=RateSchedule(name="cosine", warmup_epochs=0.5),
     ),
     "sgd": small_recipe(
         epochs=3, dropout=0.3, augmentation=LIVELY, clip_norm=1.0, class_weights="inverse", progressive_resolution=0.5,
-        optimizer=Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
+        optimizer=SGD(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
     ),
     "rmsprop": small_recipe(
         epochs=12, dropout=0.3, early_stopping_epochs=2, sampling="balanced",
-        optimizer=Optimizer(name="rmsprop", learning_rate=0.02),
+        optimizer=RMSprop(learning_rate=0.02),
     ),
     "accumulated": small_recipe(epochs=3, dropout=0.3, micro_batch_size=3, ema_decay=0.8),
     "gradual": small_recipe(
         protocol="finetune", epochs=3, dropout=0.3, gradual_unfreezing_epochs=0.3, ema_decay=0.9,
-        optimizer=Optimizer(name="adamw", learning_rate=0.01, layer_decay=0.8),
+        optimizer=AdamW(learning_rate=0.01, layer_decay=0.8),
     ),
     "partial": small_recipe(
         protocol="partial", epochs=3, unfreeze="last:7", dropout=0.3,
-        optimizer=Optimizer(name="rmsprop", convention="pytorch", learning_rate=0.002),
+        optimizer=RMSprop(convention="pytorch", learning_rate=0.002),
     ),
 }  # fmt: skip
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from foray.training.class_weights import class_weights
-
-from .conftest import small_recipe
+from tests.small_training import small_recipe
 
 COUNTS = st.lists(st.integers(0, 60), min_size=2, max_size=8).filter(any)
 

@@ -18,21 +18,21 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from foray.data import Dataset, ImageStore, Sample, decode_for_evaluation, open_dataset
+from foray.data.appearance import NearPairs
 from foray.data.dataset import ImageArray
-from foray.data.looks import NearPairs
 from foray.evaluation.predictions import Predictions
 from foray.evaluation.scores import Score
 from foray.models import build_model
-from foray.recipes import Optimizer
+from foray.recipes import SGD
 from foray.records import EpochRow, RunRecord
-from foray.runs import train_run
 from foray.specs import Preprocessing
-from foray.training import Interrupted, RunPlan, plan_run
-from foray.training.choice import Choice, choose_epoch
+from foray.training import Interrupted, RunPlan
 from foray.training.crossfit import CrossFit, val_half
+from foray.training.epoch_choice import EpochChoice, choose_epoch
 from foray.training.whole_network import predict_split
+from tests.asking import plan_run, train_run
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
-from .conftest import MODEL, coloured_squares, small_recipe
 from .pair import Pair
 from .same_run import SignalsAt, assert_same_run
 
@@ -150,7 +150,7 @@ def test_the_choice_is_what_training_by_these_scores_alone_would_keep(scores, ke
         if patience is not None and len(seen) - best >= patience:
             stopped = True
             break
-    assert choose_epoch(scores, keep, patience) == Choice(best if keep == "best" else len(seen), stopped)
+    assert choose_epoch(scores, keep, patience) == EpochChoice(best if keep == "best" else len(seen), stopped)
 
 
 @settings(max_examples=30)
@@ -235,9 +235,7 @@ def test_the_file_holds_what_evaluating_the_two_chosen_epochs_again_gives(digits
     """On some handwritten digits, with averaged weights and a rate so high that epochs differ: the same bits."""
     store = decode_for_evaluation(digits, Preprocessing(resolution=32, crop_pct=1.0))
     half = val_half(digits)
-    recipe = small_recipe(
-        epochs=6, batch_size=16, ema_decay=0.5, optimizer=Optimizer(name="sgd", learning_rate=0.3, momentum=0.9)
-    )
+    recipe = small_recipe(epochs=6, batch_size=16, ema_decay=0.5, optimizer=SGD(learning_rate=0.3, momentum=0.9))
     for seed in range(5):  # until the halves choose different epochs, which arithmetic decides
         plan = plan_run(MODEL, digits, recipe, seed=seed, deterministic=True)
         run, weights = tmp_path / f"run {seed}", tmp_path / f"weights {seed}"
@@ -294,7 +292,7 @@ def test_each_half_ends_training_for_itself(digits, tmp_path, keep: str) -> None
     """The last epoch of a run that stopped early was chosen on val, whichever epoch is kept."""
     recipe = small_recipe(
         epochs=20, early_stopping_epochs=1, checkpoint=keep, batch_size=16,
-        optimizer=Optimizer(name="sgd", learning_rate=0.2, momentum=0.9),
+        optimizer=SGD(learning_rate=0.2, momentum=0.9),
     )  # fmt: skip
     for seed in (0, 1):
         folder = tmp_path / f"{seed}"
@@ -322,7 +320,7 @@ def test_a_run_begun_by_an_older_version_goes_on_and_says_that_it_is_not_cross_f
     (folder / "checkpoint" / "state.json").write_text(json.dumps(older))
     record = train_run(plan, squares, folder, device="cpu")
     assert (record.status, list(record.metrics)) == ("done", ["val", "test"])
-    assert [note for note in record.notes if "an older version of foray began this run" in note]
+    assert [note for note in record.notes if "the run was started by an older version of foray" in note]
     whole = tmp_path / "whole"
     train_run(plan, squares, whole, device="cpu")
     ours, theirs = (load_file(run / "best.safetensors") for run in (folder, whole))

@@ -17,19 +17,16 @@ from foray.data import Batches, Dataset, decode_for_training
 from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.progress import SILENT
-from foray.recipes import Augmentation, Optimizer, Recipe, preset
-from foray.runs import train_run
+from foray.recipes import RECIPE_ADAPTER, SGD, Augmentation, Recipe, preset
 from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
 from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
-from foray.training.freezing import PartsFromTheTop, freeze_backbone, set_training_mode, unfreeze_part
-from foray.training.loop import fit
-from foray.training.parts import network_parts
-from foray.training.plan import plan_run
+from foray.training.freezing import PartsFromTheTop, freeze_backbone, network_parts, set_training_mode, unfreeze_part
 from foray.weights import load_weights
+from tests.asking import fit, plan_run, train_run
+from tests.small_training import HALF_RIGHT, MODEL, small_recipe
 
-from .conftest import HALF_RIGHT, MODEL, small_recipe
 from .same_run import SignalsAt
 
 EVERY_FAMILY = [
@@ -135,13 +132,13 @@ def test_what_cannot_be_unfrozen_is_refused(unfreeze: str, message: str) -> None
 def test_unfreeze_is_for_partial_alone() -> None:
     assert preset("partial").unfreeze == "last:34"
     assert preset("partial", unfreeze="head").unfreeze == "head"
-    with pytest.raises(ForayError, match="--unfreeze is for --protocol partial"):
+    with pytest.raises(ForayError, match="`unfreeze` is for `protocol` partial"):
         preset("finetune", unfreeze="last:34")
     whole = preset("finetune").model_dump()
     with pytest.raises(ValueError, match="not for finetune"):
-        Recipe.model_validate(whole | {"unfreeze": "last:34"})
+        RECIPE_ADAPTER.validate_python(whole | {"unfreeze": "last:34"})
     with pytest.raises(ValueError, match="needs `unfreeze`"):
-        Recipe.model_validate(whole | {"protocol": "partial"})
+        RECIPE_ADAPTER.validate_python(whole | {"protocol": "partial"})
 
 
 def test_a_partial_run_keeps_the_rest_of_the_pretrained_weights_also_when_resumed(
@@ -164,7 +161,7 @@ def test_a_partial_run_keeps_the_rest_of_the_pretrained_weights_also_when_resume
 def loop_recipe(**changes: object) -> Recipe:
     return small_recipe(
         dropout=0.2, stochastic_depth_prob=0.1, ema_decay=0.9, augmentation=Augmentation(horizontal_flip=0.5),
-        optimizer=Optimizer(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.1, decay_all=True), **changes,
+        optimizer=SGD(learning_rate=0.05, momentum=0.9, weight_decay=0.1, decay_all=True), **changes,
     )  # fmt: skip
 
 

@@ -13,16 +13,16 @@ from torch import nn
 from foray.augmentation import Augment
 from foray.data import Batches, decode_for_evaluation
 from foray.models import build_model
-from foray.recipes import Optimizer
+from foray.recipes import SGD
 from foray.records import EpochRow
 from foray.specs import Preprocessing, get_spec
 from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import freeze_backbone, set_training_mode
-from foray.training.loop import fit, set_learning_rate, set_norm_momentum
-from foray.training.tally import LOOK_EVERY_STEPS
-
-from .conftest import HALF_RIGHT, MODEL, small_recipe
+from foray.training.loop import set_learning_rate, set_norm_momentum
+from foray.training.running_metrics import LOOK_EVERY_STEPS
+from tests.asking import fit
+from tests.small_training import HALF_RIGHT, MODEL, small_recipe
 
 PREPROCESSING = Preprocessing(resolution=24, crop_pct=1.0)
 
@@ -137,7 +137,7 @@ def test_clipping_bounds_the_step(squares, tmp_path) -> None:
     """Plain SGD moves by rate x gradient, whose norm over all weights is the bound: 0.05 x 0.01 in the only step."""
     network = build_model(get_spec(MODEL), num_classes=3, seed=0)
     before = [parameter.detach().clone() for parameter in network.parameters()]
-    recipe = small_recipe(epochs=1, clip_norm=0.01, optimizer=Optimizer(name="sgd", learning_rate=0.05))
+    recipe = small_recipe(epochs=1, clip_norm=0.01, optimizer=SGD(learning_rate=0.05))
     fit(
         network, recipe, batches(squares, batch_size=36), augment(), resolution=24,
         validate=lambda _: HALF_RIGHT, checkpoint=Checkpoint(tmp_path, keep="last"), seed=0,

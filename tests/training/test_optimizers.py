@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from foray.models import build_model
-from foray.recipes import Optimizer
+from foray.recipes import SGD, AdamW, Optimizer, RMSprop
 from foray.specs import get_spec
+from foray.training.freezing import network_parts
 from foray.training.optimizers import KerasRMSprop, create_optimizer, parameter_groups, rate_factors
-from foray.training.parts import network_parts
 
 # keras.optimizers.RMSprop(1e-3) (Keras 3.15.1, TensorFlow) on w0 = (1, -2, 0.5), five steps with the gradients
 # g_t = (0.1 t, -0.003 t^2, 1e-4 (-1)^t): the variables afterwards.
@@ -78,16 +78,16 @@ def test_groups_go_by_the_kind_of_module_not_by_its_name() -> None:
 def test_frozen_parameters_reach_no_optimizer() -> None:
     network = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
     network[0].requires_grad_(False)
-    optimizer = create_optimizer(Optimizer(name="adamw", learning_rate=1e-3, weight_decay=0.1), network)
+    optimizer = create_optimizer(AdamW(learning_rate=1e-3, weight_decay=0.1), network)
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
 
 
 @pytest.mark.parametrize(
     ("recipe", "kind"),
     [
-        (Optimizer(name="sgd", learning_rate=0.1, momentum=0.9, nesterov=True), torch.optim.SGD),
-        (Optimizer(name="adamw", learning_rate=0.1), torch.optim.AdamW),
-        (Optimizer(name="rmsprop", learning_rate=0.1, rho=0.8, epsilon=1e-5), KerasRMSprop),
+        (SGD(learning_rate=0.1, momentum=0.9, nesterov=True), torch.optim.SGD),
+        (AdamW(learning_rate=0.1), torch.optim.AdamW),
+        (RMSprop(learning_rate=0.1, rho=0.8, epsilon=1e-5), KerasRMSprop),
     ],
 )
 def test_the_recipe_names_the_optimizer_and_its_numbers(recipe: Optimizer, kind: type) -> None:
@@ -118,8 +118,8 @@ def moved(recipe: Optimizer, gradients: list[float], start: float = 0.0) -> list
 
 
 RMSPROP = {
-    "keras": Optimizer(name="rmsprop", learning_rate=1.0, convention="keras"),
-    "pytorch": Optimizer(name="rmsprop", learning_rate=1.0, convention="pytorch"),
+    "keras": RMSprop(learning_rate=1.0, convention="keras"),
+    "pytorch": RMSprop(learning_rate=1.0, convention="pytorch"),
 }
 
 
@@ -137,9 +137,7 @@ def test_each_convention_follows_its_formula_with_its_own_defaults(gradients: li
 
 
 def test_the_pytorch_convention_is_torchs_own_rmsprop_decay_included() -> None:
-    recipe = Optimizer(
-        name="rmsprop", learning_rate=0.01, convention="pytorch", rho=0.95, epsilon=1e-3, weight_decay=0.1
-    )
+    recipe = RMSprop(learning_rate=0.01, convention="pytorch", rho=0.95, epsilon=1e-3, weight_decay=0.1)
     weight = nn.Parameter(torch.full((1, 1), 2.0, dtype=torch.float64))
     peer = torch.optim.RMSprop([weight], lr=0.01, alpha=0.95, eps=1e-3, weight_decay=0.1)
     steps = []
@@ -161,15 +159,15 @@ def test_the_two_rmsprops_differ_as_the_documentation_works_out() -> None:
 
 
 def test_the_two_rmsprops_agree_where_gradients_are_large() -> None:
-    same = {"rho": 0.9, "name": "rmsprop", "learning_rate": 1.0}
+    same = {"rho": 0.9, "learning_rate": 1.0}
     gradients = [3.0, -5.0, 2.0]
-    keras = moved(Optimizer(convention="keras", **same), gradients)
-    assert keras == pytest.approx(moved(Optimizer(convention="pytorch", **same), gradients), rel=1e-6)
+    keras = moved(RMSprop(convention="keras", **same), gradients)
+    assert keras == pytest.approx(moved(RMSprop(convention="pytorch", **same), gradients), rel=1e-6)
 
 
 def test_sgd_may_decay_every_weight_as_torchs_argument_does() -> None:
     ours, peer = (build_model(get_spec("mobilenet_v1_x0.25"), num_classes=3, seed=0) for _ in range(2))
-    recipe = Optimizer(name="sgd", learning_rate=0.1, momentum=0.9, weight_decay=5e-2, decay_all=True)
+    recipe = SGD(learning_rate=0.1, momentum=0.9, weight_decay=5e-2, decay_all=True)
     optimizers = (
         create_optimizer(recipe, ours),
         torch.optim.SGD(peer.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-2),
@@ -185,7 +183,7 @@ def test_sgd_may_decay_every_weight_as_torchs_argument_does() -> None:
 
 def test_nesterov_momentum_is_sutskevers() -> None:
     """v <- m v + g, w <- w - lr (g + m v): Sutskever et al. 2013 as torch.optim.SGD writes it."""
-    recipe = Optimizer(name="sgd", learning_rate=0.5, momentum=0.9, nesterov=True)
+    recipe = SGD(learning_rate=0.5, momentum=0.9, nesterov=True)
     velocity, expected = 0.0, []
     for gradient in (1.0, -2.0, 0.5):
         velocity = 0.9 * velocity + gradient
@@ -211,9 +209,7 @@ def test_every_parameter_is_in_one_part_and_each_part_learns_slower_than_the_one
 
 def test_groups_carry_the_factor_of_their_part_and_start_at_its_rate() -> None:
     network = build_model(get_spec("mobilenet_v1_x0.25"), num_classes=3, seed=0)
-    optimizer = create_optimizer(
-        Optimizer(name="adamw", learning_rate=0.2, weight_decay=0.05, layer_decay=0.5), network
-    )
+    optimizer = create_optimizer(AdamW(learning_rate=0.2, weight_decay=0.05, layer_decay=0.5), network)
     factors = rate_factors(network, 0.5)
     part_of = {id(parameter): name for name, part in network_parts(network).items() for parameter in part.parameters()}
     seen = []
@@ -228,7 +224,7 @@ def test_groups_carry_the_factor_of_their_part_and_start_at_its_rate() -> None:
 
 def test_parameters_stand_in_the_same_order_each_time() -> None:
     """A checkpoint names optimiser state by position."""
-    recipe = Optimizer(name="adamw", learning_rate=0.2, weight_decay=0.05, layer_decay=0.7)
+    recipe = AdamW(learning_rate=0.2, weight_decay=0.05, layer_decay=0.7)
 
     def order() -> list[str]:
         network = build_model(get_spec("mobilenet_v3_small"), num_classes=3, seed=0)
@@ -240,14 +236,14 @@ def test_parameters_stand_in_the_same_order_each_time() -> None:
 
 def test_discriminative_rates_need_the_parts_of_a_network() -> None:
     with pytest.raises(TypeError, match="parts of a foray Network"):
-        create_optimizer(Optimizer(name="sgd", learning_rate=0.1, layer_decay=0.5), nn.Linear(2, 2))
+        create_optimizer(SGD(learning_rate=0.1, layer_decay=0.5), nn.Linear(2, 2))
 
 
 def test_adamw_moves_a_network_as_pytorchs_plain_loop_does() -> None:
     """Weights and gradients of a network lie in memory in several orders, which one fused pass must not confuse."""
     network = build_model(get_spec("mobilenet_v3_small"), num_classes=3, seed=0).to(memory_format=torch.channels_last)
     plain = copy.deepcopy(network)
-    recipe = Optimizer(name="adamw", learning_rate=0.01, weight_decay=0.05)
+    recipe = AdamW(learning_rate=0.01, weight_decay=0.05)
     ours = create_optimizer(recipe, network)
     theirs = torch.optim.AdamW(parameter_groups(plain, 0.05), lr=0.01, foreach=False)
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)

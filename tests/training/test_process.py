@@ -13,12 +13,10 @@ import pytest
 import torch
 
 from foray.errors import OutOfMemoryError, RunError, memory_explained
-from foray.runs import train_run
-from foray.training import plan_run
 from foray.training.determinism import deterministic_algorithms
+from tests.asking import plan_run, train_run
 from tests.caches import new_cache
-
-from .conftest import MODEL, small_recipe
+from tests.small_training import MODEL, small_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,9 +80,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from foray.runs import train_run
-from foray.training import plan_run
-from tests.training.conftest import coloured_squares, small_recipe
+from tests.asking import plan_run, train_run
+from tests.small_training import coloured_squares, small_recipe
 
 torch.set_num_threads(1)
 plan = plan_run("mobilenet_v2_x0.25", coloured_squares(), small_recipe(epochs=1, batch_size=36), resolution=256)

@@ -19,19 +19,18 @@ from scipy import stats
 from foray.data import decode_for_evaluation
 from foray.errors import ForayError, RunError
 from foray.models import build_model
+from foray.processes import ALONE, Processes, ProcessLostError
 from foray.progress import SILENT, Progress
-from foray.recipes import Augmentation, Optimizer, Recipe, Schedule, preset
+from foray.recipes import AdamW, Augmentation, RateSchedule, Recipe, preset
 from foray.records import RunRecord
-from foray.runs import train_run
 from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
-from foray.training import plan_run
-from foray.training.distributed import ALONE, Processes, ProcessLostError
 from foray.training.freezing import unfreeze_part
 from foray.training.whole_network import predict_split
 from foray.weights import load_weights
+from tests.asking import plan_run, train_run
+from tests.small_training import MODEL, coloured_squares, small_recipe
 
-from .conftest import MODEL, coloured_squares, small_recipe
 from .pair import Pair
 from .test_freezing import hashes, moved
 
@@ -172,8 +171,8 @@ def test_a_run_whose_process_was_killed_goes_on_and_ends_as_one_that_was_not(pai
 def learn(processes: Processes, seed: int, folder: Path) -> tuple[list[float], float]:
     """Loss on train in each of six epochs on noisy squares, and accuracy on test."""
     squares = coloured_squares(per_class=75, noise=120.0)
-    optimizer = Optimizer(name="adamw", learning_rate=0.005, weight_decay=0.01)
-    schedule = Schedule(name="cosine", warmup_epochs=1)
+    optimizer = AdamW(learning_rate=0.005, weight_decay=0.01)
+    schedule = RateSchedule(name="cosine", warmup_epochs=1)
     recipe = small_recipe(optimizer=optimizer, schedule=schedule, epochs=6, batch_size=27, bn_momentum=0.3)
     plan = plan_run(MODEL, squares, recipe, resolution=24, seed=seed)
     record = train_run(plan, squares, folder, device="cpu", cache_dir=folder.parent / "cache", processes=processes)

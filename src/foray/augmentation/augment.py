@@ -7,16 +7,30 @@ whole pixels. Colour follows Pillow's definitions. What is random is drawn in `f
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from foray.augmentation.colour import adjust_brightness, adjust_contrast, adjust_saturation
-from foray.augmentation.draws import Draws, Rows, moves_whole_pixels, recolours, widest_crop
-from foray.augmentation.erasing import erase
+from foray.augmentation.draws import (
+    Draws,
+    Integers,
+    Rows,
+    Stream,
+    generator,
+    moves_whole_pixels,
+    recolours,
+    widest_crop,
+)
 from foray.augmentation.policies import PolicyDraws, draw_policy
 from foray.augmentation.resampling import resize, shrink_for, take_pixels, warp
 from foray.recipes.recipe import Augmentation
 from foray.specs.preprocessing import Preprocessing
+
+# Random erasing (Zhong et al. 2017, arXiv:1708.04896) with the numbers of torchvision.transforms.RandomErasing
+_ERASED_AREA = (0.02, 0.33)  # of the rectangle relative to the image
+_ERASED_RATIO = (0.3, 3.3)  # height / width of the rectangle
+_ERASING_ATTEMPTS = 10
 
 
 class Augment:
@@ -56,7 +70,7 @@ class Augment:
         pixels = self._coloured(images, draws, rows, entropy, side)
         normalized = _normalize_in_place(pixels, self.preprocessing)
         if self.augmentation.random_erasing > 0:
-            erase(normalized, self.augmentation.random_erasing, rows, entropy)
+            _erase(normalized, self.augmentation.random_erasing, rows, entropy)
         return normalized
 
     def _coloured(self, images: Tensor, draws: Draws, rows: Rows, entropy: tuple[int, int, int], side: int) -> Tensor:
@@ -103,3 +117,31 @@ def _normalize_in_place(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     scale, shift = ((part.float().to(rows.device)).repeat(width) for part in (1.0 / (255.0 * std), -mean / std))
     torch.addcmul(shift, rows, scale, out=rows)
     return rows.view(-1, height, width, 3).permute(0, 3, 1, 2)
+
+
+def _erase(images: Tensor, probability: float, rows: Rows, entropy: tuple[int, int, int]) -> Tensor:
+    """Sets a rectangle to 0, the mean of normalised pixels, in place, in a share of the images (N, 3, S, S)."""
+    device, side = images.device, images.shape[-1]
+    first, size = (torch.from_numpy(part).to(device) for part in _rectangles(probability, side, rows, entropy))
+    line = torch.arange(side, device=device)
+    inside = (line >= first[:, :, None]) & (line < (first + size)[:, :, None])  # (N, 2, S): vertically, horizontally
+    return images.masked_fill_((inside[:, 0, :, None] & inside[:, 1, None, :]).unsqueeze(1), 0.0)
+
+
+def _rectangles(probability: float, side: int, rows: Rows, entropy: tuple[int, int, int]) -> tuple[Integers, Integers]:
+    """First pixel, and height and width, (N, 2) each; of size 0 where an image is left as it is.
+
+    Area uniform in the scale, log ratio uniform, the first of ten draws that is smaller than the image, at a uniform
+    place.
+    """
+    random = generator(entropy, Stream.ERASING)
+    erased = rows.uniform(random) < probability
+    area = side**2 * (_ERASED_AREA[0] + (_ERASED_AREA[1] - _ERASED_AREA[0]) * rows.uniform(random, _ERASING_ATTEMPTS))
+    low, high = np.log(_ERASED_RATIO[0]), np.log(_ERASED_RATIO[1])
+    stretch = np.exp(low + (high - low) * rows.uniform(random, _ERASING_ATTEMPTS))
+    places = rows.uniform(random, 2)
+    sizes = np.rint(np.stack([np.sqrt(area * stretch), np.sqrt(area / stretch)], axis=2)).astype(np.int64)
+    fits = (sizes < side).all(axis=2)
+    size = sizes[np.arange(len(rows)), fits.argmax(axis=1)]
+    size[~(erased & fits.any(axis=1))] = 0
+    return np.floor(places * (side - size + 1)).astype(np.int64), size

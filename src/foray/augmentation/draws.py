@@ -2,7 +2,8 @@
 
 Every number comes from (seed, epoch, step), drawn on the CPU: the same on every device, and a resumed run repeats it.
 What is drawn does not depend on which options are on, so an option that is switched on does not change the others'
-numbers. Numbers are drawn for the whole batch, of which several processes take one part each.
+numbers. Numbers are drawn for the whole batch, of which several processes take one part each. torchvision's transforms
+draw from the process's one generator as images come along, so they can promise none of this.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= self.total:
-            raise ValueError(f"rows {self.start} to {self.stop} are no part of a batch of {self.total}")
+            raise ValueError(f"rows {self.start} to {self.stop} are not part of a batch of {self.total}")
 
     def __len__(self) -> int:
         return self.stop - self.start

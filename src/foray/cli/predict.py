@@ -1,4 +1,4 @@
-"""`foray predict`: what a run, or the file that was exported from it, sees in images."""
+"""`foray predict`: the classes of images, by a run or by a file exported from it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,22 @@ def predict(
             metavar="RUN|ARTIFACT", show_default=False, help="Folder of a finished run, or of an exported artifact."
         ),
     ],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", show_default=False, help="Image files.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", show_default=False, help="Image files, folders or patterns.")
+    ],
     as_json: options.AsJson = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Classify images with a trained run or an exported artifact: the most probable class of each, and the runners-up.
+    """Classify images with a trained run or an exported artifact: the most probable class of each, and the next ones.
 
-    An artifact runs on the CPU by its own runtime; PyTorch is then neither used nor needed.
+    All images in a folder are classified. An unreadable image does not stop the others; the exit status is then 2. An
+    artifact runs on the CPU by its own runtime; PyTorch is not needed then.
     """
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_predictions
+    from foray.cli.terminal import complain
 
     with terminal_progress() as progress:
         if is_there(run / "artifact.json"):
@@ -47,14 +51,18 @@ def predict(
             predictions = predict_images(run, images, device=device, progress=progress)
     if as_json:
         print(json.dumps([asdict(prediction) for prediction in predictions], default=str, indent=1))
-    else:
-        print_predictions(predictions)
+    elif readable := [prediction for prediction in predictions if not prediction.error]:
+        print_predictions(readable)
+    if unreadable := [prediction for prediction in predictions if prediction.error]:
+        for prediction in unreadable:
+            complain(f"foray: Cannot read the image {prediction.path}: {prediction.error}.")
+        raise typer.Exit(2)
 
 
 def _by_artifact(
     folder: Path, images: Sequence[Path], device: str, threads: int | None, progress: Progress
 ) -> list[Prediction]:
-    from foray.deploy import ArtifactError, open_artifact, open_session, predict_images
+    from foray.deploy import ArtifactError, images_in, open_artifact, open_session, predict_images
     from foray.errors import ForayError
 
     if device not in ("auto", "cpu"):
@@ -65,8 +73,9 @@ def _by_artifact(
         if artifact.failed is not None:
             progress.note(f"Beware: {folder} failed its certification. {artifact.failed}")
         session = open_session(artifact, threads)
-        with progress.task("predicting", total=len(images)) as task:
-            for prediction in predict_images(artifact, session, images):
+        paths = images_in(images)
+        with progress.task("predicting", total=len(paths)) as task:
+            for prediction in predict_images(artifact, session, paths):
                 predictions.append(prediction)
                 task.advance()
     except ArtifactError as error:

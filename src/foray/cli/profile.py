@@ -14,8 +14,7 @@ from foray.parsing import shortened
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
-    from foray.clock.burst import RuntimeCandidate
-    from foray.export.candidates import Subject
+    from foray.export.timing import Subject
     from foray.progress import Progress
 
 
@@ -35,18 +34,19 @@ def profile(
         str, typer.Option(metavar="NAME,NAME", help="fp32, fp16, bf16, int8 (models and runs).")
     ] = "fp32",
     threads: Annotated[
-        str | None, typer.Option(metavar="N,N", show_default=False, help="Threads (default: one a core).")
+        str | None, typer.Option(metavar="N,N", show_default=False, help="Threads (default: one per core).")
     ] = None,
     batch: Annotated[str, typer.Option(metavar="N,N", help="Batch sizes; 1 is always timed.")] = "1",
     weights: options.WeightsFrom = None,
     resolution: Annotated[
-        int | None, typer.Option(min=8, max=MOST_RESOLUTION, metavar="PX", help="Input side of models given by name.")
+        int | None,
+        typer.Option(min=8, max=MOST_RESOLUTION, metavar="PX", help="Input resolution of models given by name."),
     ] = None,
-    layers: Annotated[bool, typer.Option("--layers", help="Time by layer, where the runtime tells.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Time by layer, where the runtime reports it.")] = False,
     turns: Annotated[
         int, typer.Option(min=6, max=MOST_TURNS, metavar="N", help="Turns of each candidate, in six bursts.")
     ] = 30,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the order of the turns.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the order of the turns.")] = 0,
     wait: options.Wait = options.WAIT_SECONDS,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write profile.json, and device.json for compare --profiles.")
@@ -54,9 +54,9 @@ def profile(
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Time models, runs and exported files on runtimes, each in processes of its own, turn by turn.
+    """Time models, runs and exported files on runtimes, interleaved, each in its own processes.
 
-    It waits for a quiet machine first. What is said to be not steady is no basis for a decision: measure again.
+    It waits for an idle machine first. Do not decide by latencies that are marked as not steady: measure again.
     """
     threads_wanted = _numbers(threads, "--threads", MOST_THREADS) if threads is not None else None
     batches = _numbers(batch, "--batch", MOST_BATCH)
@@ -64,19 +64,21 @@ def profile(
     from foray.cli.progress import terminal_progress
     from foray.cli.runtime_tables import print_layer_times, print_runtime_profile
     from foray.cli.terminal import say
-    from foray.clock.runtimes import cost_profile, profile_on_runtimes
+    from foray.clock.measure import cost_profile
     from foray.clock.schedule import schedule_within
     from foray.costs import save_profiles
-    from foray.records import scratch_folder
+    from foray.export.timing import artifact_candidate, plan_setups, time_networks
+    from foray.records import available_cores
 
     if out is not None:
         _require_replaceable(out)
-    with terminal_progress() as progress, scratch_folder("foray-profile") as folder:
-        candidates = _candidates(
-            what, runtime, precision, threads_wanted, folder, weights, resolution, offline, progress
-        )
-        measured = profile_on_runtimes(
-            candidates,
+    with terminal_progress() as progress:
+        subjects, artifacts = _named(what, weights, resolution, offline, progress)
+        counts = threads_wanted or [available_cores()]
+        measured = time_networks(
+            subjects,
+            plan_setups(_names(runtime), _names(precision), counts) if subjects else [],
+            [artifact_candidate(path, n) for path in artifacts for n in counts],
             batches=batches,
             layers=layers,
             schedule=schedule_within(wait, turns, seed),
@@ -98,7 +100,7 @@ def profile(
 
 
 def _require_replaceable(out: Path) -> None:
-    """Raises RunError where a file of the same name in `out` is none of foray's, or of another device."""
+    """Raises RunError where `out` holds a file of the same name that foray did not write, or of another device."""
     from foray.costs.device_profiles import require_replaceable
     from foray.records import RuntimeProfile, hardware, require_writable
 
@@ -108,35 +110,24 @@ def _require_replaceable(out: Path) -> None:
     require_replaceable(out / "device.json", hardware().label())
 
 
-def _candidates(
-    what: list[str],
-    runtimes: str,
-    precisions: str,
-    threads: list[int] | None,
-    folder: Path,
-    weights: str | None,
-    resolution: int | None,
-    offline: bool,
-    progress: Progress,
-) -> list[RuntimeCandidate]:
-    from foray.export.candidates import artifact_candidate, model_subject, plan_targets, run_subject, write_candidates
-    from foray.records import hardware
+def _named(
+    what: list[str], weights: str | None, resolution: int | None, offline: bool, progress: Progress
+) -> tuple[list[Subject], list[Path]]:
+    """The models and runs among `what`, and the folders of artifacts, each once."""
+    from foray.export.timing import model_subject, run_subject
 
-    counts = threads or [hardware().cores]
-    artifacts = [Path(name) for name in what if is_there(Path(name) / "artifact.json")]
     subjects: list[Subject] = []
+    artifacts: list[Path] = []
     for name in dict.fromkeys(what):
-        if Path(name) in artifacts:
-            continue
-        if is_there(name) and Path(name).is_dir():
+        if is_there(Path(name) / "artifact.json"):
+            artifacts.append(Path(name))
+        elif is_there(name) and Path(name).is_dir():
             subjects.append(run_subject(Path(name)))
         elif "/" in name:
-            raise ForayError(f"{name} is no folder. Name a model (foray models), a run or an artifact.")
+            raise ForayError(f"{name} is not a folder. Name a model (foray models), a run or an artifact.")
         else:
             subjects.append(model_subject(name, weights, resolution, offline=offline, progress=progress))
-    targets = plan_targets(_names(runtimes), _names(precisions), counts) if subjects else []
-    found = [artifact_candidate(path, n) for path in dict.fromkeys(artifacts) for n in counts]
-    return [*write_candidates(subjects, targets, folder, progress), *found]
+    return subjects, list(dict.fromkeys(artifacts))
 
 
 def _names(text: str) -> list[str]:
@@ -149,6 +140,6 @@ def _numbers(text: str, option: str, most: int) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise ForayError(f"{option}: {shortened(text)!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
+        raise ForayError(f"{option}: {shortened(text)!r} is not a list of whole numbers from 1 up. Write {option} 1,2.")
     require_range(option, max(numbers), 1, most)
     return numbers

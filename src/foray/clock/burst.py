@@ -1,4 +1,4 @@
-"""One burst: every candidate in a process of its own, timed in turns, in an order that is drawn."""
+"""One burst: every candidate in its own process, timed interleaved, in random order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from foray.clock.interleaving import Interleaved, Turn, interleave
-from foray.clock.schedule import Schedule
+from foray.clock.schedule import TimingSchedule
 from foray.clock.steadiness import Load, LoadWatch
 from foray.clock.workers import Worker, artifact_worker, torch_worker
 from foray.deploy import bench
@@ -27,7 +27,7 @@ _MEMORY_SHARE = 0.5
 class RuntimeCandidate:
     """What is timed. `folder`: an artifact, or for runtime "torch" what `save_for_worker` wrote; `precision`: fp32,
     fp16, bf16 or int8. `name` tells it from the others. `image_bytes`: of activations that each image of a batch adds
-    at its peak, in PyTorch; 0 where it is not known.
+    at its peak, in PyTorch; 0 where it is not known. `peak_memory_bytes`: as in RuntimeCost.
     """
 
     name: str
@@ -41,6 +41,7 @@ class RuntimeCandidate:
     macs: int
     file_bytes: int
     image_bytes: int = 0
+    peak_memory_bytes: int | None = None
 
     def start(self) -> Worker:
         """A worker for it. Raises ForayError."""
@@ -54,7 +55,7 @@ class Process:
     """What is known of a candidate's process. `is_steady`: whether its passes had become stable when timing began."""
 
     cold_start_ms: float
-    resident_bytes: int
+    resident_memory_bytes: int
     is_steady: bool
 
 
@@ -80,7 +81,7 @@ class BurstTimer:
         self,
         candidates: Sequence[RuntimeCandidate],
         batches: Sequence[int],
-        schedule: Schedule,
+        schedule: TimingSchedule,
         bar: Task,
         progress: Progress,
     ) -> None:
@@ -135,20 +136,18 @@ class BurstTimer:
             self._batched[batch] = [
                 candidate.name
                 for candidate in self._candidates
-                if _affordable(
-                    candidate, batch, float(np.median(network.times[candidate.name])) / 1e3, self._progress.note
-                )
+                if _fits(candidate, batch, float(np.median(network.times[candidate.name])) / 1e3, self._progress.note)
             ]
         return self._batched[batch]
 
 
-def _affordable(candidate: RuntimeCandidate, batch: int, seconds: float, note: Callable[[str], None]) -> bool:
+def _fits(candidate: RuntimeCandidate, batch: int, seconds: float, note: Callable[[str], None]) -> bool:
     """Whether a batch fits into half of the memory and takes at most 15 s; `seconds`: of one image."""
     needed, memory = batch * candidate.image_bytes, hardware().memory_bytes
     if batch * seconds <= _LONGEST_PASS_SECONDS and (memory is None or needed <= _MEMORY_SHARE * memory):
         return True
     note(
-        f"{candidate.name}: a batch of {batch} is not timed, it would take about {batch * seconds:.0f} s and "
+        f"{candidate.name}: a batch of {batch} is not timed: it would take about {batch * seconds:.0f} s and "
         f"{needed / 1e9:.1f} GB."
     )
     return False

@@ -51,7 +51,7 @@ def interleave(
     return Interleaved({name: np.array(rows, dtype=np.float64) for name, rows in spent.items()}, calibrations)
 
 
-def one_after_the_other(bursts: Sequence[Interleaved]) -> Interleaved:
+def concatenated(bursts: Sequence[Interleaved]) -> Interleaved:
     """All turns of the bursts, in their order."""
     names = list(bursts[0].times)
     times = {name: np.concatenate([burst.times[name] for burst in bursts]) for name in names}

@@ -14,7 +14,7 @@ from foray.deploy import bench
 from foray.progress import SILENT, Progress
 
 Result = TypeVar("Result")
-Look = Callable[[float], Load | None]  # the load during so many seconds
+LoadDuring = Callable[[float], Load | None]  # the load of the next so many seconds
 
 WAIT_SECONDS = 60.0
 
@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TimingSchedule:
     """`turns` of each candidate in all, in `bursts` that start at least `apart_seconds` from each other.
 
     `wait_seconds`: how long all waiting for a quiet machine may take. `seed`: of the order of turns.
@@ -40,18 +40,18 @@ class Schedule:
         return math.ceil(self.turns / self.bursts)
 
 
-def schedule_within(wait_seconds: float, turns: int = bench.TURNS, seed: int = 0) -> Schedule:
+def schedule_within(wait_seconds: float, turns: int = bench.TURNS, seed: int = 0) -> TimingSchedule:
     """The schedule of `--wait`: of 0 seconds one burst at once, whose times are never called steady."""
     if wait_seconds > 0:
-        return Schedule(turns=turns, wait_seconds=wait_seconds, seed=seed)
-    return Schedule(turns=turns, bursts=1, apart_seconds=0.0, wait_seconds=0.0, seed=seed)
+        return TimingSchedule(turns=turns, wait_seconds=wait_seconds, seed=seed)
+    return TimingSchedule(turns=turns, bursts=1, apart_seconds=0.0, wait_seconds=0.0, seed=seed)
 
 
 AT_ONCE = schedule_within(0.0, turns=6)  # where nothing depends on the times
 
 
 @dataclass(frozen=True)
-class Taken(Generic[Result]):
+class TakenBursts(Generic[Result]):
     """What the bursts gave. `again`: bursts that others disturbed, which were left out and taken once more."""
 
     results: list[Result]
@@ -62,20 +62,20 @@ class Taken(Generic[Result]):
 
 def take_bursts(
     take: Callable[[], tuple[Result, Load | None]],
-    schedule: Schedule,
+    schedule: TimingSchedule,
     *,
-    look: Look | None = None,
+    look: LoadDuring | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = SILENT,
-) -> Taken[Result]:
+) -> TakenBursts[Result]:
     """Calls `take`, one burst and the load during it, as `schedule` says.
 
     Before each burst it waits for a quiet machine while there is patience left, and takes a burst that was disturbed
     again. When the patience is spent every burst counts, and it ends early once nothing can make the times steady any
     more. A schedule that does not wait takes all its bursts.
     """
-    quiet = _Quiet(schedule.wait_seconds, look or look_around, clock, progress)
+    quiet = _QuietWait(schedule.wait_seconds, look or load_during, clock, progress)
     results: list[Result] = []
     loads: list[Load | None] = []
     again = 0
@@ -92,7 +92,7 @@ def take_bursts(
         loads.append(load)
         if quiet.left <= 0 < schedule.wait_seconds and _is_hopeless(loads, schedule.bursts):
             break
-    return Taken(results, loads, quiet.waited, again)
+    return TakenBursts(results, loads, quiet.waited, again)
 
 
 def _is_hopeless(loads: list[Load | None], bursts: int) -> bool:
@@ -102,7 +102,7 @@ def _is_hopeless(loads: list[Load | None], bursts: int) -> bool:
     return not Load(busy, stolen).is_quiet
 
 
-def look_around(seconds: float) -> Load | None:
+def load_during(seconds: float) -> Load | None:
     """What other processes use of the processors during the next `seconds`; None where the system does not say."""
     watch = LoadWatch()
     if not watch.knows:
@@ -111,10 +111,10 @@ def look_around(seconds: float) -> Load | None:
     return watch.load()
 
 
-class _Quiet:
+class _QuietWait:
     """Waits for a quiet machine, `limit` seconds in all."""
 
-    def __init__(self, limit: float, look: Look, clock: Callable[[], float], progress: Progress) -> None:
+    def __init__(self, limit: float, look: LoadDuring, clock: Callable[[], float], progress: Progress) -> None:
         self._limit, self._look, self._clock, self._progress = limit, look, clock, progress
         self.waited = 0.0
 
@@ -124,15 +124,17 @@ class _Quiet:
         return self._limit - self.waited
 
     def wait(self) -> None:
-        """Until nobody else uses the processors, or the patience is spent."""
+        """Waits until no other process uses the processors, or until the limit."""
         if self.left <= 0:
             return
         load = self._look(_LOOK_SECONDS)
         if load is None or load.is_quiet:
             return
-        self._progress.note(f"Other processes {load}: waiting up to {self.left:.0f} s for a quiet machine, to time it.")
+        self._progress.note(
+            f"Other processes {load}: waiting up to {self.left:.0f} s for an idle machine before timing."
+        )
         before, began = self.waited, self._clock()
-        with self._progress.task("Waiting for a quiet machine", round(self.left)) as bar:
+        with self._progress.task("Waiting for an idle machine", round(self.left)) as bar:
             shown = 0
             while self.left > 0 and load is not None and not load.is_quiet:
                 load = self._look(2 * _LOOK_SECONDS)

@@ -34,6 +34,7 @@ def save_for_worker(network: Network, preprocessing: Preprocessing, small_image:
         "resolution": preprocessing.resolution,
         "resize_side": preprocessing.resize_side,
         "interpolation": preprocessing.interpolation,
+        "resize": preprocessing.resize,
         "mean": preprocessing.mean,
         "std": preprocessing.std,
     }

@@ -1,5 +1,7 @@
-"""Processes that hold one network each and are timed in turns; between its turns a worker is stopped, its threads
-included. What they do is in foray.deploy._worker."""
+"""Processes that are timed in turns; between its turns a worker is stopped, with its threads and children.
+
+What those of the clock do is in foray.deploy._worker. The benchmarks have workers of their own kinds.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from foray.errors import ForayError
 
 _START_SECONDS = 300.0  # OpenVINO compiles, ExecuTorch imports torch, on a board
 _ANSWER_SECONDS = 600.0
-_TOLD_CHARACTERS = 500
+_STDERR_CHARACTERS = 500
 _TORCH = """
 import sys
 from foray.deploy._worker import serve
@@ -34,12 +36,24 @@ serve(opened)
 
 
 class Worker:
-    """The parent's end; a context, at whose end the process is gone. `cold_start_ms`: from its start to its first
-    result, the interpreter included.
+    """The parent's end; a context, at whose end the process and its children are gone.
+
+    `ready`: its first answer, given unasked. `cold_start_ms`: from its start to that, the interpreter included.
     """
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] = {}) -> None:
-        """Starts `command` and waits for its first result. Raises ForayError with what it said where none comes."""
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] = {},
+        *,
+        folder: Path | None = None,
+        start_seconds: float = _START_SECONDS,
+    ) -> None:
+        """Starts `command` in `folder` (None: the current one) and waits for its first answer.
+
+        Raises ForayError with the end of its stderr where none comes within `start_seconds`.
+        """
         self.name = name
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         began = time.perf_counter()
@@ -48,9 +62,9 @@ class Worker:
             with _signals_wait():
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0,
-                    env=os.environ | environment, process_group=0 if os.name == "posix" else None,
+                    cwd=folder, env=os.environ | environment, process_group=0 if os.name == "posix" else None,
                 )  # fmt: skip
-            self._answer(_START_SECONDS)
+            self.ready = self._answer(start_seconds)
             self.cold_start_ms = (time.perf_counter() - began) * 1e3
         except BaseException:
             if hasattr(self, "_process"):
@@ -64,20 +78,22 @@ class Worker:
         """The id of its process."""
         return self._process.pid
 
-    def ask(self, **task: Any) -> dict[str, Any]:
-        """Lets the worker do one task and returns its answer. Raises ForayError where it ends or says why not."""
+    def ask(self, limit_seconds: float = _ANSWER_SECONDS, **task: Any) -> dict[str, Any]:
+        """Lets the worker do one task and returns its answer. Raises ForayError where it ends, answers with an error or
+        takes longer than `limit_seconds`."""
         assert self._process.stdin is not None
         self._signal("SIGCONT")
         with contextlib.suppress(BrokenPipeError):  # it has ended: the answer that is missing says so
             self._process.stdin.write((json.dumps(task) + "\n").encode())
-        answer = self._answer(_ANSWER_SECONDS)
+        answer = self._answer(limit_seconds)
         self._signal("SIGSTOP")
         return answer
 
     def close(self) -> None:
-        """Ends the process, in whatever state it is."""
+        """Ends the process and its children, in whatever state they are."""
         if self._process.poll() is None:
-            self._process.kill()
+            self._signal("SIGKILL")
+            self._process.kill()  # on Windows, where the line above does nothing
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream is not None:
@@ -100,15 +116,17 @@ class Worker:
             )
         line = stdout.readline()
         if not line:
-            raise ForayError(f"{self.name}: its process ended ({_status(self._process.wait())}). {self._told()}")
+            raise ForayError(
+                f"{self.name}: its process ended ({_status(self._process.wait())}). {self._end_of_stderr()}"
+            )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise ForayError(f"{self.name}: {answer['error']}")
         return answer
 
-    def _told(self) -> str:
+    def _end_of_stderr(self) -> str:
         self._stderr.seek(0)
-        return self._stderr.read().decode(errors="replace").strip()[-_TOLD_CHARACTERS:]
+        return self._stderr.read().decode(errors="replace").strip()[-_STDERR_CHARACTERS:]
 
     def _signal(self, name: str) -> None:
         """To the process and its children. Where there is no such signal (Windows) waiting workers keep running."""

@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from foray.clock.runtimes import cost_profile, profile_on_runtimes, versions_on
-from foray.clock.schedule import AT_ONCE, Schedule, schedule_within
+from foray.clock.measure import versions_on
+from foray.clock.schedule import AT_ONCE, TimingSchedule, schedule_within
 from foray.comparison.plan import ComparisonPlan
-from foray.costs import analyse
 from foray.deploy.bench import PRECISIONS
-from foray.export.candidates import Subject, Target, fresh_subject, write_candidates
+from foray.export.timing import fresh_subject, in_pytorch, timed_costs
 from foray.progress import Progress
-from foray.records import Comparison, CostProfile, hardware, scratch_folder
+from foray.records import Comparison, CostProfile, hardware
 
 _BATCHES = (1, 32)
-_AT_ONCE_IN_MEMORY = 12  # processes of a few hundred MB each
 
 
 class CostSource:
     """Where the costs of one comparison come from.
 
-    Measured here, they are measured before training, so that no model over the budget is trained: how long a network
-    takes does not depend on what its weights are, nor on the images int8 was calibrated with. Where latency decides
-    nothing it is measured at once, without waiting for a quiet machine.
+    Measured here, they are measured before training, so that no model over the budget is trained: latency does
+    not depend on the values of the weights, nor on the calibration images of int8. Where latency decides
+    nothing it is measured at once, without waiting for an idle machine.
     """
 
     def __init__(
@@ -33,12 +29,12 @@ class CostSource:
     ) -> None:
         """`folder`: of the comparison, whose steady costs are used again."""
         self._plan, self._folder, self._progress = plan, folder, progress
-        self._target = plan.target or Target("torch", "fp32", threads or torch.get_num_threads())
+        self._setup = plan.target or in_pytorch(threads)
         self._latency_decides = plan.prefer == "latency" or plan.budget.max_latency_ms is not None
-        self.schedule: Schedule = schedule_within(wait_seconds) if self._latency_decides else AT_ONCE
+        self.schedule: TimingSchedule = schedule_within(wait_seconds) if self._latency_decides else AT_ONCE
 
     def may_tell_more(self, costs: Mapping[str, CostProfile], seconds: float) -> bool:
-        """Whether a latency of `costs` that counts was not steady, and the machine may be quiet `seconds` later.
+        """Whether a deciding latency of `costs` was not steady, and the machine may be idle `seconds` later.
 
         Never for profiles of another device, nor where everything is measured at once.
         """
@@ -62,26 +58,19 @@ class CostSource:
             fresh_subject(model.spec.name, model.num_classes, model.preprocessing, model.small_image)
             for model in self._plan.models
         ]
-        costs: dict[str, CostProfile] = {}
-        for start in range(0, len(subjects), _AT_ONCE_IN_MEMORY):
-            costs |= self._timed(subjects[start : start + _AT_ONCE_IN_MEMORY])
-        return costs
-
-    def _timed(self, subjects: list[Subject]) -> dict[str, CostProfile]:
-        with scratch_folder("foray-compare") as folder:
-            candidates = write_candidates(subjects, [self._target], folder, self._progress)
-            measured = profile_on_runtimes(
-                candidates, batches=_BATCHES, schedule=self.schedule, progress=self._progress
-            )
-        costs = {cost.model: cost_profile(cost, measured) for cost in measured.costs}
-        if self._plan.target is not None:
-            return costs
-        return {subject.name: _in_pytorch(subject, costs[subject.name]) for subject in subjects}
+        return timed_costs(
+            subjects,
+            self._setup,
+            keep_resident=self._plan.target is not None,
+            batches=_BATCHES,
+            schedule=self.schedule,
+            progress=self._progress,
+        )
 
     def _kept(self) -> dict[str, CostProfile] | None:
         """The costs in comparison.json, where all of them are good enough and were measured as they would be now.
 
-        All or none: they were timed in turns, and a machine that was slower yesterday would favour what is timed today.
+        All or none: they were timed interleaved, and a change of the machine between two measurements would bias them.
         """
         path = self._folder / "comparison.json"
         if not path.exists():
@@ -93,24 +82,12 @@ class CostSource:
         return {name: there[name] for name in wanted}
 
     def _is_as_now(self, cost: CostProfile, resolution: int) -> bool:
-        target, now = self._target, CostProfile.model_fields["device"].default
+        setup, now = self._setup, CostProfile.model_fields["device"].default
         how = (cost.runtime, cost.precision, cost.threads, cost.resolution, cost.device)
         return (
             ((cost.latency_is_steady and (cost.latency_bursts or 0) > 1) or not self._latency_decides)
-            and how == (target.runtime, PRECISIONS[target.precision], target.threads, resolution, now)
-            and cost.memory_is == ("analysis" if self._plan.target is None else "resident")
+            and how == (setup.runtime, PRECISIONS[setup.precision], setup.threads, resolution, now)
+            and (cost.resident_memory_bytes is None) == (self._plan.target is None)
             and cost.hardware == hardware()
-            and cost.versions == versions_on([target.runtime])
+            and cost.versions == versions_on([setup.runtime])
         )
-
-
-def _in_pytorch(subject: Subject, cost: CostProfile) -> CostProfile:
-    """With memory and file by analysis: what a process holds is mostly PyTorch."""
-    analysed = analyse(subject.source.network, cost.model, cost.resolution)
-    return cost.model_copy(
-        update={
-            "peak_memory_bytes": analysed.peak_memory_bytes,
-            "memory_is": "analysis",
-            "file_bytes": analysed.file_bytes,
-        }
-    )

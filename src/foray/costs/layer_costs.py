@@ -1,4 +1,4 @@
-"""Costs layer by layer, and the arithmetic of depthwise separable convolutions on real networks.
+"""Costs layer by layer and stage by stage, and the arithmetic of depthwise separable convolutions on real networks.
 
 A standard k x k convolution costs h * w * d_in * d_out * k^2 multiply-accumulates, the depthwise separable one that
 takes its place h * w * d_in * (k^2 + d_out) (arXiv:1704.04861, section 3.1; arXiv:1801.04381, section 3.1). The ratio
@@ -8,14 +8,15 @@ never 9.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
 
 from foray.costs.meta import Observer, execute, meta_image, meta_twin
+from foray.models import Network
 
 Kind = Literal["standard", "grouped", "depthwise", "pointwise", "dense"]
 
@@ -67,29 +68,46 @@ class SeparableCost:
         return self.standard / (self.expansion + self.depthwise + self.pointwise)
 
 
+@dataclass(frozen=True)
+class StageCost:
+    """One stage for one image. `out_shape`: (C, H, W), or (F,) after pooling. `params` counts batch norms too."""
+
+    name: str
+    layers: int
+    out_shape: tuple[int, ...]
+    params: int
+    macs: int
+
+
 def layer_costs(network: nn.Module, resolution: int) -> list[LayerCost]:
     """Every convolution and dense layer of `network` in the order it runs, for `resolution` x `resolution` pixels.
 
     Their MACs add up to `count_macs`. The network is run on the meta device and not changed.
     """
     twin = meta_twin(network)
-    found: list[LayerCost] = []
+    layers = {name: module for name, module in twin.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+    return [_cost(name, layers[name], output) for name, output in _outputs(twin, layers, resolution)]
 
-    def observe(name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            found.append(_cost(name, module, output))
 
-        return hook
-
-    hooks = [
-        module.register_forward_hook(observe(name))
-        for name, module in twin.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
+def stage_costs(network: Network, resolution: int) -> list[StageCost]:
+    """Stem, pooling, every stage of the spec, head, dense layer and classifier of `network`, where it has them."""
+    twin = cast(Network, meta_twin(network))
+    parts: dict[str, nn.Module] = {"stem": twin.stem, "pool": twin.pool}
+    parts |= {f"stages.{i}": stage for i, stage in enumerate(twin.stages)}
+    parts |= {"head": twin.head, "hidden": twin.hidden, "classifier": twin.classifier}
+    present = {name: part for name, part in parts.items() if not isinstance(part, nn.Identity)}
+    shapes = {name: tuple(output.shape[1:]) for name, output in _outputs(twin, present, resolution)}
+    costs = layer_costs(network, resolution)
+    return [
+        StageCost(
+            name=name,
+            layers=len(part) if isinstance(part, nn.Sequential) else 1,
+            out_shape=shapes[name],
+            params=sum(parameter.numel() for parameter in part.parameters()),
+            macs=sum(cost.macs for cost in costs if cost.name == name or cost.name.startswith(f"{name}.")),
+        )
+        for name, part in present.items()
     ]
-    execute(twin, meta_image(resolution), Observer())
-    for handle in hooks:
-        handle.remove()
-    return found
 
 
 def separable_costs(layers: Sequence[LayerCost]) -> list[SeparableCost]:
@@ -135,6 +153,20 @@ def total_ratios(pairs: Iterable[SeparableCost]) -> tuple[float, float]:
     standard = sum(pair.standard for pair in known)
     separable = sum(pair.depthwise + pair.pointwise for pair in known)
     return standard / separable, standard / (separable + sum(pair.expansion for pair in known))
+
+
+def _outputs(twin: nn.Module, wanted: Mapping[str, nn.Module], resolution: int) -> list[tuple[str, torch.Tensor]]:
+    """(name, output) of each call of the `wanted` modules of a `meta_twin`, in the order they run."""
+    found: list[tuple[str, torch.Tensor]] = []
+
+    def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
+        return lambda module, inputs, output: found.append((name, output))
+
+    hooks = [module.register_forward_hook(hook(name)) for name, module in wanted.items()]
+    execute(twin, meta_image(resolution), Observer())
+    for handle in hooks:
+        handle.remove()
+    return found
 
 
 def _cost(name: str, module: nn.Module, output: torch.Tensor) -> LayerCost:

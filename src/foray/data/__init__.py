@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from foray.data.dataset import SPLITS, Dataset, ImageArray, ImageFile, Sample, Split
     from foray.data.images import UnreadableImagesError, load_image
     from foray.data.named import NAMED_DATASETS
+    from foray.data.network_input import normalize, prepare
     from foray.data.open import open_dataset
-    from foray.data.preprocessing import normalize, prepare
-    from foray.data.storage import cache_directory, require_free_space
+    from foray.data.storage import require_free_space
 
 _HOME = {
     "Audit": "audit", "inspect_dataset": "audit", "typical_side": "audit",
@@ -28,8 +28,8 @@ _HOME = {
     "UnreadableImagesError": "images", "load_image": "images",
     "NAMED_DATASETS": "named",
     "open_dataset": "open",
-    "normalize": "preprocessing", "prepare": "preprocessing",
-    "cache_directory": "storage", "require_free_space": "storage",
+    "normalize": "network_input", "prepare": "network_input",
+    "require_free_space": "storage",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "NAMED_DATASETS", "SPLITS", "Audit", "Batches", "Dataset", "ImageArray", "ImageFile", "ImageStore",
-    "Sample", "Split", "UnreadableImagesError", "cache_directory", "decode_for_evaluation",
+    "Sample", "Split", "UnreadableImagesError", "decode_for_evaluation",
     "decode_for_training", "inspect_dataset", "load_image", "normalize", "open_dataset", "prepare",
     "require_free_space", "store_bytes", "typical_side",
 ]  # fmt: skip

@@ -1,6 +1,8 @@
-"""Archives, unpacked once into the cache: no member leaves the target, no links, bounded in number, size and ratio.
+"""Archives, unpacked once into the cache: no member leaves the target, no symbolic links, bounded in number and size.
 
-The target is named after the archive's content, filled under a temporary name and renamed, under a lock.
+The target is named after the archive's content, filled under a temporary name and renamed, under a lock. tarfile's data
+filter is not used, because it takes links within the target and cuts the slash off absolute names; both are refused
+here, of zip archives as of tar archives, and no member is ever extracted by tarfile or zipfile themselves.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from foray.data.class_folders import is_visible
 from foray.data.content import file_digests
 from foray.data.dataset import some_names
 from foray.data.storage import cache_lock, require_free_space
+from foray.data.zip_names import zip_member_name
+from foray.deploy.predict import is_visible
 from foray.errors import DataError, DiskFullError
 from foray.parsing import parse_json, shortened
 from foray.progress import SILENT, Progress
@@ -111,8 +114,8 @@ def _remove_unpacked(target: Path, part: Path, archive: Path) -> None:
     unpacked, there = ({str(path.relative_to(home)) for path in home.rglob("*")} for home in (part, target))
     if foreign := there - unpacked:
         raise DataError(
-            f"{target} holds {some_names(foreign)}, not from {archive.name}, which has to be unpacked there again. "
-            "Move what is yours elsewhere."
+            f"{target} holds {some_names(foreign)}, not from {archive.name}, which has to be unpacked there "
+            "again. Move your own files elsewhere."
         )
     shutil.rmtree(target)
 
@@ -121,12 +124,12 @@ def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) ->
     try:
         with progress.task(f"Unpacking {archive.name}", archive.stat().st_size) as task:
             packed_bytes, written, done = archive.stat().st_size, 0, 0
-            for count, member in enumerate(_members(archive), start=1):
+            for count, member in enumerate(_members(archive, target), start=1):
                 if count > limits.members:
                     raise DataError(f"{archive} has more than {limits.members:,} members, which is refused.")
                 path = target / _safe(member.name, archive)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("xb") as out:
+                with member.stream, path.open("xb") as out:
                     while chunk := member.stream.read(_CHUNK_BYTES):
                         before, written = written, written + len(chunk)
                         _check_size(archive, written, packed_bytes, limits)
@@ -137,7 +140,7 @@ def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) ->
                 done = max(done, member.packed_offset)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{archive} holds names that are not UTF-8, though it says so. Unpack it yourself and give the folder."
+            f"{archive} declares UTF-8 names but holds others. Unpack it yourself and give the folder."
         ) from error
     except DAMAGE as error:
         raise DataError(f"{archive} is damaged or cut short ({error}). Copy or download it again.") from error
@@ -159,54 +162,58 @@ def _said(error: OSError, target: Path) -> str:
     return f"{shortened(Path(error.filename).relative_to(target))}: {said}" if inside else said
 
 
-def _members(archive: Path) -> Iterator[_Member]:
+def _members(archive: Path, target: Path) -> Iterator[_Member]:
     """Regular visible files, in the order of the archive, each to be read before the next is asked for."""
     if archive.name.lower().endswith(".zip"):
         yield from _zip_members(archive)
     else:
-        yield from _tar_members(archive)
+        yield from _tar_members(archive, target)
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
     with open_regular(archive) as raw, zipfile.ZipFile(raw) as packed:
         for info in packed.infolist():
-            name = _zip_name(info)
-            _safe(name, archive)  # before is_dir, which takes a name for granted
+            name = zip_member_name(info, archive)
+            _safe(name, archive)
             if stat.S_ISLNK(info.external_attr >> 16):
-                raise DataError(f"{archive} holds a link ({name}), which is refused. Pack the files themselves.")
-            if info.is_dir() or not _is_wanted(name) or _is_root(name):
+                raise DataError(f"{archive} holds a link ({name}), which is not accepted. Pack the files themselves.")
+            if name.endswith("/") or not _is_wanted(name) or _is_root(name):
                 continue
             with packed.open(info) as stream:
                 yield _Member(name, stream, info.header_offset + info.compress_size)
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """The name in UTF-8 where the archive holds UTF-8 without saying so (macOS), else as zipfile read it."""
-    if info.flag_bits & 0x800:
-        return info.filename
-    try:
-        return info.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return info.filename
-
-
-def _tar_members(archive: Path) -> Iterator[_Member]:
+def _tar_members(archive: Path, target: Path) -> Iterator[_Member]:
     with open_regular(archive) as raw, _open_tar(raw) as packed:
         for info in packed:
             _safe(info.name, archive)
             if info.isdir() or _is_root(info.name):
                 continue
-            if not info.isreg():
-                kind = "a link" if info.issym() or info.islnk() else "a device or other special file"
-                raise DataError(f"{archive} holds {kind} ({info.name}), which is refused. Pack the files themselves.")
+            if not info.isreg() and not info.islnk():  # a hard link is another name of a file in the archive
+                kind = "a link" if info.issym() else "a device or other special file"
+                raise DataError(
+                    f"{archive} holds {kind} ({info.name}), which is not accepted. Pack the files themselves."
+                )
             if not _is_wanted(info.name):
                 continue
-            stream = packed.extractfile(info)
-            if stream is not None:
+            if info.islnk():
+                yield _Member(info.name, _linked(info, target, archive), raw.tell())
+            elif (stream := packed.extractfile(info)) is not None:
                 yield _Member(info.name, stream, raw.tell())
         # A whole archive ends with a block of zeros, which iterating has read; at the end of a cut one there is none.
         if packed.fileobj is not None and packed.fileobj.tell() == packed.offset:
             raise tarfile.ReadError("no end-of-archive block")
+
+
+def _linked(info: tarfile.TarInfo, target: Path, archive: Path) -> IO[bytes]:
+    """The file that a hard link is another name of: in the archive it comes first, so it is unpacked already."""
+    try:
+        return open_regular(target / _safe(info.linkname, archive))
+    except OSError as error:
+        raise DataError(
+            f"{archive} holds a link ({info.name}) to {shortened(info.linkname)}, which is no file before it in the "
+            "archive; that is refused. Pack the files themselves."
+        ) from error
 
 
 def _open_tar(raw: IO[bytes]) -> tarfile.TarFile:

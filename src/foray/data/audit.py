@@ -11,12 +11,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from foray.cache_folder import cache_directory
+from foray.data.appearance import Appearances, appearances_of, why_unreadable
 from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, ImageArray, Sample
-from foray.data.duplicates import near_duplicates
 from foray.data.images import size_and_mode
-from foray.data.looks import Looks, look_at
-from foray.data.storage import cache_directory
+from foray.data.perceptual_hash import near_duplicates
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.records import DatasetInfo, Record
@@ -81,16 +81,21 @@ class Audit(Record):
 
 def inspect_dataset(dataset: Dataset, *, cache_dir: Path | None = None, progress: Progress = SILENT) -> Audit:
     """Reports sizes, unreadable files and duplicates across splits; decodes what has not been looked at yet."""
-    looks = dataset.looks or look_at(dataset.samples, cache_dir=cache_dir or cache_directory(), progress=progress)
-    rows = [looks.row[sample.content] for sample in dataset.samples]
-    reasons = looks.reasons[rows].tolist()
+    cache_dir = cache_dir or cache_directory()
+    appearances = dataset.appearances or appearances_of(dataset.samples, cache_dir=cache_dir, progress=progress)
+    rows = [appearances.row[sample.content] for sample in dataset.samples]
+    reasons = [
+        reason if sample.content else why_unreadable(sample)
+        for sample, reason in zip(dataset.samples, appearances.reasons[rows].tolist(), strict=True)
+    ]
     readable = [i for i, reason in enumerate(reasons) if not reason]
-    sizes = looks.sizes[[rows[i] for i in readable]].reshape(-1, 2)
+    sizes = appearances.sizes[[rows[i] for i in readable]].reshape(-1, 2)
     exact, copies_within = _exact_duplicates(dataset.samples)
     paired = {pair.first for pair in exact}
     samples = [dataset.samples[i] for i in readable]
     trusted = dataset.near is None or len(dataset.near.contents) > 0
-    near = [pair for pair in _near_duplicates(samples, looks, progress) if pair.first not in paired] if trusted else []
+    pairs = _near_duplicates(samples, appearances, progress) if trusted else []
+    near = [pair for pair in pairs if pair.first not in paired]
     counts = _counts(dataset)
     totals = [sum(by_split.values()) for by_split in counts.values() if by_split]
     return Audit(
@@ -100,7 +105,7 @@ def inspect_dataset(dataset: Dataset, *, cache_dir: Path | None = None, progress
         width=_range(sizes[:, 0].tolist()),
         height=_range(sizes[:, 1].tolist()),
         short_side=_range(sizes.min(axis=1).tolist()),
-        modes=dict(Counter(looks.modes[[rows[i] for i in readable]].tolist()).most_common()),
+        modes=dict(Counter(appearances.modes[[rows[i] for i in readable]].tolist()).most_common()),
         unreadable=[
             UnreadableImage(id=sample.id, reason=reason)
             for sample, reason in zip(dataset.samples, reasons, strict=True)
@@ -125,7 +130,7 @@ def typical_side(dataset: Dataset) -> int:
     chosen = dataset.samples[::step][:_SIDES_SAMPLED]
     sides = [min(size) for sample in chosen if (size := _header_size(sample)) is not None]
     if not sides:
-        raise DataError(f"None of the images of {dataset.name} can be read, for example {chosen[0].id}.")
+        raise DataError(f"No image of {dataset.name} can be read, for example {chosen[0].id}.")
     return int(np.median(sides))
 
 
@@ -171,8 +176,8 @@ def _exact_duplicates(samples: Sequence[Sample]) -> tuple[list[DuplicatePair], i
     return sorted(pairs, key=lambda pair: pair.first), within
 
 
-def _near_duplicates(samples: Sequence[Sample], looks: Looks, progress: Progress) -> list[DuplicatePair]:
-    known = looks.fingerprints_of(samples)
+def _near_duplicates(samples: Sequence[Sample], appearances: Appearances, progress: Progress) -> list[DuplicatePair]:
+    known = appearances.fingerprints_of(samples)
     splits = np.array([_rank(sample) for sample in samples], dtype=np.int64)
     found = near_duplicates(known.thumbnails, known.hashes, splits, progress=progress)
     return sorted(

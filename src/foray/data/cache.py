@@ -24,10 +24,11 @@ import numpy.typing as npt
 import PIL
 from pydantic import Field
 
+from foray.cache_folder import cache_directory
 from foray.data.dataset import Dataset, ImageArray, Sample
-from foray.data.decoding import Target, decode, decode_into, reserve
+from foray.data.decoding import StoredForm, decode, decode_into, reserve
 from foray.data.images import UnreadableImagesError
-from foray.data.storage import cache_directory, cache_lock, require_free_space
+from foray.data.storage import cache_lock, require_free_space
 from foray.data.verified_pixels import VerifiedPixels
 from foray.deploy.predict import READER_VERSION
 from foray.errors import DataError, FolderBusyError, RunError
@@ -97,10 +98,10 @@ def decode_for_evaluation(
 ) -> ImageStore:
     """All images as the network sees them in evaluation: (N, R, R, 3), `prepare` of a full decode.
 
-    `cache_dir`: in place of `cache_directory()`; `workers`: threads, by default one a core. Raises
+    `cache_dir`: in place of `cache_directory()`; `workers`: threads, by default one per core. Raises
     UnreadableImagesError naming what cannot be read, and DiskFullError; neither leaves a file behind.
     """
-    return _store(dataset, "evaluation", Target(preprocessing, draft=False), cache_dir, workers, progress)
+    return _store(dataset, "evaluation", StoredForm(preprocessing, draft=False), cache_dir, workers, progress)
 
 
 def decode_for_training(
@@ -121,7 +122,7 @@ def decode_for_training(
     """
     side = training_side(preprocessing, margin)
     square = replace(preprocessing, resolution=side, crop_pct=1.0)
-    return _store(dataset, "training", Target(square, draft=True), cache_dir, workers, progress)
+    return _store(dataset, "training", StoredForm(square, draft=True), cache_dir, workers, progress)
 
 
 def training_side(preprocessing: Preprocessing, margin: float = 1.0) -> int:
@@ -130,7 +131,7 @@ def training_side(preprocessing: Preprocessing, margin: float = 1.0) -> int:
 
 
 def _store(
-    dataset: Dataset, purpose: str, target: Target, cache_dir: Path | None, workers: int | None, progress: Progress
+    dataset: Dataset, purpose: str, target: StoredForm, cache_dir: Path | None, workers: int | None, progress: Progress
 ) -> ImageStore:
     if not dataset.samples:
         raise DataError(f"{dataset.name} holds no images.")
@@ -159,7 +160,7 @@ def _store(
 
 
 def _build(
-    folder: Path, index: StoreIndex, dataset: Dataset, target: Target, workers: int | None, progress: Progress
+    folder: Path, index: StoreIndex, dataset: Dataset, target: StoredForm, workers: int | None, progress: Progress
 ) -> StoreIndex:
     """Decodes all images. Returns the index with their digests."""
     if (folder / _PIXELS).exists() or (folder / _INDEX).exists():
@@ -206,7 +207,7 @@ def _complete(folder: Path, expected: StoreIndex) -> StoreIndex | None:
     return found if whole and found.model_copy(update={"digests": ""}) == expected else None
 
 
-def _key(dataset: Dataset, target: Target) -> str:
+def _key(dataset: Dataset, target: StoredForm) -> str:
     pixels = {name: value for name, value in asdict(target.preprocessing).items() if name not in ("mean", "std")}
     what = {
         "format": _KEY_VERSION, "reader": READER_VERSION, "pillow": PIL.__version__, "draft": target.draft, **pixels,

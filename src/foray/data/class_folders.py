@@ -6,26 +6,25 @@ import itertools
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_names
+from foray.data.images import FOREIGN_SUFFIXES
 from foray.data.splits import SPLIT_NAMES
+from foray.deploy.predict import IMAGE_SUFFIXES, is_visible
 from foray.errors import DataError
 
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".avif",
-)  # fmt: skip
-_SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _MAX_DESCENT = 4  # folders that hold nothing but one folder, above the class folders
 
 
 def read_folder(root: Path, name: str, source: str) -> Dataset:
     """The images below `root`, splits as the folders give them; ids are paths relative to the dataset's own root.
 
-    Class names are the folder names in Unicode normal form C, sorted. Hidden and system files are passed over; files
-    without an image suffix and class folders without images are passed over with a note. Raises DataError when there
-    are no class folders or no images, or class names differ by nothing but case or Unicode form.
+    Class names are the folder names as `class_name` writes them, sorted. Hidden and system files are passed over; files
+    without an image suffix and class folders without images are skipped with a note. Raises DataError when there
+    are no class folders or no images, class names differ by nothing but case, white space or Unicode form, or a link
+    leads nowhere or to images of another class.
     """
     root = _descend(root.absolute())
     split_folders = _split_folders(root)
@@ -34,7 +33,7 @@ def read_folder(root: Path, name: str, source: str) -> Dataset:
         class_folders += [(split, path) for path in visible_folders(folder)]
     if not split_folders:
         class_folders = [(None, path) for path in visible_folders(root)]
-    samples, others = _class_files(root, class_folders)
+    samples, others = _class_files(root, class_folders, FolderTree(root, *split_folders.values()))
     if not samples:
         raise DataError(_why_nothing(root, class_folders))
     others += [path for folder in (root, *split_folders.values()) for path in _files_of(folder) if is_image(path)]
@@ -42,7 +41,7 @@ def read_folder(root: Path, name: str, source: str) -> Dataset:
     position = {label: i for i, label in enumerate(classes)}
     prefix = root.as_posix().rstrip("/") + "/"  # cut off each path; Path.relative_to takes seconds on 60,000 files
     used = {label for _, label, _ in samples}
-    empty = sorted({normal(folder.name) for _, folder in class_folders} - used)
+    empty = sorted({class_name(folder.name) for _, folder in class_folders} - used)
     return Dataset(
         name=name,
         source=source,
@@ -56,35 +55,86 @@ def read_folder(root: Path, name: str, source: str) -> Dataset:
     )
 
 
+class FolderTree:
+    """The folders of one data set, links followed: each real folder once, and never under two classes.
+
+    A link may lead to images elsewhere. One that leads to a folder above the class folders, or into another class or
+    split, would give images a wrong label.
+    """
+
+    def __init__(self, *above: Path) -> None:
+        """`above`: folders that hold the class folders; those that hold them in turn count as well."""
+        self._above = {_identity(path) for folder in above for path in (folder.resolve(), *folder.resolve().parents)}
+        self._owner: dict[tuple[int, int], tuple[Path, str]] = {}
+
+    def files(self, root: Path, owner: str = "") -> Iterator[Path]:
+        """Every visible file below `root`, in order. `owner`: the split and class that they are of.
+
+        Raises OSError when a folder cannot be listed, DataError for links as described.
+        """
+
+        def refuse(error: OSError) -> None:
+            raise error
+
+        for name, folders, files in os.walk(root, onerror=refuse, followlinks=True):
+            folder = Path(name)
+            if not self._is_new(folder, owner):
+                folders.clear()
+                continue
+            folders[:] = sorted(filter(is_visible, folders))
+            for file in sorted(filter(is_visible, files)):
+                path = folder / file
+                if not is_image(path):
+                    require_no_broken_link(path)
+                yield path
+
+    def _is_new(self, folder: Path, owner: str) -> bool:
+        """Whether its files are yet to be listed for `owner`."""
+        identity = _identity(folder)
+        if identity in self._above:
+            raise DataError(
+                f"{folder} is a link to {folder.resolve()}, a folder that holds the class folders: its images would "
+                "get a wrong label. Remove the link."
+            )
+        first, of = self._owner.setdefault(identity, (folder, owner))
+        if of != owner:
+            raise DataError(
+                f"{first} and {folder} are the same folder ({folder.resolve()}), so its images would be in two classes "
+                "or splits. Remove the link."
+            )
+        return first == folder
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
 def walk_files(root: Path) -> Iterator[Path]:
     """Every visible file below `root`, in order. Linked folders are followed, each real folder once.
 
-    Raises OSError when a folder cannot be listed.
+    Raises OSError when a folder cannot be listed, DataError for a link that leads nowhere.
     """
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    visited: set[tuple[int, int]] = set()
-    for name, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        folder = Path(name)
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in visited:
-            folders.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(filter(is_visible, folders))
-        yield from (folder / file for file in sorted(filter(is_visible, files)))
+    return FolderTree().files(root)
 
 
-def is_visible(name: str) -> bool:
-    """Whether a name is neither hidden nor put there by an operating system."""
-    return not name.startswith(".") and name not in _SYSTEM_NAMES
+def require_no_broken_link(path: Path) -> None:
+    """Raises DataError for a link to what is not there: nobody can tell whether it was a folder of images."""
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link to {path.readlink()}, which does not exist. Repair the link, or remove it.")
 
 
 def is_image(path: Path) -> bool:
     """Whether the suffix is that of an image format."""
     return path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def class_name(name: str) -> str:
+    """A class name on one line, without white space around it or two spaces in it, in Unicode normal form C.
+
+    So the same name written by macOS, by Linux and in a table is the same string, and can stand in every file.
+    """
+    return " ".join(normal(name).split())
 
 
 def normal(name: str) -> str:
@@ -93,20 +143,23 @@ def normal(name: str) -> str:
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """The visible folders directly in `folder`, sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and is_visible(path.name))
+    """The visible folders directly in `folder`, sorted by name. Raises DataError for a link that leads nowhere."""
+    paths = sorted(path for path in folder.iterdir() if is_visible(path.name))
+    for path in paths:
+        if not is_image(path):
+            require_no_broken_link(path)
+    return [path for path in paths if path.is_dir()]
 
 
 def class_list(names: Iterable[str], where: str) -> tuple[str, ...]:
-    """Sorted class names. Raises DataError when two differ by case alone."""
-    folded: dict[str, str] = {}
+    """Sorted class names. Raises DataError when two differ by case alone, or are one number."""
+    alike: dict[str | Decimal, str] = {}
     for name in sorted(set(names)):
-        if (other := folded.setdefault(name.casefold(), name)) != name:
-            raise DataError(
-                f"{where} has the classes {other!r} and {name!r}, which differ by upper and lower case only. "
-                "Merge them, or rename one."
-            )
-    return tuple(sorted(folded.values()))
+        key = Decimal(name) if name.isdecimal() else name.casefold()
+        if (other := alike.setdefault(key, name)) != name:
+            how = "are the same number" if name.isdecimal() else "differ by upper and lower case only"
+            raise DataError(f"{where} has the classes {other!r} and {name!r}, which {how}. Merge them, or rename one.")
+    return tuple(sorted(alike.values()))
 
 
 def unique_samples(samples: Iterable[Sample]) -> tuple[Sample, ...]:
@@ -157,25 +210,33 @@ def _split_folders(root: Path) -> Mapping[Split, Path]:
             found[split] = path
     if found and (mixed := [path.name for path in others if any(map(is_image, walk_files(path)))]):
         raise DataError(
-            f"{root} has split folders ({some_names(path.name for path in found.values())}) beside folders with images "
-            f"({some_names(mixed)}). Move the latter into a split, or out of the way."
+            f"{root} has split folders ({some_names(path.name for path in found.values())}) as well as folders "
+            f"with images ({some_names(mixed)}). Move the latter into a split, or elsewhere."
         )
     return found
 
 
 def _class_files(
-    root: Path, class_folders: Sequence[tuple[Split | None, Path]]
+    root: Path, class_folders: Sequence[tuple[Split | None, Path]], tree: FolderTree
 ) -> tuple[list[tuple[Path, str, Split | None]], list[Path]]:
-    """(image, class, split) below the class folders, and the files there that are not images by their suffix."""
+    """(image, class, split) below the class folders, and the files there that are not images by their suffix.
+
+    Images that need a decoder which is not there count as images, so that they are reported as unreadable; but not
+    raw files that lie beside the same picture as JPEG.
+    """
     images: list[tuple[Path, str, Split | None]] = []
     others: list[Path] = []
     written: dict[tuple[Split | None, str], str] = {}
     for split, folder in class_folders:
-        label = normal(folder.name)
-        if written.setdefault((split, label), folder.name) != folder.name:
-            raise DataError(f"{root} has the class {label!r} twice, written in two Unicode forms. Merge the folders.")
-        for path in walk_files(folder):
-            if is_image(path):
+        label = class_name(folder.name)
+        if (other := written.setdefault((split, label), folder.name)) != folder.name:
+            how = "in two Unicode forms" if normal(other) == normal(folder.name) else "with other white space"
+            raise DataError(f"{root} has the class {label!r} twice, written {how}. Merge the folders.")
+        files = list(tree.files(folder, owner=f"{split or ''}/{label}"))
+        readable = {path.with_suffix("") for path in files if is_image(path)}
+        for path in files:
+            is_foreign = path.suffix.lower() in FOREIGN_SUFFIXES and path.with_suffix("") not in readable
+            if is_image(path) or is_foreign:
                 images.append((path, label, split))
             else:
                 others.append(path)
@@ -204,7 +265,7 @@ def _notes(root: Path, others: Sequence[Path], empty: Sequence[str]) -> tuple[st
     notes = []
     if others:
         named = some_names(path.relative_to(root).as_posix() for path in others)
-        notes.append(f"{counted(len(others), 'file')} passed over (not an image by suffix, or in no class): {named}")
+        notes.append(f"{counted(len(others), 'file')} skipped (no image suffix, or in no class folder): {named}")
     if empty:
-        notes.append(f"{counted(len(empty), 'class folder')} without images passed over: {some_names(empty)}")
+        notes.append(f"{counted(len(empty), 'class folder')} without images skipped: {some_names(empty)}")
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""What is in a file, whatever its name: SHA-256, computed once in parallel and remembered by path, size and times."""
+"""Content of files: SHA-256, computed once in parallel and cached by path, size and times."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from foray.data.dataset import Dataset, ImageArray, ImageFile
-from foray.data.decoding import available_cores
 from foray.errors import DataError, RunError
 from foray.progress import SILENT, Progress
-from foray.records import write_text
+from foray.records import available_cores, write_text
 from foray.records.sealing import sealed, unsealed
 from foray.regular_files import open_regular, require_regular
 
@@ -24,13 +23,10 @@ _Stamp = list[int]  # size in bytes, mtime in ns, ctime in ns: any write to the 
 
 
 def with_content(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILENT) -> Dataset:
-    """The dataset with every sample's `content` set: empty of what is no regular file or may not be read.
-
-    Decoding such a file says why. Raises DataError when reading a file fails.
-    """
+    """The dataset with every sample's `content` set: empty of a file that cannot be read. Decoding it says why."""
     files = [sample.image.path for sample in dataset.samples if isinstance(sample.image, ImageFile)]
     readable = list(filter(_may_be_read, files))
-    digests = dict(zip(readable, file_digests(readable, cache_dir=cache_dir, progress=progress), strict=True))
+    digests = dict(zip(readable, _digests(readable, cache_dir, progress), strict=True))
     samples = tuple(replace(sample, content=_content(sample.image, digests)) for sample in dataset.samples)
     return replace(dataset, samples=samples)
 
@@ -42,23 +38,34 @@ def _content(image: ImageFile | ImageArray, digests: Mapping[Path, str]) -> str:
 def _may_be_read(path: Path) -> bool:
     try:
         require_regular(path)
-    except FileNotFoundError:
-        return True  # what was listed is gone: that is an error
     except OSError:
         return False
     return os.access(path, os.R_OK)
 
 
 def file_digests(files: Sequence[Path], *, cache_dir: Path, progress: Progress = SILENT) -> list[str]:
-    """SHA-256 (hex) of each file, in order. A file not changed since the last call is not read again."""
+    """SHA-256 (hex) of each file, in order. A file not changed since the last call is not read again.
+
+    Raises DataError for a file that cannot be read.
+    """
+    digests = _digests(files, cache_dir, progress)
+    for path, digest in zip(files, digests, strict=True):
+        if not digest:
+            try:
+                open_regular(path).close()
+            except OSError as error:
+                raise DataError(f"Cannot read {path}: {error.strerror}.") from error
+            raise DataError(f"Cannot read {path}: reading it fails. Copy it to another disk, or check this one.")
+    return digests
+
+
+def _digests(files: Sequence[Path], cache_dir: Path, progress: Progress) -> list[str]:
+    """`file_digests`, empty for what cannot be read."""
     if not files:
         return []
     store = _store(files, cache_dir)
     known = _load(store)
-    try:
-        stamps = [_stamp(path) for path in files]
-    except OSError as error:
-        raise DataError(f"Cannot read {error.filename}: {error.strerror}.") from error
+    stamps = [_stamp(path) for path in files]
     fresh = [
         (path, stamp) for path, stamp in zip(files, stamps, strict=True) if known.get(str(path), ("", []))[1] != stamp
     ]
@@ -68,14 +75,14 @@ def file_digests(files: Sequence[Path], *, cache_dir: Path, progress: Progress =
             with progress.task("Reading files", len(fresh)) as task:
                 digests = pool.map(_file_digest, [path for path, _ in fresh])
                 for (path, stamp), digest in zip(fresh, digests, strict=True):
-                    known[str(path)] = (digest, stamp)
+                    known[str(path)] = (digest, stamp if digest else [])  # what could not be read is tried again
                     task.advance()
         finally:
             pool.shutdown(cancel_futures=True)
         try:
             write_text(store, sealed(json.dumps(known)))
         except RunError as error:  # a cache that cannot be written: it is only a memory
-            progress.note(f"What the files hold is not remembered, and they are read again next time. {error}")
+            progress.note(f"The digests could not be cached, and the files are read again next time. {error}")
     return [known[str(path)][0] for path in files]
 
 
@@ -83,8 +90,8 @@ def _file_digest(path: Path) -> str:
     try:
         with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}.") from error
+    except OSError:
+        return ""
 
 
 def _array_digest(image: ImageArray) -> str:
@@ -92,7 +99,10 @@ def _array_digest(image: ImageArray) -> str:
 
 
 def _stamp(path: Path) -> _Stamp:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:  # gone since it was listed: reading it says so
+        return [-1]
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 

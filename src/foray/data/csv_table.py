@@ -1,16 +1,20 @@
-"""A CSV of path,label[,split][,group]: paths are relative to the folder of the CSV."""
+"""A CSV of path,label[,split][,group]: paths are relative to the folder of the CSV.
+
+Cells may be parted by commas, semicolons (spreadsheets of many countries) or tabs, and paths written with backslashes
+(Windows) or in another Unicode form than the files (macOS).
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from foray.data.class_folders import class_list, normal, unique_samples
+from foray.data.class_folders import class_list, class_name, normal, unique_samples
 from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_names
 from foray.data.splits import SPLIT_NAMES
 from foray.errors import DataError
@@ -18,6 +22,7 @@ from foray.parsing import shortened
 from foray.regular_files import is_there, open_regular
 
 _COLUMNS = ("path", "label", "split", "group")
+_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
 
 @dataclass(frozen=True)
@@ -30,18 +35,19 @@ class _Row:
 
 
 def read_csv(table: Path, name: str, source: str) -> Dataset:
-    """The images a CSV names; ids are the paths as written. Whole-number labels are ordered as numbers.
+    """The images a CSV names; ids are the paths of the files. Whole-number labels are ordered as numbers.
 
-    Raises DataError when a column or a file is missing, a cell is empty, a split is unknown or given for some rows
-    only, or a path is listed twice.
+    Labels are written as `class_name` does. Raises DataError when a column or a file is missing, a cell is empty, a
+    split is unknown or given for some rows only, or a path is listed twice.
     """
     rows, ignored = _rows(table)
     if not rows:
         raise DataError(f"{table} has a header but no rows.")
-    if absent := [row.path for row in rows if not is_there(table.parent / row.path)]:
+    rows, absent = _found(rows, table)
+    if absent:
         raise DataError(
             f"{table} names {counted(len(absent), 'file')} that cannot be found: {some_names(absent)}. "
-            f"Paths are relative to {table.parent}."
+            f"Paths are relative to {table.parent.absolute()}."
         )
     if len({row.split is None for row in rows}) > 1:
         line = next(row.line for row in rows if row.split is None)
@@ -65,7 +71,10 @@ def read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
     """Column names in lower case, and (line number, row) of a CSV with a header. Raises DataError if unreadable."""
     try:
         with io.TextIOWrapper(open_regular(table), encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
+            first = stream.readline()
+            stream.seek(0)
+            delimiter = max(_NAMES, key=first.count)  # of equals the comma, which comes first
+            reader = csv.reader(stream, strict=True, delimiter=delimiter)
             header = [column.strip().lower() for column in next(reader, [])]
             rows = []
             for cells in reader:
@@ -74,11 +83,12 @@ def read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
                 if len(cells) != len(header):
                     raise DataError(
                         f"{table}, line {reader.line_num}: {counted(len(cells), 'cell')} where the header has "
-                        f"{len(header)}. Put cells that contain a comma in double quotes."
+                        f"{len(header)}. Put cells that contain {_NAMES[delimiter]} in double quotes."
                     )
                 rows.append((reader.line_num, dict(zip(header, map(str.strip, cells), strict=True))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"Cannot read {table} as a UTF-8 CSV: {error}.") from error
+        way_out = " Save it as CSV UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+        raise DataError(f"Cannot read {table} as a UTF-8 CSV: {error}.{way_out}") from error
     return header, rows
 
 
@@ -106,12 +116,42 @@ def _rows(table: Path) -> tuple[list[_Row], list[str]]:
             _Row(
                 line,
                 path,
-                normal(row["label"]),
+                class_name(row["label"]),
                 SPLIT_NAMES[split.lower()] if split else None,
                 row.get("group") or None,
             )
         )
     return rows, [column for column in header if column and column not in _COLUMNS]
+
+
+def _found(rows: Sequence[_Row], table: Path) -> tuple[list[_Row], list[str]]:
+    """The rows with their paths as the files are named, and the paths of which there is no file."""
+    found: list[_Row] = []
+    absent: list[str] = []
+    for row in rows:
+        path = _path_there(table.parent, row.path)
+        if path is None:
+            absent.append(row.path)
+        else:
+            found.append(replace(row, path=path))
+    return found, absent
+
+
+def _path_there(folder: Path, path: str) -> str | None:
+    """`path` as it is; else with slashes for backslashes; else with each part in the Unicode form of the file."""
+    for written in dict.fromkeys((path, os.path.normpath(path.replace("\\", "/")))):
+        if is_there(folder / written):
+            return written
+    actual = Path()
+    for part in Path(written).parts:
+        try:
+            names = [entry.name for entry in (folder / actual).iterdir() if normal(entry.name) == normal(part)]
+        except OSError:
+            return None
+        if not names:
+            return None
+        actual /= names[0]
+    return actual.as_posix()
 
 
 def _classes(labels: Iterable[str], table: Path) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +18,7 @@ from foray.parsing import shortened
 from foray.records import DatasetInfo
 
 if TYPE_CHECKING:
-    from foray.data.looks import Looks, NearPairs
+    from foray.data.appearance import Appearances, NearPairs
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -57,8 +57,8 @@ class Sample:
 class Dataset:
     """Samples with class names. `split_origin` says whether splits were given or carved, by which rule and seed.
 
-    `looks`: of every sample; `near`: which samples are near-duplicates of each other. Both may hold more images than
-    `samples`, and are None where nobody has looked.
+    `appearances`: of every sample; `near`: which samples are near-duplicates of each other. Both may hold more images
+    than `samples`, and are None where nobody has looked.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Dataset:
     fold: int | None = None
     fingerprint: str = ""
     notes: tuple[str, ...] = ()  # what a reader should know: unreadable files left out, duplicates kept together
-    looks: Looks | None = field(default=None, compare=False, repr=False)
+    appearances: Appearances | None = field(default=None, compare=False, repr=False)
     near: NearPairs | None = field(default=None, compare=False, repr=False)
 
     def indices(self, split: Split) -> npt.NDArray[np.int64]:
@@ -98,7 +98,8 @@ class Dataset:
     def without(self, ids: Iterable[str], why: str = "left out") -> Dataset:
         """The dataset less some samples, with a note that says so and a new fingerprint.
 
-        Raises DataError when an id is unknown or a class would have no train image left.
+        A class of which no image is left goes with them, with a note. Raises DataError when an id is unknown, or a
+        class that has images left would have none to train on, or fewer than two classes are left.
         """
         dropped = set(ids)
         if not dropped:
@@ -107,14 +108,31 @@ class Dataset:
             raise DataError(f"{self.name} has no image {min(unknown)!r}.")
         kept = tuple(sample for sample in self.samples if sample.id not in dropped)
         trained = {sample.label for sample in self.samples if sample.split == "train"}
-        lost = sorted(trained - {sample.label for sample in kept if sample.split == "train"})
+        remaining = {sample.label for sample in kept}
+        lost = sorted((trained & remaining) - {sample.label for sample in kept if sample.split == "train"})
         if lost:
             raise DataError(
                 f"Without {some_names(dropped)} class {self.classes[lost[0]]!r} has no train image. "
                 "Replace these files, or remove the class."
             )
         note = f"{counted(len(dropped), 'image')} {why}: {some_names(dropped)}"
-        return replace(self, samples=kept, notes=(*self.notes, note)).fingerprinted()
+        emptied = {sample.label for sample in self.samples} - remaining
+        fewer = replace(self, samples=kept, notes=(*self.notes, note))
+        return (fewer._without_classes(emptied) if emptied else fewer).fingerprinted()
+
+    def _without_classes(self, labels: Collection[int]) -> Dataset:
+        """Less classes that have no images."""
+        left = [label for label in range(len(self.classes)) if label not in labels]
+        gone = [self.classes[label] for label in labels]
+        if len(left) < 2:
+            raise DataError(f"Without {some_names(gone)}, of which no image is left, fewer than two classes remain.")
+        new = {label: i for i, label in enumerate(left)}
+        return replace(
+            self,
+            classes=tuple(self.classes[label] for label in left),
+            samples=tuple(replace(sample, label=new[sample.label]) for sample in self.samples),
+            notes=(*self.notes, f"no image is left of {counted(len(gone), 'class', 'classes')}: {some_names(gone)}"),
+        )
 
     def fingerprinted(self) -> Dataset:
         """The dataset with `fingerprint`: SHA-256 over class names and sorted (id, label, split, content)."""

@@ -22,17 +22,18 @@ from PIL import Image
 
 from foray.data.dataset import ImageArray, Sample
 from foray.data.images import ImageReadError, decoded
-from foray.data.preprocessing import prepare
+from foray.data.network_input import prepare
 from foray.errors import DiskFullError
 from foray.limits import MOST_WORKERS, require_range
 from foray.progress import Task
+from foray.records import available_cores
 from foray.specs.preprocessing import Preprocessing
 
 _IMAGES_IN_FLIGHT = 256  # per thread, so that a million images do not make a million pending calls
 
 
 @dataclass(frozen=True)
-class Target:
+class StoredForm:
     """What every image becomes: the pixels of `preprocessing`; `draft`: JPEGs may be decoded at reduced size."""
 
     preprocessing: Preprocessing
@@ -49,7 +50,7 @@ class Target:
         return self.side * self.side * 3
 
 
-def decode(sample: Sample, target: Target) -> npt.NDArray[np.uint8]:
+def decode(sample: Sample, target: StoredForm) -> npt.NDArray[np.uint8]:
     """One sample as uint8 (side, side, 3). Raises ImageReadError."""
     if isinstance(sample.image, ImageArray):
         return prepare(Image.fromarray(sample.image.pixels), target.preprocessing)
@@ -61,7 +62,7 @@ def decode(sample: Sample, target: Target) -> npt.NDArray[np.uint8]:
 def decode_into(
     descriptor: int,
     samples: Sequence[Sample],
-    target: Target,
+    target: StoredForm,
     *,
     workers: int | None,
     task: Task,
@@ -69,7 +70,7 @@ def decode_into(
 ) -> dict[str, str]:
     """Writes sample i at byte i * image_bytes of the open file. Returns why samples are unreadable, by id.
 
-    `workers`: threads, by default one a core. `digests`: (N,), filled with those of the images (`row_digest`). Raises
+    `workers`: threads, by default one per core. `digests`: (N,), filled with those of the images (`row_digest`). Raises
     DiskFullError, or the OSError of the write.
     """
 
@@ -121,13 +122,8 @@ def decoding_threads(workers: int | None) -> int:
     """`workers`, by default one a core. Raises ForayError for a number that no machine has."""
     if workers is None:
         return available_cores()
-    require_range("--workers", workers, 1, MOST_WORKERS)
+    require_range("`workers`", workers, 1, MOST_WORKERS)
     return workers
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> None:
@@ -144,12 +140,12 @@ def write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> Non
 def _room_error(error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(
-            "The disk is full while caching decoded images. Free some room, or set FORAY_CACHE to a folder on "
+            "The disk is full while caching decoded images. Free some space, or set FORAY_CACHE to a folder on "
             "another disk, and run the same command again."
         )
     if error.errno == errno.EFBIG:
         return DiskFullError(
-            "The cache of decoded images is larger than a file may be here (ulimit -f, or the file system's limit). "
+            "The cache of decoded images exceeds the largest file size here (ulimit -f, or the file system's limit). "
             "Raise the limit, or set FORAY_CACHE to a folder on another disk."
         )
     return error

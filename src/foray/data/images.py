@@ -6,6 +6,7 @@ How a file is read is defined where it has to work without foray, in the reader 
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,12 @@ from foray.deploy.predict import ImageError, decode, open_image
 from foray.errors import DataError
 
 _NAMED_IN_MESSAGE = 5
+# Formats of phones and cameras that Pillow does not read by itself, and the decoder that each needs. Of these
+# pillow-heif is used where it is installed (deploy.predict).
+FOREIGN_SUFFIXES = {
+    ".heic": "pillow-heif", ".heif": "pillow-heif", ".jxl": "pillow-jxl-plugin", ".dng": "rawpy", ".cr2": "rawpy",
+    ".cr3": "rawpy", ".nef": "rawpy", ".arw": "rawpy", ".orf": "rawpy", ".rw2": "rawpy", ".raf": "rawpy",
+}  # fmt: skip
 
 
 class ImageReadError(DataError):
@@ -38,7 +45,7 @@ class UnreadableImagesError(DataError):
         more = f"; and {count - _NAMED_IN_MESSAGE:,} more" if count > _NAMED_IN_MESSAGE else ""
         images, them = ("1 image", "it") if count == 1 else (f"{count:,} images", "them")
         super().__init__(
-            f"{images} cannot be read: {named}{more}. Remove {them}, or pass --skip-unreadable to leave {them} out."
+            f"{images} cannot be read: {named}{more}. Remove {them}, or pass `skip_unreadable` to leave {them} out."
         )
         self.reasons = dict(reasons)
         self.ids = tuple(reasons)
@@ -92,7 +99,16 @@ def _decoded(source: Path | str | bytes, draft_side: int | None, resize_side: in
         return decode(source, draft_side=draft_side, reserve=reserve)
     except ImageError as error:
         name = "(bytes)" if isinstance(source, bytes) else str(source)
-        raise ImageReadError(name, error.reason) from error
+        raise ImageReadError(name, _missing_decoder(Path(name).suffix) or error.reason) from error
+
+
+def _missing_decoder(suffix: str) -> str:
+    """What is missing to read files of this suffix, and the way out; empty where nothing is."""
+    decoder = FOREIGN_SUFFIXES.get(suffix.lower())
+    if decoder is None or (decoder == "pillow-heif" and importlib.util.find_spec("pillow_heif") is not None):
+        return ""
+    install = "install it (pip install pillow-heif) or " if decoder == "pillow-heif" else ""
+    return f"{suffix} needs the decoder {decoder}, which is not there; {install}convert the file to JPEG or PNG"
 
 
 def size_and_mode(path: Path) -> tuple[tuple[int, int], str]:

@@ -6,16 +6,16 @@ import difflib
 from dataclasses import replace
 from pathlib import Path
 
+from foray.cache_folder import cache_directory
 from foray.data.archive import archive_stem, is_archive, unpack
 from foray.data.class_folders import read_folder
 from foray.data.content import with_content
 from foray.data.csv_table import read_csv
 from foray.data.dataset import Dataset
-from foray.data.look_alikes import find_leaks, leak_note, with_looks
 from foray.data.named import NAMED_DATASETS, NamedDataset, Request
+from foray.data.near_duplicates import find_leaks, leak_note, with_appearances
+from foray.data.split_units import Carving
 from foray.data.splits import complete_splits
-from foray.data.storage import cache_directory
-from foray.data.units import Carving
 from foray.errors import DataError
 from foray.parsing import home_expanded
 from foray.process_state import restores_process_state
@@ -48,7 +48,7 @@ def open_dataset(
     dataset = open_given(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)
     if is_evaluation_only(data):
         return dataset
-    dataset = completed(with_looks(dataset, cache_dir=cache_dir, progress=progress), seed, carving)
+    dataset = completed(with_appearances(dataset, cache_dir=cache_dir, progress=progress), seed, carving)
     if note := leak_note(dataset, find_leaks(dataset)):
         dataset = replace(dataset, notes=(*dataset.notes, note))
     return dataset
@@ -94,9 +94,9 @@ def is_evaluation_only(data: str | Path) -> bool:
 
 def _refuse_options(data: str | Path, fold: int | None, data_dir: Path | None) -> None:
     if fold is not None:
-        raise DataError(f"--fold is for datasets that come with folds ({_with_folds()}), not for {data}.")
+        raise DataError(f"`fold` is for datasets that come with folds ({_with_folds()}), not for {data}.")
     if data_dir is not None:
-        raise DataError(f"--data-dir is for named datasets ({', '.join(NAMED_DATASETS)}), not for {data}.")
+        raise DataError(f"`data_dir` is for named datasets ({', '.join(NAMED_DATASETS)}), not for {data}.")
 
 
 def _request(
@@ -109,7 +109,7 @@ def _request(
 ) -> Request:
     name, folds = described.name, described.folds
     if fold is not None and not folds:
-        raise DataError(f"{name} has no folds; --fold is for {_with_folds()}.")
+        raise DataError(f"{name} has no folds; `fold` is for {_with_folds()}.")
     if fold is not None and not 0 <= fold < folds:
         raise DataError(f"{name} has the folds 0 to {folds - 1}, not {fold}.")
     if data_dir is not None:
@@ -136,6 +136,6 @@ def _read_path(path: Path, cache_dir: Path, progress: Progress) -> Dataset:
     if is_archive(path):
         folder = unpack(path, cache_dir=cache_dir, progress=progress)
         return read_folder(folder, name=archive_stem(path), source=str(path))
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".tsv"):
         return read_csv(path, name=path.stem, source=str(path))
-    raise DataError(f"{path} is not a folder, a .zip, .tar, .tar.gz or .tar.xz archive, or a .csv table.")
+    raise DataError(f"{path} is not a folder, a .zip, .tar, .tar.gz or .tar.xz archive, or a .csv or .tsv table.")

@@ -2,7 +2,8 @@
 
 Images that share a group or have the same bytes form one unit and stay in one split; so do near-duplicates, unless
 their chains would leave a split without its share of a class. The split of a unit depends on the seed and on the
-contents of its images, never on their names or on the order in which files were listed.
+contents of its images, never on their names or on the order in which files were listed. scikit-learn's splitters go by
+that order, and a data set's fingerprint and the ids of its runs rest on these splits.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import replace
 
 from foray.data.content import EMPTY_SHA256
 from foray.data.dataset import SPLITS, Dataset, Sample, Split, counted, some_names
-from foray.data.look_alikes import Ties, ties_of
-from foray.data.units import Carving, Unit, draw, units_of
+from foray.data.near_duplicates import Ties, ties_of
+from foray.data.split_units import Carving, SplitUnit, draw, units_of
 from foray.errors import DataError
 
 VAL_FRACTION = 0.15
@@ -118,14 +119,14 @@ def _uneven(samples: Sequence[Sample], fractions: Mapping[Split, float], assigne
     }
 
 
-def _assigned(units: Sequence[Unit], seed: int, fractions: Mapping[Split, float]) -> dict[str, Split]:
+def _assigned(units: Sequence[SplitUnit], seed: int, fractions: Mapping[Split, float]) -> dict[str, Split]:
     units = sorted(units, key=lambda unit: draw(seed, unit.key))
     sizes: Counter[int] = Counter()
     for unit in units:
         sizes.update(unit.labels)
     room = {split: {label: _quota(fraction, n, len(fractions)) for label, n in sizes.items()}
             for split, fraction in fractions.items()}  # fmt: skip
-    members: dict[Split, list[Unit]] = {split: [] for split in ("train", *fractions)}
+    members: dict[Split, list[SplitUnit]] = {split: [] for split in ("train", *fractions)}
     for unit in units:
         for split in fractions:
             if all(room[split][label] >= n for label, n in unit.labels.items()):
@@ -145,7 +146,7 @@ def _quota(fraction: float, n: int, carved_splits: int) -> int:
     return max(1, math.floor(fraction * n + 0.5)) if n > carved_splits else 0
 
 
-def _fill_absent_classes(train: list[Unit], target: list[Unit], sizes: Mapping[int, int]) -> None:
+def _fill_absent_classes(train: list[SplitUnit], target: list[SplitUnit], sizes: Mapping[int, int]) -> None:
     """Moves, for each class that `target` lacks, the smallest unit whose classes all have another unit in train."""
     for label in sorted(sizes):
         if any(label in unit.labels for unit in target):
@@ -169,7 +170,7 @@ def _origin(given: Sequence[str], carved: Sequence[str], how: str) -> str:
 def _require_enough(dataset: Dataset, *, carving_all: bool) -> None:
     if len(dataset.classes) < 2:
         only = f"one class ({dataset.classes[0]})" if dataset.classes else "no classes"
-        raise DataError(f"{dataset.name} has {only}; telling images apart needs at least two classes.")
+        raise DataError(f"{dataset.name} has {only}; classification needs at least two classes.")
     needed = 3 if carving_all else 2
     sizes = Counter(sample.label for sample in dataset.samples)
     small = [label for label in range(len(dataset.classes)) if sizes[label] < needed]
@@ -188,8 +189,8 @@ def _require_train(dataset: Dataset) -> None:
     unseen = [name for label, name in enumerate(dataset.classes) if label not in trained]
     if unseen:
         raise DataError(
-            f"{dataset.name} has no train image of {some_names(unseen)}: a network cannot learn a class it never sees. "
-            "Put images of it into train, or remove the class."
+            f"{dataset.name} has no train image of {some_names(unseen)}: put images of it into train, or remove "
+            "the class."
         )
 
 
@@ -199,7 +200,7 @@ def _absences(dataset: Dataset, carved: Sequence[str]) -> list[str]:
     for split in SPLITS:
         absent = [name for label, name in enumerate(dataset.classes) if (split, label) not in present]
         if absent:
-            why = " (its images belong together and are in train)" if split in carved else ""
+            why = " (its images belong to one group, which is in train)" if split in carved else ""
             notes.append(f"{split} has no image of {some_names(absent)}{why}")
     return notes
 

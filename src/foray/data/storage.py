@@ -1,4 +1,4 @@
-"""Where foray keeps what it downloads, unpacks and decodes."""
+"""Writing into the cache folder: a lock that names the way out, and room on the disk before large files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from foray.cache_folder import cache_directory as cache_directory
 from foray.errors import DiskFullError, FolderBusyError, RunError
 from foray.records.lock import folder_lock
 
@@ -22,7 +21,7 @@ def cache_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") ->
             raise
         except RunError as error:
             raise RunError(
-                f"{error} Nothing can be kept in this cache: name one that can be written with --cache-dir or "
+                f"{error} Nothing can be kept in this cache: name one that can be written with `cache_dir` or "
                 "FORAY_CACHE."
             ) from error
         yield
@@ -37,5 +36,5 @@ def require_free_space(folder: Path, needed_bytes: int, what: str) -> None:
     if free < needed_bytes:
         raise DiskFullError(
             f"{what} needs {needed_bytes / 1e6:,.0f} MB but {existing} has {free / 1e6:,.0f} MB free. "
-            "Free some room, or set FORAY_CACHE to a folder on another disk."
+            "Free some space, or set FORAY_CACHE to a folder on another disk."
         )

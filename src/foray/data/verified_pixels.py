@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foray.data.decoding import available_cores, row_digest, write_at
+from foray.data.decoding import row_digest, write_at
 from foray.data.images import ImageReadError
 from foray.errors import DataError
 from foray.progress import Progress
+from foray.records import available_cores
 
 _PIXELS_A_THREAD = 8 << 20  # bytes below which a second thread costs more than it gains
 
@@ -112,5 +113,5 @@ class VerifiedPixels:
         except OSError as error:
             raise DataError(
                 f"The cache {self._path} is damaged and cannot be written ({error.strerror}). Name another folder with "
-                "--cache-dir."
+                "`cache_dir`."
             ) from error

@@ -1,27 +1,20 @@
-"""Costs, before and beside accuracy: which of the user's bounds a network breaks, and the Pareto front."""
+"""Costs in the decision: which of the user's bounds a network breaks, and the Pareto front of accuracy and cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from foray.records import BrokenBound, Budget, CostProfile, Preference
+from foray.records import BrokenBound, Budget, CostProfile
 
 
 def broken_bounds(cost: CostProfile, budget: Budget) -> list[BrokenBound]:
-    """The bounds `cost` does not keep; a cost that is not known breaks a stated bound: nobody can vouch for it.
+    """The bounds that `cost` does not keep. A cost that is not known breaks a stated bound.
 
     A latency that was measured but not steady neither keeps its bound nor breaks it: see `latency_is_open`.
     """
-    limits: tuple[tuple[Preference, float | None], ...] = (
-        ("params", budget.max_params),
-        ("macs", budget.max_macs),
-        ("latency", budget.max_latency_ms),
-        ("memory", budget.max_memory_bytes),
-        ("file", budget.max_file_bytes),
-    )
     broken = []
-    for bound, limit in limits:
-        if limit is None or (bound == "latency" and latency_is_open(cost, budget)):
+    for bound, limit in budget.stated().items():
+        if bound == "latency" and latency_is_open(cost, budget):
             continue
         actual = cost.cost(bound)
         if actual is None or actual > limit:

@@ -7,6 +7,7 @@ from foray.deploy.predict import (
     Prediction,
     Session,
     classify,
+    images_in,
     open_artifact,
     open_session,
     pixels_for,
@@ -16,6 +17,6 @@ from foray.deploy.predict import (
 )
 
 __all__ = [
-    "Artifact", "ArtifactError", "ImageError", "Prediction", "Session", "classify", "open_artifact", "open_session",
-    "pixels_for", "predict_images", "prepare", "read_image",
+    "Artifact", "ArtifactError", "ImageError", "Prediction", "Session", "classify", "images_in", "open_artifact",
+    "open_session", "pixels_for", "predict_images", "prepare", "read_image",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import errno
 import functools
+import glob
 import hashlib
 import importlib.util
 import io
@@ -20,7 +21,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +38,19 @@ SCHEMA_VERSION = 1  # of artifact.json, the newest that is understood here
 READER_VERSION = 2  # of the pixels that `decode` makes of a file: who keeps pixels keeps this number with them
 # Pictures made of pixels. Pillow goes by what is in a file, not by its name, and starts Ghostscript for an EPS.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")
+MOST_PIXELS_NAME = "FORAY_MAX_IMAGE_PIXELS"  # environment variable: most pixels that one image may have
+# Of files that are taken for images where a folder is named.
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".avif",
+)  # fmt: skip
+# What operating systems and network drives put beside a person's files: thumbnails, recycle bins, indexes. Lower case.
+_SYSTEM_NAMES = frozenset({
+    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
+    "$recycle.bin", "recycler", "recycled", "system volume information", "found.000", "lost+found",
+    "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",
+    "network trash folder", "temporary items", "__pycache__",
+})  # fmt: skip
 _EXIF_ORIENTATION = 0x0112  # EXIF 2.32, table 4, tag 274; the operation that undoes each value
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,6 +60,11 @@ _UPRIGHT = {
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
+}
+_RESIZES: dict[str, Callable[[int, int, int], int]] = {  # an artifact that does not say is an earlier one: "rounded"
+    "cut": lambda side, short, target: target * side // short,
+    "rounded": lambda side, short, target: round(target * side / short),
+    "squashed": lambda side, short, target: target,
 }
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # A strip longer than this many times its short side is cut before the resize, which would otherwise blow a picture of
@@ -133,27 +152,45 @@ def open_image(source: Source) -> ImageFile:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
+    """`FORMATS`, and HEIF (photographs of phones) where the package pillow-heif is installed."""
     Image.preinit()  # the first five; Pillow loads the others, and all it knows, when it comes to them
     has_avif = importlib.util.find_spec("PIL.AvifImagePlugin") is not None  # from Pillow 11.3 on
-    return tuple(name for name in FORMATS if name != "AVIF" or has_avif)
+    formats = tuple(name for name in FORMATS if name != "AVIF" or has_avif)
+    if importlib.util.find_spec("pillow_heif") is None:
+        return formats
+    importlib.import_module("pillow_heif").register_heif_opener()
+    return (*formats, "HEIF")
+
+
+def set_pixel_limit() -> None:
+    """Makes Pillow refuse images of more pixels than the environment variable FORAY_MAX_IMAGE_PIXELS says, if given.
+
+    For programs, at their start: it holds for the whole process. Raises ArtifactError for what is no number of pixels.
+    """
+    text = os.environ.get(MOST_PIXELS_NAME)
+    if text is None:
+        return
+    if not (text.isdecimal() and len(text) <= 12 and int(text) > 0):
+        raise ArtifactError(
+            f"{MOST_PIXELS_NAME} is {text!r}: write the most pixels an image may have, 400000000 for one."
+        )
+    Image.MAX_IMAGE_PIXELS = (int(text) + 1) // 2  # Pillow refuses what has more than twice as many
 
 
 def prepare(pixels: Pixels, preprocessing: Mapping[str, Any]) -> Pixels:
     """uint8 (H, W, 3) -> uint8 (R, R, 3): what a network sees that does not resize by itself."""
-    how = {key: preprocessing[key] for key in ("resolution", "resize_side", "interpolation")}
-    return resize_and_crop(Image.fromarray(pixels), **how)
+    sizes = {key: preprocessing[key] for key in ("resolution", "resize_side", "interpolation")}
+    return resize_and_crop(Image.fromarray(pixels), how=preprocessing.get("resize", "rounded"), **sizes)
 
 
-def resize_and_crop(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str) -> Pixels:
+def resize_and_crop(image: Image.Image, *, resolution: int, resize_side: int, interpolation: str, how: str) -> Pixels:
     """RGB image -> uint8 (R, R, 3): the short side resized to `resize_side`, then the central square of side R.
 
-    The long side becomes resize_side * long / short, rounded to the nearest pixel: that keeps the aspect ratio best
-    (torchvision and timm cut the fraction off, one pixel less for half of all images). The corner of the square is
-    rounded half to even, as torchvision.transforms.CenterCrop(R) of an image that is nowhere smaller.
+    `how`: what becomes of the long side; "cut" is what torchvision.transforms.Resize and timm do. The corner of the
+    square is rounded half to even, as torchvision.transforms.CenterCrop(R) of an image that is nowhere smaller.
     """
     image = cut_strip(image)
-    short = min(image.size)
-    width, height = (resize_side if side == short else round(resize_side * side / short) for side in image.size)
+    width, height = (_RESIZES[how](side, min(image.size), resize_side) for side in image.size)
     if (width, height) != image.size:
         image = image.resize((width, height), _FILTERS[interpolation])
     if (width, height) != (resolution, resolution):
@@ -266,14 +303,14 @@ def _as_rgb(image: Image.Image, samples: _Samples) -> Image.Image:
 def _require_depth(image: Image.Image, samples: _Samples) -> None:
     """Raises where Pillow has cut values to 8 bits, or read them as unsigned, and others would have been right."""
     if samples.signed:
-        raise _UnknownRangeError("signed pixels have no agreed range; save it with unsigned 8 bits")
+        raise _UnknownRangeError("signed pixels have no defined range; save it with unsigned 8 bits")
     if samples.bits != 16 or (samples.white or 0) >= 2**15:
         return
     if samples.white is not None:
-        raise _UnknownRangeError(f"its 16-bit colours end at {samples.white:g}; save it with 8 bits a colour")
+        raise _UnknownRangeError(f"its 16-bit colours end at {samples.white:g}; save it with 8 bits per colour")
     largest = max(high for _, high in _extrema(image))
     if largest == 0 or (largest == 1 and image.format == "PPM"):  # where Pillow rounds
-        raise _UnknownRangeError("none of its 16-bit colour values is above 255; save it with 8 bits a colour")
+        raise _UnknownRangeError("none of its 16-bit colour values is above 255; save it with 8 bits per colour")
 
 
 def _extrema(image: Image.Image) -> list[tuple[float, float]]:
@@ -309,7 +346,7 @@ def _white_of(values: npt.NDArray[Any], samples: _Samples) -> float:
     if values.dtype.kind == "f" or samples.signed or samples.bits > 16:
         kind = "floating-point" if values.dtype.kind == "f" else f"{samples.bits}-bit {'signed ' * samples.signed}"
         raise _UnknownRangeError(
-            f"{kind.strip()} pixels have no agreed range; save it with 8 bits, or state the range in TIFF's tags "
+            f"{kind.strip()} pixels have no defined range; save it with 8 bits, or state the range in TIFF's tags "
             "SMinSampleValue and SMaxSampleValue"
         )
     if samples.significant is None:
@@ -340,9 +377,10 @@ def _reason(source: Source, error: Exception) -> str:
     if _is_empty(source):
         return "the file is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
-        return f"it is not an image of a kind that is read here ({', '.join(FORMATS)})"
+        return f"it is not an image in a supported format ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
-        return "it has more pixels than any honest picture (a decompression bomb?)"
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        return f"it has more than {most:,} pixels; if it is genuine, set {MOST_PIXELS_NAME} to a larger number"
     if "truncated" in str(error):
         return "the file is truncated"
     return f"damaged: {error}" if str(error) else f"damaged ({type(error).__name__})"
@@ -394,7 +432,7 @@ def open_artifact(folder: str | Path) -> Artifact:
         labels = (folder / "labels.txt").read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         missing = error.filename or folder
-        raise ArtifactError(f"{folder} is no complete artifact: {missing}: {error.strerror or error}.") from error
+        raise ArtifactError(f"{folder} is not a complete artifact: {missing}: {error.strerror or error}.") from error
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         why = repr(error)[:200]
         raise ArtifactError(f"{folder / 'artifact.json'} is damaged ({why}). Export again.") from error
@@ -415,6 +453,7 @@ def _require_sense(description: Mapping[str, Any]) -> None:
         "resolution": None not in sides[:2] and all(side is None or _is_count(side, _MOST_PIXELS) for side in sides),
         "batch": given["batch"] is None or _is_count(given["batch"], _MOST_BATCH),
         "preprocessing": _is_count(how["resize_side"], _MOST_PIXELS) and how["interpolation"] in tuple(_FILTERS),
+        "resize": how.get("resize", "rounded") in tuple(_RESIZES),
         "certificate": certificate is None or all(isinstance(why, str) for why in certificate.get("failures", [])),
     }
     if wrong := [name for name, makes_sense in sense.items() if not makes_sense]:
@@ -440,7 +479,7 @@ def _inside(folder: Path, name: str) -> Path:
             "It was not written by foray: nothing is loaded from it."
         )
     if path.resolve().parent != folder.resolve():
-        raise ArtifactError(f"{path} is a link that leads out of the artifact's folder. Put a copy of the file there.")
+        raise ArtifactError(f"{path} is a link to a file outside the artifact's folder. Copy the file into it.")
     return regular(path)
 
 
@@ -480,15 +519,19 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     if threads is not None and not 1 <= threads <= _MOST_THREADS:
         raise ArtifactError(f"--threads must be a number from 1 to {_MOST_THREADS}, not {threads}.")
     package, open_ = RUNTIMES[artifact.description["runtime"]]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     path = artifact.folder / artifact.description["entry"]
     try:
-        run_batch = open_(path, artifact.description, threads or cores)
+        run_batch = open_(path, artifact.description, threads or cores())
     except ImportError as error:
         raise ArtifactError(f"{path} needs {package} ({error}). Install it: pip install {package}") from error
     except Exception as error:  # every runtime has kinds of its own
         raise ArtifactError(f"{path} cannot be loaded by {package}: {_first_line(error)}") from error
     return Session(run_batch, artifact.description["input"]["batch"], len(artifact.labels))
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:
@@ -593,20 +636,60 @@ def pixels_for(artifact: Artifact, image: Source) -> Pixels:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image. `probability` is of `label`; `top`: the most probable classes, best first."""
+    """One image. `probability` is of `label`; `top`: the most probable classes, best first.
+
+    `error`: why the image cannot be read; the others are then empty and 0.
+    """
 
     path: Path
-    label: str
-    probability: float
-    top: list[tuple[str, float]]
+    label: str = ""
+    probability: float = 0.0
+    top: list[tuple[str, float]] = field(default_factory=list)
+    error: str = ""
 
 
 def predict_images(artifact: Artifact, session: Session, images: Iterable[Path], top: int = 5) -> Iterator[Prediction]:
-    """The most probable classes of each image file, one after the other. Raises ImageError."""
+    """The most probable classes of each image file, one after the other; of one that cannot be read, why not."""
     for path in images:
-        row = classify(artifact, session, [path])[0]
+        try:
+            row = classify(artifact, session, [path])[0]
+        except ImageError as error:
+            yield Prediction(path, error=error.reason)
+            continue
         best = [(artifact.labels[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]]
         yield Prediction(path, *best[0], best)
+
+
+def images_in(paths: Iterable[Path]) -> list[Path]:
+    """The image files that a person names: each file as it is, of a folder all images in it and its folders, in order.
+
+    A name with `*`, `?` or `[` that no file has is a pattern (some shells leave them as they are). Hidden files, and
+    folders that systems make (`@eaDir`, `__MACOSX`), are passed over. Raises ArtifactError when a folder or a pattern
+    gives no image.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
+            here = [file for file in sorted(path.rglob("*")) if _is_picture(file.relative_to(path)) and file.is_file()]
+        elif re.search(r"[*?\[]", str(path)) and not os.path.exists(path):  # noqa: PTH110
+            names = glob.glob(str(path), recursive=True)  # noqa: PTH207 (of an absolute pattern Path.glob knows nothing)
+            here = sorted(Path(name) for name in names if Path(name).is_file())
+        else:
+            here = [path]
+        if not here:
+            raise ArtifactError(f"{path} gives no image: there is no file with the suffix of one.")
+        found += here
+    return found
+
+
+def is_visible(name: str) -> bool:
+    """Whether a name of a file or folder is neither hidden nor put there by an operating system or a network drive."""
+    return not name.startswith(".") and name.lower() not in _SYSTEM_NAMES
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a path in a folder is that of an image by its suffix, and visible."""
+    return all(map(is_visible, path.parts)) and path.name.lower().endswith((*IMAGE_SUFFIXES, ".heic", ".heif"))
 
 
 class Arguments(argparse.ArgumentParser):
@@ -618,28 +701,46 @@ class Arguments(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).parent) -> int:
-    """The command: a line an image, or JSON. Returns the exit status: 2 for what cannot be read."""
+    """The command: one line per image, or JSON. Returns the exit status: 2 where something cannot be read."""
     parser = Arguments(description="Classify images with the network beside this file.")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="image files, folders or patterns")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes named for each image (default: 5)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one a core)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one per core)")
     options = parser.parse_args(arguments)
     try:
+        set_pixel_limit()
         artifact = open_artifact(folder)
         if artifact.failed is not None:
-            print(one_line(f"predict.py: certified as failed: {artifact.failed}"), file=sys.stderr)
-        seen = predict_images(artifact, open_session(artifact, options.threads), options.images, max(options.top, 1))
-        if options.json:
-            print(json.dumps([asdict(prediction) for prediction in seen], default=str, indent=1))
-        else:
-            for prediction in seen:
-                seen_in_it = ", ".join(f"{label} {100 * p:.1f} %" for label, p in prediction.top)
-                print(one_line(f"{prediction.path}: {seen_in_it}"))
+            print(one_line(f"predict.py: failed certification: {artifact.failed}"), file=sys.stderr)
+        images = images_in(options.images)
+        seen = predict_images(artifact, open_session(artifact, options.threads), images, max(options.top, 1))
+        unreadable = _print_json(seen) if options.json else _print_lines(seen)
     except ArtifactError as error:
         print(one_line(f"predict.py: {error}"), file=sys.stderr)
         return 2
-    return 0
+    return 2 if unreadable else 0
+
+
+def _print_json(predictions: Iterable[Prediction]) -> int:
+    """Returns how many images could not be read."""
+    seen = list(predictions)
+    print(json.dumps([asdict(prediction) for prediction in seen], default=str, indent=1))
+    return sum(bool(prediction.error) for prediction in seen)
+
+
+def _print_lines(predictions: Iterable[Prediction]) -> int:
+    """Returns how many images could not be read."""
+    unreadable = 0
+    for prediction in predictions:
+        if prediction.error:
+            unreadable += 1
+            error = ImageError(str(prediction.path), prediction.error)
+            print(one_line(f"predict.py: {error}"), file=sys.stderr)
+        else:
+            seen_in_it = ", ".join(f"{label} {100 * p:.1f} %" for label, p in prediction.top)
+            print(one_line(f"{prediction.path}: {seen_in_it}"))
+    return unreadable
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from foray.data.encoded import EncodedImage
+from foray.data.encoded_images import EncodedImage
 from foray.evaluation.arrays import DamagedArraysError, read_arrays
 from foray.records import atomic_writer
 

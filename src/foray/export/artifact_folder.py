@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 
 from foray import __version__, deploy
-from foray.costs.macs import count_macs, count_params
+from foray.costs.analysis import count_macs, count_params
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import DiskFullError, ForayError, RunError
 from foray.export.reader_probes import is_own_reader
-from foray.export.runtimes import PRECISIONS, RUNTIMES, RuntimeSupport
+from foray.export.runtimes import PRECISIONS, RUNTIMES, RuntimeSupport, add_resize
 from foray.export.source import ExportSource
 from foray.records import (
     ArtifactPrecision,
@@ -67,6 +67,7 @@ def describe(
             resolution=how.resolution,
             resize_side=how.resize_side,
             interpolation=how.interpolation,
+            resize=how.resize,
             mean=how.mean,
             std=how.std,
         ),
@@ -169,6 +170,15 @@ def complete(
     return record
 
 
+def finished(
+    folder: Path, source: ExportSource, support: RuntimeSupport, precision: ArtifactPrecision
+) -> ArtifactRecord:
+    """Makes an artifact of the model in `folder`, which takes prepared images: resize in the graph, where the runtime
+    can, and all that lies beside it. For one that is timed, not shipped: without card and calibration."""
+    add_resize(support, precision, folder / support.entry, source.preprocessing)
+    return complete(folder, source, describe(source, support, precision, {}))
+
+
 def label_lines(classes: Sequence[str]) -> list[str]:
     """The lines of labels.txt: one for each class, whatever it is called."""
     return [" ".join(name.split()) or "(no name)" for name in classes]
@@ -192,13 +202,13 @@ def _refuse(folder: Path, foreign: Sequence[str]) -> None:
     if foreign:
         more = f" and {len(foreign) - _SHOWN_NAMES} more" if len(foreign) > _SHOWN_NAMES else ""
         raise RunError(
-            f"{folder} holds {', '.join(foreign[:_SHOWN_NAMES])}{more}, which foray export did not write and will not "
-            f"delete. {_way_out('it' if len(foreign) == 1 else 'them')}"
+            f"{folder} holds {', '.join(foreign[:_SHOWN_NAMES])}{more}, which foray export did not write and "
+            f"does not delete. {_way_out('it' if len(foreign) == 1 else 'them')}"
         )
 
 
 def _way_out(it: str) -> str:
-    return f"Move {it} elsewhere, or choose another folder with --out."
+    return f"Move {it} elsewhere, or choose another folder as `out`."
 
 
 def _remove_artifact(folder: Path) -> None:
@@ -212,5 +222,7 @@ def _remove_artifact(folder: Path) -> None:
 
 def _explained(folder: Path, error: OSError) -> ForayError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"The disk is full while writing {folder}. Free some room and run the same command again.")
+        return DiskFullError(
+            f"The disk is full while writing {folder}. Free some space and run the same command again."
+        )
     return RunError(f"Cannot write {folder}: {error.strerror or error}.")

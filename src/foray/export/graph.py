@@ -10,7 +10,7 @@ from foray.specs import Preprocessing
 
 
 class Deployable(nn.Module):
-    """uint8 RGB (N, R, R, 3), as foray.data.preprocessing.prepare gives it, to float32 class probabilities (N, C).
+    """uint8 RGB (N, R, R, 3), as foray.data.network_input.prepare gives it, to float32 class probabilities (N, C).
 
     Scaling to [0, 1] and normalisation are one multiplication and one addition, (x / 255 - mean) / std =
     x / (255 std) - mean / std, in float32 whatever `network` computes in; so is the softmax.

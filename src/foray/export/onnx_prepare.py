@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foray.export.prepare import FIXED_POINT, LONGEST_STRIP
-from foray.specs import Interpolation, Preprocessing
+from foray.specs import Interpolation, Preprocessing, Resize
 
 if TYPE_CHECKING:
     import onnx
@@ -37,8 +37,8 @@ prepare (uint8[batch, height, width, 3] {INPUT}) => (uint8[batch, {side}, {side}
   width_long = Slice (size, two, three)
   short = Min (height_long, width_long)
   longest = Mul (short, strip)
-  {_weights("rows", "height_long", preprocessing.interpolation)}
-  {_weights("columns", "width_long", preprocessing.interpolation)}
+  {_weights("rows", "height_long", preprocessing)}
+  {_weights("columns", "width_long", preprocessing)}
   planes_uint8 = Transpose <perm = [0, 3, 1, 2]> (images)
   planes = Cast <to = {_FLOAT}> (planes_uint8)
   columns_turned = Transpose <perm = [1, 0]> (columns)
@@ -51,12 +51,11 @@ prepare (uint8[batch, height, width, 3] {INPUT}) => (uint8[batch, {side}, {side}
 }}""")
 
 
-def _weights(name: str, length: str, interpolation: Interpolation) -> str:
+def _weights(name: str, length: str, preprocessing: Preprocessing) -> str:
     """(R, L), called `name`: Prepare._weights of a side of `length` pixels."""
     return f"""
   {name}_cut = Min ({length}, longest)
-  {name}_scaled = Mul ({name}_cut, resize_side)
-  {_rounded_half_to_even(f"{name}_resized", f"{name}_scaled", "short")}
+  {_resized(name, preprocessing.resize)}
   {name}_margin = Sub ({name}_resized, resolution)
   {_rounded_half_to_even(f"{name}_first", f"{name}_margin", "two")}
   {name}_to = Squeeze ({length})
@@ -80,7 +79,7 @@ def _weights(name: str, length: str, interpolation: Interpolation) -> str:
   {name}_unit = Mul ({name}_wider, two)
   {name}_divisor = Cast <to = {_FLOAT}> ({name}_unit)
   {name}_t = Div ({name}_dividend, {name}_divisor)
-  {_FILTERS[interpolation].replace("NAME", name)}
+  {_FILTERS[preprocessing.interpolation].replace("NAME", name)}
   {name}_from = GreaterOrEqual ({name}_x, zero)
   {name}_until = Less ({name}_x, {name}_cut)
   {name}_is_kept = And ({name}_from, {name}_until)
@@ -92,6 +91,15 @@ def _weights(name: str, length: str, interpolation: Interpolation) -> str:
   {name}_larger = Add ({name}_large, half)
   {name}_whole = Floor ({name}_larger)
   {name} = Div ({name}_whole, fixed_point)"""
+
+
+def _resized(name: str, resize: Resize) -> str:
+    if resize == "squashed":
+        return f"{name}_resized = Identity (resize_side)"
+    scaled = f"{name}_scaled = Mul ({name}_cut, resize_side)"
+    if resize == "cut":
+        return f"{scaled} {name}_resized = Div ({name}_scaled, short)"
+    return scaled + _rounded_half_to_even(f"{name}_resized", f"{name}_scaled", "short")
 
 
 _FILTERS: dict[Interpolation, str] = {

@@ -37,7 +37,7 @@ def prepare_graph(preprocessing: Preprocessing) -> tuple[Node, Node]:
 def _weights(length: Node, short: Node, preprocessing: Preprocessing) -> Node:
     """(R, L): Prepare._weights of a side of `length` pixels."""
     cut = op.minimum(length, op.multiply(short, _integer(LONGEST_STRIP)))
-    resized = _rounded_half_to_even(op.multiply(cut, _integer(preprocessing.resize_side)), short)
+    resized = _resized(cut, short, preprocessing)
     first = _rounded_half_to_even(op.subtract(resized, _integer(preprocessing.resolution)), _integer(2))
     before = op.divide(op.subtract(length, cut), _integer(2))
     x = op.subtract(op.range(_integer(0), length, _integer(1), "i64"), before)
@@ -50,6 +50,17 @@ def _weights(length: Node, short: Node, preprocessing: Preprocessing) -> Node:
     weights = op.divide(weights, op.reduce_sum(weights, _integer(1), keep_dims=True))
     fixed_point = _number(FIXED_POINT)
     return op.divide(op.floor(op.add(op.multiply(weights, fixed_point), _number(0.5))), fixed_point)
+
+
+def _resized(cut: Node, short: Node, preprocessing: Preprocessing) -> Node:
+    side = _integer(preprocessing.resize_side)
+    match preprocessing.resize:
+        case "cut":
+            return op.divide(op.multiply(cut, side), short)
+        case "rounded":
+            return _rounded_half_to_even(op.multiply(cut, side), short)
+        case "squashed":
+            return side
 
 
 def _filter(t: Node, interpolation: Interpolation) -> Node:

@@ -19,19 +19,20 @@ from torch import Tensor, nn
 
 from foray.specs import Preprocessing
 
-# A strip longer than this many times its short side is cut, as in foray.data.preprocessing.
+# A strip longer than this many times its short side is cut, as in foray.data.network_input.
 LONGEST_STRIP = 32
 FIXED_POINT = 2.0**22  # Pillow keeps weights as multiples of 1 / 2^22
 
 
 class Prepare(nn.Module):
-    """uint8 RGB (N, H, W, 3) to uint8 (N, R, R, 3), what foray.data.preprocessing.prepare does to one image."""
+    """uint8 RGB (N, H, W, 3) to uint8 (N, R, R, 3), what foray.data.network_input.prepare does to one image."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.resolution = preprocessing.resolution
         self.resize_side = preprocessing.resize_side
         self.interpolation = preprocessing.interpolation
+        self.resize = preprocessing.resize
 
     def forward(self, images: Tensor) -> Tensor:
         rows, columns = torch.arange(images.shape[1]), torch.arange(images.shape[2])
@@ -49,7 +50,7 @@ class Prepare(nn.Module):
         distance of their centres, (x + 1/2) - (j + 1/2) c / m, in units of c / m where the image shrinks.
         """
         cut = torch.minimum(length, LONGEST_STRIP * short)
-        resized = _rounded_half_to_even(cut * self.resize_side, short)
+        resized = self._resized(cut, short)
         first = _rounded_half_to_even(resized - self.resolution, 2)
         x = positions - (length - cut) // 2
         j = torch.arange(self.resolution)[:, None] + first
@@ -58,6 +59,16 @@ class Prepare(nn.Module):
         weights = weights * ((x >= 0) & (x < cut)).float()
         weights = weights / weights.sum(1, keepdim=True)
         return torch.floor(weights * FIXED_POINT + 0.5) / FIXED_POINT
+
+    def _resized(self, cut: Tensor, short: Tensor) -> Tensor:
+        """(1,): the pixels that a side of `cut` pixels is resized to."""
+        match self.resize:
+            case "cut":
+                return cut * self.resize_side // short
+            case "rounded":
+                return _rounded_half_to_even(cut * self.resize_side, short)
+            case "squashed":
+                return torch.full_like(cut, self.resize_side)
 
     def _filter(self, distance: Tensor) -> Tensor:
         """The triangle of half width 1, or Keys' cubic convolution (1981) of half width 2 with a = -1/2."""

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from foray.data.named.imagenet_labels import imagenet_classes
 from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactOrigin, file_sha256
+from foray.records import ArtifactOrigin, RunFolder, file_sha256
 from foray.runs import load_run
 from foray.specs import Preprocessing
-from foray.weights import find_weights, load_weights
+from foray.weights import PretrainedWeights, find_weights, load_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,11 @@ class ExportSource:
     origin: ArtifactOrigin
     folder: Path | None = None
 
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        return f"{'weights' if self.folder is None else 'run'} {self.origin.id}"
+
 
 def source_of_run(folder: str | Path) -> ExportSource:
     """A finished run. Raises RunError when it is none or not done, WeightsError for damaged weights."""
@@ -33,7 +39,7 @@ def source_of_run(folder: str | Path) -> ExportSource:
     record, test = trained.record, trained.record.metrics.get("test")
     origin = ArtifactOrigin(
         id=record.run_id,
-        network_sha256=file_sha256(folder / "best.safetensors"),
+        network_sha256=file_sha256(RunFolder(folder).weights),
         protocol=str(record.recipe["protocol"]),
         recipe=record.recipe,
         seed=record.seed,
@@ -60,18 +66,33 @@ def source_of_weights(
 ) -> ExportSource:
     """Published weights with their own classifier.
 
-    `classes`: their names in the weights' order, as many as the classifier has; None numbers them. Raises WeightsError
-    when there are none, and ForayError when they have no classifier or the classes are others.
+    `classes`: their names in the weights' order, as many as the classifier has; None: those that the weights name, else
+    ImageNet's where there are 1000 of them (or 1001, with TensorFlow's background), else numbers. Raises WeightsError
+    when there are no weights, and ForayError when they have no classifier or the classes are others.
     """
     found = find_weights(weights, model, offline=offline, progress=progress)
     if not found.num_classes:
         raise ForayError(f"The weights {found.source} have no classifier. Train one on your images: foray train.")
     if classes is not None and len(classes) != found.num_classes:
         raise ForayError(
-            f"The weights {found.source} know {found.num_classes} classes, the data {len(classes)}. To tell your own "
-            "classes apart, train first (foray train) and export the run."
+            f"The weights {found.source} know {found.num_classes} classes, the data {len(classes)}. For your own "
+            "classes, train first (foray train) and export the run."
         )
     network = build_model(found.spec, num_classes=found.num_classes, seed=0)
     origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=load_weights(network, found))
-    names = classes or [f"class {i:0{len(str(found.num_classes - 1))}d}" for i in range(found.num_classes)]
-    return ExportSource(network.eval(), found.preprocessing, tuple(names), origin)
+    names = tuple(classes or found.classes or _usual_names(found, progress))
+    return ExportSource(network.eval(), found.preprocessing, names, origin)
+
+
+def _usual_names(found: PretrainedWeights, progress: Progress) -> Sequence[str]:
+    """Of the classes of weights that do not name them."""
+    imagenet = imagenet_classes()
+    if found.num_classes == len(imagenet):
+        return imagenet
+    if found.num_classes == len(imagenet) + 1:
+        return ["background", *imagenet]
+    progress.note(
+        f"The weights {found.source} do not name their {found.num_classes:,} classes: labels.txt numbers them. Write "
+        "the names into timm's config.json (label_names) and export again."
+    )
+    return [f"class {i:0{len(str(found.num_classes - 1))}d}" for i in range(found.num_classes)]

@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from foray.clock.burst import RuntimeCandidate
-from foray.clock.runtimes import profile_on_runtimes
-from foray.clock.schedule import Schedule
-from foray.deploy import bench
+from foray.clock.measure import time_candidates
+from foray.clock.schedule import TimingSchedule
 from foray.errors import ForayError
-from foray.export.artifact_folder import RECORD, complete, describe
+from foray.export.artifact_folder import finished
 from foray.export.graph import deployable
-from foray.export.runtimes import RuntimeSupport, add_resize, write_float
+from foray.export.runtimes import RuntimeSupport, write_float
 from foray.export.source import ExportSource
+from foray.export.timing import artifact_candidate
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactPrecision, ArtifactRecord, Speed, scratch_folder
+from foray.records import Speed, available_cores, scratch_folder
 
 # The ratio of two that take turns stands a busy machine, and says so: nobody waits for a quiet one.
-_SCHEDULE = Schedule(turns=12, bursts=3, apart_seconds=0.0, wait_seconds=0.0)
+_SCHEDULE = TimingSchedule(turns=12, bursts=3, apart_seconds=0.0, wait_seconds=0.0)
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Stopwatch:
         with scratch_folder("foray-int8") as folder:
             for path in entry.parent.iterdir():
                 shutil.copyfile(path, folder / path.name)
-            _complete(folder, self.source, self.support, "int8")
+            finished(folder, self.source, self.support, "int8")
             try:
                 return self._beside_float32(folder)
             except ForayError as error:
@@ -50,8 +49,9 @@ class Stopwatch:
                 return None
 
     def _beside_float32(self, folder: Path) -> Speed:
-        candidates = [self._candidate("float32", self.float32), self._candidate("int8", folder)]
-        found = profile_on_runtimes(candidates, schedule=_SCHEDULE, progress=self.progress)
+        folders = {"float32": self.float32, "int8": folder}
+        candidates = [artifact_candidate(place, self.threads, name) for name, place in folders.items()]
+        found = time_candidates(candidates, schedule=_SCHEDULE, progress=self.progress)
         costs = {cost.name: cost for cost in found.costs}
         (pair,) = found.differences
         ratio, low, high = pair.ratio, pair.low, pair.high
@@ -71,34 +71,13 @@ class Stopwatch:
             unsteady=found.steadiness.warnings,
         )
 
-    def _candidate(self, name: str, folder: Path) -> RuntimeCandidate:
-        about = ArtifactRecord.load(folder / RECORD)
-        return RuntimeCandidate(
-            name=name,
-            folder=folder,
-            model=about.model,
-            resolution=about.resolution,
-            runtime=about.runtime,
-            precision=about.precision,
-            threads=self.threads,
-            params=about.params,
-            macs=about.macs,
-            file_bytes=about.model_bytes,
-        )
-
 
 @contextmanager
 def stopwatch(
     source: ExportSource, support: RuntimeSupport, threads: int | None, progress: Progress = SILENT
 ) -> Iterator[Stopwatch]:
-    """Writes the float32 artifact, which is gone at the end. `threads` None: one a core."""
+    """Writes the float32 artifact, which is gone at the end. `threads` None: one per core."""
     with scratch_folder("foray-float32") as folder:
         write_float(support, "fp32", deployable(source.network, source.preprocessing), folder)
-        _complete(folder, source, support, "fp32")
-        yield Stopwatch(source, support, folder, threads or bench.cores(), progress)
-
-
-def _complete(folder: Path, source: ExportSource, support: RuntimeSupport, precision: ArtifactPrecision) -> None:
-    """Makes an artifact of the model in `folder`."""
-    add_resize(support, precision, folder / support.entry, source.preprocessing)
-    complete(folder, source, describe(source, support, precision, {}))
+        finished(folder, source, support, "fp32")
+        yield Stopwatch(source, support, folder, threads or available_cores(), progress)

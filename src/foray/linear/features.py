@@ -2,13 +2,16 @@
 
 Engines (inference_engine.py): `openvino` (CPU, when the package is importable) or `torch` (channels-last), both in
 float32. OpenVINO's features of the first images are compared with torch's before they are trusted.
+
+Augmented views: view 0 of an image is the image as it is in evaluation; view v is what epoch v of a training by batches
+would show, but for the order of images. An image that heads are scored on is only ever seen as view 0.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,6 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from foray.augmentation import Augment
 from foray.data import ImageStore, normalize
 from foray.data.storage import cache_lock, require_free_space
 from foray.errors import RunError
@@ -33,6 +37,7 @@ from foray.evaluation.inference_engine import (
 from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.records import Record, atomic_writer, versions
+from foray.requests import Machine
 from foray.specs.preprocessing import Preprocessing
 
 Features = npt.NDArray[np.float32]
@@ -41,7 +46,7 @@ BATCH_SIZE = 16
 _FORMAT_VERSION = 1
 
 
-class Images(Protocol):
+class BackboneInput(Protocol):
     """What the backbone runs over, always in the same order. `identity`: what decides the pixels, as JSON."""
 
     @property
@@ -80,7 +85,7 @@ def batch_slices(n: int) -> Iterator[slice]:
 
 def extract_features(
     network: Network,
-    images: Images,
+    images: BackboneInput,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
@@ -110,14 +115,14 @@ def extract_features(
 def cached_features(
     network: Network,
     weights_sha256: str,
-    images: Images,
+    images: BackboneInput,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
     cache_dir: Path,
     progress: Progress = SILENT,
 ) -> tuple[Features, str]:
-    """`extract_features`, kept under `cache_dir`/features: the seeds of a model and repeated runs pay once.
+    """`extract_features`, kept under `cache_dir`/features: computed once for all seeds of a model and repeated runs.
 
     The key is the identity of the images, the weights, the architecture, the normalisation and the engine with its
     version. Features that are damaged, or of an earlier version without a digest, are computed again, with a note.
@@ -188,7 +193,7 @@ class _Backbone(nn.Module):
         return self.network.forward_features(channels_first)
 
 
-def _extracted(engine: InferenceEngine, images: Images, num_features: int, progress: Progress) -> Features:
+def _extracted(engine: InferenceEngine, images: BackboneInput, num_features: int, progress: Progress) -> Features:
     features = np.empty((len(images), num_features), dtype=np.float32)
     with progress.task("extracting features", total=len(images)) as task:
         for where, output in engine.outputs(images.batches()):
@@ -197,8 +202,62 @@ def _extracted(engine: InferenceEngine, images: Images, num_features: int, progr
     return features
 
 
-def _error(features: Features, reference: TorchEngine, images: Images) -> float:
+def _error(features: Features, reference: TorchEngine, images: BackboneInput) -> float:
     """Relative difference from torch on the first images."""
     where, first = next(images.batches())
     _, expected = next(reference.outputs([(where, first[:CHECKED_IMAGES])]))
     return relative_error(features[: len(expected)], expected)
+
+
+class AugmentedImages:
+    """One augmented view of the images at `positions` of a training store: float32, normalised."""
+
+    def __init__(self, store: ImageStore, positions: npt.NDArray[np.int64], augment: Augment, view: int) -> None:
+        self._store, self._positions, self._augment, self._view = store, positions, augment, view
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are shown to the network, beside the augmentation."""
+        return self._augment.preprocessing
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What is random follows from the seed, the view, and an image's batch and place in it."""
+        return {
+            "images": self._store.path.parent.name,
+            "positions": hashlib.sha256(self._positions.tobytes()).hexdigest(),
+            "batch_size": BATCH_SIZE,
+            "resolution": self._augment.preprocessing.resolution,
+            "augmentation": self._augment.augmentation.model_dump(mode="json"),
+            "seed": self._augment.seed,
+            "view": self._view,
+        }
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def batches(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        """In the order of `positions`."""
+        for step, where in enumerate(batch_slices(len(self))):
+            pixels = torch.from_numpy(self._store.pixels[self._positions[where]])
+            images = self._augment(pixels.permute(0, 3, 1, 2), self._view, step)
+            yield where, images.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def cached_views(
+    network: Network, weights_sha256: str, views: Sequence[AugmentedImages], machine: Machine, progress: Progress
+) -> tuple[Features, set[str]]:
+    """Features (V, N, F) of V `views` of N images, and the engines that ran.
+
+    Each view is kept by itself: of eight views, the first three are those of a run with three.
+    """
+    features, engines = [], set()
+    for number, images in enumerate(views, start=1):
+        progress.note(f"augmented view {number} of {len(views)}")
+        found, engine = cached_features(
+            network, weights_sha256, images, images.preprocessing,
+            device=torch.device(machine.device), cache_dir=machine.cache, progress=progress,
+        )  # fmt: skip
+        features.append(found)
+        engines.add(engine)
+    return np.stack(features), engines

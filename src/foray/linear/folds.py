@@ -1,4 +1,8 @@
-"""Cross-validation folds: every image is in exactly one, stratified, duplicates and groups on one side."""
+"""Cross-validation folds: every image is in exactly one, stratified, duplicates and groups on one side.
+
+scikit-learn's StratifiedGroupKFold is not used, because its folds depend on the order of the images, ours on their
+content alone, by the rule the splits are carved with; and because stored out-of-fold predictions rest on ours.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import Dataset
-from foray.data.look_alikes import ties_of
+from foray.data.near_duplicates import ties_of
 from foray.data.splits import carve
 
 NUM_FOLDS = 5
 
 
 def out_of_fold_positions(dataset: Dataset, seed: int, num_folds: int = NUM_FOLDS) -> list[npt.NDArray[np.int64]]:
-    """Positions in `dataset.samples` of the train and val images, one sorted array a fold.
+    """Positions in `dataset.samples` of the train and val images, one sorted array per fold.
 
     Each fold is carved from what the ones before left, by the rule the splits are carved with (`data.splits.carve`),
     so images that share a group or their bytes are in one fold, and so are near-duplicates. Folds of a tiny data set

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foray.data.batches import balanced_order, epoch_order
-from foray.linear.standardization import Standardization
-from foray.recipes import Recipe
+from foray.recipes import LinearRecipe
 from foray.training.average import WeightAverage
 from foray.training.class_weights import class_weights
 from foray.training.loop import WAY_OUT, TrainingFailedError, reseed, set_learning_rate
 from foray.training.optimizers import optimizer_over
 from foray.training.schedules import learning_rate
+
+_SMALLEST_DEVIATION = 1e-6  # features that are all equal stay finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Head:
 
 @dataclass(frozen=True)
 class HeadEpoch:
-    """What an epoch came to for one head. `epoch` counts from 1."""
+    """Result of an epoch for one head. `epoch` counts from 1."""
 
     epoch: int
     learning_rate: float
@@ -59,7 +60,7 @@ def train_heads(
     labels: Tensor,
     members: Sequence[npt.NDArray[np.int64]],
     initial: Head,
-    recipe: Recipe,
+    recipe: LinearRecipe,
     *,
     seed: int,
     epochs: int | None = None,
@@ -68,7 +69,7 @@ def train_heads(
     """Trains one head on each array of image positions in `members`, all from `initial`.
 
     `views` (K, N, F), the features of K views of each image, and `labels` (N,) are on one device. Heads with equally
-    many batches an epoch share one batched problem. `epochs` stops before the recipe's end. `after_epoch` sees the
+    many batches per epoch share one batched problem. `epochs` stops before the recipe's end. `after_epoch` sees the
     first head, and answers whether its training is over. Raises TrainingFailedError.
     """
     heads: dict[int, Head] = {}
@@ -87,7 +88,7 @@ def train_heads(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Steps this small are no faster on more threads, which would only wait for each other."""
+    """Such small steps are not faster on more threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -97,7 +98,7 @@ def _one_thread() -> Iterator[None]:
 
 
 class _Heads:
-    """H heads with equally many batches an epoch: weights (H, F, C), biases (H, 1, C)."""
+    """H heads with equally many batches per epoch: weights (H, F, C), biases (H, 1, C)."""
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class _Heads:
         labels: Tensor,
         members: Sequence[npt.NDArray[np.int64]],
         initial: Head,
-        recipe: Recipe,
+        recipe: LinearRecipe,
         seed: int,
     ) -> None:
         self.num_views, self.num_images = views.shape[:2]
@@ -240,3 +241,32 @@ class _Heads:
         if self.recipe.dropout:
             inputs = functional.dropout(inputs, self.recipe.dropout)
         return inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Standardization:
+    """x -> (x - mean) / deviation, of features (N, F): mean (F,), deviation ().
+
+    One deviation keeps the proportions between features, in which the backbone says what matters, and brings different
+    backbones to one scale, so that one rate, one weight decay and one L2 penalty serve them all.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Standardization:
+        """To mean 0 and, on average over the features, variance 1."""
+        variance = features.var(dim=0, correction=0).mean()
+        return cls(features.mean(dim=0), variance.sqrt().clamp(min=_SMALLEST_DEVIATION))
+
+    def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """A head (F, C), (C,) for standardised features as one for features as they are, computed in float64."""
+        # (x - m) / d W + b = x (W / d) + (b - m W / d)
+        folded = weight.double() / self.deviation.double()
+        return folded.to(weight.dtype), (bias.double() - self.mean.double() @ folded).to(bias.dtype)
+
+    @classmethod
+    def shift_only(cls, features: Tensor) -> Standardization:
+        """To mean 0."""
+        return cls(features.mean(dim=0), torch.ones((), dtype=features.dtype, device=features.device))

@@ -1,4 +1,4 @@
-"""Softmax regression with an L2 penalty on cached features, solved to the end: the exact linear head.
+"""Softmax regression with an L2 penalty on cached features, to convergence: the exact linear head.
 
     J(W, b) = sum_i 1/K sum_v l(x_iv W + b, y_i) + penalty / 2 |W|^2
 
@@ -23,14 +23,13 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional
 
-from foray.linear.heads import Head
-from foray.linear.standardization import Standardization
-from foray.recipes import Recipe
+from foray.linear.heads import Head, Standardization
+from foray.recipes import LinearRecipe
 from foray.training.class_weights import class_weights
 from foray.training.loop import TrainingFailedError
 
 # From strong to weak, so that each solution is a good start for the next: 1000 to 0.1 (C = 0.001 to 10 in
-# scikit-learn's terms), two a decade.
+# scikit-learn's terms), two per decade.
 PENALTIES: tuple[float, ...] = tuple(10.0 ** (3 - i / 2) for i in range(9))
 
 # Largest entry of the gradient of J where its curvature is about 1: J is then within its square of the minimum or so.
@@ -39,7 +38,7 @@ _MOST_STEPS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class SolvedHead:
     """`train_loss`: mean of l over the images, without the penalty; `train_top1`: over all views.
 
     `converged`: whether the gradient came below the tolerance.
@@ -60,12 +59,12 @@ class LogisticProblem:
     """
 
     def __init__(
-        self, views: Tensor, labels: Tensor, positions: npt.NDArray[np.int64], recipe: Recipe, num_classes: int
+        self, views: Tensor, labels: Tensor, positions: npt.NDArray[np.int64], recipe: LinearRecipe, num_classes: int
     ) -> None:
         where = torch.from_numpy(positions).to(views.device)
         own = views[:, where].flatten(0, 1).double()  # (K n, F)
         if not bool(own.isfinite().all()):
-            raise TrainingFailedError("Features are not finite, so no head can be fitted to them. Check the weights.")
+            raise TrainingFailedError("Features are not finite, so no head can be fitted. Check the weights.")
         self._dtype = views.dtype
         # The intercept is free, so the mean changes nothing but the conditioning: it always goes.
         self._scaling = Standardization.of(own) if recipe.standardize_features else Standardization.shift_only(own)
@@ -83,8 +82,8 @@ class LogisticProblem:
         self._inputs = inputs @ self._axes
 
     def solve(
-        self, penalty: float, start: Solution | None = None, *, tolerance: float = GRADIENT_TOLERANCE
-    ) -> Solution:
+        self, penalty: float, start: SolvedHead | None = None, *, tolerance: float = GRADIENT_TOLERANCE
+    ) -> SolvedHead:
         """The minimum of J, sought from `start`, or from a head of zeros."""
         initial = self._along_axes(start.head) if start else self._inputs.new_zeros(self._shape)
         scale = self._root_curvatures(initial, penalty)
@@ -129,10 +128,10 @@ class LogisticProblem:
         bias = head.bias.double() + self._scaling.mean @ weight
         return torch.cat([self._axes.T @ weight * self._scaling.deviation, bias.unsqueeze(0)])
 
-    def _solution(self, parameters: Tensor, penalty: float, converged: bool) -> Solution:
+    def _solution(self, parameters: Tensor, penalty: float, converged: bool) -> SolvedHead:
         log_probabilities = functional.log_softmax(torch.addmm(parameters[-1], self._inputs, parameters[:-1]), dim=1)
         loss = -float((self._targets * log_probabilities).sum()) / self._num_images
         top1 = float((log_probabilities.argmax(dim=1) == self._labels).double().mean())
         weight, bias = self._scaling.fold(self._axes @ parameters[:-1], parameters[-1])
         head = Head(weight.T.to(self._dtype).contiguous(), bias.to(self._dtype))
-        return Solution(head, penalty, loss, top1, converged)
+        return SolvedHead(head, penalty, loss, top1, converged)

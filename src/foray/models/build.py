@@ -8,10 +8,32 @@ import torch
 from torch import Tensor, nn
 
 from foray.errors import require_known
+from foray.models.blocks import (
+    DepthwiseSeparableBlock,
+    FusedInvertedResidualBlock,
+    GhostBottleneckBlock,
+    InvertedResidualBlock,
+    SeparableConvBlock,
+    SeparableResidualBlock,
+    basic_block,
+    bottleneck_block,
+)
 from foray.models.initialization import initialize
 from foray.models.layers import Dense, LayerStyle, max_pool
-from foray.models.stages import build_block
-from foray.specs import ArchSpec
+from foray.specs import (
+    ArchSpec,
+    BasicResidual,
+    Bneck,
+    BottleneckResidual,
+    DepthwiseSeparable,
+    FusedInvertedResidual,
+    GhostBottleneck,
+    InvertedResidual,
+    PlainConv,
+    SeparableConv,
+    SeparableResidual,
+    Stage,
+)
 
 SmallImage = Literal["none", "stride1_stem", "upsampled"]
 
@@ -110,3 +132,29 @@ def build_model(
     with torch.device("cpu"):
         initialize(network, spec.initialization, None if seed is None else torch.Generator().manual_seed(seed))
     return network.to(device)
+
+
+def build_block(row: Stage, layer: int, in_channels: int, style: LayerStyle, skip_probability: float) -> nn.Module:
+    """Block `layer` of a stage. `skip_probability`: stochastic depth of this block, where it has a residual branch."""
+    stride = row.stride if layer == 0 else 1
+    match row:
+        case DepthwiseSeparable():
+            return DepthwiseSeparableBlock(row, in_channels, stride, style)
+        case InvertedResidual():
+            return InvertedResidualBlock.of_row(row, in_channels, stride, style, skip_probability)
+        case FusedInvertedResidual():
+            return FusedInvertedResidualBlock(row, in_channels, stride, style, skip_probability)
+        case Bneck():
+            return InvertedResidualBlock.of_bneck(row, layer, in_channels, stride, style, skip_probability)
+        case GhostBottleneck():
+            return GhostBottleneckBlock(row, layer, in_channels, stride, style, skip_probability)
+        case BasicResidual():
+            return basic_block(row, in_channels, stride, style, skip_probability)
+        case BottleneckResidual():
+            return bottleneck_block(row, in_channels, stride, style, skip_probability)
+        case SeparableResidual():
+            return SeparableResidualBlock(row, in_channels, stride, style, skip_probability)
+        case SeparableConv():
+            return SeparableConvBlock.of_row(row, in_channels, style)
+        case PlainConv():
+            return style.conv(in_channels, row.out_channels, row.kernel, stride=stride, valid=row.valid)

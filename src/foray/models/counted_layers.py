@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from foray.models.blocks import SeparableConvBlock, SeparableResidualBlock
 from foray.models.build import Network
 from foray.models.layers import HardSwish, SamePaddingMaxPool2d, SiLU, SqueezeExcitation
-from foray.models.separable_blocks import SeparableConvBlock, SeparableResidualBlock
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, SiLU, HardSwish)
 _POOLS = (nn.MaxPool2d, SamePaddingMaxPool2d)

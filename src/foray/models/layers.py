@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from foray.native.depthwise import depthwise_conv2d, fits_depthwise
 from foray.native.norm_activation import norm_activation, recomputed_for_backward
-from foray.specs import Activation, Padding, same_padding, squeezed_channels
-from foray.specs import SqueezeExcitation as SqueezeExcitationStyle
+from foray.specs import Activation, Padding, SqueezeExcitationStyle, same_padding, squeezed_channels
 
 
 class PlainConv2d(nn.Conv2d):
@@ -99,7 +98,7 @@ def conv2d(
     At stride 1, and for 1 x 1 kernels, SAME padding is symmetric at every size: only strided convolutions differ.
     """
     if kernel % 2 == 0:
-        raise ValueError(f"Kernels are odd, not {kernel}")
+        raise ValueError(f"Kernel sizes must be odd, not {kernel}")
     if valid:
         return PlainConv2d(in_channels, out_channels, kernel, stride, padding=0, groups=groups, bias=bias)
     if padding == "same" and stride > 1 and kernel > 1:
@@ -244,7 +243,7 @@ class LayerStyle:
     def depthwise(
         self, channels: int, kernel: int, *, stride: int = 1, activate: bool = True, multiplier: int = 1
     ) -> ConvNormActivation:
-        """`multiplier` kernels a channel, batch norm, and the activation unless `activate` is False."""
+        """`multiplier` kernels per channel, batch norm, and the activation unless `activate` is False."""
         conv = conv2d(channels, channels * multiplier, kernel, stride=stride, groups=channels, padding=self.padding)
         return self._with_norm(conv, activate)
 

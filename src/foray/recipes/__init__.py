@@ -1,14 +1,27 @@
 """Training protocols as data: the `Recipe`, all recipes by name, and recipe.toml."""
 
 from foray.recipes.catalogue import NamedRecipe, recipe_file, recipe_named, recipes_by_name
-from foray.recipes.changes import changed
+from foray.recipes.optimizer import SGD, AdamW, Optimizer, RMSprop
 from foray.recipes.presets import preset
-from foray.recipes.recipe import Augmentation, Optimizer, Precision, Protocol, Recipe, Schedule
+from foray.recipes.recipe import (
+    RECIPE_ADAPTER,
+    Augmentation,
+    FinetuneRecipe,
+    LinearRecipe,
+    NetworkRecipe,
+    PartialRecipe,
+    Precision,
+    Protocol,
+    RateSchedule,
+    Recipe,
+    ScratchRecipe,
+)
 from foray.recipes.study import STUDY, Choice, Printed, StudyRecipe
-from foray.recipes.toml import read_recipe, recipe_toml
+from foray.recipes.toml import changed, read_recipe, recipe_toml
 
 __all__ = [
-    "STUDY", "Augmentation", "Choice", "NamedRecipe", "Optimizer", "Precision", "Printed", "Protocol", "Recipe",
-    "Schedule", "StudyRecipe",
+    "RECIPE_ADAPTER", "SGD", "STUDY", "AdamW", "Augmentation", "Choice", "FinetuneRecipe", "LinearRecipe",
+    "NamedRecipe", "NetworkRecipe", "Optimizer", "PartialRecipe", "Precision", "Printed", "Protocol", "RMSprop",
+    "RateSchedule", "Recipe", "ScratchRecipe", "StudyRecipe",
     "changed", "preset", "read_recipe", "recipe_file", "recipe_named", "recipe_toml", "recipes_by_name",
 ]  # fmt: skip

@@ -11,10 +11,9 @@ from typing import Literal
 
 from foray.errors import UnknownNameError
 from foray.recipes import modern, presets
-from foray.recipes.changes import changed
 from foray.recipes.recipe import Recipe
 from foray.recipes.study import STUDY, Choice, Printed, StudyRecipe
-from foray.recipes.toml import recipe_toml
+from foray.recipes.toml import changed, recipe_toml
 
 Group = Literal["protocol", "modern", "study"]
 

@@ -1,6 +1,6 @@
 """Recipes with a name of their own: longer and stronger than the presets, or for one purpose.
 
-Each is one function whose docstring says what it is and what came out. "Not run yet" means just that: its numbers are
+Each is one function whose docstring states its purpose and results. "Not run yet" means just that: its numbers are
 those of the literature it names, not of a measurement here.
 """
 
@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from foray.recipes.presets import BN_MOMENTUM, PHOTOS, finetune, linear
-from foray.recipes.recipe import Augmentation, Optimizer, Recipe, Schedule
+from foray.recipes.optimizer import SGD, AdamW
+from foray.recipes.presets import BN_MOMENTUM, PHOTOS, finetune, linear, partial_of
+from foray.recipes.recipe import (
+    RECIPE_ADAPTER,
+    Augmentation,
+    FinetuneRecipe,
+    RateSchedule,
+    Recipe,
+    ScratchRecipe,
+)
 
 # As torchvision trains its second generation of weights (Vryniotis 2021, "How to Train State-Of-The-Art Models Using
 # TorchVision's Latest Primitives"): TrivialAugment, erasing, mixup 0.2 and CutMix 1.0.
@@ -18,8 +26,8 @@ _STRONG = PHOTOS.model_copy(
 )
 
 
-def scratch_strong() -> Recipe:
-    """Every weight from its initialisation, for long: what keeps 300 epochs from learning the images by heart.
+def scratch_strong() -> ScratchRecipe:
+    """Every weight from its initialisation, for 300 epochs, regularised against memorising the images.
 
     TrivialAugment, erasing, mixup and CutMix, label smoothing, stochastic depth, and the average of weights in place of
     the last ones. For photographs, a few thousand at least; below some 100 epochs `scratch` is the better choice.
@@ -27,12 +35,11 @@ def scratch_strong() -> Recipe:
     Command:  foray train DATA --model efficientnet_b0 --recipe scratch_strong
     Result:   not run yet
     """
-    return Recipe(
-        protocol="scratch",
+    return ScratchRecipe(
         epochs=300,
         batch_size=128,
-        optimizer=Optimizer(name="adamw", learning_rate=2e-3, weight_decay=0.05),
-        schedule=Schedule(name="cosine", warmup_epochs=5.0),
+        optimizer=AdamW(learning_rate=2e-3, weight_decay=0.05),
+        schedule=RateSchedule(name="cosine", warmup_epochs=5.0),
         augmentation=_STRONG,
         label_smoothing=0.1,
         ema_decay=0.999,
@@ -41,7 +48,7 @@ def scratch_strong() -> Recipe:
     )
 
 
-def finetune_strong() -> Recipe:
+def finetune_strong() -> FinetuneRecipe:
     """Every weight from the pretrained ones, for long, each part of the network slower than the one above it.
 
     Half of the batches are mixed. For the last tenths of a point where `finetune` has levelled off.
@@ -49,12 +56,11 @@ def finetune_strong() -> Recipe:
     Command:  foray train DATA --model efficientnet_v2_b0 --recipe finetune_strong --weights hub
     Result:   not run yet
     """
-    return Recipe(
-        protocol="finetune",
+    return FinetuneRecipe(
         epochs=50,
         batch_size=64,
-        optimizer=Optimizer(name="adamw", learning_rate=1e-3, weight_decay=0.05, layer_decay=0.75),
-        schedule=Schedule(name="cosine", warmup_epochs=3.0),
+        optimizer=AdamW(learning_rate=1e-3, weight_decay=0.05, layer_decay=0.75),
+        schedule=RateSchedule(name="cosine", warmup_epochs=3.0),
         augmentation=_STRONG.model_copy(update={"mix_probability": 0.5}),
         label_smoothing=0.1,
         ema_decay=0.998,
@@ -78,8 +84,8 @@ def finetune_gradual() -> Recipe:
     return _with(
         finetune(),
         epochs=20,
-        optimizer=Optimizer(name="adamw", learning_rate=1e-3, weight_decay=0.05, layer_decay=0.65),
-        schedule=Schedule(name="cosine", warmup_epochs=2.0),
+        optimizer=AdamW(learning_rate=1e-3, weight_decay=0.05, layer_decay=0.65),
+        schedule=RateSchedule(name="cosine", warmup_epochs=2.0),
         gradual_unfreezing_epochs=1.0,
         freeze_early_epochs=None,
         training_resolution=1.0,
@@ -93,7 +99,7 @@ def partial_strong() -> Recipe:
     Command:  foray train DATA --model mobilenet_v2 --recipe partial_strong --weights hub
     Result:   not run yet
     """
-    return _with(finetune_strong(), protocol="partial", unfreeze="last:34")
+    return partial_of(finetune_strong(), "last:34")
 
 
 def linear_exact() -> Recipe:
@@ -130,12 +136,11 @@ def cifar10_scratch() -> Recipe:
     Command:  foray train cifar10 --model mobilenet_v2 --recipe cifar10_scratch --resolution 32
     Result:   not run yet
     """
-    return Recipe(
-        protocol="scratch",
+    return ScratchRecipe(
         epochs=100,
         batch_size=512,
-        optimizer=Optimizer(name="sgd", learning_rate=0.4, momentum=0.9, nesterov=True, weight_decay=5e-4),
-        schedule=Schedule(name="cosine", warmup_epochs=15.0),
+        optimizer=SGD(learning_rate=0.4, momentum=0.9, nesterov=True, weight_decay=5e-4),
+        schedule=RateSchedule(name="cosine", warmup_epochs=15.0),
         augmentation=Augmentation(translate=0.125, horizontal_flip=0.5),
         label_smoothing=0.1,
         bn_momentum=BN_MOMENTUM,
@@ -145,4 +150,4 @@ def cifar10_scratch() -> Recipe:
 
 def _with(recipe: Recipe, **changes: Any) -> Recipe:
     """`recipe` with these keys, validated again (`model_copy` would not)."""
-    return Recipe.model_validate(recipe.model_dump() | changes)
+    return RECIPE_ADAPTER.validate_python(recipe.model_dump() | changes)

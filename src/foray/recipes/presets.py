@@ -6,7 +6,17 @@ from typing import get_args
 
 from foray.errors import ForayError, UnknownNameError
 from foray.limits import MOST_EPOCHS, require_range
-from foray.recipes.recipe import Augmentation, Optimizer, Protocol, Recipe, Schedule
+from foray.recipes.optimizer import AdamW, RMSprop
+from foray.recipes.recipe import (
+    Augmentation,
+    FinetuneRecipe,
+    LinearRecipe,
+    PartialRecipe,
+    Protocol,
+    RateSchedule,
+    Recipe,
+    ScratchRecipe,
+)
 
 # Natural photographs may be mirrored and cropped. Images of 64 pixels or less (`small_images`) often are glyphs, where
 # a mirrored "2" is no "2" and a crop may cut the stroke that tells 8 from 3: they are only shifted and turned a little.
@@ -30,10 +40,11 @@ def preset(
     if protocol not in get_args(Protocol):
         raise UnknownNameError("protocol", str(protocol), get_args(Protocol))
     if unfreeze is not None and protocol != "partial":
-        raise ForayError(f"--unfreeze is for --protocol partial; {protocol} has settled what is trained.")
+        raise ForayError(f"`unfreeze` is for `protocol` partial; {protocol} has settled what is trained.")
     if epochs is not None:
-        require_range("--epochs", epochs, 1, MOST_EPOCHS)
+        require_range("`epochs`", epochs, 1, MOST_EPOCHS)
     augmentation = SMALL_IMAGES if small_images else PHOTOS
+    recipe: Recipe
     match protocol:
         case "linear":
             recipe = linear()
@@ -44,31 +55,30 @@ def preset(
         case "finetune":
             recipe = finetune(augmentation)
     changes: dict[str, object] = {} if epochs is None else {"epochs": epochs}
-    if small_images:  # too few pixels to train on fewer
+    if small_images and protocol != "linear":  # too few pixels to train on fewer
         changes |= {"training_resolution": 1.0, "progressive_resolution": None}
     return recipe.model_copy(update=changes)
 
 
-def scratch(augmentation: Augmentation = PHOTOS) -> Recipe:
+def scratch(augmentation: Augmentation = PHOTOS) -> ScratchRecipe:
     """Every weight from its initialisation: AdamW with a cosine after one epoch of warm-up.
 
     Command:  foray train digits --model mobilenet_v2_x0.5 --protocol scratch --epochs 15 --seed 0 (to 4)
     Result:   98.9 % test top-1, median of five seeds (98.1 to 99.6 %; n = 269)
-    Time:     2 min, 8 s an epoch
+    Time:     2 min, 8 s per epoch
     Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
-    return Recipe(
-        protocol="scratch",
+    return ScratchRecipe(
         epochs=30,
         batch_size=32,
-        optimizer=Optimizer(name="adamw", learning_rate=3e-3, weight_decay=0.05),
-        schedule=Schedule(name="cosine", warmup_epochs=1.0),
+        optimizer=AdamW(learning_rate=3e-3, weight_decay=0.05),
+        schedule=RateSchedule(name="cosine", warmup_epochs=1.0),
         augmentation=augmentation,
         bn_momentum=BN_MOMENTUM,
     )
 
 
-def linear() -> Recipe:
+def linear() -> LinearRecipe:
     """A new head on frozen features: the study's optimiser (RMSProp 1e-3, batch 32), no augmentation.
 
     The rate falls to 0 along a cosine, features are standardised and weights decay: chosen out of fold on train and
@@ -82,19 +92,18 @@ def linear() -> Recipe:
     Time:     1 min from empty caches, of which features 36 s; another seed 7 s
     Hardware: two cores of an Intel Xeon at 2.5 GHz, OpenVINO in float32
     """
-    return Recipe(
-        protocol="linear",
+    return LinearRecipe(
         epochs=30,
         batch_size=32,
-        optimizer=Optimizer(name="rmsprop", learning_rate=1e-3, weight_decay=2.0),
-        schedule=Schedule(name="cosine"),
+        optimizer=RMSprop(learning_rate=1e-3, weight_decay=2.0),
+        schedule=RateSchedule(name="cosine"),
         dropout=0.0,
         standardize_features=True,
         checkpoint="last",  # the rate has come down: no epoch needs to be picked on val
     )
 
 
-def finetune(augmentation: Augmentation = PHOTOS) -> Recipe:
+def finetune(augmentation: Augmentation = PHOTOS) -> FinetuneRecipe:
     """Every weight from the pretrained ones: AdamW with a cosine after one epoch of warm-up.
 
     Meant for minutes on a CPU. Images grow from 73 to 91 % of the resolution that is evaluated, which costs a third
@@ -111,12 +120,11 @@ def finetune(augmentation: Augmentation = PHOTOS) -> Recipe:
               38 s on a day when the machine was faster; EfficientNetV2-B0, the last of the three, 24 min
     Hardware: two cores of an AMD EPYC (Zen 3) without bfloat16, float32
     """
-    return Recipe(
-        protocol="finetune",
+    return FinetuneRecipe(
         epochs=8,
         batch_size=32,
-        optimizer=Optimizer(name="adamw", learning_rate=1e-3, weight_decay=0.05),
-        schedule=Schedule(name="cosine", warmup_epochs=1.0),
+        optimizer=AdamW(learning_rate=1e-3, weight_decay=0.05),
+        schedule=RateSchedule(name="cosine", warmup_epochs=1.0),
         augmentation=augmentation,
         label_smoothing=0.1,
         freeze_early_epochs=1.5,
@@ -126,7 +134,7 @@ def finetune(augmentation: Augmentation = PHOTOS) -> Recipe:
     )
 
 
-def partial(augmentation: Augmentation = PHOTOS, unfreeze: str = "last:34") -> Recipe:
+def partial(augmentation: Augmentation = PHOTOS, unfreeze: str = "last:34") -> PartialRecipe:
     """A new head and the last 34 layers (the study's number, counted as Keras does), as `finetune` trains all of them.
 
     The study does not print the rate nor the epochs of this stage; ours are those of `finetune`, so that the two
@@ -136,9 +144,13 @@ def partial(augmentation: Augmentation = PHOTOS, unfreeze: str = "last:34") -> R
               DATA: as for `linear`
     Result:   86.4 % test top-1 (83.8 to 88.7 %, n = 723), one seed, with earlier numbers of both presets (a rate of
               5e-4, images of full size), where `finetune` had 89.8 %
-    Time:     3 min, 39 s an epoch
+    Time:     3 min, 39 s per epoch
     Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
-    return finetune(augmentation).model_copy(
-        update={"protocol": "partial", "unfreeze": unfreeze, "freeze_early_epochs": None}
-    )
+    return partial_of(finetune(augmentation), unfreeze)
+
+
+def partial_of(whole: FinetuneRecipe, unfreeze: str) -> PartialRecipe:
+    """`whole` for the layers that `unfreeze` names alone, none of which is frozen early."""
+    changes = {"protocol": "partial", "unfreeze": unfreeze, "freeze_early_epochs": None}
+    return PartialRecipe.model_validate(whole.model_dump() | changes)

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from foray.recipes.recipe import Augmentation, Optimizer, Recipe, Schedule
+from foray.recipes.optimizer import SGD, Optimizer, RMSprop
+from foray.recipes.presets import partial_of
+from foray.recipes.recipe import (
+    Augmentation,
+    FinetuneRecipe,
+    LinearRecipe,
+    RateSchedule,
+    Recipe,
+    ScratchRecipe,
+)
 
 
 class Choice(NamedTuple):
@@ -68,12 +77,12 @@ def _efficientnet(
     epochs: int, batch_size: int, learning_rate: float, augmentation: Augmentation, scratch: bool
 ) -> Recipe:
     """SGD with weight decay 5e-4 and a rate that is multiplied by 0.9 every five epochs, the best epoch kept."""
-    return Recipe(
-        protocol="scratch" if scratch else "finetune",
+    kind = ScratchRecipe if scratch else FinetuneRecipe
+    return kind(
         epochs=epochs,
         batch_size=batch_size,
-        optimizer=Optimizer(name="sgd", learning_rate=learning_rate, momentum=0.9, weight_decay=5e-4, decay_all=True),
-        schedule=Schedule(name="step", factor=0.9, every_epochs=5),
+        optimizer=SGD(learning_rate=learning_rate, momentum=0.9, weight_decay=5e-4, decay_all=True),
+        schedule=RateSchedule(name="step", factor=0.9, every_epochs=5),
         augmentation=augmentation,
         checkpoint="best",
     )
@@ -154,7 +163,7 @@ _ROCK_PAPER_SCISSORS = StudyRecipe(
     unstated=_EFFICIENTNET_UNSTATED
     | {
         "optimizer.learning_rate": Choice(0.01, "the one rate the study prints for SGD, in a MobileNetV2 experiment"),
-        "batch_size": Choice(32, "with some two thousand training images, 128 would leave 17 steps an epoch"),
+        "batch_size": Choice(32, "with some two thousand training images, 128 would leave 17 steps per epoch"),
         "augmentation.horizontal_flip": Choice(0.5, "a mirrored hand is the other hand, with the same meaning"),
         "splits": Choice(
             "the official test images as test; val, 15 % of the official training images, chooses the epoch",
@@ -187,27 +196,25 @@ _STARTS_ANEW = {
 
 def _mobilenet(optimizer: Optimizer, unfreeze: str | None = None) -> Recipe:
     """Twenty epochs of the unfrozen layers at a constant rate; without `unfreeze` of all."""
-    return Recipe(
-        protocol="partial" if unfreeze else "finetune",
+    recipe = FinetuneRecipe(
         epochs=20,
         batch_size=32,
         optimizer=optimizer,
-        unfreeze=unfreeze,
-        schedule=Schedule(name="constant"),
+        schedule=RateSchedule(name="constant"),
         dropout=0.2,
         checkpoint="last",
     )
+    return partial_of(recipe, unfreeze) if unfreeze else recipe
 
 
 _MOBILENET_LINEAR = StudyRecipe(
     name="study_mobilenet_linear",
     experiment="MobileNetV2 on DeepWeeds: a new classifier on the frozen ImageNet backbone.",
-    recipe=Recipe(
-        protocol="linear",
+    recipe=LinearRecipe(
         epochs=10,
         batch_size=32,
-        optimizer=Optimizer(name="rmsprop", convention="keras", learning_rate=1e-3),
-        schedule=Schedule(name="constant"),
+        optimizer=RMSprop(learning_rate=1e-3),
+        schedule=RateSchedule(name="constant"),
         dropout=0.2,
         checkpoint="last",
     ),
@@ -228,7 +235,7 @@ _MOBILENET_LINEAR = StudyRecipe(
 _MOBILENET_LAST34 = StudyRecipe(
     name="study_mobilenet_last34",
     experiment="MobileNetV2 on DeepWeeds: a new classifier and the last 34 layers, as Keras counts them.",
-    recipe=_mobilenet(Optimizer(name="rmsprop", convention="keras", learning_rate=1e-4), "last:34"),
+    recipe=_mobilenet(RMSprop(learning_rate=1e-4), "last:34"),
     printed=(
         Printed(
             "deepweeds",
@@ -250,7 +257,7 @@ _MOBILENET_LAST34 = StudyRecipe(
 _MOBILENET_SGD = StudyRecipe(
     name="study_mobilenet_sgd",
     experiment="MobileNetV2 on DeepWeeds: the same with SGD at 1e-2 in place of RMSProp.",
-    recipe=_mobilenet(Optimizer(name="sgd", learning_rate=1e-2), "last:34"),
+    recipe=_mobilenet(SGD(learning_rate=1e-2), "last:34"),
     printed=(Printed("deepweeds", "mobilenet_v2", None, None, words="very similar to RMSProp"),),
     expected="within the noise of study_mobilenet_last34. Not run yet.",
     stated=("optimizer.name", "optimizer.learning_rate"),
@@ -267,7 +274,7 @@ _MOBILENET_SGD = StudyRecipe(
 _MOBILENET_WHOLE = StudyRecipe(
     name="study_mobilenet_whole",
     experiment="MobileNetV2 on DeepWeeds: every weight from the ImageNet ones.",
-    recipe=_mobilenet(Optimizer(name="rmsprop", convention="keras", learning_rate=1e-4)),
+    recipe=_mobilenet(RMSprop(learning_rate=1e-4)),
     printed=(
         Printed(
             "deepweeds",

@@ -1,15 +1,14 @@
-"""What a network costs, and the bounds a user states."""
+"""Costs of a network, and the bounds that a user states."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from foray.records.cost_vocabulary import COSTS, Preference
 from foray.records.environment import Hardware
 from foray.records.record import Record
-
-Preference = Literal["latency", "macs", "params", "memory", "file"]
 
 
 class CostProfile(Record):
@@ -17,8 +16,9 @@ class CostProfile(Record):
 
     Latency is for batch 1, its median with an interval where one was computed: from the lowest to the highest of
     `latency_bursts` bursts, 97 % for six (None: measured by an older foray). Throughput is for batch 32.
-    `peak_memory_bytes`: weights plus the largest sum of live activations of one inference at batch 1 where
-    `memory_is` "analysis"; the most that the process held for it, runtime included, where it is "resident".
+    `peak_memory_bytes`: weights plus the largest sum of live activations of one inference at batch 1 in eager PyTorch,
+    by analysis of the graph. `resident_memory_bytes`: the most that a process held for inference at batch 1, runtime
+    included, measured.
     `decode_to_label_p50_ms`: from the bytes of an image file to class probabilities. `cold_start_ms`: until the first
     result. `busy_elsewhere`: share of the processors' time that other processes used meanwhile, in [0, 1]; None where
     it is not known. `unsteady`: what makes the times unreliable, in sentences; none for a latency that is steady.
@@ -31,7 +31,7 @@ class CostProfile(Record):
     params: int
     macs: int
     peak_memory_bytes: int | None = None
-    memory_is: Literal["analysis", "resident"] = "analysis"
+    resident_memory_bytes: int | None = None
     file_bytes: int | None = None
     latency_p50_ms: float | None = None
     latency_p50_low_ms: float | None = None
@@ -51,30 +51,65 @@ class CostProfile(Record):
     hardware: Hardware | None = None
     versions: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_one_memory(cls, content: Any) -> Any:
+        """Older files hold either memory as `peak_memory_bytes`, and say in `memory_is` which it is."""
+        if not isinstance(content, dict) or "memory_is" not in content:
+            return content
+        content = dict(content)
+        if content.pop("memory_is") == "resident":
+            content["resident_memory_bytes"] = content.pop("peak_memory_bytes", None)
+        return content
+
     @property
     def latency_is_steady(self) -> bool:
         """Whether the latency is known well enough to keep or break a bound."""
         return self.latency_p50_ms is not None and not self.unsteady
 
-    def cost(self, prefer: Preference) -> float | None:
+    @property
+    def memory_bytes(self) -> int | None:
+        """What `--max-memory` bounds: the resident memory where it was measured, else the peak by analysis."""
+        return self.peak_memory_bytes if self.resident_memory_bytes is None else self.resident_memory_bytes
+
+    def cost(self, key: Preference) -> float | None:
         """The number `--prefer` and the budget look at: p50 ms, MACs, parameters or bytes."""
-        return {
-            "latency": self.latency_p50_ms,
-            "macs": self.macs,
-            "params": self.params,
-            "memory": self.peak_memory_bytes,
-            "file": self.file_bytes,
-        }[prefer]
+        amount: float | None = getattr(self, COSTS[key].field)
+        return amount
+
+    def name_of(self, key: Preference) -> str:
+        """What `cost(key)` is called; memory that was measured is 'resident memory'."""
+        measured = key == "memory" and self.resident_memory_bytes is not None
+        return "resident memory" if measured else COSTS[key].name
 
 
 class Budget(Record):
-    """Upper bounds; None means unbounded."""
+    """Upper bounds; None means unbounded.
+
+    `max_latency_ms` bounds the median at batch 1. `max_memory_bytes` bounds `CostProfile.memory_bytes`: for networks
+    in PyTorch on this machine the peak by analysis, since most of what such a process holds is PyTorch itself; on a
+    runtime, and in the profiles of another device, the resident memory measured there.
+    """
 
     max_params: int | None = Field(default=None, gt=0)
     max_macs: int | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)
     max_memory_bytes: int | None = Field(default=None, gt=0)
     max_file_bytes: int | None = Field(default=None, gt=0)
+
+    def limit(self, key: Preference) -> float | None:
+        """The bound on one cost."""
+        limit: float | None = getattr(self, COSTS[key].bound)
+        return limit
+
+    def stated(self) -> dict[Preference, float]:
+        """The bounds there are, by cost, in the order of the fields."""
+        by_field = {kind.bound: key for key, kind in COSTS.items()}
+        return {by_field[field]: limit for field, limit in self if limit is not None}
+
+    def without(self, key: Preference) -> Self:
+        """The same with one cost unbounded."""
+        return self.model_copy(update={COSTS[key].bound: None})
 
 
 class BrokenBound(Record):

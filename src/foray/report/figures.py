@@ -18,7 +18,6 @@ from foray.report.confusion import Confusion
 from foray.report.drawing import BAD, COLOURS, MUTED, drawing_style, file_stem, new_figure, point_style, settle
 from foray.report.learning_curves import Curve, LearningCurves
 from foray.report.paired_comparisons import PairedComparison
-from foray.report.status import format_cost
 from foray.report.tradeoff import Point, Tradeoff
 from foray.report.tradeoff_chart import Placement, label_of, place_labels
 
@@ -30,11 +29,11 @@ def draw_figures(
     pairs: Sequence[PairedComparison],
     tolerance: float,
 ) -> dict[str, Figure]:
-    """Every figure of a report by its file stem; none for what there is nothing to draw of."""
+    """Every figure of a report by its file stem; figures without data are left out."""
     figures: dict[str, Figure] = {}
     with drawing_style():
         for tradeoff in tradeoffs:
-            figures[file_stem("accuracy_vs", tradeoff.axis.cost)] = _tradeoff_figure(tradeoff)
+            figures[file_stem("accuracy_vs", tradeoff.axis.key)] = _tradeoff_figure(tradeoff)
         if len(curves) > 1:
             figures[file_stem("curves")] = _all_curves_figure(curves)
         for one in curves:
@@ -64,7 +63,7 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
         axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.xaxis.set_minor_locator(ticker.NullLocator())
     if tradeoff.shown_limit is not None:
-        bound = format_cost(tradeoff.axis.cost, tradeoff.shown_limit * tradeoff.axis.unit_size)
+        bound = tradeoff.axis.write(tradeoff.shown_limit * tradeoff.axis.unit_size)
         axes.axvline(tradeoff.shown_limit, color=BAD, linestyle="--", linewidth=1.2, label=f"bound {bound}")
     axes.set_xlim(*tradeoff.x_range)
     axes.set_ylim(*(100 * end for end in tradeoff.y_range))
@@ -173,8 +172,8 @@ def _confusion_figure(confusion: Confusion) -> Figure:
 def _paired_figure(pairs: Sequence[PairedComparison], tolerance: float) -> Figure:
     figure, (axes,) = new_figure(7.2, 1.5 + 0.7 * len(pairs))
     styles = {
-        "selection": (-0.13, COLOURS[0], "o", "full", "selection, decided"),
-        "test": (0.13, COLOURS[1], "D", "none", "test, confirms only"),
+        "selection": (-0.13, COLOURS[0], "o", "full", "selection (decides)"),
+        "test": (0.13, COLOURS[1], "D", "none", "test (check only)"),
     }
     named: set[str] = set()
     for row, pair in enumerate(pairs):
@@ -203,6 +202,6 @@ def _paired_figure(pairs: Sequence[PairedComparison], tolerance: float) -> Figur
 
 
 def _short(name: str, length: int = 24) -> str:
-    """On one line and without what no SVG may hold."""
+    """On one line and without characters that SVG does not allow."""
     shown = one_line(name)
     return shown if len(shown) <= length else f"{shown[: length - 1]}…"

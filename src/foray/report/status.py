@@ -1,36 +1,27 @@
-"""Where a candidate stands after the decision, in words."""
+"""The status of a candidate after the decision, and the names of costs and splits, in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from foray.records import BrokenBound, Budget, CandidateResult, CostProfile, Decision, Preference
-from foray.records.quantities import format_bytes, format_count, format_ms
+from foray.records import COSTS, BrokenBound, CandidateResult, CostProfile, Decision
 
 Kind = Literal["pick", "best", "front", "behind", "unknown", "out", "failed"]
 # In the order of a sorted column.
 KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "unknown", "out", "failed")
 
-COST_NAMES: dict[Preference, str] = {
-    "latency": "latency p50",
-    "macs": "MACs",
-    "params": "parameters",
-    "memory": "peak memory",
-    "file": "file size",
-}
-
 _SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted"}
 _MEANINGS = {
-    "out_of_fold": "each image by a head that was fitted to others",
-    "val_crossfit": "each half of val by the epoch that the other half chose",
+    "out_of_fold": "each image is scored by a head that was fitted without it",
+    "val_crossfit": "each half of val is scored at the epoch that the other half chose",
 }
 
 
 @dataclass(frozen=True)
 class Status:
-    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out or its place is not known
-    (else empty)."""
+    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is excluded or its status is not
+    known (else empty)."""
 
     kind: Kind
     label: str
@@ -38,17 +29,17 @@ class Status:
 
     @property
     def is_in(self) -> bool:
-        """Whether the candidate took part in the decision, and where it stands is known."""
+        """Whether the candidate took part in the decision and its status is known."""
         return self.kind not in ("unknown", "out", "failed")
 
 
 def status_of(candidate: CandidateResult, decision: Decision) -> Status:
-    """The standing of one candidate: failed, out of budget, pick, best, not known, on the Pareto front or behind it."""
+    """The status of one candidate: failed, over budget, pick, most accurate, not known, Pareto front or dominated."""
     if candidate.failure is not None:
         return Status("failed", "failed", candidate.failure)
     if candidate.broken_bounds:
-        reason = "; ".join(describe_bound(bound) for bound in candidate.broken_bounds)
-        names = ", ".join(COST_NAMES[bound.bound] for bound in candidate.broken_bounds)
+        reason = "; ".join(describe_bound(bound, candidate.cost) for bound in candidate.broken_bounds)
+        names = ", ".join(candidate.cost.name_of(bound.bound) for bound in candidate.broken_bounds)
         return Status("out", f"out: {names}", reason)
     if candidate.model == decision.pick:
         if decision.outcome == "unresolved":
@@ -57,51 +48,30 @@ def status_of(candidate: CandidateResult, decision: Decision) -> Status:
     if candidate.model == decision.best:
         return Status("best", "most accurate")
     if decision.outcome == "not_known" and candidate.cost.unsteady:
-        return Status("unknown", f"not known: {COST_NAMES['latency']}", describe_unsteady(candidate.cost))
+        return Status("unknown", f"not known: {COSTS['latency'].name}", describe_unsteady(candidate.cost))
     if candidate.model in decision.pareto:
         return Status("front", "on the front")
     return Status("behind", "behind the front")
 
 
 def describe_unsteady(cost: CostProfile) -> str:
-    """'latency p50 was not steady: other processes used 63 % of the processors' time'."""
-    return f"{COST_NAMES['latency']} was not steady: {'; '.join(cost.unsteady)}"
+    """'latency was not steady: other processes used 63 % of the processors' time'."""
+    return f"{COSTS['latency'].name} was not steady: {'; '.join(cost.unsteady)}"
 
 
-def describe_bound(bound: BrokenBound) -> str:
-    """'latency p50 34.1 ms is over the bound of 30.0 ms', or that the cost is not known."""
-    name, limit = COST_NAMES[bound.bound], format_cost(bound.bound, bound.limit)
+def describe_bound(bound: BrokenBound, cost: CostProfile) -> str:
+    """'latency 34.1 ms is over the bound of 30.0 ms', or that the cost is not known; `cost`: of the same network."""
+    name, write = cost.name_of(bound.bound), COSTS[bound.bound].write
     if bound.actual is None:
-        return f"{name} is not known, and the budget bounds it at {limit}"
-    return f"{name} {format_cost(bound.bound, bound.actual)} is over the bound of {limit}"
-
-
-def format_cost(cost: Preference, value: float) -> str:
-    """A cost with its unit."""
-    if cost == "latency":
-        return format_ms(value)
-    if cost in ("memory", "file"):
-        return format_bytes(value)
-    return format_count(value)
-
-
-def budget_bounds(budget: Budget) -> dict[Preference, float]:
-    """The bounds the user stated, by cost; unbounded costs are left out."""
-    stated: dict[Preference, float | None] = {
-        "latency": budget.max_latency_ms,
-        "macs": budget.max_macs,
-        "params": budget.max_params,
-        "memory": budget.max_memory_bytes,
-        "file": budget.max_file_bytes,
-    }
-    return {cost: limit for cost, limit in stated.items() if limit is not None}
+        return f"{name} is not known, and the budget bounds it at {write(bound.limit)}"
+    return f"{name} {write(bound.actual)} is over the bound of {write(bound.limit)}"
 
 
 def format_split(split: str) -> str:
-    """A split as a reader says it: 'train and val, out of fold' for `out_of_fold`."""
+    """A split in words: 'train and val, out of fold' for `out_of_fold`."""
     return _SPLITS.get(split, split)
 
 
 def explain_split(split: str) -> str:
-    """How the images of a split come to be like new ones; empty where that needs no words."""
+    """Why scores on a split are those of unseen images; empty where that needs no explanation."""
     return _MEANINGS.get(split, "")

@@ -1,4 +1,4 @@
-"""Accuracy against one cost: the points, the Pareto front and the bound, ready to be drawn."""
+"""Accuracy against one cost: the points, the Pareto front and the bound, as both kinds of chart need them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,8 @@ from dataclasses import dataclass
 from math import ceil, floor, log, log10
 
 from foray.decision import pareto_front
-from foray.records import Comparison, Estimate, Preference
-from foray.report.status import Status, budget_bounds, status_of
-
-
-@dataclass(frozen=True)
-class CostAxis:
-    """A cost one can choose by. Values are divided by `unit_size` and shown in `unit`."""
-
-    cost: Preference
-    short: str
-    label: str
-    unit: str
-    unit_size: float
-
-    @property
-    def title(self) -> str:
-        """Axis title with the unit."""
-        return f"{self.label} ({self.unit})"
-
-
-COST_AXES = (
-    CostAxis("latency", "Latency", "Latency, p50 at batch 1", "ms", 1.0),
-    CostAxis("macs", "MACs", "MACs per image", "million", 1e6),
-    CostAxis("params", "Parameters", "Parameters", "million", 1e6),
-    CostAxis("memory", "Memory", "Peak inference memory at batch 1", "MB", 1e6),
-    CostAxis("file", "File size", "File size", "MB", 1e6),
-)
+from foray.records import COSTS, Comparison, CostKind, Estimate
+from foray.report.status import Status, status_of
 
 
 @dataclass(frozen=True)
@@ -52,11 +27,11 @@ class Point:
 class Tradeoff:
     """`front`: points on the Pareto front among the candidates within budget, by rising cost.
 
-    `missing`: candidates that cannot be drawn, because they were not trained or their cost was not measured.
+    `missing`: candidates that cannot be plotted, because they were not trained or their cost was not measured.
     `limit`: the bound on this cost, in the axis' unit.
     """
 
-    axis: CostAxis
+    axis: CostKind
     points: tuple[Point, ...]
     front: tuple[Point, ...]
     missing: tuple[str, ...]
@@ -85,18 +60,18 @@ class Tradeoff:
 
     @property
     def shown_limit(self) -> float | None:
-        """The bound where drawing it does not squeeze the points: up to twice the largest cost."""
+        """The bound, where it is at most twice the largest cost; a line further right would squeeze the points."""
         if self.limit is None or self.limit > 2 * max(point.x for point in self.points):
             return None
         return self.limit
 
     def across(self, x: float) -> float:
-        """Where a cost lies on its axis: 0 at the left end, 1 at the right."""
+        """Position of a cost on its axis: 0 at the left end, 1 at the right."""
         low, high = self.x_range
         return log(x / low) / log(high / low) if self.is_log else (x - low) / (high - low)
 
     def up(self, accuracy: float) -> float:
-        """Where an accuracy lies on its axis: 0 at the bottom, 1 at the top."""
+        """Position of an accuracy on its axis: 0 at the bottom, 1 at the top."""
         low, high = self.y_range
         return (accuracy - low) / (high - low)
 
@@ -111,18 +86,18 @@ class Tradeoff:
 def tradeoffs(comparison: Comparison) -> list[Tradeoff]:
     """One trade-off for every cost that was measured for at least one trained candidate, the preferred cost first."""
     prefer = comparison.decision.prefer
-    axes = sorted(COST_AXES, key=lambda axis: axis.cost != prefer)
+    axes = sorted(COSTS.values(), key=lambda axis: axis.key != prefer)
     return [view for axis in axes if (view := _tradeoff(comparison, axis)).points]
 
 
-def _tradeoff(comparison: Comparison, axis: CostAxis) -> Tradeoff:
+def _tradeoff(comparison: Comparison, axis: CostKind) -> Tradeoff:
     points, missing = [], []
     for position, candidate in enumerate(comparison.candidates):
-        cost = candidate.cost.cost(axis.cost)
+        cost = candidate.cost.cost(axis.key)
         if cost is None or candidate.selection is None:
             missing.append(candidate.model)
             continue
-        p95 = candidate.cost.latency_p95_ms if axis.cost == "latency" else None
+        p95 = candidate.cost.latency_p95_ms if axis.key == "latency" else None
         points.append(
             Point(
                 model=candidate.model,
@@ -133,7 +108,7 @@ def _tradeoff(comparison: Comparison, axis: CostAxis) -> Tradeoff:
                 status=status_of(candidate, comparison.decision),
             )
         )
-    limit = budget_bounds(comparison.budget).get(axis.cost)
+    limit = comparison.budget.limit(axis.key)
     return Tradeoff(
         axis=axis,
         points=tuple(points),

@@ -1,7 +1,8 @@
-"""Which images a run may be scored on: none that it was trained or selected on, whatever they are called now.
+"""Held-out images of a run: none that it was trained or selected on, recognised by content.
 
 Evaluation is not training, so nothing is carved: of data with splits the test split is scored, of data without splits
-all images, less those that the run knows. Of the run's own data that leaves the run's own test split.
+all images, except those that the run was trained or selected on. Of the run's own data that leaves the run's own test
+split.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import SPLITS, Dataset, Sample, Split
-from foray.data.duplicates import nearest
-from foray.data.look_alikes import is_mixed
-from foray.data.looks import look_at
+from foray.data.appearance import appearances_of
+from foray.data.class_folders import class_name
+from foray.data.near_duplicates import is_mixed
 from foray.data.open import completed
-from foray.errors import DataError
+from foray.data.perceptual_hash import nearest
+from foray.errors import DataError, require_known
 from foray.progress import SILENT, Progress
-from foray.records import LeftOut, RunRecord
-from foray.runs.run_folder import RunFolder
+from foray.records import LeftOut, RunFolder, RunRecord
 from foray.runs.seen_images import SeenImages, read_seen_images
 
 _KNOWN: dict[Split, str] = {
-    "train": "The run was trained on these images: the score says what it remembers, not what it does on new ones.",
-    "val": "The run was selected on these images (its epoch or penalty): the score is on the high side.",
+    "train": "The run was trained on these images: the score is not an estimate for new images.",
+    "val": "The run was selected on these images (its epoch or penalty): the score is optimistic.",
 }
 
 
@@ -53,7 +54,7 @@ class HeldOut:
         if not stays.any():
             raise DataError(
                 f"All images of {self.dataset.name} that could certify int8 are used to calibrate it. Give other "
-                "images with --calibration DATA."
+                "images with `calibration`."
             )
         gone = int((~stays).sum())
         return replace(
@@ -74,9 +75,11 @@ def held_out(
     of them, those that the data call so, less what the run knows. Raises DataError for classes that the run does not
     know, and when no image is left.
     """
-    record = RunRecord.load(RunFolder(Path(run)).record)
+    require_known("split", split, SPLITS)
+    folder = RunFolder(Path(run))
+    record = folder.load()
     dataset = in_classes_of(dataset, record.dataset.classes)
-    seen = read_seen_images(Path(run), record)
+    seen = read_seen_images(folder, record)
     if seen is None:
         return _unchecked(record, dataset, split)
     used = [seen.split_of.get(sample.content) for sample in dataset.samples]
@@ -95,8 +98,8 @@ def held_out(
     kept = [sample for sample in chosen if of_use[sample.id] in (None, "test") and sample.id not in copies]
     if not kept:
         raise DataError(
-            f"No image of {dataset.name} is left to score {record.run_id} on. {left_out.sentence} Give images that the "
-            "run has not seen, or ask for the split train or val to score it on those on purpose."
+            f"No image of {dataset.name} remains to score {record.run_id} on. {left_out.sentence} Give images that the "
+            "run has not seen, or name the split train or val to score it on those deliberately."
         )
     rows = [seen.tested_row.get(sample.content, -1) for sample in kept]
     return HeldOut(
@@ -110,29 +113,34 @@ def held_out(
 
 
 def without_run(dataset: Dataset, split: Split = "test") -> HeldOut:
-    """Of `dataset`, as `open_given` reads it, what published weights are scored on: nobody here knows what they saw."""
+    """Of `dataset`, as `open_given` reads it, what published weights are scored on: their training images are not
+    known.
+    """
+    require_known("split", split, SPLITS)
     return HeldOut(_only(dataset, _candidates(dataset, split, []), split), split, None)
 
 
 def in_classes_of(dataset: Dataset, classes: Sequence[str]) -> Dataset:
-    """`dataset` with `classes` and labels that count in them, by name; those of its own may be fewer.
+    """`dataset` with `classes` and labels that count in them, by name (as `class_name` writes it); those of its own may
+    be fewer.
 
     Raises DataError for a class that is not among them, and for names that repeat in another order.
     """
     if list(dataset.classes) == list(classes):
         return dataset
+    position = {class_name(name): i for i, name in enumerate(classes)}
     present = {sample.label for sample in dataset.samples}
-    unknown = sorted({dataset.classes[label] for label in present} - set(classes))
+    unknown = sorted(name for label in present if class_name(name := dataset.classes[label]) not in position)
     if unknown:
         raise DataError(
             f"The classes of {dataset.name} are not those the run was trained on (unknown: {', '.join(unknown[:5])}). "
-            f"It knows {', '.join(list(classes)[:10])}{' and more' if len(classes) > 10 else ''}: name the classes "
-            "alike, or leave the unknown ones out."
+            f"Its classes are {', '.join(list(classes)[:10])}{' and more' if len(classes) > 10 else ''}: name the "
+            "classes alike, or leave the unknown ones out."
         )
-    if len(set(classes)) < len(classes):
+    if len(position) < len(classes):
         raise DataError(f"The classes of {dataset.name} cannot be told apart by name: some names repeat.")
-    position = {name: i for i, name in enumerate(classes)}
-    samples = tuple(replace(sample, label=position[dataset.classes[sample.label]]) for sample in dataset.samples)
+    label_of = [position.get(class_name(name), -1) for name in dataset.classes]
+    samples = tuple(replace(sample, label=label_of[sample.label]) for sample in dataset.samples)
     return replace(dataset, classes=tuple(classes), samples=samples).fingerprinted()
 
 
@@ -143,7 +151,8 @@ def fold_for(data: str | Path, trained: str | None, of_run: int | None, asked: i
 
 def trained_on(run: str | Path) -> frozenset[str]:
     """Contents of the images the run's weights were fitted to; empty for a run of an earlier version."""
-    seen = read_seen_images(Path(run), RunRecord.load(RunFolder(Path(run)).record))
+    folder = RunFolder(Path(run))
+    seen = read_seen_images(folder, folder.load())
     return frozenset(content for content, split in seen.split_of.items() if split == "train") if seen else frozenset()
 
 
@@ -153,9 +162,9 @@ def as_the_run_split(run: str | Path, dataset: Dataset) -> Dataset:
     Others keep the split they are given; of these, those given as val stay, as they were never trained on.
     """
     folder = RunFolder(Path(run))
-    record = RunRecord.load(folder.record)
+    record = folder.load()
     dataset = in_classes_of(dataset, record.dataset.classes)
-    seen = read_seen_images(folder.path, record)
+    seen = read_seen_images(folder, record)
     if seen is None:
         return _as_before(record, dataset) or dataset
     samples = tuple(replace(s, split=seen.split_of.get(s.content, s.split)) for s in dataset.samples)
@@ -172,7 +181,7 @@ def _candidates(dataset: Dataset, split: Split, own: list[Sample]) -> list[Sampl
         has = " and ".join(name for name in SPLITS if name in given)
         raise DataError(
             f"{dataset.name} has no {split} images{f', only {has}' if has else ''}. "
-            + (f"Name the split to score with --split {has.split()[0]}." if has else "Leave --split out to score all.")
+            + (f"Name the split to score with `split` {has.split()[0]}." if has else "Leave `split` out to score all.")
         )
     return chosen
 
@@ -184,16 +193,14 @@ def _near_copies(
     if not new:
         return set(), ()
     if not len(seen.fingerprints):
-        return set(), ("Near copies of the run's images could not be looked for, exact copies were.",)
-    looks = look_at(new, cache_dir=cache_dir, progress=progress)
-    found = nearest(looks.fingerprints_of(new), seen.fingerprints)
+        return set(), ("Exact duplicates of the run's images were looked for, near-duplicates could not be.",)
+    appearances = appearances_of(new, cache_dir=cache_dir, progress=progress)
+    found = nearest(appearances.fingerprints_of(new), seen.fingerprints)
     labels = seen.labels[seen.fitted]
     ours, theirs = [new[i].label for i in found], [int(labels[j]) for j, _ in found.values()]
     if is_mixed(ours, theirs, [*labels.tolist(), *(sample.label for sample in new)]):
-        note = (
-            f"{len(found):,} images look like images of the run, often of another class: they are not taken as copies."
-        )
-        return set(), (note,)
+        look_like = "look like images of the run, often of another class, and are not treated as duplicates."
+        return set(), (f"{len(found):,} images {look_like}",)
     return {new[i].id for i in found}, ()
 
 
@@ -202,15 +209,18 @@ def _unchecked(record: RunRecord, dataset: Dataset, split: Split) -> HeldOut:
     before, tested = _as_before(record, dataset), None
     if before is not None:
         chosen = [sample for sample in before.samples if sample.split == split]
-        notes = ["The run is of an earlier version and keeps no digests of its images; these are its own, unchanged."]
+        notes = [
+            "The run is of an earlier version and has no digests of its images; by fingerprint, these are its own "
+            "images."
+        ]
         notes += [_KNOWN[split]] if split in _KNOWN else []
         tested = np.arange(len(chosen)) if split == "test" else None
         dataset = before
     else:
         chosen = _candidates(dataset, split, [])
         notes = [
-            "The run is of an earlier version and keeps no digests of its images: whether it was trained on some of "
-            "these cannot be checked."
+            "The run is of an earlier version and has no digests of its images, so it cannot be checked whether "
+            "it was trained on some of these."
         ]
     return HeldOut(_only(dataset, chosen, split), split, None, tuple(notes), tested)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foray.data import SPLITS, Dataset, cache_directory
+from foray.data import SPLITS, Dataset
 from foray.errors import ForayError, RunError, memory_explained
 from foray.evaluation.precision import resolve_device, training_format
 from foray.evaluation.scores import compute_metrics
 from foray.linear.linear import train_linear
 from foray.models import Network, build_model
+from foray.processes import Processes
 from foray.progress import SILENT, Progress
 from foray.recipes import recipe_toml
 from foray.records import (
     ArchitectureInfo,
+    RunFolder,
     RunInputs,
     RunRecord,
     WeightsInfo,
@@ -31,19 +33,19 @@ from foray.records import (
     folder_lock,
     hardware,
     remove_unfinished_files,
-    result_digests,
     versions,
     write_text,
 )
 from foray.records.quantities import format_percent
-from foray.runs.run_folder import RunFolder, run_identity
+from foray.requests import Machine
+from foray.runs.identity import earlier_record, preprocessing_in, run_identity
+from foray.runs.saved_predictions import write_predictions
 from foray.runs.seen_images import SeenImages, seen_images, write_seen_images
 from foray.training.determinism import deterministic_algorithms
-from foray.training.distributed import ALONE, Processes
 from foray.training.freezing import unfreeze_part
 from foray.training.interruption import Interrupted, stop_signals_as_ctrl_c
 from foray.training.loop import WAY_OUT, TrainingFailedError
-from foray.training.outcome import Outcome, Workplace
+from foray.training.outcome import Outcome
 from foray.training.plan import RunPlan
 from foray.training.whole_network import train_whole_network
 from foray.weights import load_weights, save_network
@@ -55,37 +57,36 @@ def train_run(
     plan: RunPlan,
     dataset: Dataset,
     folder: Path,
+    machine: Machine = Machine(),
     *,
-    device: str = "auto",
-    cache_dir: Path | None = None,
-    workers: int | None = None,
     inputs: RunInputs | None = None,
-    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> RunRecord:
     """Trains, scores and records one run in `folder`, whose name is the run's id.
 
-    Returns at once when the folder holds the same run, done; goes on after its last saved step when it was interrupted
-    or failed. The test split is read once, after training. Whatever ends a run early stands in its record (status
-    "failed"). `inputs`: what `foray train --resume` needs to find images and weights again. `processes`: those that
-    train the run together, each of which makes the same call; one of them writes. Raises RunError when the folder holds
+    Returns at once when the folder holds the same run, done; resumes after its last saved step when it was interrupted
+    or failed. The test split is read once, after training. The reason of an early end is in its record (status
+    "failed"). `inputs`: what `resume` needs to find images and weights again. Each of several processes
+    of `machine` makes the same call; one of them writes. Raises RunError when the folder holds
     a different run or another run uses it, or when another thread of this process trains, TrainingFailedError when the
     loss is not finite, OutOfMemoryError, Interrupted (a KeyboardInterrupt) on Ctrl-C, SIGTERM and SIGHUP, and what data
     and weights raise.
     """
     started = time.perf_counter()
-    run = RunFolder(folder)
-    at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress, processes)
+    run, processes = RunFolder(folder), machine.processes
+    device = resolve_device(processes.device_of(machine.device))
+    machine = replace(machine, device=str(device))
     _require_one_process_for_linear(plan, processes)
+    plan = replace(plan, preprocessing=preprocessing_in(run, plan.preprocessing))
     enough_memory = partial(memory_explained, *_memory_use(plan))
     with (
         _only_training(), enough_memory(), _claimed(folder, processes), stop_signals_as_ctrl_c(),
-        _generator_kept(at.device),
+        _generator_kept(device),
     ):  # fmt: skip
         network, weights = _initial_network(plan)
-        unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.unfreeze else []
-        record = _planned_record(plan, dataset, network, weights, at, unfrozen, inputs)
-        at = replace(at, identity=run_identity(record))
+        unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.protocol == "partial" else []
+        record = _planned_record(folder.name, plan, dataset, network, weights, machine)
+        record = record.model_copy(update={"unfrozen": unfrozen, "inputs": inputs})
         with processes.writer_first():
             record = _begun(record, run, plan, processes)
         if record.status == "done":
@@ -95,17 +96,22 @@ def train_run(
             trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
             progress.note(f"Unfrozen: {trained:,} weights in {len(unfrozen)} layers: {', '.join(unfrozen)}")
         try:
-            train = train_linear if plan.recipe.protocol == "linear" else train_whole_network
-            with enough_memory(), _algorithms(plan.deterministic, at.device) as nondeterministic:
-                outcome = train(plan, dataset, network, at)
+            identity = run_identity(record)
+            with enough_memory(), _algorithms(plan.deterministic, device) as nondeterministic:
+                if plan.recipe.protocol == "linear":
+                    outcome = train_linear(plan, dataset, network, folder, machine, progress=progress)
+                else:
+                    outcome = train_whole_network(
+                        plan, dataset, network, folder, machine, identity=identity, progress=progress
+                    )
             record = record.model_copy(update={"nondeterministic_operations": sorted(nondeterministic)})
             record = _finished(record, outcome, dataset, time.perf_counter() - started)
             if processes.is_writer:
-                seen = seen_images(dataset, cache_dir=at.cache_dir, progress=progress)
+                seen = seen_images(dataset, cache_dir=machine.cache, progress=progress)
                 record = record.model_copy(update={"notes": [*record.notes, *_of_leaked(seen, outcome)]})
                 _write_results(run, outcome, seen)
-                record = record.model_copy(update={"files": result_digests(folder)})
-                record.save(run.record)  # last: it says that the others are there, and what they are
+                record = record.model_copy(update={"files": run.digests()})
+                record.save(run.record)  # last: it lists the other files with their digests
         except BaseException as error:
             if processes.is_writer:
                 record.model_copy(update={"status": "failed", "failure": _reason(error)}).save(run.record)
@@ -120,9 +126,9 @@ def _only_training() -> Iterator[None]:
     """One run at a time in this process. Raises RunError for a second one, in another thread."""
     if not _TRAINING.acquire(blocking=False):
         raise RunError(
-            "Another thread of this process is training. Dropout and stochastic depth use torch's one random generator "
-            "of the process, so that two runs at once would change each other's results. Train one after the other, or "
-            "start a process for each."
+            "Another thread of this process is training. Dropout and stochastic depth use torch's global random "
+            "generator, so two runs at once would change each other's results. Train one after the other, or in "
+            "separate processes."
         )
     try:
         yield
@@ -131,17 +137,17 @@ def _only_training() -> Iterator[None]:
 
 
 def _memory_use(plan: RunPlan) -> tuple[str, str]:
-    """What needs memory in training, and how to need less of it."""
+    """What needs memory in training, and how to reduce it."""
     side, recipe = plan.preprocessing.resolution, plan.recipe
     if recipe.protocol == "linear":
         return (
             f"the features of {plan.spec.name} at {side} px",
-            "Use a lower --resolution, a smaller model, or fewer views (--set feature_views=1).",
+            "Use a lower `resolution`, a smaller model, or fewer views (`changes` feature_views=1).",
         )
     at_once = recipe.micro_batch_size or recipe.batch_size
     return (
         f"training {plan.spec.name} at {side} px with {at_once} images at once",
-        f"Accumulate gradients (--set micro_batch_size={max(at_once // 4, 1)}), or use a lower --resolution or a "
+        f"Accumulate gradients (`changes` micro_batch_size={max(at_once // 4, 1)}), or use a lower `resolution` or a "
         "smaller model.",
     )
 
@@ -159,9 +165,9 @@ def _claimed(folder: Path, processes: Processes) -> Iterator[None]:
 
 def _begun(planned: RunRecord, run: RunFolder, plan: RunPlan, processes: Processes) -> RunRecord:
     """The record of the run in its folder, written there by the writer; that of an earlier session if it is done."""
-    earlier = run.earlier(planned)
+    earlier = earlier_record(run, planned)
     if earlier is None and not processes.is_writer:
-        raise RunError(f"{run.path} is not the same folder for all processes. Put it where every machine sees it.")
+        raise RunError(f"{run.path} is not the same folder for all processes. Use a folder that every machine shares.")
     if earlier and earlier.status == "done":
         return earlier
     record = planned.model_copy(update={"created": earlier.created}) if earlier else planned
@@ -174,17 +180,18 @@ def _begun(planned: RunRecord, run: RunFolder, plan: RunPlan, processes: Process
 def _require_one_process_for_linear(plan: RunPlan, processes: Processes) -> None:
     if plan.recipe.protocol == "linear" and processes.count > 1:
         raise ForayError(
-            "The protocol linear runs the backbone once and trains a head on what it gave, in one process. Start it "
+            "The protocol linear runs the backbone once and trains a head on its features, in one process. Start it "
             "without torchrun."
         )
 
 
 def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
+    recipe = plan.recipe
     network = build_model(
         plan.spec,
         num_classes=plan.num_classes,
-        dropout=plan.recipe.dropout,
-        stochastic_depth_prob=plan.recipe.stochastic_depth_prob,
+        dropout=recipe.dropout,
+        stochastic_depth_prob=None if recipe.protocol == "linear" else recipe.stochastic_depth_prob,
         small_image=plan.small_image,
         seed=plan.seed,
     )
@@ -192,17 +199,17 @@ def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
 
 
 def _planned_record(
+    run_id: str,
     plan: RunPlan,
     dataset: Dataset,
     network: Network,
     weights: WeightsInfo | None,
-    at: Workplace,
-    unfrozen: Sequence[str],
-    inputs: RunInputs | None,
+    machine: Machine,
 ) -> RunRecord:
-    accelerator = torch.cuda.get_device_name(at.device) if at.device.type == "cuda" else None
+    device = torch.device(machine.device)
+    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return RunRecord(
-        run_id=at.folder.name,
+        run_id=run_id,
         status="running",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         architecture=ArchitectureInfo(
@@ -218,14 +225,12 @@ def _planned_record(
         dataset=dataset.info(),
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seed,
-        inputs=inputs,
         deterministic=plan.deterministic,
-        device=str(at.device),
-        processes=at.processes.count,
+        device=machine.device,
+        processes=machine.processes.count,
         threads=torch.get_num_threads(),
-        train_precision=training_format(plan.recipe.precision, at.device, deterministic=plan.deterministic),
+        train_precision=training_format(plan.recipe.precision, device, deterministic=plan.deterministic),
         notes=[*dataset.notes, *(["deterministic algorithms in float32"] if plan.deterministic else [])],
-        unfrozen=list(unfrozen),
         hardware=hardware(accelerator),
         versions=versions(),
         commit=commit(),
@@ -236,13 +241,13 @@ def _write_results(run: RunFolder, outcome: Outcome, seen: SeenImages) -> None:
     save_network(outcome.network.cpu(), run.weights)
     write_seen_images(run.images, seen)
     for split, predictions in outcome.predictions.items():
-        run.write_predictions(split, predictions)
+        write_predictions(run, split, predictions)
 
 
 def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:
     for split, predictions in outcome.predictions.items():
         if not np.isfinite(predictions.probabilities).all():
-            raise TrainingFailedError(f"The network's probabilities for {split} images are no numbers. {WAY_OUT}")
+            raise TrainingFailedError(f"The network's probabilities for {split} images are not finite. {WAY_OUT}")
     return record.model_copy(
         update={
             "status": "done",
@@ -269,10 +274,13 @@ def _of_leaked(seen: SeenImages, outcome: Outcome) -> list[str]:
     test = outcome.predictions["test"]
     right = (test.probabilities.argmax(axis=1) == test.labels)[~leaked]
     if not len(right):
-        return ["every test image is a copy or near copy of a train or val image: the test accuracy says nothing"]
+        return [
+            "every test image is a duplicate or near-duplicate of a train or val image: the test accuracy is no "
+            "estimate"
+        ]
     return [
-        f"without the {int(leaked.sum()):,} test images that are copies or near copies of train or val images, test "
-        f"accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})"
+        f"without the {int(leaked.sum()):,} test images that are duplicates or near-duplicates of train or val "
+        f"images, test accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})"
     ]
 
 
@@ -280,7 +288,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         where = f" {error}" if str(error) else ""
         goes_on = "from there" if where else "after the last step that was saved"
-        return f"interrupted{where}; the same command, or foray train --resume, goes on {goes_on}"
+        return f"interrupted{where}; the same command, or foray train --resume, continues {goes_on}"
     return str(error) or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""images.npz of a run: which images it was trained, selected and tested on, whatever their files are called later.
+"""images.npz of a run: the images it was trained, selected and tested on, by content.
 
     contents     uint8 (N, 32)     SHA-256 of each file's bytes (or of the pixels), in the order of the data set
     splits       int8 (N,)         0 train, 1 val, 2 test
@@ -23,16 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.data import SPLITS, Dataset, Split
+from foray.data.appearance import MOST_IMAGES
 from foray.data.content import with_content
-from foray.data.duplicates import HASH_BITS, THUMBNAIL_SIDE, Fingerprints
-from foray.data.look_alikes import find_leaks, with_looks
-from foray.data.looks import MOST_IMAGES
+from foray.data.near_duplicates import find_leaks, with_appearances
+from foray.data.perceptual_hash import HASH_BITS, THUMBNAIL_SIDE, Fingerprints
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
-from foray.records import RunRecord, atomic_writer
-from foray.records.run_files import require_intact
+from foray.records import RunFolder, RunRecord, atomic_writer
 
-IMAGES = "images.npz"  # its name in the folder of a run
 _BYTES = 32  # of a SHA-256
 
 
@@ -76,19 +74,19 @@ def seen_images(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILEN
     """What a run on `dataset` sees, whose samples all have a split."""
     if not all(sample.content for sample in dataset.samples):
         dataset = with_content(dataset, cache_dir=cache_dir, progress=progress)
-    if dataset.looks is None:
-        dataset = with_looks(dataset, cache_dir=cache_dir, progress=progress)
-    assert dataset.looks is not None
+    if dataset.appearances is None:
+        dataset = with_appearances(dataset, cache_dir=cache_dir, progress=progress)
+    assert dataset.appearances is not None
     assert dataset.near is not None
     leaks = find_leaks(dataset)
     fitted = [sample for sample in dataset.samples if sample.split != "test"]
-    told = len(dataset.near.contents) > 0 and len(dataset.looks.contents) <= MOST_IMAGES
+    told = len(dataset.near.contents) > 0 and len(dataset.appearances.contents) <= MOST_IMAGES
     return SeenImages(
         contents=tuple(sample.content for sample in dataset.samples),
         splits=np.array([SPLITS.index(sample.split or "train") for sample in dataset.samples], dtype=np.int8),
         labels=dataset.labels,
         leaked=np.array([sample.id in leaks.val | leaks.test for sample in dataset.samples], dtype=np.bool_),
-        fingerprints=dataset.looks.fingerprints_of(fitted if told else []),
+        fingerprints=dataset.appearances.fingerprints_of(fitted if told else []),
     )
 
 
@@ -108,15 +106,15 @@ def write_seen_images(path: Path, seen: SeenImages) -> None:
         )
 
 
-def read_seen_images(run: Path, record: RunRecord) -> SeenImages | None:
+def read_seen_images(run: RunFolder, record: RunRecord) -> SeenImages | None:
     """images.npz in the folder of the finished run of `record`; None where a run of an earlier version has none.
 
     Raises RunError when it is damaged, missing though the run wrote one, or of another run.
     """
-    path = run / IMAGES
-    if IMAGES not in record.files and not path.exists():
+    path = run.images
+    if path.name not in record.files and not path.exists():
         return None
-    require_intact(run, record, IMAGES)
+    run.require_intact(path, record)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             hashes = np.unpackbits(stored["hashes"], axis=1).astype(np.bool_)
@@ -136,4 +134,4 @@ def read_seen_images(run: Path, record: RunRecord) -> SeenImages | None:
     return seen
 
 
-_WAY_OUT = "It says which images the run was trained on: put it back from a copy, or train again into a new folder."
+_WAY_OUT = "It records the images that the run was trained on: restore it, or train again into a new folder."

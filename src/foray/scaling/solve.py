@@ -4,35 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from foray.decision import broken_bounds, latency_is_open, pareto_front
 from foray.errors import ForayError, NotSteadyError
-from foray.records import Budget, CostProfile, Preference
-from foray.records.quantities import format_bytes, format_count, format_ms
+from foray.progress import Progress
+from foray.records import COSTS, Budget, CostProfile, Preference
+from foray.records.quantities import format_ms
 from foray.scaling.candidates import By, Family, ScaledNetwork, candidates, refined
+from foray.specs import Preprocessing
 
-LIMITS: dict[Preference, str] = {
-    "params": "max_params",
-    "macs": "max_macs",
-    "memory": "max_memory_bytes",
-    "latency": "max_latency_ms",
-}
-_FORMATS: dict[Preference, Callable[[float], str]] = {
-    "params": format_count,
-    "macs": format_count,
-    "memory": format_bytes,
-    "latency": format_ms,
-}
-_NAMES = {"params": "parameters", "macs": "MACs", "memory": "of peak memory", "latency": "of latency"}
+if TYPE_CHECKING:
+    from foray.clock.schedule import TimingSchedule
+
 _GUESSES = 3
 
-# The cost of a network with its latency at batch 1, measured.
-Measure = Callable[[ScaledNetwork], CostProfile]
+Measure = Callable[[ScaledNetwork], CostProfile]  # the cost of a network with its latency at batch 1, measured
 
 
 @dataclass(frozen=True)
 class Binding:
-    """A bound that holds the answer back: `without` is the best network if this bound alone were lifted."""
+    """A bound that limits the answer: `without` is the best network if this bound alone were lifted."""
 
     bound: Preference
     without: ScaledNetwork
@@ -40,10 +32,10 @@ class Binding:
 
 @dataclass(frozen=True)
 class ScalingSolution:
-    """What keeps the budget, largest capacity first.
+    """The networks within the budget, largest capacity first.
 
-    `costed`: networks looked at. `fronts`: by stated bound, names of the admissible networks that are on the Pareto
-    front of capacity against that cost, cheapest first. `binding`: the bounds that hold `best` back; empty when only
+    `costed`: number of networks costed. `fronts`: by stated bound, names of the admissible networks that are on the
+    Pareto front of capacity against that cost, cheapest first. `binding`: the bounds that limit `best`; empty when only
     several together do, or when the largest network of the family is admissible.
     """
 
@@ -71,18 +63,18 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     """The admissible networks of `family` under `budget`, and the largest.
 
     `by`: how to scale (None: as the family's authors did). `measure` times networks on the device; it is needed for a
-    bound on latency, is asked about few of them, and networks it was not asked about are then not admissible.
+    bound on latency, and is called for few of them; the others are then not admissible.
 
     Raises ForayError when no bound is stated, and when no network keeps the budget: with the bound and the cheapest;
-    NotSteadyError when a measured latency was not steady, as it neither keeps the bound nor breaks it.
+    NotSteadyError when a measured latency was not steady, so that it neither keeps nor breaks the bound.
     """
     if budget.max_file_bytes is not None:
-        raise ForayError("Networks are scaled to parameters, MACs, memory and latency; bound those, not the file.")
-    if all(limit is None for limit in budget.model_dump().values()):
-        raise ForayError("Say what the network may cost: --max-macs 600M, --max-memory 60MB, --max-params or others.")
+        raise ForayError("Networks are scaled to parameters, MACs, memory and latency: bound those, not the file size.")
+    if not budget.stated():
+        raise ForayError("State a budget: `max_macs` 600M, `max_memory_bytes` 60MB, `max_params` or others.")
     by = by or family.own_rule
     pool = candidates(family, by)
-    if by == "free" and (best := _largest(pool, _without(budget, "latency"))):
+    if by == "free" and (best := _largest(pool, budget.without("latency"))):
         pool = _joined(pool, refined(family, best))
     if budget.max_latency_ms is not None:
         if measure is None:
@@ -97,9 +89,28 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
         budget=budget,
         costed=len(pool),
         admissible=admissible,
-        fronts={bound: _front(admissible, bound) for bound in LIMITS if limit_of(budget, bound) is not None},
+        fronts={bound: _front(admissible, bound) for bound in budget.stated()},
         binding=_binding(pool, budget, admissible[0]),
     )
+
+
+def measured_here(num_classes: int, schedule: TimingSchedule, threads: int | None, progress: Progress) -> Measure:
+    """Times networks on this machine, in PyTorch, float32. Needs torch. `threads` None: as many as PyTorch uses."""
+    from foray.export.timing import fresh_subject, in_pytorch, timed_costs
+
+    def measure(network: ScaledNetwork) -> CostProfile:
+        spec = network.spec
+        subject = fresh_subject(spec.name, num_classes, Preprocessing(resolution=spec.resolution))
+        costs = timed_costs([subject], in_pytorch(threads), keep_resident=False, schedule=schedule, progress=progress)
+        cost = costs[spec.name]
+        p50, low, high, p95 = (
+            format_ms(ms or 0.0)
+            for ms in (cost.latency_p50_ms, cost.latency_p50_low_ms, cost.latency_p50_high_ms, cost.latency_p95_ms)
+        )
+        progress.note(f"{network.name}: {p50} ({low} to {high}, p95 {p95}, n = {cost.latency_n})")
+        return cost
+
+    return measure
 
 
 def _joined(first: Sequence[ScaledNetwork], more: Sequence[ScaledNetwork]) -> list[ScaledNetwork]:
@@ -113,18 +124,8 @@ def _joined(first: Sequence[ScaledNetwork], more: Sequence[ScaledNetwork]) -> li
 
 
 def _order(candidate: ScaledNetwork) -> tuple[float, int, str]:
-    """Largest capacity first, the cheapest of equals."""
+    """Largest capacity first; ties: the cheapest first."""
     return -candidate.capacity, candidate.cost.macs, candidate.name
-
-
-def limit_of(budget: Budget, bound: Preference) -> float | None:
-    """The stated bound on a cost, None where there is none."""
-    limit: float | None = getattr(budget, LIMITS[bound])
-    return limit
-
-
-def _without(budget: Budget, bound: Preference) -> Budget:
-    return budget.model_copy(update={LIMITS[bound]: None})
 
 
 def _largest(pool: Sequence[ScaledNetwork], budget: Budget) -> ScaledNetwork | None:
@@ -138,10 +139,8 @@ def _front(admissible: Sequence[ScaledNetwork], bound: Preference) -> tuple[str,
 
 def _binding(pool: Sequence[ScaledNetwork], budget: Budget, best: ScaledNetwork) -> tuple[Binding, ...]:
     found = []
-    for bound in LIMITS:
-        if limit_of(budget, bound) is None:
-            continue
-        without = _largest(pool, _without(budget, bound))
+    for bound in budget.stated():
+        without = _largest(pool, budget.without(bound))
         if without and without.capacity > best.capacity:
             found.append(Binding(bound, without))
     return tuple(found)
@@ -151,9 +150,9 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
     """The networks with latencies, where they were measured.
 
     Along the front of capacity against MACs latency grows with both, so a bisection over it finds the largest network
-    within the bound in a few measurements. MACs only guess where to look next: every latency is measured.
+    within the bound in a few measurements. MACs only predict where to measure next.
     """
-    static = [c for c in pool if not broken_bounds(c.cost, _without(budget, "latency"))]
+    static = [c for c in pool if not broken_bounds(c.cost, budget.without("latency"))]
     front = set(_front(static, "macs"))
     chain = sorted((c for c in static if c.name in front), key=lambda c: c.capacity)
     measured: dict[str, CostProfile] = {}
@@ -167,35 +166,32 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
         low, high = (at, high) if latency_ms <= limit_ms else (low, at)
         affordable = cost.macs * limit_ms / latency_ms if latency_ms else 0.0
         guess = sum(c.cost.macs <= affordable for c in chain) - (latency_ms > limit_ms)
-        # Half of what is left at worst: a guess near one end is worth a try only while few were measured.
+        # Bisect at worst: a prediction near one end is tried only while few were measured.
         at = min(max(guess, low + 1), high - 1) if len(measured) < _GUESSES else (low + high) // 2
     return [replace(c, cost=measured.get(c.name, c.cost)) for c in pool]
 
 
 def _not_steady(cost: CostProfile, limit_ms: float) -> str:
     return (
-        f"Not known which network keeps --max-latency {format_ms(limit_ms)}: the latency of {cost.model} was not "
-        f"steady ({'; '.join(cost.unsteady)}). The same command measures again: start it when the machine is idle."
+        f"Not known which network keeps the bound of {format_ms(limit_ms)} latency: the latency of {cost.model} "
+        f"was not steady ({'; '.join(cost.unsteady)}). Run the same command again when the machine is idle."
     )
 
 
 def _impossible(family: Family, pool: Sequence[ScaledNetwork], budget: Budget) -> str:
-    """Which bound cannot be kept, with the network that comes nearest."""
-    for bound in LIMITS:
-        limit = limit_of(budget, bound)
+    """Which bound cannot be kept, with the nearest network."""
+    for bound, limit in budget.stated().items():
         costs = {c.name: cost for c in pool if (cost := c.cost.cost(bound)) is not None}
-        if limit is None or not costs:
-            continue
-        cheapest = min(costs, key=lambda name: costs[name])
-        if costs[cheapest] > limit:
-            amount = _FORMATS[bound]
+        cheapest = min(costs, key=lambda name: costs[name], default=None)
+        if cheapest is not None and costs[cheapest] > limit:
+            kind = COSTS[bound]
             return (
-                f"No {family.name} keeps --max-{bound} {amount(limit)}: the cheapest there is, {cheapest}, has "
-                f"{amount(costs[cheapest])} {_NAMES[bound]}."
+                f"No {family.name} network keeps the bound of {kind.write(limit)} {kind.name}. The cheapest is "
+                f"{cheapest}, with {kind.write(costs[cheapest])}."
             )
     smallest = min(pool, key=lambda c: c.cost.macs)
-    broken = " and ".join(f"--max-{bound.bound}" for bound in broken_bounds(smallest.cost, budget))
+    broken = " and ".join(COSTS[bound.bound].name for bound in broken_bounds(smallest.cost, budget))
     return (
-        f"No {family.name} keeps all bounds at once, though each can be kept alone: the smallest network, "
-        f"{smallest.name}, breaks {broken}. Loosen one of them."
+        f"No {family.name} network keeps all bounds at once, though each can be kept alone: the smallest network, "
+        f"{smallest.name}, breaks those on {broken}. Loosen one of them."
     )

@@ -1,8 +1,7 @@
 """Architectures as data: tables, scaling rules, published numbers, registry. Standard library only."""
 
 from foray.specs.compound import PUBLISHED_COEFFICIENTS, Coefficients, Multipliers
-from foray.specs.padding import same_padding
-from foray.specs.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing
+from foray.specs.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize
 from foray.specs.registry import (
     base_spec,
     get_spec,
@@ -33,10 +32,10 @@ from foray.specs.spec import (
     ScalableStage,
     SeparableConv,
     SeparableResidual,
-    SqueezeExcitation,
+    SqueezeExcitationStyle,
     Stage,
 )
-from foray.specs.variants import TF_PREFIX
+from foray.specs.tensorflow import TF_PREFIX, same_padding
 
 __all__ = [
     "HALF",
@@ -62,12 +61,13 @@ __all__ = [
     "PlainConv",
     "Preprocessing",
     "Published",
+    "Resize",
     "ScalableStage",
     "ScaledName",
     "ScalingRule",
     "SeparableConv",
     "SeparableResidual",
-    "SqueezeExcitation",
+    "SqueezeExcitationStyle",
     "Stage",
     "base_spec",
     "get_spec",

@@ -40,7 +40,17 @@ class Multipliers(NamedTuple):
 
 @dataclass(frozen=True)
 class Coefficients:
-    """alpha, beta, gamma. Raises ValueError below 1 (the paper's constraint) and when all three are 1."""
+    """alpha, beta, gamma of compound scaling (Tan & Le 2019, equation 3).
+
+    Raises:
+        ValueError: for a coefficient below 1 (the paper's constraint), and when all three are 1.
+
+    >>> multipliers = PUBLISHED_COEFFICIENTS.at(2.0)
+    >>> round(multipliers.depth, 3), round(multipliers.width, 3), round(multipliers.resolution, 4)
+    (1.44, 1.21, 1.3225)
+    >>> round(PUBLISHED_COEFFICIENTS.work, 2)
+    1.92
+    """
 
     alpha: float
     beta: float
@@ -52,7 +62,7 @@ class Coefficients:
 
     @property
     def work(self) -> float:
-        """alpha * beta^2 * gamma^2: how many times more multiply-accumulates one step of phi costs."""
+        """How many times more multiply-accumulates one step of phi costs, alpha * beta^2 * gamma^2."""
         return self.alpha * self.beta**2 * self.gamma**2
 
     def at(self, phi: float) -> Multipliers:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from foray.specs.preprocessing import Preprocessing
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
-from foray.specs.variants import tensorflow_variant
+from foray.specs.tensorflow import tensorflow_variant
 
 RULE = ScalingRule()
 

@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 to Lite4 (Google 2020: tpu/models/official/efficientnet/lite/efficientnet_lite_builder.py).
 
 EfficientNet for integer hardware: no squeeze-excitation, ReLU6, and a stem, a head, and first and last stages that are
-not scaled. The `tf_` names are the authors' networks at their resolutions; nobody trained the symmetric ones, which
-follow PyTorch's conventions.
+not scaled. The `tf_` names are the authors' networks at their resolutions; the symmetric ones have no published
+weights and follow PyTorch's conventions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from foray.specs.preprocessing import HALF, Preprocessing
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
-from foray.specs.variants import tensorflow_variant
+from foray.specs.tensorflow import tensorflow_variant
 
 RULE = ScalingRule(head="fixed", fixed_ends=True)
 
@@ -41,7 +41,7 @@ _BASE = ArchSpec(
 )
 
 
-class _Scaling(NamedTuple):
+class _LiteScaling(NamedTuple):
     """`efficientnet_lite_params`: width, depth, resolution (pixels), dropout; and what the README prints."""
 
     width_mult: float
@@ -57,11 +57,11 @@ class _Scaling(NamedTuple):
 # fmt: off
 _SCALINGS = {
     #                               w    d    px  drop  params      MACs counted   printed        top-1
-    "efficientnet_lite0": _Scaling(1.0, 1.0, 224, 0.2,  4_652_008,    385_187_552,   407_000_000, 0.751),
-    "efficientnet_lite1": _Scaling(1.0, 1.1, 240, 0.2,  5_416_680,    600_185_232,   631_000_000, 0.767),
-    "efficientnet_lite2": _Scaling(1.1, 1.2, 260, 0.3,  6_092_072,    859_736_272,   899_000_000, 0.776),
-    "efficientnet_lite3": _Scaling(1.2, 1.4, 280, 0.3,  8_197_096,  1_383_321_872, 1_440_000_000, 0.798),
-    "efficientnet_lite4": _Scaling(1.4, 1.8, 300, 0.3, 13_006_568, 2_553_034_336, 2_640_000_000, 0.815),
+    "efficientnet_lite0": _LiteScaling(1.0, 1.0, 224, 0.2,  4_652_008,    385_187_552,   407_000_000, 0.751),
+    "efficientnet_lite1": _LiteScaling(1.0, 1.1, 240, 0.2,  5_416_680,    600_185_232,   631_000_000, 0.767),
+    "efficientnet_lite2": _LiteScaling(1.1, 1.2, 260, 0.3,  6_092_072,    859_736_272,   899_000_000, 0.776),
+    "efficientnet_lite3": _LiteScaling(1.2, 1.4, 280, 0.3,  8_197_096,  1_383_321_872, 1_440_000_000, 0.798),
+    "efficientnet_lite4": _LiteScaling(1.4, 1.8, 300, 0.3, 13_006_568, 2_553_034_336, 2_640_000_000, 0.815),
 }
 # fmt: on
 _TIMM = "trainable parameters of timm's (params); torch.utils.flop_counter on it (MACs)"

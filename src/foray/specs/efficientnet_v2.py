@@ -14,7 +14,7 @@ from typing import NamedTuple
 from foray.specs.preprocessing import HALF, Preprocessing
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, FusedInvertedResidual, InvertedResidual, Published
-from foray.specs.variants import tensorflow_variant
+from foray.specs.tensorflow import tensorflow_variant
 
 RULE = ScalingRule(at_least=0.0)
 
@@ -89,7 +89,7 @@ _L = replace(
 )
 
 
-class _Scaling(NamedTuple):
+class _V2Scaling(NamedTuple):
     """A B network: how it grows from B0, and the resolution the authors test it at, pixels."""
 
     width_mult: float
@@ -101,10 +101,10 @@ class _Scaling(NamedTuple):
 # fmt: off
 _SCALINGS = {
     #                                w    d    px  drop
-    "efficientnet_v2_b0": _Scaling(1.0, 1.0, 224, 0.2),
-    "efficientnet_v2_b1": _Scaling(1.0, 1.1, 240, 0.2),
-    "efficientnet_v2_b2": _Scaling(1.1, 1.2, 260, 0.3),
-    "efficientnet_v2_b3": _Scaling(1.2, 1.4, 300, 0.3),
+    "efficientnet_v2_b0": _V2Scaling(1.0, 1.0, 224, 0.2),
+    "efficientnet_v2_b1": _V2Scaling(1.0, 1.1, 240, 0.2),
+    "efficientnet_v2_b2": _V2Scaling(1.1, 1.2, 260, 0.3),
+    "efficientnet_v2_b3": _V2Scaling(1.2, 1.4, 300, 0.3),
 }
 _TORCHVISION = "torchvision IMAGENET1K_V1 (params, top-1); torch.utils.flop_counter on it (MACs)"
 _TIMM = "trainable parameters of keras.applications (params); torch.utils.flop_counter on timm's (MACs)"

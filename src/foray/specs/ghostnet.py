@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from foray.specs.preprocessing import Preprocessing
 from foray.specs.scaling import round_channels
-from foray.specs.spec import ArchSpec, Conv, GhostBottleneck, Published, SqueezeExcitation
+from foray.specs.spec import ArchSpec, Conv, GhostBottleneck, Published, SqueezeExcitationStyle
 
 NAME = "ghostnet"
 
@@ -36,7 +36,7 @@ _BASE = ArchSpec(
     head=Conv(out_channels=960, kernel=1),
     hidden_features=1280,
     activation="relu",
-    squeeze_excitation=SqueezeExcitation(of="hidden", divisor=4, activation="relu", gate="hard_sigmoid"),
+    squeeze_excitation=SqueezeExcitationStyle(of="hidden", divisor=4, activation="relu", gate="hard_sigmoid"),
     initialization="mobilenet",
     preprocessing=Preprocessing(interpolation="bilinear"),
     dropout=0.2,

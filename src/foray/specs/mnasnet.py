@@ -13,7 +13,7 @@ from typing import NamedTuple
 from foray.specs.preprocessing import Preprocessing
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
-from foray.specs.variants import tensorflow_variant
+from foray.specs.tensorflow import tensorflow_variant
 
 RULE = ScalingRule(head="fixed")  # 1280 features at every width
 
@@ -60,7 +60,7 @@ _A1 = replace(
 )
 
 
-class _Figures(NamedTuple):
+class _MnasFigures(NamedTuple):
     """torchvision's IMAGENET1K_V1. `resize_side`: short side before the crop, pixels."""
 
     width_mult: float
@@ -71,10 +71,10 @@ class _Figures(NamedTuple):
 
 
 _WIDTHS = {
-    "mnasnet0_5": _Figures(0.5, 2_218_512, 104_455_968, 0.67734, 256),
-    "mnasnet0_75": _Figures(0.75, 3_170_208, 215_493_104, 0.71180, 232),
-    "mnasnet1_0": _Figures(1.0, 4_383_312, 314_415_872, 0.73456, 256),
-    "mnasnet1_3": _Figures(1.3, 6_282_256, 526_362_432, 0.76506, 232),
+    "mnasnet0_5": _MnasFigures(0.5, 2_218_512, 104_455_968, 0.67734, 256),
+    "mnasnet0_75": _MnasFigures(0.75, 3_170_208, 215_493_104, 0.71180, 232),
+    "mnasnet1_0": _MnasFigures(1.0, 4_383_312, 314_415_872, 0.73456, 256),
+    "mnasnet1_3": _MnasFigures(1.3, 6_282_256, 526_362_432, 0.76506, 232),
 }
 _TORCHVISION = "torchvision IMAGENET1K_V1 (params, top-1); torch.utils.flop_counter on it (MACs)"
 _PAPER_A1 = Published(3_887_038, "arXiv:1807.11626 Table 1 (top-1, MACs rounded); timm (params)", 312_000_000, 0.752)

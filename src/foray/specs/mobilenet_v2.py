@@ -11,7 +11,7 @@ from dataclasses import replace
 from foray.specs.preprocessing import HALF, Preprocessing
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec, Conv, InvertedResidual, Published
-from foray.specs.variants import tensorflow_variant
+from foray.specs.tensorflow import tensorflow_variant
 
 NAME = "mobilenet_v2"
 LISTED_WIDTHS = (1.4, 1.0, 0.75, 0.5, 0.35, 0.25)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foray.specs.preprocessing import HALF, Preprocessing
-from foray.specs.spec import ArchSpec, Bneck, Conv, Published, SqueezeExcitation
-from foray.specs.variants import tensorflow_variant
+from foray.specs.spec import ArchSpec, Bneck, Conv, Published, SqueezeExcitationStyle
+from foray.specs.tensorflow import tensorflow_variant
 
 _LARGE = ArchSpec(
     name="mobilenet_v3_large",
@@ -30,7 +30,7 @@ _LARGE = ArchSpec(
     hidden_features=1280,
     activation="hard_swish",
     # Section 5.3: a quarter of the expansion, hard sigmoid.
-    squeeze_excitation=SqueezeExcitation(of="hidden", divisor=8, activation="relu", gate="hard_sigmoid"),
+    squeeze_excitation=SqueezeExcitationStyle(of="hidden", divisor=8, activation="relu", gate="hard_sigmoid"),
     initialization="mobilenet",
     preprocessing=Preprocessing(interpolation="bilinear"),
     bn_eps=1e-3,

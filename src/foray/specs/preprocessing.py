@@ -1,15 +1,16 @@
-"""What an image goes through before a network sees it: attached to weights, not to scripts."""
+"""Preprocessing of images: part of the weights, not of scripts."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from foray.limits import LEAST_CROP_PCT
 from foray.parsing import shortened
 
 Interpolation = Literal["bilinear", "bicubic"]
+Resize = Literal["cut", "rounded", "squashed"]
 Triple = tuple[float, float, float]
 
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
@@ -23,7 +24,9 @@ class Preprocessing:
 
     `resolution`: side of the square the network sees, pixels. `crop_pct`: resolution / short side after the resize,
     so the short side is resized to floor(resolution / crop_pct) pixels (timm's convention). `mean` and `std`: per RGB
-    channel, on values in [0, 1].
+    channel, on values in [0, 1]. `resize`: what becomes of the long side. "cut": side * long / short, the fraction cut
+    off, as torchvision and timm do; "rounded": to the nearest pixel, as earlier versions of foray did; "squashed": it
+    becomes as long as the short side (timm's `crop_mode="squash"`).
     """
 
     resolution: int = 224
@@ -31,6 +34,7 @@ class Preprocessing:
     interpolation: Interpolation = "bicubic"
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
+    resize: Resize = field(default="cut", repr=False)  # checkpoints of earlier versions do not bear it
 
     def __post_init__(self) -> None:
         if not 1 <= self.resolution < 2**31:
@@ -51,3 +55,11 @@ class Preprocessing:
     def resize_side(self) -> int:
         """Short side after the resize, pixels."""
         return int(self.resolution / self.crop_pct)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What keys of runs are made of. The usual `resize` is left out: keys of earlier versions do not hold it."""
+        stated = asdict(self)
+        if self.resize == "cut":
+            del stated["resize"]
+        return stated

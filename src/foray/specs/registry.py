@@ -23,7 +23,7 @@ from foray.specs import (
 from foray.specs.scaled_name import EXAMPLE, MARK, ScaledName, parse_scaled_name
 from foray.specs.scaling import ScalingRule, scale
 from foray.specs.spec import ArchSpec
-from foray.specs.variants import TF_PREFIX
+from foray.specs.tensorflow import TF_PREFIX
 
 WidthFamily = Callable[[str, float], ArchSpec]
 
@@ -46,7 +46,11 @@ _WIDEST, _NARROWEST = 4.0, 0.05  # wide enough for every published multiplier; b
 
 
 def width_name(base: str, width_mult: float) -> str:
-    """`mobilenet_v2_x0.5`; the base name itself at width 1."""
+    """The name of a MobileNet at a width; the base name itself at width 1.
+
+    >>> width_name("mobilenet_v2", 0.5)
+    'mobilenet_v2_x0.5'
+    """
     return base if width_mult == 1.0 else f"{base}_x{width_mult:g}"
 
 
@@ -67,18 +71,31 @@ def _listed() -> dict[str, ArchSpec]:
 
 
 def spec_names() -> list[str]:
-    """The names of all listed architectures, family by family. Other widths (`mobilenet_v2_x1.3`) exist unlisted."""
+    """The names of all listed architectures, family by family. Other widths (`mobilenet_v2_x1.3`) exist unlisted.
+
+    >>> spec_names()[:2]
+    ['efficientnet_b0', 'tf_efficientnet_b0']
+    """
     return list(_listed())
 
 
 def get_spec(name: str) -> ArchSpec:
-    """The architecture called `name`: a listed one, a MobileNetV1 or V2 of another width, or a scaled one.
+    """The architecture of a name: a listed one, a MobileNetV1 or V2 of another width, or a scaled one.
 
-    `mobilenet_v2_xW` is MobileNetV2 at width W; `efficientnet@d1.2,w1.1,r240` EfficientNet-B0 scaled in depth, width
-    and resolution (see `scalable_families`). `tf_` before any of them gives the TensorFlow variant.
+    Args:
+        name: `mobilenet_v2_xW` is MobileNetV2 at width W; `efficientnet@d1.2,w1.1,r240` EfficientNet-B0 scaled in
+            depth, width and resolution (see `scalable_families`); `tf_` before any of them its TensorFlow variant.
 
-    Raises UnknownNameError, naming the nearest names, for anything else, and ForayError for a scaled name that says
-    something impossible.
+    Returns:
+        Its table.
+
+    Raises:
+        UnknownNameError: with the nearest names, for a name that is not known.
+        ForayError: for a scaled name that says something impossible.
+
+    >>> spec = get_spec("efficientnet@d1.2,w1.1,r240")
+    >>> spec.family, spec.resolution, spec.stride, spec.num_features
+    ('efficientnet', 240, 32, 1408)
     """
     if spec := _listed().get(name):
         return spec
@@ -93,7 +110,11 @@ def get_spec(name: str) -> ArchSpec:
 
 
 def paper_macs(spec: ArchSpec) -> int | None:
-    """Multiply-accumulates as the paper or its release prints them, for this table and resolution; None if nowhere."""
+    """Multiply-accumulates as the paper or its release prints them, for this table and resolution; None if nowhere.
+
+    >>> paper_macs(get_spec("efficientnet_b0"))
+    390000000
+    """
     published = spec.published
     if published is None:
         return None
@@ -111,9 +132,16 @@ def scalable_families() -> list[str]:
 
 
 def base_spec(family: str) -> ArchSpec:
-    """The network that `family` is scaled from: EfficientNet-B0 for "efficientnet", with "tf_" its TensorFlow variant.
+    """The network that a family is scaled from.
 
-    Raises UnknownNameError for a family without a scaling rule.
+    Args:
+        family: one of `scalable_families`; with `tf_` before it, the TensorFlow variant.
+
+    Raises:
+        UnknownNameError: for a family without a scaling rule.
+
+    >>> base_spec("efficientnet").name
+    'efficientnet_b0'
     """
     known = [*_SCALABLE, *(TF_PREFIX + family for family in _SCALABLE)]
     if family not in known:
@@ -135,8 +163,8 @@ def scaled_spec(wanted: ScaledName) -> ArchSpec:
     name = str(wanted._replace(resolution=resolution))
     if resolution < base.stride:
         raise ForayError(
-            f"Model {name!r}: {resolution} px is less than the network's stride of {base.stride} px, nothing would be "
-            f"left to see. Use at least r{base.stride}."
+            f"Model {name!r}: {resolution} px is less than the network's stride of {base.stride} px, too small "
+            f"for it. Use at least r{base.stride}."
         )
     return replace(
         scale(base, name, rule, width_mult=wanted.width_mult, depth_mult=wanted.depth_mult),
@@ -147,7 +175,11 @@ def scaled_spec(wanted: ScaledName) -> ArchSpec:
 
 
 def listed_twin(spec: ArchSpec) -> str | None:
-    """The listed network that a scaled `spec` is at another resolution, whose weights fit it; None if there is none."""
+    """The listed network that a scaled one is at another resolution, whose weights fit it; None if there is none.
+
+    >>> listed_twin(get_spec("mobilenet_v2@w0.5,r160"))
+    'mobilenet_v2_x0.5'
+    """
     if not spec.fixed_resolution:
         return None
 

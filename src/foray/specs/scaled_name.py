@@ -35,9 +35,15 @@ def _number(multiplier: float) -> str:
 
 
 def parse_scaled_name(name: str) -> ScaledName:
-    """`family@dD,wW,rR`, in any order; what is left out is 1, or the family's own resolution.
+    """Reads `family@dD,wW,rR`, in any order; what is left out is 1, or the family's own resolution.
 
-    Raises ForayError, naming the part that cannot be read or is out of range.
+    Raises:
+        ForayError: naming the part that cannot be read or is out of range.
+
+    >>> parse_scaled_name("efficientnet@r240,d1.2")
+    ScaledName(family='efficientnet', depth_mult=1.2, width_mult=1.0, resolution=240)
+    >>> str(parse_scaled_name("efficientnet@r240,d1.2"))
+    'efficientnet@d1.2,w1,r240'
     """
     family, _, rest = name.partition(MARK)
     values: dict[str, float] = {}
@@ -71,8 +77,10 @@ def parse_scaled_name(name: str) -> ScaledName:
 def split_names(text: str) -> list[str]:
     """The models of a comma-separated list, in which scaled names have commas of their own.
 
-    "mobilenet_v2,efficientnet@d1.2,w1.1,r240" are two: what looks like d, w or r with a number belongs to the scaled
-    name before it.
+    What looks like d, w or r with a number belongs to the scaled name before it.
+
+    >>> split_names("mobilenet_v2,efficientnet@d1.2,w1.1,r240")
+    ['mobilenet_v2', 'efficientnet@d1.2,w1.1,r240']
     """
     names: list[str] = []
     for part in (part.strip() for part in text.split(",")):

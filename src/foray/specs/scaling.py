@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from foray.specs.spec import ArchSpec, Conv, ScalableStage, SqueezeExcitation, Stage
+from foray.specs.spec import ArchSpec, Conv, ScalableStage, SqueezeExcitationStyle, Stage
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,24 @@ class ScalingRule:
 
 
 def round_channels(channels: float, divisor: int = 8, *, at_least: float = 0.9) -> int:
-    """The multiple of `divisor` nearest to `channels` (halves round up), but never below `at_least` of it.
+    """The multiple of the divisor nearest to a channel count, but never below a share of it.
 
-    At least `divisor`. Worked example: MobileNetV2 at width 0.35 has a stem of 32 * 0.35 = 11.2 channels; the nearest
-    multiple of 8 is 8, which is 71 % of 11.2, so one step is added: 16. At width 0.75, 24 * 0.75 = 18 becomes 16 (89 %,
-    below 90 %) and hence 24. EfficientNetV2 has no such floor (`at_least` 0): at width 1.2 its 16 channels stay 16.
+    MobileNetV2 at width 0.35 has a stem of 32 * 0.35 = 11.2 channels; the nearest multiple of 8 is 8, which is 71 % of
+    11.2, so one step is added. EfficientNetV2 has no such floor: at width 1.2 its 16 channels stay 16.
 
-    Raises ValueError when `channels` or `divisor` is not positive.
+    Args:
+        channels: the count wanted, not yet whole.
+        divisor: of the result, which is at least this; halves round up.
+        at_least: share of `channels` that the result must keep; 0: no floor.
+
+    Returns:
+        Channels.
+
+    Raises:
+        ValueError: when `channels` or `divisor` is not positive.
+
+    >>> round_channels(32 * 0.35), round_channels(24 * 0.75), round_channels(16 * 1.2, at_least=0.0)
+    (16, 24, 16)
     """
     if channels <= 0 or divisor < 1:
         raise ValueError(f"channels and divisor must be positive, not {channels} and {divisor}")
@@ -41,7 +52,7 @@ def round_channels(channels: float, divisor: int = 8, *, at_least: float = 0.9) 
     return rounded if rounded >= at_least * channels else rounded + divisor
 
 
-def squeezed_channels(style: SqueezeExcitation, in_channels: int, hidden: int, ratio: float) -> int:
+def squeezed_channels(style: SqueezeExcitationStyle, in_channels: int, hidden: int, ratio: float) -> int:
     """Inner width of a squeeze-excitation, for a block of `in_channels` whose gated layer has `hidden` channels."""
     share = ratio * (in_channels if style.of == "input" else hidden)
     return round_channels(share, style.divisor) if style.divisor > 1 else max(1, int(share))
@@ -50,7 +61,10 @@ def squeezed_channels(style: SqueezeExcitation, in_channels: int, hidden: int, r
 def round_repeats(num_layers: int, depth_mult: float) -> int:
     """Layers of a stage after depth scaling: always rounded up (`round_repeats` in efficientnet_model.py).
 
-    Worked example: EfficientNet-B1 has depth_mult 1.1, so a stage of 2 layers becomes ceil(2.2) = 3.
+    EfficientNet-B1 has depth_mult 1.1, so a stage of 2 layers becomes ceil(2.2) = 3.
+
+    >>> round_repeats(2, 1.1)
+    3
     """
     return math.ceil(num_layers * depth_mult)
 
@@ -58,10 +72,22 @@ def round_repeats(num_layers: int, depth_mult: float) -> int:
 def scale(
     base: ArchSpec, name: str, rule: ScalingRule, *, width_mult: float = 1.0, depth_mult: float = 1.0
 ) -> ArchSpec:
-    """`base` with every channel count times `width_mult` and every stage's layers times `depth_mult`, under `name`.
+    """A network with scaled channel counts and layers.
 
-    `rule` says what is left alone. Published numbers belong to the base alone and are dropped. Raises TypeError for a
-    table whose rows are not scaled by one number (`ScalableStage`).
+    Args:
+        base: the network that is scaled; its published numbers are dropped.
+        name: of the result.
+        rule: what the authors of the family leave alone.
+        width_mult: factor on every channel count.
+        depth_mult: factor on the layers of every stage.
+
+    Raises:
+        TypeError: for a table whose rows are not scaled by one number (see `ScalableStage`).
+
+    >>> from foray.specs.registry import get_spec
+    >>> wider = scale(get_spec("efficientnet_b0"), "wider", ScalingRule(), width_mult=1.1)
+    >>> wider.num_features
+    1408
     """
 
     def widened(conv: Conv, mult: float) -> Conv:

@@ -28,7 +28,7 @@ class Conv:
 
 
 @dataclass(frozen=True)
-class SqueezeExcitation:
+class SqueezeExcitationStyle:
     """How all squeeze-excitation of one network is done (Hu et al. 2018, arXiv:1709.01507).
 
     The squeezed width is a share of the channels `of` the block's input or its hidden layer, rounded to a multiple of
@@ -235,7 +235,7 @@ class ArchSpec:
     preprocessing: Preprocessing
     stem_pool: bool = False
     hidden_features: int | None = None
-    squeeze_excitation: SqueezeExcitation = SqueezeExcitation()
+    squeeze_excitation: SqueezeExcitationStyle = SqueezeExcitationStyle()
     padding: Padding = "symmetric"
     bn_eps: float = 1e-5
     bn_momentum: float = 0.1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from foray.specs.preprocessing import HALF, Preprocessing
 from foray.specs.spec import ArchSpec, Conv, PlainConv, Published, SeparableConv, SeparableResidual
-from foray.specs.variants import tensorflow_variant
+from foray.specs.tensorflow import tensorflow_variant
 
 XCEPTION = ArchSpec(
     name="xception",

@@ -12,9 +12,22 @@ from foray.statistics.crossed import Correct, crossed, mixed_quantile
 
 
 def wilson_interval(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Two-sided score interval of a proportion (Wilson 1927, JASA 22:209). (0, 1) for n = 0.
+    """Two-sided score interval of a proportion (Wilson 1927, JASA 22:209).
 
-    Raises ValueError unless 0 <= successes <= n and 0 < confidence < 1.
+    Args:
+        successes: how many of the n, in [0, n].
+        n: trials; 0 gives (0, 1).
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        Lower and upper bound, in [0, 1].
+
+    Raises:
+        ValueError: for numbers outside these ranges.
+
+    >>> low, high = wilson_interval(90, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.826, 0.945)
     """
     if not 0 <= successes <= n:
         raise ValueError(f"successes must lie in 0..n, got {successes} of {n}")
@@ -27,19 +40,47 @@ def wilson_interval(successes: float, n: float, confidence: float = 0.95) -> tup
 
 
 def seed_summary(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and standard deviation (n - 1) over seeds; the deviation of one seed is None. Raises ValueError for none."""
+    """Mean and standard deviation (n - 1) over seeds.
+
+    Args:
+        values: one number per seed.
+
+    Returns:
+        The mean, and the deviation; None with one seed.
+
+    Raises:
+        ValueError: for no values.
+
+    >>> mean, deviation = seed_summary([0.90, 0.92, 0.91])
+    >>> round(mean, 4), round(deviation, 4)
+    (0.91, 0.01)
+    """
     if len(values) == 0:
         raise ValueError("no values")
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def mean_accuracy_interval(correct: Correct, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean accuracy over seeds with its two-sided interval (mean, low, high); `correct` is (S, N).
+    """Mean accuracy over seeds with its two-sided interval, for the accuracy expected over images and over trainings.
 
-    The interval is for the accuracy expected over images and over trainings. With one seed nothing is known about
-    trainings: the interval is Wilson's, for this one trained network. With more it is Wilson's at the effective
-    number of images that gives the two-way variance of the mean (as Korn & Graubard 1998, Survey Methodology 24:193,
-    do for cluster samples), with Cochran's quantile. Raises ValueError for an empty array.
+    With one seed nothing is known about trainings: the interval is Wilson's, for this one trained network. With more
+    it is Wilson's at the effective number of images that gives the two-way variance of the mean (as Korn & Graubard
+    1998, Survey Methodology 24:193, do for cluster samples), with Cochran's quantile.
+
+    Args:
+        correct: (S, N), whether each of S trainings was right about each of N images.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        Mean, lower and upper bound, in [0, 1].
+
+    Raises:
+        ValueError: for an empty array.
+
+    >>> import numpy as np
+    >>> mean, low, high = mean_accuracy_interval(np.arange(400)[None] < 380)
+    >>> round(mean, 3), round(low, 3), round(high, 3)
+    (0.95, 0.924, 0.967)
     """
     seeds, n = correct.shape
     if correct.size == 0:
@@ -47,7 +88,7 @@ def mean_accuracy_interval(correct: Correct, confidence: float = 0.95) -> tuple[
     mean = float(correct.mean())
     parts = crossed(correct)
     variance = parts.image_part + parts.seed_part
-    # Without any spread (all right, all wrong, or by luck) the variance is unknown, not zero: count images only.
+    # Without any spread (all correct, all wrong, or by chance) the variance is unknown, not zero: count images only.
     if seeds == 1 or variance == 0 or mean in (0.0, 1.0):
         return mean, *wilson_interval(mean * n, n, confidence)
     quantile = mixed_quantile((1 + confidence) / 2, parts.image_part, parts.seed_part, seeds - 1)

@@ -3,6 +3,9 @@ arXiv:1512.00567, section 8): what is evaluated and kept when the recipe states 
 
 Batch-norm statistics are averaged as the weights are: those of a moment belong to the weights of that moment. What is
 frozen is left alone, so that it stays as it is bit for bit.
+
+The arithmetic is torch.optim.swa_utils'; its AveragedModel is not used, because it averages what is frozen and integer
+counters too and takes the first weights in place of averaging them.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
@@ -44,6 +48,6 @@ class WeightAverage:
         """
         decay = min(self.decay, (1 + step) / (10 + step))
         averages, weights = [pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs]
-        torch._foreach_lerp_(averages, weights, 1 - decay)
+        get_ema_multi_avg_fn(decay)(averages, weights, step)
         for average, counter in self._counters:
             average.copy_(counter)

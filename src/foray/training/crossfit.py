@@ -1,12 +1,12 @@
-"""Judging on val although val chooses the epoch: each half of val is predicted by the epoch that the other half chose.
+"""Cross-fitting: each half of val is scored at the epoch that the other half selected, because val selects the epoch.
 
 The kept epoch is the best of many on val, so its accuracy there is too high: by half a point or so with 700 images, and
 by more the more a network's epochs differ. An epoch chosen on one half of val has seen no label of the other half, and
 its accuracy there is that of new images. Both halves together are predictions for all of val. The halves are the same
 for all models and seeds of a data set.
 
-With early stopping each half also ends training for itself. Where the whole of val ended it before a half would have,
-that half chooses among the epochs that ran.
+Early stopping also applies to each half by itself. Where all of val stopped training before a half would have, that
+half selects among the epochs that were trained.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from foray.data import Dataset
-from foray.data.halves import halves
-from foray.data.look_alikes import ties_of
+from foray.data.near_duplicates import ties_of
+from foray.data.split_units import val_halves
 from foray.evaluation.predictions import Predictions
 from foray.recipes import Recipe
 from foray.records import EpochRow
 from foray.records.metrics import HalfScore
-from foray.training.choice import Choice, choose_epoch
+from foray.training.epoch_choice import EpochChoice, choose_epoch
 
 CROSSFIT = "val_crossfit"  # the split's name in records and of its file of predictions
 _SEED = 0  # of the halves, whatever the seed of the run
@@ -46,7 +46,7 @@ class CrossFitted:
 
 
 def chooses_epoch(recipe: Recipe) -> bool:
-    """Whether val has a say in which epoch is kept."""
+    """Whether val selects the epoch."""
     return recipe.checkpoint == "best" or recipe.early_stopping_epochs is not None
 
 
@@ -56,13 +56,13 @@ def val_half(dataset: Dataset) -> npt.NDArray[np.int64] | None:
     Classes are divided equally; images that share a group or their bytes are in one half, and so are near-duplicates.
     """
     val = [dataset.samples[i] for i in dataset.indices("val")]
-    placed = halves(val, _SEED, ties_of(val, dataset.near))
+    placed = val_halves(val, _SEED, ties_of(val, dataset.near))
     half = np.array([placed[sample.id] for sample in val], dtype=np.int64)
     return half if len(set(placed.values())) == 2 else None
 
 
 class CrossFit:
-    """What each half of val would keep so far, and how that epoch predicts the other half; nothing of other epochs.
+    """The epoch that each half of val would keep so far, and its predictions for the other half.
 
     `half` (N,): see `val_half`. `keep` and `patience` (epochs): those of the recipe.
     """
@@ -120,18 +120,18 @@ class CrossFit:
             notes=_early_end(choices, len(rows)) if len(rows) < epochs else (),
         )
 
-    def _choices(self, rows: Sequence[EpochRow]) -> tuple[Choice, Choice]:
+    def _choices(self, rows: Sequence[EpochRow]) -> tuple[EpochChoice, EpochChoice]:
         scores = [row.val_halves for row in rows if row.val_halves is not None]
         first, second = (choose_epoch([pair[own] for pair in scores], self._keep, self._patience) for own in (0, 1))
         return first, second
 
 
-def _early_end(choices: Sequence[Choice], epochs: int) -> tuple[str, ...]:
+def _early_end(choices: Sequence[EpochChoice], epochs: int) -> tuple[str, ...]:
     """What to say where all of val ended training after so many epochs."""
     unfinished = sum(not choice.stopped for choice in choices)
     if not unfinished:
         return ()
     return (
-        f"early stopping by all of val ended training after epoch {epochs}; {unfinished} of the two halves of val "
-        "alone would have gone on, and chose among the epochs that ran",
+        f"early stopping on all of val ended training after epoch {epochs}; {unfinished} of the two halves of "
+        "val alone would have continued; they selected among the epochs that were trained",
     )

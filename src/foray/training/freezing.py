@@ -1,7 +1,7 @@
-"""What is trained and what stays as it is: the protocol `partial`, gradual unfreezing, batch norms of frozen layers.
+"""Frozen and trained layers: the protocol `partial`, gradual unfreezing, batch norms of frozen layers.
 
 `last:34` unfreezes the last 34 layers as Keras counts them (foray.models.counted_layers), `stages.6,head` parts of the
-network by name. The classifier, which is new, is always trained.
+network by name. The classifier, which is new, is always trained. Parts are also what learning rates differ by.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from torch import nn
 from foray.errors import ForayError
 from foray.models import Network, counted_layers
 from foray.parsing import shortened
-from foray.training.parts import network_parts
 
+_EARLY_STRIDE = 4
 _LAST = re.compile(r"last:(\d{1,9})")
 
 
@@ -80,8 +80,8 @@ def _last_layers(network: Network, unfreeze: str) -> list[str]:
     layers, wanted = counted_layers(network), int(unfreeze.removeprefix("last:"))
     if not 1 <= wanted <= len(layers):
         raise ForayError(
-            f"--unfreeze {unfreeze}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
-            f"{len(layers)}, or use --protocol finetune for all."
+            f"`unfreeze` {unfreeze}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
+            f"{len(layers)}, or use `protocol` finetune for all."
         )
     dense = ["hidden.linear"] if network.spec.hidden_features else []  # above the pooling, as the classifier
     return [*(name for layer in layers[-wanted:] for name in layer.modules), *dense]
@@ -94,10 +94,32 @@ def _named_parts(network: Network, unfreeze: str) -> list[str]:
     wanted = [part.strip() for part in unfreeze.split(",")]
     if unknown := [part for part in wanted if part not in known]:
         raise ForayError(
-            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write "
+            f"`unfreeze` {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write "
             f"last:34 (layers, counted as Keras does) or parts: {', '.join(known)}."
         )
     layers = [
         name for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
     ]
     return [name for name in layers if any(name.startswith(f"{part}.") for part in wanted)]
+
+
+def network_parts(network: Network) -> dict[str, nn.Module]:
+    """`stem`, `stages.0` and on, `head`, `hidden`, `classifier`, in the order they run; those without weights left out.
+
+    Every parameter of the network is in exactly one part.
+    """
+    parts: dict[str, nn.Module] = {"stem": network.stem}
+    parts |= {f"stages.{i}": stage for i, stage in enumerate(network.stages)}
+    parts |= {"head": network.head, "hidden": network.hidden, "classifier": network.classifier}
+    return {name: part for name, part in parts.items() if any(True for _ in part.parameters())}
+
+
+def early_parts(network: Network) -> int:
+    """How many parts, from the stem on, give maps of a quarter of the image's side or more."""
+    stem_stride = 1 if network.small_image == "stride1_stem" else network.spec.stem.stride
+    stride = stem_stride * (2 if network.spec.stem_pool else 1)
+    count = 1 if stride <= _EARLY_STRIDE else 0
+    for row in network.spec.stages:
+        stride *= row.stride
+        count += 1 if stride <= _EARLY_STRIDE else 0
+    return count

@@ -7,7 +7,7 @@ RMSProp divides a gradient g by its running size, v <- rho v + (1 - rho) g^2, an
 
 Where g is large the two agree. Of a steady g = 1e-4 (v = g^2) Keras makes steps of 1e-4 / sqrt(1e-8 + 1e-7) = 0.302 lr,
 PyTorch of 1e-4 / (1e-4 + 1e-8) = 1.000 lr. And the first step, when v = (1 - rho) g^2, is 0.315 lr in Keras and 9.99 lr
-in PyTorch, 32 times as far. A rate found in one is no rate for the other.
+in PyTorch, 32 times as far. A learning rate tuned for one does not fit the other.
 
 Weight decay: SGD and PyTorch's RMSProp add it to the gradient; AdamW and Keras' RMSProp shrink the weight apart from
 it.
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from foray.models import Network
-from foray.recipes import Optimizer
-from foray.training.parts import network_parts
+from foray.recipes import SGD, AdamW, Optimizer, RMSprop
+from foray.training.freezing import network_parts
 
 # (rho, epsilon): keras.optimizers.RMSprop and torch.optim.RMSprop (rho is its alpha)
 _RMSPROP_DEFAULTS = {"keras": (0.9, 1e-7), "pytorch": (0.99, 1e-8)}
@@ -85,7 +85,7 @@ def create_optimizer(optimizer: Optimizer, network: nn.Module) -> torch.optim.Op
     the recipe alone, so that a saved state finds its parameters again. Raises TypeError for a `layer_decay` where
     `network` is no `Network`, whose parts the rates go by.
     """
-    decay, decay_all = optimizer.weight_decay, optimizer.decay_all
+    decay, decay_all = optimizer.weight_decay, isinstance(optimizer, SGD) and optimizer.decay_all
     if optimizer.layer_decay == 1.0:
         return optimizer_over(optimizer, parameter_groups(network, decay, decay_all=decay_all))
     if not isinstance(network, Network):
@@ -103,16 +103,18 @@ def optimizer_over(optimizer: Optimizer, groups: list[dict[str, Any]]) -> torch.
     """The recipe's optimiser over parameter groups with a `weight_decay` and, maybe, a `rate_factor` of their own."""
     rate = optimizer.learning_rate
     groups = [{**group, "lr": rate * group.get("rate_factor", 1.0)} for group in groups]
-    if optimizer.name == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
-    if optimizer.name == "adamw":
-        # Fused: one pass over memory, where PyTorch's default for a CPU makes one for each term of the formula.
-        return torch.optim.AdamW(groups, lr=rate, eps=optimizer.epsilon or _ADAMW_EPSILON, fused=True)
-    rho, epsilon = _RMSPROP_DEFAULTS[optimizer.convention]
-    rho, epsilon = optimizer.rho or rho, optimizer.epsilon or epsilon
-    if optimizer.convention == "pytorch":
-        return torch.optim.RMSprop(groups, lr=rate, alpha=rho, eps=epsilon)
-    return KerasRMSprop(groups, rate, rho=rho, epsilon=epsilon)
+    match optimizer:
+        case SGD():
+            return torch.optim.SGD(groups, lr=rate, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
+        case AdamW():
+            # Fused: one pass over memory, where PyTorch's default for a CPU makes one for each term of the formula.
+            return torch.optim.AdamW(groups, lr=rate, eps=optimizer.epsilon or _ADAMW_EPSILON, fused=True)
+        case RMSprop():
+            rho, epsilon = _RMSPROP_DEFAULTS[optimizer.convention]
+            rho, epsilon = optimizer.rho or rho, optimizer.epsilon or epsilon
+            if optimizer.convention == "pytorch":
+                return torch.optim.RMSprop(groups, lr=rate, alpha=rho, eps=epsilon)
+            return KerasRMSprop(groups, rate, rho=rho, epsilon=epsilon)
 
 
 def rate_factors(network: Network, layer_decay: float) -> dict[str, float]:

@@ -1,12 +1,10 @@
-"""What a run will do, settled before anything is trained: variant, weights, resolution, small-image handling."""
+"""The plan of a run, complete before training: variant, weights, resolution, small-image handling."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,12 +14,11 @@ from foray.errors import DataError, ForayError
 from foray.limits import MOST_RESOLUTION, require_range, require_seed
 from foray.models import SmallImage, build_model
 from foray.progress import SILENT, Progress
-from foray.recipes import Protocol, Recipe, changed, preset
+from foray.recipes import Recipe
+from foray.requests import SMALL_IMAGE_SIDE, TrainingRequest
 from foray.specs import ArchSpec, Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
 from foray.weights import PretrainedWeights, find_weights
-
-SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class RunPlan:
             "weights": self.weights.sha256 if self.weights else None,
             "recipe": self.recipe.model_dump(mode="json"),
             "num_classes": self.num_classes,
-            "preprocessing": asdict(self.preprocessing),
+            "preprocessing": self.preprocessing.identity,
             "small_image": self.small_image,
             "seed": self.seed,
             "deterministic": self.deterministic,
@@ -58,39 +55,17 @@ class RunPlan:
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def recipe_for(
-    dataset: Dataset,
-    protocol: Protocol,
-    *,
-    recipe: Recipe | None = None,
-    epochs: int | None = None,
-    unfreeze: str | None = None,
-    changes: Sequence[str] = (),
-) -> Recipe:
-    """The protocol's preset for these images: small ones (of at most 64 pixels) are neither mirrored nor cropped.
-
-    `recipe`, if given, takes the preset's place, its protocol included. `changes`: `key=value`, see
-    `foray.recipes.changed`.
-    """
-    if recipe is None:
-        small = typical_side(dataset) <= SMALL_IMAGE_SIDE
-        recipe = preset(protocol, epochs=epochs, small_images=small, unfreeze=unfreeze)
-    return changed(recipe, changes)
-
-
 def plan_run(
     model: str,
     dataset: Dataset,
-    recipe: Recipe,
+    how: TrainingRequest,
     *,
-    weights: str | Path | None = None,
-    resolution: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
     offline: bool = False,
     progress: Progress = SILENT,
 ) -> RunPlan:
-    """Settles a run. Weights are found (and fetched if they are the hub's), nothing is trained.
+    """Plans a run. Weights are found (and downloaded from the hub), nothing is trained.
 
     Resolution: as given; else with weights their native one, to which smaller images are enlarged ("upsampled"); from
     scratch the architecture's, but for images of at most 64 pixels 32 or their own side, whichever is larger. Training
@@ -98,10 +73,9 @@ def plan_run(
     resolution and its graph is left as it was costed. Raises ForayError for what does not fit together.
     """
     _require_splits(dataset)
-    if resolution is not None and resolution < 1:
-        raise ForayError(f"--resolution must be at least 1 pixel, not {resolution}.")
+    recipe, resolution, weights = how.recipe_for(dataset), how.resolution, how.weights
     if resolution is not None:
-        require_range("The resolution", resolution, 1, MOST_RESOLUTION)
+        require_range("`resolution`", resolution, 1, MOST_RESOLUTION)
     require_seed(seed)
     side = typical_side(dataset)
     found: PretrainedWeights | None = None
@@ -109,18 +83,18 @@ def plan_run(
     if recipe.protocol == "scratch":
         if weights is not None:
             raise ForayError(
-                "--protocol scratch starts from fresh weights. Leave --weights out, or use --protocol finetune."
+                "`protocol` scratch starts from fresh weights. Leave `weights` out, or use `protocol` finetune."
             )
         spec = get_spec(model)
         preprocessing = _scratch_preprocessing(spec, side, resolution)
         if preprocessing.resolution <= SMALL_IMAGE_SIDE and not spec.fixed_resolution:
             small_image = "stride1_stem"
     else:
-        get_spec(model)  # an unknown name is said before missing weights are
+        get_spec(model)  # unknown names are reported before missing weights
         if weights is None:
             raise ForayError(
-                f"--protocol {recipe.protocol} starts from pretrained weights. Name them with --weights: a folder in "
-                "timm's layout, a folder of such folders, or hub. Without weights, use --protocol scratch."
+                f"`protocol` {recipe.protocol} starts from pretrained weights. Name them with `weights`: a folder in "
+                "timm's layout, a folder of such folders, or hub. Without weights, use `protocol` scratch."
             )
         found = find_weights(weights, model, offline=offline, progress=progress)
         spec, preprocessing = found.spec, found.preprocessing
@@ -129,7 +103,7 @@ def plan_run(
         if side <= SMALL_IMAGE_SIDE < preprocessing.resolution:
             small_image = "upsampled"
     _require_resolution(spec, preprocessing.resolution, small_image)
-    if recipe.unfreeze:
+    if recipe.protocol == "partial":
         _require_unfreezable(spec, recipe.unfreeze)
     return RunPlan(
         requested=model,
@@ -147,23 +121,23 @@ def plan_run(
 def _scratch_preprocessing(spec: ArchSpec, side: int, resolution: int | None) -> Preprocessing:
     if side > SMALL_IMAGE_SIDE:
         return replace(spec.preprocessing, resolution=resolution or spec.resolution)
-    # Of a small image every pixel counts: the whole of it is shown, not the middle seven eighths.
+    # Small images are used whole, without the central crop of 7/8.
     usual = spec.resolution if spec.fixed_resolution else max(32, side)
     return replace(spec.preprocessing, resolution=resolution or usual, crop_pct=1.0)
 
 
 def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage) -> None:
-    require_range("The resolution", resolution, 1, MOST_RESOLUTION)
+    require_range("`resolution`", resolution, 1, MOST_RESOLUTION)
     if spec.fixed_resolution and resolution != spec.resolution:
         raise ForayError(
-            f"{spec.name} is {spec.resolution} px by its name, and --resolution says {resolution}. Leave --resolution "
+            f"{spec.name} is {spec.resolution} px by its name, and `resolution` says {resolution}. Leave `resolution` "
             "out, or change the r of the name."
         )
     least = spec.stride // spec.stem.stride if small_image == "stride1_stem" else spec.stride
     if resolution < least:
         raise ForayError(
-            f"At {resolution} px nothing would be left of an image after the strides of {spec.name} ({least} px in "
-            f"all). Use --resolution {least} or more."
+            f"At {resolution} px is smaller than the total stride of {spec.name} ({least} px in "
+            f"all). Use `resolution` {least} or more."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from foray.recipes import Recipe
+from foray.recipes import NetworkRecipe, Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
@@ -27,7 +27,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     return base * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def training_side(recipe: Recipe, epoch: int, resolution: int) -> int:
+def training_side(recipe: NetworkRecipe, epoch: int, resolution: int) -> int:
     """Side of the images an epoch (counted from 0) trains on, in pixels; evaluation is always at `resolution`.
 
     Training ends at R = `training_resolution` x `resolution`. With `progressive_resolution` s the side rises linearly
@@ -45,7 +45,7 @@ def training_side(recipe: Recipe, epoch: int, resolution: int) -> int:
     return min(resolution, max(16, 16 * round(share * resolution / 16)))
 
 
-def trained_parts(recipe: Recipe, step: int, steps_per_epoch: int, *, late: int) -> int | None:
+def trained_parts(recipe: NetworkRecipe, step: int, steps_per_epoch: int, *, late: int) -> int | None:
     """How many parts of the network, from the classifier down, optimiser step `step` trains; None: all of them.
 
     With `gradual_unfreezing_epochs` one at the start, one more every so many epochs (Howard & Ruder 2018,

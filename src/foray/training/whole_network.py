@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,71 +19,75 @@ from foray.evaluation.predictions import Predictions, image_ids, predict_batches
 from foray.models import Network
 from foray.native.allocator import kept_memory
 from foray.native.kernels import prepare_kernels
+from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress
-from foray.recipes import Recipe
+from foray.recipes import NetworkRecipe
+from foray.requests import Machine
 from foray.specs import Preprocessing
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
 from foray.training.crossfit import CROSSFIT, CrossFit, chooses_epoch, val_half
-from foray.training.distributed import ALONE, Processes
-from foray.training.loop import fit, set_norm_momentum
-from foray.training.outcome import Outcome, Workplace
+from foray.training.loop import TrainingData, fit, set_norm_momentum
+from foray.training.outcome import Outcome
 from foray.training.plan import RunPlan
 from foray.training.sync_norm import synchronise_norms
 
 EVALUATION_BATCH_SIZE = 32
 
 
-def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
+def train_whole_network(
+    plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, *, identity: str,
+    progress: Progress = SILENT,
+) -> Outcome:  # fmt: skip
     """Trains `network` from its present weights, keeps the epoch the recipe names, and only then reads test.
 
-    Resumes after the last step that was saved in the run's folder.
+    Resumes after the last step that was saved in `folder`. `machine`: with a device of torch's. `identity`: of
+    the run (`run_identity`), which its checkpoint bears.
     """
-    with kept_memory(at.progress) if at.device.type == "cpu" else nullcontext():
-        return _trained(plan, dataset, network, at)
+    with kept_memory(progress) if torch.device(machine.device).type == "cpu" else nullcontext():
+        return _trained(plan, dataset, network, folder, machine, identity, progress)
 
 
-def _trained(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
-    recipe, device = plan.recipe, at.device
-    with at.processes.writer_first():
-        training, evaluation = _stores(plan, dataset, at)
+def _trained(
+    plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, identity: str, progress: Progress
+) -> Outcome:
+    recipe, device, processes = plan.recipe, torch.device(machine.device), machine.processes
+    assert recipe.protocol != "linear"
+    with processes.writer_first():
+        training, evaluation = _stores(plan, dataset, machine, progress)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    accelerated = device.type == "cpu" and prepare_kernels(at.progress)
+    accelerated = device.type == "cpu" and prepare_kernels(progress)
     set_norm_momentum(network, recipe.bn_momentum)
-    synchronise_norms(network, at.processes)
+    synchronise_norms(network, processes)
     positions = dataset.indices("train")
     batches = Batches(
         training, positions, batch_size=recipe.batch_size, device=device, seed=plan.seed, sampling=recipe.sampling,
-        share=at.processes.share,
+        share=processes.share,
     )  # fmt: skip
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
     crossfit = _crossfit(recipe, dataset)
     checkpoint = Checkpoint(
-        at.folder, keep=recipe.checkpoint, identity=at.identity, crossfit=crossfit, writes=at.processes.is_writer
+        folder, keep=recipe.checkpoint, identity=identity, crossfit=crossfit, writes=processes.is_writer
     )
     earlier = checkpoint.state()
     predict = functools.partial(
         predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device,
-        processes=at.processes,
+        processes=processes,
     )  # fmt: skip
-
-    state = fit(
-        network,
-        recipe,
+    data = TrainingData(
         batches,
         Augment(recipe.augmentation, plan.preprocessing, seed=plan.seed),
-        resolution=plan.preprocessing.resolution,
+        plan.preprocessing.resolution,
         mix=Mix(recipe.augmentation, plan.num_classes, seed=plan.seed),
         class_weights=class_weights(recipe, dataset.labels[positions], plan.num_classes),
         image_ids=image_ids(dataset, np.arange(len(dataset.samples))),
-        validate=functools.partial(predict, split="val"),
-        checkpoint=checkpoint,
-        seed=plan.seed,
-        compute_format=compute_format,
-        processes=at.processes,
-        progress=at.progress,
+        processes=processes,
     )
-    at.processes.barrier()  # the writer has written the last epoch
+    state = fit(
+        network, recipe, data, seed=plan.seed, validate=functools.partial(predict, split="val"), checkpoint=checkpoint,
+        compute_format=compute_format, progress=progress,
+    )  # fmt: skip
+    processes.barrier()  # rank 0 has written the last epoch
     kept_epoch = checkpoint.load_kept(network, state)
     val = predict(network, split="val")
     judged = _judged(checkpoint, recipe, val, divisible=crossfit is not None)
@@ -98,14 +103,14 @@ def _trained(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -
     )
 
 
-def _crossfit(recipe: Recipe, dataset: Dataset) -> CrossFit | None:
+def _crossfit(recipe: NetworkRecipe, dataset: Dataset) -> CrossFit | None:
     half = val_half(dataset) if chooses_epoch(recipe) else None
     return None if half is None else CrossFit(half, recipe.checkpoint, recipe.early_stopping_epochs)
 
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """Cross-fitted predictions of val, by split: none where val chose nothing, or where there is a note that says why.
+    """Cross-fitted predictions of val, by split; none where val selects nothing, or with a note on the reason.
     `epochs`: those they come from."""
 
     predictions: dict[str, Predictions]
@@ -113,37 +118,41 @@ class _Judged:
     notes: tuple[str, ...] = ()
 
 
-def _judged(checkpoint: Checkpoint, recipe: Recipe, val: Predictions, *, divisible: bool) -> _Judged:
+def _judged(checkpoint: Checkpoint, recipe: NetworkRecipe, val: Predictions, *, divisible: bool) -> _Judged:
     """`val`: by the kept epoch; `divisible`: whether there are two halves of it."""
     if not chooses_epoch(recipe):
         return _Judged({}, [])
     if checkpoint.crossfit is None:
-        why = "an older version of foray began this run" if divisible else "all images of val belong together"
-        note = f"val is not cross-fitted, because {why}: its accuracy is that of an epoch chosen on val, so optimistic"
+        why = (
+            "the run was started by an older version of foray" if divisible else "all images of val belong to one group"
+        )
+        note = (
+            f"val is not cross-fitted, because {why}: its accuracy is optimistic, because the epoch was selected on val"
+        )
         return _Judged({}, [], (note,))
     found = checkpoint.crossfit.result(val, checkpoint.history.rows, recipe.epochs)
     return _Judged({CROSSFIT: found.predictions}, found.epochs, found.notes)
 
 
-def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore, ImageStore]:
+def _stores(plan: RunPlan, dataset: Dataset, machine: Machine, progress: Progress) -> tuple[ImageStore, ImageStore]:
     """Decoded images to train on and to evaluate on."""
     evaluation = decode_for_evaluation(
-        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+        dataset, plan.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
     )
     if plan.recipe.augmentation.is_identity:
         return evaluation, evaluation
     training = decode_for_training(
-        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+        dataset, plan.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
     )
     return training, evaluation
 
 
-def _notes(state: TrainingState, recipe: Recipe, accelerated: bool) -> tuple[str, ...]:
+def _notes(state: TrainingState, recipe: NetworkRecipe, accelerated: bool) -> tuple[str, ...]:
     notes = ["batch norm and activations were computed by foray's compiled kernels"] if accelerated else []
     if state.micro_batch_size is not None:
         at_once = recipe.micro_batch_size or recipe.batch_size
         notes.append(
-            f"memory did not hold {at_once} images at once: gradients were accumulated, and batch norm sees batches of "
+            f"out of memory with {at_once} images at once: gradients were accumulated, and batch norm used batches of "
             f"{state.micro_batch_size} images"
         )
     return tuple(notes)

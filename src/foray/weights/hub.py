@@ -10,7 +10,7 @@ from foray.specs import TF_PREFIX
 from foray.weights.timm_layout import CONFIG_FILE, WEIGHTS_FILE
 
 # timm's repositories, all in its layout (github.com/huggingface/pytorch-image-models, timm/models/efficientnet.py).
-# Left out where timm publishes nothing of that variant, or only weights whose preprocessing squashes the image.
+# Left out where timm publishes nothing of that variant, or only weights that were trained on more than ImageNet-1k.
 HUB_IDS: dict[str, str] = {
     "efficientnet_b0": "timm/efficientnet_b0.ra_in1k",
     "efficientnet_b1": "timm/efficientnet_b1.ft_in1k",
@@ -26,12 +26,16 @@ HUB_IDS: dict[str, str] = {
     "tf_efficientnet_b6": "timm/tf_efficientnet_b6.aa_in1k",
     "tf_efficientnet_b7": "timm/tf_efficientnet_b7.aa_in1k",
     **{f"tf_efficientnet_lite{i}": f"timm/tf_efficientnet_lite{i}.in1k" for i in range(5)},
-    **{f"tf_efficientnet_v2_{size}": f"timm/tf_efficientnetv2_{size}.in1k" for size in ("b0", "b1", "b2", "b3", "s")},
+    **{
+        f"tf_efficientnet_v2_{size}": f"timm/tf_efficientnetv2_{size}.in1k" for size in ("b0", "b1", "b2", "b3", *"sml")
+    },
     "mobilenet_v1": "timm/mobilenetv1_100.ra4_e3600_r224_in1k",
     "mobilenet_v1_x1.25": "timm/mobilenetv1_125.ra4_e3600_r224_in1k",
     "mobilenet_v2": "timm/mobilenetv2_100.ra_in1k",
     "mobilenet_v2_x0.5": "timm/mobilenetv2_050.lamb_in1k",
     "mobilenet_v2_x1.4": "timm/mobilenetv2_140.ra_in1k",
+    "mobilenet_v3_large": "timm/mobilenetv3_large_100.ra_in1k",
+    "mobilenet_v3_small": "timm/mobilenetv3_small_100.lamb_in1k",
     "tf_mobilenet_v3_large": "timm/tf_mobilenetv3_large_100.in1k",
     "tf_mobilenet_v3_small": "timm/tf_mobilenetv3_small_100.in1k",
     "tf_mobilenet_v3_large_minimalistic": "timm/tf_mobilenetv3_large_minimal_100.in1k",
@@ -97,7 +101,9 @@ def fetch(hub_id: str, *, offline: bool = False, progress: Progress = SILENT) ->
             hub.snapshot_download(hub_id, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], local_files_only=offline)
         )
     except (hub.errors.HfHubHTTPError, OSError, ValueError) as error:
-        raise WeightsError(f"{hub_id} cannot be had from the Hugging Face hub: {_reason(error, offline)}") from error
+        raise WeightsError(
+            f"{hub_id} cannot be fetched from the Hugging Face hub: {_reason(error, offline)}"
+        ) from error
     finally:
         if not bars_were_off:
             enable_progress_bars()
@@ -110,4 +116,4 @@ def _reason(error: Exception, offline: bool) -> str:
     if offline:
         return "it is not in the local cache, and offline mode forbids a download. Fetch it once with a connection."
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{first_line.rstrip('.')}. Check the id and the connection; if a folder was meant, it is not there."
+    return f"{first_line.rstrip('.')}. Check the id and the connection; if a folder was meant, it does not exist."

@@ -50,7 +50,7 @@ def check_keras_has(spec: ArchSpec) -> None:
         raise WeightsError(
             f"{spec.name} is torchvision's network, and Keras' ResNet another one: its convolutions have biases, and a "
             "block strides in its first 1 x 1 convolution instead of the 3 x 3. Take a .pth file of torchvision, or "
-            "the weights on the hub (`hub`)."
+            "the weights on the hub (`weights` hub)."
         )
     if spec.family not in KERAS_FAMILIES:
         raise WeightsError(f"foray does not read {spec.name} from Keras' files. It reads {', '.join(KERAS_FAMILIES)}.")
@@ -76,7 +76,7 @@ def read_keras(path: Path, spec: ArchSpec) -> dict[str, Tensor]:
         except (ValueError, IndexError) as error:
             shapes = ", ".join("x".join(map(str, array.shape)) for array in arrays) or "none"
             raise WeightsError(
-                f"{path}: the arrays of its layer {kind} {taken[kind]} ({shapes}) are not those of such a layer. The "
+                f"{path}: the arrays of its layer {kind} {taken[kind]} ({shapes}) do not fit such a layer. The "
                 "file is damaged: fetch or write it again."
             ) from error
     if left := [f"{len(layers[kind]) - n} {kind}" for kind, n in taken.items() if n < len(layers[kind])]:

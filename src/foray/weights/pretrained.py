@@ -1,4 +1,4 @@
-"""Finding published weights, in timm's layout or in a file of another project, and loading them into a network."""
+"""Finding published weights, in timm's layout or in a file of another project."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from pathlib import Path
 from torch import Tensor
 
 from foray.errors import UnknownNameError, WeightsError
-from foray.models.build import Network
 from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
-from foray.records import WeightsInfo, file_sha256
+from foray.records import file_sha256
 from foray.regular_files import is_there
 from foray.specs import TF_PREFIX, ArchSpec, Preprocessing, ScaledName, get_spec, listed_twin
 from foray.weights import hub
 from foray.weights.keras_file import KERAS_SUFFIXES, check_keras_has, read_keras
-from foray.weights.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
+from foray.weights.key_map import CLASSIFIER_KEYS
 from foray.weights.layouts import Layout, layout_of, names_in
-from foray.weights.tensor_file import copy_strictly, read_weights
-from foray.weights.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, config_beside, read_config
+from foray.weights.tensor_file import read_weights
+from foray.weights.timm_layout import CONFIG_FILE, WEIGHTS_FILE, TimmConfig, config_beside, read_config, timm_bn_eps
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # what begins with a dot is a path
 _FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", *KERAS_SUFFIXES)  # and so is the name of a file
@@ -34,7 +33,8 @@ class PretrainedWeights:
 
     `spec`: the variant they belong to; `preprocessing`: what they were trained with; `num_classes` 0: no classifier;
     `path`: the file with the tensors; `layout`: whose names they have. `source`: folder, file or hub id; `sha256`: of
-    the file. `notes`: what the file left open, and how foray settled it.
+    the file. `bn_eps`: the batch-norm epsilon they were trained with. `classes`: their names, None where the config
+    does not name them. `notes`: what the file left open, and how foray settled it.
     """
 
     spec: ArchSpec
@@ -46,6 +46,8 @@ class PretrainedWeights:
     sha256: str
     licence: str | None
     origin: str | None
+    bn_eps: float
+    classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -105,51 +107,13 @@ def hub_id_of(source: str | Path, requested: str) -> str | None:
     )
 
 
-def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
-    """Copies `weights` into `network`, strictly: every tensor of the file and of the network has its counterpart.
-
-    The classifier is loaded when both have the same number of classes; otherwise it keeps its fresh values and the
-    returned `head` says "replaced" (the file has one for other classes) or "absent" (the file has none).
-    Half-precision tensors are converted to the network's precision.
-
-    Raises WeightsError when the weights belong to another architecture or do not fit, the network untouched.
-    """
-    if network.spec.name != weights.spec.name:
-        raise WeightsError(
-            f"The weights in {weights.source} are of {weights.spec.name}, the network is {network.spec.name}."
-        )
-    is_keras = weights.layout == "keras"
-    tensors = read_keras(weights.path, network.spec) if is_keras else read_weights(weights.path).tensors
-    names = names_in(weights.layout, network.spec)
-    dense = names.get("hidden.linear.weight")
-    if dense in tensors:  # a 1 x 1 convolution of pooled features in some layouts
-        tensors[dense] = tensors[dense].flatten(1)
-    head_kept = weights.num_classes == network.num_classes
-    if not head_kept:
-        for key in CLASSIFIER_KEYS:
-            theirs = names.pop(key)
-            if weights.num_classes:
-                tensors.pop(theirs, None)
-    counters = {name for name in names.values() if name.endswith(BATCH_COUNTER)}
-    copy_strictly(network, tensors, names, optional=counters, source=weights.source)
-    return WeightsInfo(
-        source=weights.source,
-        variant=weights.spec.name,
-        sha256=weights.sha256,
-        licence=weights.licence,
-        origin=weights.origin,
-        head="kept" if head_kept else "replaced" if weights.num_classes else "absent",
-        notes=list(weights.notes),
-    )
-
-
 def _twin_of(scaled: ArchSpec) -> str:
     """The listed network whose weights fit a scaled one. Raises WeightsError where there is none."""
     if twin := listed_twin(scaled):
         return twin
     raise WeightsError(
-        f"There are no pretrained weights of {scaled.name}: nobody has released a network of these depths and widths. "
-        "Train it with --protocol scratch, or take a released network at another resolution."
+        f"There are no pretrained weights of {scaled.name}: no network of these depths and widths has been released. "
+        "Train it with `protocol` scratch, or take a released network at another resolution."
     )
 
 
@@ -208,6 +172,8 @@ def _described(path: Path, source: str, config: TimmConfig, wanted: tuple[str, .
         sha256=file_sha256(path),
         licence=config.licence,
         origin=config.origin,
+        bn_eps=config.bn_eps,
+        classes=config.classes,
     )
 
 
@@ -226,6 +192,7 @@ def _described_file(path: Path, wanted: tuple[str, ...]) -> PretrainedWeights:
     num_classes = 0 if classifier is None else int(classifier.shape[0])
     if config and config.num_classes != num_classes:
         raise _contradiction(path, f"{path.name} has {config.num_classes} classes, and it has {num_classes}")
+    bn_eps = timm_bn_eps(spec) if layout == "timm" else spec.bn_eps
     assumed = () if config else (_assumption(path.name, spec, layout),)
     return PretrainedWeights(
         spec=config.spec if config else spec,
@@ -237,6 +204,8 @@ def _described_file(path: Path, wanted: tuple[str, ...]) -> PretrainedWeights:
         sha256=file_sha256(path),
         licence=config.licence if config else None,
         origin=config.origin if config else None,
+        bn_eps=config.bn_eps if config else bn_eps,
+        classes=config.classes if config else None,
         notes=(*note, *assumed),
     )
 
@@ -260,7 +229,7 @@ def _contradiction(path: Path, what: str) -> WeightsError:
 
 def _assumption(file: str, spec: ArchSpec, layout: Layout) -> str:
     """What is taken for granted about weights without a config, and what else would fit their tensors."""
-    said = f"{file} does not say how images are prepared for it. foray assumes {_manner(spec)}, as of {spec.name}."
+    said = f"{file} does not state its preprocessing. foray assumes {_manner(spec)}, as of {spec.name}."
     other = _other_variant(spec) if layout == "timm" else None
     if other is None:
         return f"{said} If that is wrong, put timm's {CONFIG_FILE} beside the file."

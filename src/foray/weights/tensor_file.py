@@ -1,8 +1,13 @@
-"""Reading tensors from safetensors files and putting them into a network: all of them, or a clear error."""
+"""Weights in files: reading safetensors and .pth, copying into a network, and our own file of a trained network.
+
+A tensor is copied where all of them fit, or nothing is and the error says which do not. Our own file is safetensors
+with the architecture and class count in its header.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -13,9 +18,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from foray.errors import WeightsError
+from foray.models.build import Network
+from foray.records.files import write_bytes
 from foray.regular_files import require_regular
 
 # The state dicts of a checkpoint, best first: averaged weights are those that training scripts report and publish.
@@ -92,7 +100,7 @@ def _unwrapped(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         while (shorter := re.sub(_WRAPPER, "", bare)) != bare:
             bare = shorter
         if bare in tensors:
-            raise WeightsError(f"{path} holds {bare} twice, the second time as {name}. Save one network alone.")
+            raise WeightsError(f"{path} holds {bare} twice, the second time as {name}. Save a single network.")
         if bare != _AVERAGE_COUNTER:
             tensors[bare] = tensor
     return tensors
@@ -107,9 +115,9 @@ def _load(path: Path) -> Any:
     except Exception as error:  # whatever reading, unzipping and refusing to unpickle raise: no file of weights
         if kinds := _refused_kinds(path, error):
             raise WeightsError(
-                f"{path} holds more than tensors and plain values ({kinds}). Reading that could run code that whoever "
-                "wrote the file put there, so foray does not. Save the weights alone, in the program that wrote the "
-                "file: torch.save(model.state_dict(), 'weights.pth')."
+                f"{path} holds more than tensors and plain values ({kinds}). Reading those could run code from "
+                "the file, so foray does not. Save only the weights, in the program that wrote the file: "
+                "torch.save(model.state_dict(), 'weights.pth')."
             ) from error
         first_line = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path} cannot be read as a file of weights ({first_line}).") from error
@@ -169,8 +177,8 @@ def copy_strictly(
         raise WeightsError(f"The weights of {source} do not fit the network. {'. '.join(problems).capitalize()}.")
     if broken := [names[key] for key, tensor in present.items() if not tensor.to(state[key].dtype).isfinite().all()]:
         raise WeightsError(
-            f"The weights of {source} hold values that are NaN or infinite, in {_listing(broken)}. The file is damaged "
-            "or of a training that diverged: take another one."
+            f"The weights of {source} hold values that are NaN or infinite, in {_listing(broken)}. The file is "
+            "damaged or from a diverged training: use another one."
         )
     for key, tensor in present.items():
         state[key].copy_(tensor)
@@ -184,3 +192,47 @@ def _describe(tensor: Tensor) -> str:
 def _listing(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def save_network(network: Network, path: Path) -> None:
+    """Writes the state of `network` to `path`, atomically. Equal networks give equal bytes."""
+    tensors = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    write_bytes(path, _with_sorted_metadata(save(tensors, metadata=_identity(network))))
+
+
+def load_network_weights(network: Network, path: Path) -> None:
+    """Reads what `save_network` wrote into `network`.
+
+    Raises WeightsError when the file is damaged, was not written by foray, or is of another architecture, class count
+    or stem; the network is untouched then.
+    """
+    tensors, metadata = read_tensors(path)
+    for item, ours in _identity(network).items():
+        theirs = metadata.get(item)
+        if theirs is None:
+            raise WeightsError(f"{path} was not written by foray: its header names no {item}.")
+        if theirs != ours:
+            raise WeightsError(f"{path} is of {item} {theirs}, the network of {item} {ours}.")
+    copy_strictly(network, tensors, {key: key for key in network.state_dict()}, source=str(path))
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file whose metadata stands in order; the library writes it in an order drawn by chance.
+
+    The format: 8 bytes for the length of the header, the header as JSON, padded with spaces, then the tensors.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    return content[:8] + text.ljust(length) + content[8 + length :]
+
+
+def _identity(network: Network) -> dict[str, str]:
+    """What shapes alone do not tell apart."""
+    stem_stride = network.stem.conv.stride[0]
+    return {
+        "architecture": network.spec.name,
+        "num_classes": str(network.num_classes),
+        "stem_stride": str(stem_stride),
+    }

@@ -73,7 +73,7 @@ def _read(described: NamedDataset, request: Request, layout: _Layout) -> Dataset
     try:
         names = read_regular_text(folder / layout.class_names).split()
     except UnicodeDecodeError as error:
-        raise DataError(f"{folder / layout.class_names} is damaged: it is no UTF-8. Copy it again.") from error
+        raise DataError(f"{folder / layout.class_names} is damaged: it is not UTF-8. Copy it again.") from error
     return Dataset(
         name=described.name,
         source=layout.archive.urls[0],
@@ -121,8 +121,8 @@ def _records(path: Path, label_bytes: int) -> np.ndarray[tuple[int, int], np.dty
 
 def _manual(layout: _Layout) -> str:
     return (
-        f"Get {layout.archive.name} from {_PAGE} and give its folder with --data-dir; JPEG copies in class folders "
-        "can be given as DATA itself."
+        f"Get {layout.archive.name} from {_PAGE} and give its folder with `data_dir`; JPEG copies in class folders "
+        "can be given as `data` itself."
     )
 
 

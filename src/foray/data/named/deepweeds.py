@@ -119,7 +119,9 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError(f"{table} lacks the column {missing[0]}; it is not a label file of DeepWeeds.")
     for line, row in rows:
         if not _LABEL.fullmatch(row["label"]):
-            raise DataError(f"{table}, line {line}: the label {shortened(row['label'])!r} is no number of a class.")
+            raise DataError(
+                f"{table}, line {line}: the label {shortened(row['label'])!r} is not the number of a class."
+            )
     return rows
 
 
@@ -131,9 +133,9 @@ DEEPWEEDS = NamedDataset(
     read=_read,
     manual=(
         "Get images.zip (468 MB) and the labels folder from https://github.com/AlexOlsen/DeepWeeds and give, with "
-        "--data-dir, the folder that holds both (images.zip or images/, and the CSV files or labels/)."
+        "`data_dir`, the folder that holds both (images.zip or images/, and the CSV files or labels/)."
     ),
     files=(_IMAGES,),
     folds=5,
-    groups="images of one moment, by file name",
+    groups="images of one moment (file name)",
 )

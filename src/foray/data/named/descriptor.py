@@ -9,9 +9,10 @@ from pathlib import Path
 import pooch
 
 from foray.data.archive import is_archive, unpack
-from foray.data.class_folders import is_visible, visible_folders
+from foray.data.class_folders import visible_folders
 from foray.data.dataset import Dataset, some_names
 from foray.data.download import RemoteFile, fetch
+from foray.deploy.predict import is_visible
 from foray.errors import DataError
 from foray.progress import Progress
 

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from foray.data.archive import is_archive, unpack
 from foray.data.class_folders import is_image, walk_files
 from foray.data.dataset import Dataset, ImageFile, Sample, counted, some_names
-from foray.data.encoded import EncodedImage, encoded_files, images_in_tar
+from foray.data.encoded_images import EncodedImage, encoded_files, images_in_tar
 from foray.data.named.descriptor import NamedDataset, Request
-from foray.data.named.imagenet_labels import CLASSES, GROUND_TRUTH, KAGGLE_LABELS, Labels, find_labels
+from foray.data.named.imagenet_labels import GROUND_TRUTH, KAGGLE_LABELS, Labels, class_names, find_labels
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there
@@ -67,7 +67,7 @@ def validation_images(
     return ValidationImages(
         images=tuple(images),
         labels=np.array([labels.index[image.name.stem] for image in images], dtype=np.int64),
-        classes=tuple(labels.names.get(i, f"class {i:03d}") for i in range(CLASSES)),
+        classes=class_names(labels.names),
         missing=missing,
         notes=(_what_is_missing(labels, images),) if missing else (),
     )
@@ -134,7 +134,7 @@ def _what_is_missing(labels: Labels, images: Sequence[EncodedImage]) -> str:
 
 _MANUAL = (
     f"Get {_IMAGES} and {_DEVKIT}.tar.gz (Kaggle's {KAGGLE_LABELS} instead of the devkit does too) from "
-    f"{_PAGE} after registering, and give their folder with --data-dir; a folder of images with a labels.csv "
+    f"{_PAGE} after registering, and give their folder with `data_dir`; a folder of images with a labels.csv "
     "(filename,class_index or path,label) does too."
 )
 IMAGENET = NamedDataset(

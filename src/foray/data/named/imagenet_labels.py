@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
+from importlib.resources import files
 from pathlib import Path, PurePath
 
 from foray.data.csv_table import read_table
@@ -30,6 +32,19 @@ class Labels:
 
     index: Mapping[str, int]
     names: Mapping[int, str]
+
+
+@cache
+def imagenet_classes() -> tuple[str, ...]:
+    """`n01440764 tench` and so on: the WordNet id and the name of the 1000 classes, in the order of their indices."""
+    text = (files("foray.data") / "resources" / "imagenet_classes.txt").read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def class_names(known: Mapping[int, str]) -> tuple[str, ...]:
+    """Of all 1000: what is `known` of them, and WordNet's name where nothing is or the WordNet id alone."""
+    usual = imagenet_classes()
+    return tuple(name if known.get(i) in (None, name.split()[0]) else known[i] for i, name in enumerate(usual))
 
 
 def find_labels(data_dir: Path, devkit: Path | None, images: Sequence[PurePath]) -> Labels | None:
@@ -133,4 +148,4 @@ def _ground_truth(devkit: Path, synsets: Sequence[tuple[int, str, str]], ids: Ma
         numbers = [int(line) for line in read_regular(path).decode("ascii").split()]
         return {f"ILSVRC2012_val_{n:08d}": index[number] for n, number in enumerate(numbers, start=1)}
     except (ValueError, KeyError) as error:
-        raise DataError(f"{path} should hold an ILSVRC2012_ID a line: {shortened(error)}.") from error
+        raise DataError(f"{path} should hold one ILSVRC2012_ID per line: {shortened(error)}.") from error

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from foray.data.preprocessing import normalize
+from foray.data.network_input import normalize
 from foray.export.quantization.settings import Granularity
 from foray.export.quantization.train_images import UInt8Images
 from foray.models import Network

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from foray.data.preprocessing import normalize
+from foray.data.network_input import normalize
 from foray.export.quantization.fake_quantization import in_int8, observe_ranges
 from foray.export.quantization.train_images import TrainImages
 from foray.models import Network, fold_batch_norm

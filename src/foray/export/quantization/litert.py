@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from foray.export.quantization.layers import WeightedLayer, operators_by_layer
 from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import UInt8Images
 from foray.export.quiet import quiet
-from foray.records.files import write_bytes
+from foray.records import available_cores, write_bytes
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
@@ -36,7 +35,7 @@ def quantize_litert(
         _describe(recipe, _Graph(content), settings, layers)
         update = {"full": qsv_utils.min_max_update, "clipped": qsv_utils.moving_average_update}[settings.ranges]
         # typed as a path or bytes; the threads are those of the float model that is watched
-        calibration = calibrator.Calibrator(content, num_threads=os.cpu_count() or 1, qsv_update_func=update)
+        calibration = calibrator.Calibrator(content, num_threads=available_cores(), qsv_update_func=update)
         signature = calibration.get_signature_list()
         ((name, ends),) = signature.items()
         (image_input,) = ends["inputs"]

@@ -1,0 +1,51 @@
+"""Runs and artifacts of versions that rounded the long side are read as they were made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from foray.records import ArtifactPreprocessing, RunFolder, RunRecord
+from foray.runs.identity import preprocessing_in
+from foray.specs import Preprocessing
+
+KEPT = Path(__file__).parents[2] / "results" / "standin"
+
+
+def test_a_run_that_does_not_say_how_it_resized_has_rounded() -> None:
+    path = next(KEPT.glob("*/*/record.json"))
+    assert '"resize"' not in path.read_text(encoding="utf-8")
+    assert RunRecord.load(path).preprocessing.resize == "rounded"
+
+
+def test_a_run_keeps_what_it_says(tmp_path: Path) -> None:
+    earlier = RunRecord.load(next(KEPT.glob("*/*/record.json")))
+    for resize in ("cut", "squashed"):
+        record = earlier.model_copy(update={"preprocessing": Preprocessing(resize=resize)})
+        record.save(tmp_path / "record.json")
+        assert RunRecord.load(tmp_path / "record.json") == record
+
+
+def test_an_artifact_that_does_not_say_rounds() -> None:
+    stated = {"resolution": 24, "resize_side": 30, "interpolation": "bilinear", "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    assert ArtifactPreprocessing.model_validate(stated).resize == "rounded"
+
+
+def test_keys_of_runs_are_those_of_earlier_versions_unless_images_are_squashed() -> None:
+    usual = Preprocessing(resolution=160)
+    assert usual.identity == {name: value for name, value in asdict(usual).items() if name != "resize"}
+    squashed = Preprocessing(resolution=160, resize="squashed")
+    assert squashed.identity == usual.identity | {"resize": "squashed"}
+
+
+def test_a_run_begun_by_an_earlier_version_goes_on_rounding(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert preprocessing_in(run, Preprocessing()) == Preprocessing()
+    earlier = RunRecord.load(next(KEPT.glob("*/*/record.json")))
+    earlier.save(run.record)
+    rounded = earlier.preprocessing
+    planned = replace(rounded, resize="cut")
+    assert preprocessing_in(run, planned) == rounded
+    assert str(planned) == str(rounded)  # of which the identity in a checkpoint is made
+    for other in (replace(rounded, resize="squashed"), replace(planned, resolution=planned.resolution + 32)):
+        assert preprocessing_in(run, other) == other
