@@ -28,7 +28,8 @@ exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 nitpicky = True
 nitpick_ignore_regex = [
     # Types that are a few words, which each field states.
-    (r"py:.*", r"(Activation|ArtifactPrecision|CertificateVerdict|Interpolation|Outcome|PairStatus|Precision|Preference|Resize|Runtime|StoredPreprocessing|Triple)"),
+    (r"py:.*", r"(Activation|ArtifactPrecision|CertificateVerdict|Interpolation|Outcome|PairStatus|Precision)"),
+    (r"py:.*", r"(Preference|Resize|Runtime|StoredPreprocessing|Triple)"),
     # Names of other projects, whose inventories would need a connection at every build.
     (r"py:.*", r"(torch|numpy|np|npt|PIL|pydantic|pydantic_core|pathlib|collections|typing|annotated_types|os)\..*"),
     (r"py:.*", r"(Path|PathLike|Module|Tensor|device|dtype|NDArray|Array|ndarray|BaseModel|ConfigDict)"),
