@@ -28,12 +28,13 @@ from foray.augmentation import Augment
 from foray.data import Batches, ImageStore, decode_for_training, normalize, open_dataset
 from foray.evaluation.precision import ComputeFormat, compute_in, training_format
 from foray.models import Network, SmallImage, build_model
+from foray.native.allocator import keep_for_good, kept_memory
+from foray.native.kernels import prepare_kernels
 from foray.progress import SILENT
 from foray.recipes import SGD, Augmentation
 from foray.specs import Preprocessing, get_spec
 from foray.training.freezing import set_training_mode
 from foray.training.optimizers import create_optimizer
-from foray.training.whole_network import prepare_processor
 
 OPTIMIZER = SGD(learning_rate=0.01, momentum=0.9)
 PHOTOS = Augmentation(random_crop_scale=(0.35, 1.0), random_crop_ratio=(3 / 4, 4 / 3), horizontal_flip=0.5)
@@ -63,7 +64,10 @@ def prepare(given: argparse.Namespace) -> Work:
     """Everything up to the first step."""
     device = torch.device(given.device)
     if device.type == "cpu":
-        prepare_processor(SILENT)
+        prepare_kernels(SILENT)
+        keep_for_good()
+        with kept_memory():  # as in the process of a command, it stays after the block
+            pass
     source = source_of(given, device)
     network = network_of(given, source.num_classes).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = Training(network, training_format("auto", device))

@@ -18,11 +18,11 @@ def share_compiled_libraries(*, builds: bool) -> None:
     """Names the folder of compiled libraries for this process and those it starts; `builds` them before any asks."""
     os.environ[_SHARED] = os.environ["FORAY_CACHE"] = tempfile.mkdtemp(prefix="foray-tests-")
     if builds:
-        from foray.native.allocator import ARENA
+        from foray.native.allocator import arena
         from foray.native.kernels import KERNELS
 
         KERNELS.load()
-        ARENA.load()
+        arena().load()
 
 
 def remove_shared_libraries() -> None:

@@ -10,6 +10,7 @@ from types import ModuleType
 import hypothesis
 import pytest
 
+from foray.process_state import send_no_telemetry
 from tests.caches import new_cache, remove_shared_libraries, share_compiled_libraries
 from tools.peers import import_peer
 
@@ -24,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Test modules ask for the kernels when they are imported; where several processes do, they are built before."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells do for what they run in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    send_no_telemetry()
     if not hasattr(config, "workerinput"):
         share_compiled_libraries(builds=bool(getattr(config.option, "numprocesses", None)))
 

@@ -3,7 +3,8 @@
     python -m tools.house [REVISION]    # of a git revision, or of the working tree
 
 Public are what `foray.__all__` names and the functions of foray/api.py; verbs are what foray/cli registers with typer.
-Both spell single options; every other function takes at most 8 parameters. `self` and `cls` do not count.
+Both spell single options; every other function takes at most 8 parameters. `self`, `cls` and the `ctx` of an
+autograd function do not count.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def _inside(node: ast.AST, name: str) -> Iterator[Function]:
             has_self = isinstance(node, ast.ClassDef) and "staticmethod" not in map(ast.unparse, child.decorator_list)
             body = child.body[bool(ast.get_docstring(child)) :] or child.body
             args, more = child.args, (child.args.vararg, child.args.kwarg)
+            has_self |= [arg.arg for arg in args.args[:1]] == ["ctx"]
             count = len([*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, more)]) - has_self
             yield Function(inner, count, (child.end_lineno or 0) - body[0].lineno + 1)
         yield from _inside(child, inner)

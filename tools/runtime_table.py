@@ -21,12 +21,14 @@ from foray.cli.progress import terminal_progress
 from foray.clock.measure import cost_profile
 from foray.clock.schedule import TimingSchedule
 from foray.deploy import bench
-from foray.export.export import Exported, Images, export_run, export_weights
+from foray.export.export import Exported, export_run, export_weights
+from foray.export.request import ExportRequest
 from foray.export.runtimes import RUNTIMES
 from foray.export.timing import RuntimeSetup, Subject, artifact_candidate, model_subject, run_subject, time_networks
 from foray.progress import Progress
 from foray.records import Certificate, Estimate, RuntimeCost, RuntimeProfile, hardware
 from foray.records.quantities import format_bytes, format_points
+from foray.requests import ImageSource
 
 PRECISIONS = ("fp32", "int8")
 WEIGHTS = {"mobilenet_v2": "mobilenetv2_100.tf_in1k", "efficientnet_v2_b0": "tf_efficientnetv2_b0.in1k"}
@@ -87,17 +89,17 @@ def _arguments() -> argparse.Namespace:
 
 def _published(name: str, given: argparse.Namespace, progress: Progress) -> Section:
     weights = given.weights / WEIGHTS[name]
-    exported = export_weights(
-        name, weights, tuple(RUNTIMES), PRECISIONS, given.artifacts / name,
-        images=Images("imagenet", str(given.calibration), data_dir=given.imagenet), tolerance=TOLERANCES[name],
-        progress=progress,
-    )  # fmt: skip
+    images = ImageSource("imagenet", data_dir=given.imagenet)
+    request = ExportRequest(tuple(RUNTIMES), PRECISIONS, images, given.calibration, TOLERANCES[name])
+    exported = export_weights(name, weights, request, given.artifacts / name, progress=progress)
     return Section(f"{name}, ImageNet", exported, model_subject(name, str(weights)))
 
 
 def _of_run(run: Path, given: argparse.Namespace, progress: Progress) -> Section:
     folder = given.artifacts / run.resolve().name
-    exported = export_run(run, tuple(RUNTIMES), PRECISIONS, folder, images=Images(given.data), progress=progress)
+    exported = export_run(
+        run, ExportRequest(tuple(RUNTIMES), PRECISIONS, ImageSource(given.data)), folder, progress=progress
+    )
     about = exported[0].record
     return Section(f"{about.model}, {about.run.protocol} on {about.run.dataset}", exported, run_subject(run))
 

@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from foray.decision import Candidate, decide
-from foray.decision.noninferiority import ERROR, PairwiseTests, against_hardest_rival, pairwise_tests
+from foray.decision.noninferiority import ERROR, PairwiseTests, against_strongest_rival, pairwise_tests
 from foray.records import Budget, CostProfile
 from foray.statistics import needed_for_verdict
 from foray.statistics.loss import LossSpread, loss_spread
@@ -94,7 +94,7 @@ def wrong_claims(models: Models, trials: int, seed: int = 1) -> tuple[float, flo
 
 
 def _is_worse(tested: PairwiseTests, model: str) -> bool:
-    return against_hardest_rival(model, tested, "val").status == "worse"
+    return against_strongest_rival(model, tested, "val").status == "worse"
 
 
 def now(correct: dict[str, Correct]) -> str | None:

@@ -6,36 +6,32 @@ The names below are loaded when first used, so that `import foray` costs nothing
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foray.comparison.compare import compare
+    from foray.api import compare, evaluate, export_run, train
     from foray.data import open_dataset
-    from foray.export.export import export_run
-    from foray.runs import evaluate, predict, train
+    from foray.runs import predict
     from foray.weights import create_model
 
 __version__ = "0.2.0"
 __all__ = ["__version__", "compare", "create_model", "evaluate", "export_run", "open_dataset", "predict", "train"]
 
 _HOMES = {
-    "compare": "foray.comparison",
+    "compare": "foray.api",
     "create_model": "foray.weights",
-    "evaluate": "foray.runs",
-    "export_run": "foray.export.export",
+    "evaluate": "foray.api",
+    "export_run": "foray.api",
     "open_dataset": "foray.data",
     "predict": "foray.runs",
-    "train": "foray.runs",
+    "train": "foray.api",
 }
-
-
-# Converting a model with OpenVINO or NNCF tells their makers about it, from a process forked in a thread. foray sends
-# nothing anywhere: without this package they have nothing to send with.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'foray' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    from foray.process_state import process_state_restored
+
+    with process_state_restored():  # libraries draw random numbers and filter warnings when they are imported
+        return getattr(importlib.import_module(_HOMES[name]), name)

@@ -20,5 +20,5 @@ def cache_directory() -> Path:
         return (Path(base) if base else Path.home() / ".cache") / "foray"
     except RuntimeError as error:
         raise ForayError(
-            f"The folder of the cache is not known ({error}). Set FORAY_CACHE to a folder, or give --cache-dir."
+            f"The folder of the cache is not known ({error}). Set FORAY_CACHE to a folder, or give `cache_dir`."
         ) from error

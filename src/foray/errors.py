@@ -1,7 +1,8 @@
 """Errors a person can act on.
 
 Every error that bad input can cause is a `ForayError`: its message names the thing and the way out. The command
-line prints the message alone and exits with status 2; from Python it is an ordinary exception.
+line prints the message alone and exits with status 2; from Python it is an ordinary exception. A message names
+parameters in backticks, `seeds`; the command line writes the option instead, --seeds.
 """
 
 from __future__ import annotations
@@ -43,6 +44,14 @@ class DataError(ForayError):
 
 class WeightsError(ForayError):
     """Weights cannot be found, read, or do not fit the network."""
+
+
+class RecipeError(ForayError):
+    """A recipe that does not fit. `where`: which; `problem`: what, with the names of its keys in backticks."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+        self.problem = problem
 
 
 class QuantityError(ForayError):

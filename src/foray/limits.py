@@ -25,7 +25,7 @@ MOST_COEFFICIENT = 3.0  # alpha, beta, gamma: eight steps of phi make thousands 
 
 
 def require_range(option: str, value: int, least: int, most: int) -> None:
-    """Raises ForayError, naming `option`, for a value below `least` or above `most`."""
+    """Raises ForayError, naming it `option`, for a value below `least` or above `most`."""
     given = shortened(f"{value:,}")
     if value < least:
         raise ForayError(f"{option} must be at least {least:,}, not {given}.")
@@ -36,9 +36,9 @@ def require_range(option: str, value: int, least: int, most: int) -> None:
 def require_seed(seed: int) -> None:
     """Raises ForayError for a seed that torch does not take on every device."""
     if seed < 0:
-        raise ForayError(f"--seed must not be negative, not {seed}.")
+        raise ForayError(f"`seed` must not be negative, not {seed}.")
     if seed > LARGEST_SEED:
-        raise ForayError(f"--seed must be at most {LARGEST_SEED}, not {shortened(seed)}.")
+        raise ForayError(f"`seed` must be at most {LARGEST_SEED}, not {shortened(seed)}.")
 
 
 def require_tolerance(tolerance: float) -> None:
@@ -49,9 +49,9 @@ def require_tolerance(tolerance: float) -> None:
 
 def require_runs(models: int, seeds: int) -> None:
     """Raises ForayError for more seeds, or runs of all models together, than one request may ask for."""
-    require_range("--seeds", seeds, 1, MOST_SEEDS)
+    require_range("`seeds`", seeds, 1, MOST_SEEDS)
     if models * seeds > MOST_RUNS:
         raise ForayError(
             f"{models:,} models with {seeds:,} seeds are {models * seeds:,} runs; one request may ask for "
-            f"{MOST_RUNS:,}. Give fewer models or fewer --seeds."
+            f"{MOST_RUNS:,}. Give fewer models or fewer `seeds`."
         )

@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from foray.data import Dataset, open_dataset
+from foray.cache_folder import cache_directory
+from foray.data import Dataset, open_dataset, typical_side
+from foray.data.open import open_given
 from foray.data.split_units import Carving
+from foray.parsing import home_expanded
+from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress
-from foray.recipes import Protocol, Recipe
-from foray.training.distributed import ALONE, Processes
-from foray.training.plan import recipe_for
+from foray.recipes import Protocol, Recipe, changed, preset
+
+SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,17 @@ class ImageSource:
     def open(
         self, cache_dir: Path | None = None, *, carving: Carving = "by content", progress: Progress = SILENT
     ) -> Dataset:
-        """The data set, unreadable images included. Raises DataError for data that do not fit."""
+        """The images to train on, with all splits, unreadable ones included. Raises DataError."""
         return open_dataset(
             self.data, fold=self.fold, data_dir=self.data_dir, offline=self.offline, cache_dir=cache_dir,
             carving=carving, progress=progress,
+        )  # fmt: skip
+
+    def open_given(self, cache_dir: Path | None = None, progress: Progress = SILENT) -> Dataset:
+        """The images to score on, with the splits they are given and no others. Raises DataError."""
+        return open_given(
+            self.data, fold=self.fold, data_dir=self.data_dir, offline=self.offline, cache_dir=cache_dir,
+            progress=progress,
         )  # fmt: skip
 
 
@@ -65,22 +76,26 @@ class TrainingRequest:
     weights: str | Path | None = None
 
     def recipe_for(self, dataset: Dataset) -> Recipe:
-        """The recipe for these images. Raises ForayError for changes that do not fit."""
-        return recipe_for(
-            dataset, self.protocol, recipe=self.recipe, epochs=self.epochs, unfreeze=self.unfreeze,
-            changes=self.changes,
-        )  # fmt: skip
+        """The recipe for these images: in a preset small ones (of at most 64 pixels) are neither mirrored nor cropped.
+
+        Raises ForayError for changes that do not fit.
+        """
+        recipe = self.recipe
+        if recipe is None:
+            small = typical_side(dataset) <= SMALL_IMAGE_SIDE
+            recipe = preset(self.protocol, epochs=self.epochs, small_images=small, unfreeze=self.unfreeze)
+        return changed(recipe, self.changes)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and with how much of the machine work is done; none of it changes what comes out.
+    """Where and with how much of the machine work is done; none of it changes what comes out, but for rounding.
 
     device: `auto`, `cpu` or `cuda`.
-    threads: of training and timing; None: one per core.
+    threads: of timing and of exported files; None: one per core. What trains uses those that torch is set to.
     workers: processes that decode images; None: one per core.
     cache_dir: decoded images, features and downloads; None: see `foray.cache_folder`.
-    processes: those that train one run together (`foray.training.joined_processes`).
+    processes: those that train one run together (`foray.processes.joined_processes`).
     """
 
     device: str = "auto"
@@ -88,3 +103,8 @@ class Machine:
     workers: int | None = None
     cache_dir: Path | None = None
     processes: Processes = field(default=ALONE, repr=False)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of `cache_dir`, or the default one. Raises ForayError where the home folder is not known."""
+        return cache_directory() if self.cache_dir is None else home_expanded(self.cache_dir)

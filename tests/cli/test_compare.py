@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,13 +18,19 @@ from foray.records import Comparison, RunRecord, folder_lock
 from .conftest import PER_CLASS, TINY, Cli, Finished, command, environment
 
 
-def test_verdict_table_and_report(comparison: Finished) -> None:
+def test_verdict_table_and_report(comparison: Finished, images: Path) -> None:
     record = Comparison.load(comparison.out / "comparison.json")
     lines = comparison.done.stdout.splitlines()
     assert " ".join(record.decision.sentence.split()) in " ".join(comparison.done.stdout.split())
     for candidate in record.candidates:
         assert any(line.startswith(candidate.model) for line in lines)
-    assert lines[-1] == f"Report: {comparison.out / 'report.html'}"
+    pick = next(one for one in record.candidates if one.model == record.decision.pick)
+    run = comparison.out / "runs" / pick.run_ids[0]
+    assert lines[-3:] == [
+        f"Report: {comparison.out / 'report.html'}",
+        f"Run of {pick.model}: {run}",
+        f"  foray export {shlex.join([str(run), '--data', str(images)])}",
+    ]
     assert (comparison.out / "report.html").stat().st_size > 0
     assert record.decision.pick in {candidate.model for candidate in record.candidates}
     assert record.command.startswith("foray compare ")
@@ -36,8 +43,8 @@ def test_one_seed_is_said_with_the_time_that_three_take(comparison: Finished) ->
     assert seconds > 0
     time = "less than a minute" if seconds < 60 else "about "
     assert (
-        f"One seed: this holds for these trained networks, and another training may say otherwise; three seeds "
-        f"(--seeds 3) take {time}" in record.decision.sentence
+        f"One seed: this holds for these trained networks, and another training may give another result; three "
+        f"seeds (--seeds 3) take {time}" in record.decision.sentence
     )
 
 
@@ -53,7 +60,7 @@ def test_where_val_chose_the_epochs_the_verdict_rests_on_cross_fitted_prediction
     assert "val %: cross-fitted" in comparison.done.stdout
     report = (comparison.out / "report.html").read_text(encoding="utf-8")
     assert "val, cross-fitted" in report
-    assert "each half of val by the epoch that the other half chose" in report
+    assert "each half of val is scored at the epoch that the other half chose" in report
 
 
 def test_every_image_is_in_one_split(comparison: Finished) -> None:
@@ -65,8 +72,9 @@ def test_every_image_is_in_one_split(comparison: Finished) -> None:
 def test_output_to_a_file_has_no_control_codes_and_80_columns(comparison: Finished) -> None:
     assert "\x1b" not in comparison.done.stdout + comparison.done.stderr
     assert "\r" not in comparison.done.stdout + comparison.done.stderr
-    table = [line for line in comparison.done.stdout.splitlines() if not line.startswith("Report: ")]
-    assert max(map(len, table)) <= 80
+    table, _, paths = comparison.done.stdout.partition("Report: ")
+    assert max(map(len, table.splitlines())) <= 80
+    assert len(paths.splitlines()) == 3
 
 
 def test_same_command_again_trains_nothing(comparison: Finished, images: Path, cli: Cli) -> None:

@@ -12,14 +12,12 @@ from foray import limits
 from foray.cli.main import app
 from foray.clock.measure import time_candidates
 from foray.clock.schedule import TimingSchedule
-from foray.comparison import plan_comparison
 from foray.data import decode_for_evaluation, open_dataset
 from foray.errors import ForayError
 from foray.recipes import changed, preset
 from foray.scaling.directions import directions
-from foray.scaling.search_plan import plan_search
 from foray.specs import Preprocessing
-from foray.training import plan_run
+from tests.asking import plan_comparison, plan_run, plan_search
 from tests.cli.conftest import Cli
 
 HUGE = 10**8
@@ -63,7 +61,9 @@ def test_the_command_line_refuses_what_no_machine_could_do(
 )
 def test_a_recipe_refuses_it_as_well(setting: str) -> None:
     key, _, value = setting.partition("=")
-    with pytest.raises(ForayError, match=rf"--set: {key} = {value} does not fit: Input should be less than or equal"):
+    with pytest.raises(
+        ForayError, match=rf"`changes`: {key} = {value} does not fit: Input should be less than or equal"
+    ):
         changed(preset("scratch"), [setting])
 
 
@@ -79,11 +79,11 @@ MANY = [f"mobilenet_v2@d1,w1,r{32 * i}" for i in range(1, 21)]
 CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "seeds": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", seeds=HUGE),
-        "--seeds must be at most 1,000, not 100,000,000",
+        "`seeds` must be at most 1,000, not 100,000,000",
     ),
     "no seeds": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", seeds=0),
-        "--seeds must be at least 1, not 0",
+        "`seeds` must be at least 1, not 0",
     ),
     "models times seeds": (
         lambda: plan_comparison(DIGITS, MANY, "scratch", seeds=1000),
@@ -91,22 +91,22 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "threads": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", threads=HUGE),
-        "--threads must be at most 1,024",
+        "`threads` must be at most 1,024",
     ),
     "epochs": (
         lambda: plan_comparison(DIGITS, ["mobilenet_v2"], "scratch", epochs=HUGE),
-        "--epochs must be at most 100,000",
+        "`epochs` must be at most 100,000",
     ),
     "resolution": (
         lambda: plan_run("mobilenet_v2", open_dataset(DIGITS), preset("scratch"), resolution=HUGE),
-        "resolution must be at most 4,096",
+        "`resolution` must be at most 4,096",
     ),
     "workers": (
         lambda: decode_for_evaluation(open_dataset(DIGITS), Preprocessing(8), workers=HUGE),
-        "--workers must be at most 1,024",
+        "`workers` must be at most 1,024",
     ),
-    "steps": (lambda: directions(HUGE), "--steps must be at most 20"),
-    "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "--seeds must be at most 1,000"),
+    "steps": (lambda: directions(HUGE), "`steps` must be at most 20"),
+    "search": (lambda: plan_search(DIGITS, "mobilenet_v2@d1,w1,r32", seeds=HUGE), "`seeds` must be at most 1,000"),
     "turns": (lambda: time_candidates([], schedule=TimingSchedule(turns=HUGE)), "`turns` must be at most 1,000,000"),
     "batches": (lambda: time_candidates([], batches=[1, HUGE]), "`batches` must be at most 65,536"),
 }

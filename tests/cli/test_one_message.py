@@ -12,20 +12,18 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from foray.api import evaluate, export_run
 from foray.cli.main import Verbs, app
-from foray.comparison import plan_comparison
 from foray.data import Dataset, open_dataset
 from foray.errors import ForayError, RunError, UnknownNameError
-from foray.export.certify import certify
-from foray.export.export import export_run
 from foray.models import build_model
 from foray.parsing import home_expanded
 from foray.records import Budget, require_writable
 from foray.reproduce.experiments import experiments_at
-from foray.runs import evaluate
+from foray.runs.held_out import without_run
 from foray.scaling import Family, solve
 from foray.specs import Coefficients, get_spec
-from foray.training import plan_run, recipe_for
+from tests.asking import plan_comparison, plan_run, recipe_for
 
 LONG = "x" * 300
 NOBODY = "~nosuchuser/x"
@@ -130,7 +128,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(tmp_path: Path)
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_only_be_read_is_said_before_the_work(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(RunError, match="it may only be read"):
+    with pytest.raises(RunError, match="it is read-only"):
         require_writable(tmp_path / "out")
 
 
@@ -166,7 +164,7 @@ def a_plan(**wrong: object) -> object:
     [
         (lambda: a_plan(prefer="speed"), "Unknown cost to prefer 'speed'.*There are latency, macs"),
         (lambda: evaluate("run", "digits", "tets"), "Unknown split 'tets'. Did you mean test"),
-        (lambda: certify("artifact", None, None, split="vall"), "Unknown split 'vall'. Did you mean val"),
+        (lambda: without_run(None, "vall"), "Unknown split 'vall'. Did you mean val"),
         (lambda: experiments_at("minni", ["x"]), "Unknown scale 'minni'. Did you mean mini"),
         (lambda: build_model(get_spec("mobilenet_v2"), small_image="stride1"), "Did you mean stride1_stem"),
         (lambda: solve(Family("efficientnet", Coefficients(1.2, 1.1, 1.15), 10), Budget(max_params=10**7), by="fre"),
@@ -195,10 +193,10 @@ def test_a_seed_is_one_that_torch_takes(digits: Dataset, seed: int) -> None:
         lambda: plan_run("mobilenet_v1_x0.25", digits, recipe, seed=seed),
         lambda: export_run("run", ["onnx"], ["fp32"], "out", seed=seed),
     ):
-        with pytest.raises(ForayError, match="--seed must"):
+        with pytest.raises(ForayError, match="`seed` must"):
             call()
 
 
 def test_a_resolution_is_one_that_a_name_may_have(digits: Dataset) -> None:
-    with pytest.raises(ForayError, match="The resolution must be at most 4,096, not 1,000,000,000"):
+    with pytest.raises(ForayError, match="`resolution` must be at most 4,096, not 1,000,000,000"):
         plan_run("mobilenet_v1_x0.25", digits, recipe_for(digits, "scratch"), resolution=10**9)

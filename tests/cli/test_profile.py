@@ -42,9 +42,9 @@ def test_a_file_beside_a_network(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mobilenet_v2", "--threads", "two"], "--threads: 'two' is no list of whole numbers"),
-        (["mobilenet_v2", "--batch", "0"], "--batch: '0' is no list of whole numbers"),
-        (["runs/nothing"], "runs/nothing is no folder"),
+        (["mobilenet_v2", "--threads", "two"], "--threads: 'two' is not a list of whole numbers"),
+        (["mobilenet_v2", "--batch", "0"], "--batch: '0' is not a list of whole numbers"),
+        (["runs/nothing"], "runs/nothing is not a folder"),
         (["mobilenet_v9"], "Unknown model 'mobilenet_v9'. Did you mean"),
         (["mobilenet_v2", "--runtime", "onix"], "Unknown runtime 'onix'. Did you mean onnx"),
     ],
@@ -110,7 +110,7 @@ def test_a_comparison_decides_by_the_costs_of_a_runtime(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--precision", "int8"), "--precision int8 is of a runtime: name it too"),
+        (("--precision", "int8"), "--precision int8 needs a runtime: name it too"),
         (("--runtime", "litter"), "Unknown runtime 'litter'. Did you mean litert?"),
         (("--runtime", "torch", "--precision", "int8"), "torch has no int8; it has fp32, bf16"),
     ],

@@ -53,7 +53,7 @@ def test_a_latency_of_one_burst_is_measured_and_keeps_no_bound(cli: Cli) -> None
         (("efficientnet", "--max-macs", "600"), "did you mean 600M?"),
         (("efficientnet", "--max-memory", "60"), "has no unit"),
         (("efficientnet", "--max-macs", "-5M"), "must be above zero"),
-        (("efficientnet", "--max-macs", "3X"), "is no unit here"),
+        (("efficientnet", "--max-macs", "3X"), "is not a unit that is known here"),
         (("efficientnet", "--max-macs", ""), "is not a number with a unit"),
         (("efficientnet", "--max-latency", "12"), "has no unit"),
         (("efficientnet", "--max-macs", "1M"), "The cheapest is efficientnet@"),

@@ -49,7 +49,7 @@ def test_output_that_is_lost_is_said_once_the_work_is_done(images: Path, cli_cac
     (run,) = (tmp_path / "runs").iterdir()
     assert RunRecord.load(run / "record.json").status == "done"
     assert done.returncode == 2
-    assert "The output could not be written: No space left on device. What is on disk is complete." in done.stderr
+    assert "The output could not be written: No space left on device. Files on disk are complete." in done.stderr
     assert "Traceback" not in done.stderr
 
 

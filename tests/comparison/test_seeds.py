@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from foray.comparison import plan_comparison
 from foray.recipes import preset
+from tests.asking import plan_comparison
 from tests.small_training import small_weights  # noqa: F401  (a fixture)
 
 MODEL = "tf_mobilenet_v1_x0.25"
@@ -16,7 +16,7 @@ MODEL = "tf_mobilenet_v1_x0.25"
 def test_linear_trains_three_heads_and_the_plan_shows_it(small_weights: Path) -> None:  # noqa: F811
     plan = plan_comparison("digits", [MODEL], weights=small_weights)
     assert plan.seeds == (0, 1, 2)
-    assert dict(plan.describe())["runs"] == "3 (seeds 0, 1, 2)"
+    assert dict(plan.describe(Path("cache")))["runs"] == "3 (seeds 0, 1, 2)"
 
 
 @pytest.mark.parametrize("protocol", ["scratch", "finetune"])

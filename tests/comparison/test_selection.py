@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from foray.comparison import ModelOutcome, selection_of
+from foray.comparison import selection_of
 from foray.evaluation.scores import Score
-from foray.runs import train_run
+from foray.records import RunFolder
+from foray.runs.outcomes import ModelOutcome
 from foray.statistics import paired_loss
-from foray.training import plan_run
 from foray.training.epoch_choice import choose_epoch
+from tests.asking import plan_run, train_run
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 # Which predictions decide
@@ -26,16 +27,16 @@ def outcome_of(folder: Path, model: str, recipe, seeds: int = 1) -> ModelOutcome
         train_run(plan_run(model, squares, recipe, seed=seed), squares, path, device="cpu")
         for seed, path in enumerate(folders)
     ]
-    return ModelOutcome(model, tuple(records), tuple(folders))
+    return ModelOutcome(model, tuple(records), tuple(map(RunFolder, folders)))
 
 
 def without_crossfit(outcome: ModelOutcome) -> ModelOutcome:
     """As an older version left it."""
-    (outcome.folders[0] / "predictions" / "val_crossfit.npz").unlink()
+    outcome.folders[0].predictions("val_crossfit").unlink()
     first, *others = outcome.records
     metrics = {split: found for split, found in first.metrics.items() if split != "val_crossfit"}
     older = first.model_copy(update={"metrics": metrics, "judged_epochs": []})
-    older.save(outcome.folders[0] / "record.json")
+    older.save(outcome.folders[0].record)
     return ModelOutcome(outcome.model, (older, *others), outcome.folders)
 
 
@@ -54,7 +55,7 @@ def test_where_val_chose_the_epochs_the_cross_fitted_predictions_decide(outcomes
     chosen_by = selection_of(outcomes, small_recipe(epochs=3, dropout=0.3))
     assert (chosen_by.split, chosen_by.cautions) == ("val_crossfit", [])
     for model, outcome in outcomes.items():
-        files = [folder / "predictions" / "val_crossfit.npz" for folder in outcome.folders]
+        files = [folder.predictions("val_crossfit") for folder in outcome.folders]
         assert np.array_equal(chosen_by.correct[model], [right(path) for path in files])
 
 
@@ -63,7 +64,7 @@ def test_where_the_last_epoch_is_kept_val_decides(tmp_path) -> None:
     outcome = outcome_of(tmp_path, MODEL, recipe)
     chosen_by = selection_of({MODEL: outcome}, recipe)
     assert (chosen_by.split, chosen_by.cautions) == ("val", [])
-    assert np.array_equal(chosen_by.correct[MODEL], [right(outcome.folders[0] / "predictions" / "val.npz")])
+    assert np.array_equal(chosen_by.correct[MODEL], [right(outcome.folders[0].predictions("val"))])
 
 
 def test_one_run_of_an_older_version_and_all_are_judged_on_val_with_a_caution(tmp_path) -> None:
@@ -73,10 +74,10 @@ def test_one_run_of_an_older_version_and_all_are_judged_on_val_with_a_caution(tm
     chosen_by = selection_of(outcomes, recipe)
     assert chosen_by.split == "val"
     for model, outcome in outcomes.items():
-        assert np.array_equal(chosen_by.correct[model], [right(outcome.folders[0] / "predictions" / "val.npz")])
+        assert np.array_equal(chosen_by.correct[model], [right(outcome.folders[0].predictions("val"))])
     (caution,) = chosen_by.cautions
     assert "optimistic" in caution
-    assert f"{MODEL}-0 cannot be judged better" in caution
+    assert f"{MODEL}-0 has no cross-fitted predictions" in caution
     assert "--out" in caution
 
 

@@ -49,7 +49,7 @@ def test_every_named_dataset_states_licence_and_place():
 
 @pytest.mark.parametrize("name", [name for name in NAMED_DATASETS if name != "digits"])
 def test_offline_and_absent_names_the_official_place_and_the_option(name, tmp_path):
-    with pytest.raises(DataError, match=r"https://.*--data-dir"):
+    with pytest.raises(DataError, match=r"https://.*`data_dir`"):
         open_dataset(name, offline=True, cache_dir=tmp_path)
 
 

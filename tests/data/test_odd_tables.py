@@ -16,8 +16,8 @@ from foray.data.named.imagenet_labels import find_labels
 from foray.errors import DataError
 from foray.progress import SILENT
 from foray.recipes import preset
-from foray.runs.api import run_id
-from foray.training.plan import plan_run
+from foray.runs import run_id
+from tests.asking import plan_run
 
 
 def table_of(tmp_path: Path, first: str, second: str) -> Path:

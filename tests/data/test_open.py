@@ -396,9 +396,9 @@ def test_a_file_of_another_kind(tmp_path):
 
 def test_options_for_named_datasets_only(tmp_path):
     draw_classes(tmp_path, {"a": 3, "b": 3})
-    with pytest.raises(DataError, match=r"--fold is for datasets that come with folds \(deepweeds\)"):
+    with pytest.raises(DataError, match=r"`fold` is for datasets that come with folds \(deepweeds\)"):
         open_dataset(tmp_path, fold=1)
-    with pytest.raises(DataError, match="--data-dir is for named datasets"):
+    with pytest.raises(DataError, match="`data_dir` is for named datasets"):
         open_dataset(tmp_path, data_dir=tmp_path)
     with pytest.raises(DataError, match="digits has no folds"):
         open_dataset("digits", fold=0)

@@ -97,7 +97,7 @@ def test_a_bound_within_the_interval_of_a_latency_is_said() -> None:
 def test_a_saving_within_the_intervals_of_two_latencies_is_said() -> None:
     chosen = decision(pick="a").model_copy(update={"best": "b", "outcome": "cheaper_not_worse"})
     (sentence,) = cautions(chosen, [timed("a", 9.0, 11.0), timed("b", 10.0, 13.0)], Budget())
-    assert sentence.startswith("The latencies of a (9.00 ms to 11.0 ms) and b (10.0 ms to 13.0 ms) cannot be told")
+    assert sentence.startswith("The latencies of a (9.00 ms to 11.0 ms) and b (10.0 ms to 13.0 ms) have overlapping")
     assert cautions(chosen, [timed("a", 9.0, 9.9), timed("b", 10.0, 13.0)], Budget()) == []
     assert cautions(chosen, [candidate(**AGREE), candidate(**AGREE, model="b")], Budget()) == []
 
@@ -117,12 +117,12 @@ def test_splits_that_share_pictures_are_said_with_the_score_without_them() -> No
     found = cautions(decision(), [candidate(**AGREE)], Budget(), [leak(378, 374, rest, "val")])
     assert len(found) == 1
     assert found[0].startswith(
-        "374 of 378 val images are copies or near copies of train images, which makes val too easy: a has 99.0 % on "
-        "all of them and 75.0 % without these (n = 4)."
+        "374 of 378 val images are duplicates or near-duplicates of train images, which makes val too easy: a has "
+        "99.0 % on all of them and 75.0 % without these (n = 4)."
     )
 
 
 def test_where_every_test_image_is_a_copy_test_says_nothing() -> None:
     (said,) = cautions(decision(), [candidate(**AGREE)], Budget(), [leak(20, 20, None)])
-    assert "20 of 20 test images are copies or near copies of train or val images" in said
-    assert "it says nothing" in said
+    assert "20 of 20 test images are duplicates or near-duplicates of train or val images" in said
+    assert "its accuracy is no estimate" in said

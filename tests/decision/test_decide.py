@@ -65,9 +65,9 @@ class TestOutcomes:
         pair = found.pairs[0]
         assert (pair.reference, pair.candidate, pair.split, pair.n, pair.seeds) == ("big", "small", "out_of_fold", N, 3)
         assert found.sentence == (
-            "Ship small: 2.5 x lower latency (8.00 ms against 20.0 ms) than big, the most accurate, and not more than "
-            f"1 point worse (loss 0.3 points, 95 % upper bound {100 * pair.upper:.2f} points, n = 4,000 images, "
-            "3 seeds)."
+            "Ship small: cheaper than big, the most accurate, and not more than 1 point worse. It has 2.5 x lower "
+            f"latency (8.00 ms against 20.0 ms). Loss 0.3 points, 95 % upper bound {100 * pair.upper:.2f} points "
+            "(n = 4,000 images, 3 seeds)."
         )
 
     def test_of_several_that_are_not_worse_the_cheapest(self) -> None:
@@ -84,9 +84,9 @@ class TestOutcomes:
         ]  # fmt: skip
         pair = found.pairs[0]
         assert found.sentence == (
-            "Ship small: 2.5 x lower latency (8.00 ms against 20.0 ms) than big, the most accurate, and not more than "
-            "1 point worse than any other model (most doubtful against big: loss 0.2 points, 98.3 % upper bound "
-            f"{100 * pair.upper:.2f} points, n = 4,000 images, 3 seeds)."
+            "Ship small: cheaper than big, the most accurate, and not more than 1 point worse. It has 2.5 x lower "
+            "latency (8.00 ms against 20.0 ms). Closest comparison, against big: loss 0.2 points, 98.3 % upper bound "
+            f"{100 * pair.upper:.2f} points (n = 4,000 images, 3 seeds)."
         )
 
     def test_holm_tests_the_open_ones_at_a_shared_error(self) -> None:
@@ -117,9 +117,9 @@ class TestOutcomes:
         found = choose(BIG, Candidate("small", right(0.85), cost("small", 8.0)))
         assert (found.pick, found.outcome) == ("big", "best_stands")
         assert found.sentence == (
-            "Ship big: the most accurate on these images (90.0 %), and more accurate than small by at least "
-            f"{-100 * found.pairs[0].upper:.2f} points (one-sided 95 % bound, n = 4,000 images, 3 seeds). The cheaper "
-            "model is more than 1 point worse (small loses 5 points)."
+            "Ship big: the most accurate on these images. Accuracy 90.0 %, at least "
+            f"{-100 * found.pairs[0].upper:.2f} points above small (one-sided 95 % bound, n = 4,000 images, 3 seeds). "
+            "The cheaper model is more than 1 point worse (small loses 5 points)."
         )
 
     def test_the_most_accurate_is_shipped_where_a_cheaper_one_is_open(self) -> None:
@@ -129,12 +129,12 @@ class TestOutcomes:
         assert (of_big.status, of_small.status) == ("not_worse", "unresolved")
         assert of_small.images_needed is not None
         assert found.sentence == (
-            "Ship big: the most accurate on these images (90.0 %), and more accurate than small by at least "
-            f"{-100 * of_big.upper:.2f} points (one-sided 95 % bound, n = 4,000 images, 3 seeds). The data cannot tell "
-            "whether the cheaper small is more than 1 point worse (loss 0.6 points, 95 % bounds "
+            "Ship big: the most accurate on these images. Accuracy 90.0 %, at least "
+            f"{-100 * of_big.upper:.2f} points above small (one-sided 95 % bound, n = 4,000 images, 3 seeds). "
+            "The data cannot tell whether the cheaper small is more than 1 point worse (loss 0.6 points, 95 % bounds "
             f"{100 * of_small.lower:.2f} and {100 * of_small.upper:.2f}); about "
-            f"{format_about(of_small.images_needed)} images in all would, "
-            "with a chance of 80 %."
+            f"{format_about(of_small.images_needed)} images in total would, "
+            "with 80 % power."
         )
 
     def test_the_most_accurate_is_not_shipped_untested(self) -> None:
@@ -146,12 +146,12 @@ class TestOutcomes:
         assert (pair.reference, pair.candidate, pair.upper > 0.01) == ("big", "small", True)
         assert pair.images_needed is not None
         assert found.sentence == (
-            f"Unresolved, small for now: it is the most accurate on these images ({100 * small.mean():.1f} %), but the "
-            f"data cannot tell whether it is 1 point or more worse than big (loss {100 * pair.loss:.2f} points, 95 % "
-            f"upper bound {100 * pair.upper:.2f} points, n = 150 images, one seed); about "
-            f"{format_about(pair.images_needed)} images in all would, with a chance of 80 %. One seed: this holds for "
-            "these trained networks, and another training may say otherwise; three seeds (--seeds 3) take that into "
-            "account."
+            "Ship small for now; the data cannot yet tell it from big. It is the most accurate on these images "
+            f"({100 * small.mean():.1f} %), but may be 1 point or more worse than big (loss {100 * pair.loss:.2f} "
+            f"points, 95 % upper bound {100 * pair.upper:.2f} points, n = 150 images, one seed); about "
+            f"{format_about(pair.images_needed)} images in total would tell, with 80 % power. One seed: this holds for "
+            "these trained networks, and another training may give another result; three seeds (--seeds 3) take that "
+            "into account."
         )
 
     @pytest.mark.parametrize("latency", [30.0, 20.0, None])
@@ -174,10 +174,11 @@ class TestOutcomes:
             ("best", "middle", "not_worse"), ("third", "middle", "not_worse"), ("third", "best", "unresolved"),
         ]  # fmt: skip
         assert found.sentence.startswith(
-            "Ship middle (95.0 %): it is not more than 1.2 points worse than any other model"
+            "Ship middle: not more than 1.2 points worse than any other model. Accuracy 95.0 %. Closest comparison, "
         )
         assert (
-            "Of best, the most accurate on these images, the data do not show that (against third: " in found.sentence
+            "The data do not show the same for best, the most accurate on these images (against third: "
+            in found.sentence
         )
 
     def test_trainings_that_differ_need_more_seeds(self) -> None:
@@ -198,14 +199,14 @@ class TestOutcomes:
             Candidate("tiny", right(0.893, shift=100), cost("tiny", 4.0)),
         )
         assert found.pick == "small"
-        assert ". For tiny, cheaper still, the data cannot tell; about " in found.sentence
+        assert " The data cannot yet tell for tiny, which is cheaper still; about " in found.sentence
 
     def test_the_best_is_also_the_cheapest(self) -> None:
         found = choose(Candidate("small", right(0.95), cost("small", 8.0)), BIG)
         assert (found.pick, found.outcome) == ("small", "best_stands")
         assert [(pair.reference, pair.candidate) for pair in found.pairs] == [("big", "small")]
-        assert found.sentence.startswith("Ship small: the most accurate on these images (95.0 %), and more accurate ")
-        assert found.sentence.endswith(" No model within budget has lower latency.")
+        assert found.sentence.startswith("Ship small: the most accurate on these images. Accuracy 95.0 %, at least ")
+        assert found.sentence.endswith(" No model within the budget has lower latency.")
         assert found.pareto == ["small"]
 
     def test_equals_go_to_the_cheaper_and_then_by_name(self) -> None:
@@ -240,7 +241,7 @@ class TestOutcomes:
     def test_one_model(self) -> None:
         found = choose(BIG)
         assert (found.best, found.pick, found.outcome, found.pareto) == ("big", "big", "only_one", ["big"])
-        assert found.sentence == "Ship big (90.0 %): it is the only model left to choose from."
+        assert found.sentence == "Ship big: the only model left to choose from. Accuracy 90.0 %."
 
     def test_models_over_budget_are_out_however_good(self) -> None:
         huge = Candidate("huge", right(0.99), cost("huge", 90.0))
@@ -264,21 +265,21 @@ class TestOutcomes:
         )
         assert (found.best, found.pick, found.outcome) == (None, None, "nobody_in_budget")
         assert found.sentence == (
-            "No model keeps the budget. Nearest is nearest: parameters 5.00 M against at most 4.50 M, "
+            "No model keeps the budget. The nearest is nearest: parameters 5.00 M against at most 4.50 M, "
             "latency 36.0 ms against at most 30.0 ms."
         )
 
     def test_nobody_is_known_to_keep_the_budget(self) -> None:
         found = choose(Candidate("unknown", None, cost("unknown", None)), budget=Budget(max_latency_ms=30))
-        assert found.sentence.endswith("Nearest is unknown: latency not known against at most 30.0 ms.")
+        assert found.sentence.endswith("The nearest is unknown: latency not known against at most 30.0 ms.")
 
     def test_nobody_could_be_trained(self) -> None:
         found = choose(Candidate("small", None, cost("small")), Candidate("huge", None, cost("huge", 90)))
         assert (found.pick, found.outcome) == (None, "nobody_trained")
-        assert "no model within budget could be trained (small, huge)" in found.sentence
+        assert "No model within the budget could be trained (small, huge)" in found.sentence
 
     def test_no_models(self) -> None:
-        assert (choose().outcome, choose().sentence) == ("nobody_trained", "There is no model to choose from.")
+        assert (choose().outcome, choose().sentence) == ("nobody_trained", "No model to ship. No models were given.")
 
     def test_test_never_selects(self) -> None:
         with pytest.raises(ValueError, match="never selects"):
@@ -357,8 +358,8 @@ class TestOneSeed:
 
     def test_it_is_about_these_networks_and_three_seeds_take_two_more_runs_each(self) -> None:
         assert self.said(300.0, 65.0).endswith(
-            " One seed: this holds for these trained networks, and another training may say otherwise; three seeds "
-            "(--seeds 3) take about 13 min more."
+            " One seed: this holds for these trained networks, and another training may give another result; three "
+            "seeds (--seeds 3) take about 13 min more."
         )
 
     def test_seconds_are_not_told_to_the_second(self) -> None:

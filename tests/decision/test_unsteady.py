@@ -46,8 +46,8 @@ def test_an_unsteady_latency_of_130_ms_does_not_throw_a_model_out_of_a_budget_of
     found = judged(candidate("a", 130.0, None), candidate("b", 110.0, None), budget=BOUND)
     assert (found.outcome, found.pick) == ("not_known", None)
     assert found.sentence == (
-        f"Not known whether a and b keep the bound of 30.0 ms: latency was not steady ({BUSY}). The same command "
-        "measures again, and trains nothing twice: start it when the machine is idle."
+        f"No verdict yet: latency was not steady. Whether a and b keep the bound of 30.0 ms is not known ({BUSY}). Run "
+        "the same command again when the machine is idle: it measures again and trains nothing twice."
     )
 
 
@@ -62,14 +62,16 @@ def test_other_bounds_still_throw_models_out() -> None:
 def test_steady_models_within_the_bound_do_not_settle_the_one_that_is_open() -> None:
     found = judged(candidate("open", 20.0, None), candidate("in", 10.0, 0.9, unsteady=()), budget=BOUND)
     assert (found.outcome, found.pick, found.best) == ("not_known", None, "in")
-    assert "whether open keeps the bound" in found.sentence
+    assert "Whether open keeps the bound" in found.sentence
 
 
 def test_models_that_cannot_be_ordered_leave_the_most_accurate_for_the_time_being() -> None:
     found = judged(candidate("big", 20.0, 0.9), candidate("small", 8.0, 0.9))
     assert (found.outcome, found.pick, found.pareto) == ("not_known", found.best, [])
-    assert found.sentence.startswith("Not known which model is cheaper: latency was not steady (")
-    assert f"{found.best} for now: it is the most accurate." in found.sentence
+    assert found.sentence.startswith(
+        f"Ship {found.best} for now; which model is cheaper is not known yet. Latency was not steady ("
+    )
+    assert f"); {found.best} is the most accurate." in found.sentence
 
 
 def test_what_needs_no_latency_is_decided_under_load() -> None:

@@ -86,7 +86,7 @@ def test_several_artifacts_of_one_device_make_one_file(artifact: Path, tmp_path:
     for folder in (artifact, other, artifact):  # the last replaces the first
         assert bench.main(common, folder) == 0
     assert [p["precision"] for p in json.loads(path.read_text())["profiles"]] == ["int8", "float32"]
-    with pytest.raises(RunError, match=r"has 2 profiles of mean_colour .* choose it with --runtime and --precision"):
+    with pytest.raises(RunError, match=r"has 2 profiles of mean_colour .* choose it with `runtime` and `precision`"):
         load_profiles(path, {"mean_colour": SIDE})
     assert load_profiles(path, {"mean_colour": SIDE}, "onnx", "int8")["mean_colour"].precision == "int8"
     assert load_profiles(path, {"mean_colour": SIDE}, precision="fp32")["mean_colour"].precision == "float32"

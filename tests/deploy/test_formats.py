@@ -11,8 +11,9 @@ from PIL import Image
 
 from foray.data import Dataset, ImageFile, Sample
 from foray.deploy import classify, open_artifact, open_session
-from foray.export.reference import reference_of_network
+from foray.requests import Machine
 from made_artifacts import describe, pictures, sha256, trained, write_onnx
+from tests.asking import reference_of_network
 
 PER_KIND = 400
 ROTATIONS = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
@@ -76,8 +77,7 @@ def test_labels_agree_on_every_kind_of_image(shared_data: Path, tmp_path: Path) 
         learnt.preprocessing,
         list(originals.classes),
         dataset,
-        source="test",
-        cache_dir=tmp_path / "cache",
+        machine=Machine(cache_dir=tmp_path / "cache"),
     )
     write_onnx(learnt, tmp_path / "artifact", any_size=True)
     artifact = open_artifact(describe(tmp_path / "artifact", learnt, any_size=True))

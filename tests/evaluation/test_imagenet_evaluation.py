@@ -24,6 +24,7 @@ from foray.evaluation import inference_engine, prediction_shards
 from foray.evaluation.imagenet import evaluate_pretrained
 from foray.evaluation.prediction_shards import TopPredictions, read_shard, top_predictions
 from foray.records import PretrainedEvaluation
+from foray.requests import ImageSource, Machine
 
 SMALLEST = "mobilenetv1_025.tf_qat_in1k"
 N = 70  # two whole shards of 32 and a part of one, the last batch smaller than the others
@@ -79,7 +80,8 @@ def straight(
 def evaluate(
     weights: Path, data_dir: Path | None, out: Path, model: str = "mobilenet_v1_x0.25", *, skip_unreadable: bool = False
 ) -> tuple[PretrainedEvaluation, Path]:
-    return evaluate_pretrained(model, weights, data_dir, out=out, skip_unreadable=skip_unreadable, device="cpu")
+    source = ImageSource("imagenet", data_dir=data_dir, skip_unreadable=skip_unreadable)
+    return evaluate_pretrained(model, weights, source, Machine("cpu"), out=out)
 
 
 def predictions_in(folder: Path) -> TopPredictions:

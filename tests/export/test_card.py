@@ -126,7 +126,7 @@ def test_every_table_is_one_and_nothing_is_left_of_the_template(record: Artifact
 def test_numbers_and_origins_are_there() -> None:
     text = render_card(RECORD)
     for fact in (
-        "91.0 % (95% interval 88.0 % to 93.0 %, n = 723)", "2.24 M", "300 M an image", "2.50 MB", "3319 train",
+        "91.0 % (95 % interval 88.0 to 93.0, n = 723)", "2.24 M", "300 M per image", "2.50 MB", "3319 train",
         "has not been certified", "Calibrated on 300 images of plants (seed 0): full ranges.",
         "more images: 0.4 points lost.",
         "pip install numpy pillow ai-edge-litert", "learning rate | 0.001", "| data | not stated |",
@@ -145,13 +145,14 @@ def test_what_int8_gains_stands_beside_the_machine_in_the_card_and_on_the_termin
     _print([Exported(tmp_path, record, written=True)])
     for text in (render_card(record), capsys.readouterr().out):
         assert "int8 gains size, not speed: it takes 1.20 x the time of float32 (1.10 to 1.30 in 3 bursts;" in text
-        assert "P (avx2), 2 cores). Measure again on a quiet machine: it wavered." in text
+        assert "P (avx2), 2 cores). Measure again on an idle machine: it wavered." in text
 
 
 def test_losses_on_validation_images_are_kept_apart_from_the_certificate() -> None:
     text = render_card(RECORD)
     assert (
-        "Validation images chose among it, so their losses are optimistic; the certificate is by other images." in text
+        "They were selected on validation images, so their losses are optimistic; the certificate uses\nother images."
+        in text
     )
 
 
@@ -185,7 +186,7 @@ def test_whatever_comes_from_outside_is_text() -> None:
     name = "<img src=x onerror=alert(1)>[a](javascript:b)|\x1b]0;x\x07\n# c"
     shown = r"&lt;img src=x onerror=alert(1)>\[a\](javascript:b)\|\\u001b\]0;x\\u0007 # c"
     run = RUN.model_copy(
-        update={"dataset": name, "dataset_source": name, "dataset_licence": name, "id": f"`{name}", "recipe": {}}
+        update={"dataset": name, "dataset_source": f"{name}2", "dataset_licence": name, "id": f"`{name}", "recipe": {}}
         | {"weights": RUN.weights.model_copy(update={"source": name, "licence": name, "origin": name})}
     )
     sentences = {"failures": [name], "doubts": [name], "warnings": [name], "dataset": name}

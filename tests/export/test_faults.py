@@ -22,11 +22,14 @@ from foray.export import onnx_prepare
 from foray.export.agreement import LARGEST_LOGIT_ERROR
 from foray.export.certify import certify
 from foray.export.onnx import add_prepare
-from foray.export.reference import Reference, reference_of_network
+from foray.export.reference import Reference
 from foray.models import Network, fold_batch_norm
 from foray.records import Certificate
+from foray.requests import Machine
+from foray.runs.held_out import without_run
 from foray.specs import HALF, IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from made_artifacts import FAMILIES, Trained, describe, pictures, sha256, trained, write_onnx
+from tests.asking import reference_of_network
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra: onnx)")
 parser = pytest.importorskip("onnx.parser", reason="onnx is not installed (extra: onnx)")
@@ -46,7 +49,7 @@ class Exported:
     model: bytes
 
     def certify(self, folder: Path) -> Certificate:
-        return certify(folder, self.trained.dataset, self.reference, tolerance=TOLERANCE, threads=1)
+        return certify(folder, without_run(self.trained.dataset), self.reference, tolerance=TOLERANCE, threads=1)
 
     def artifact(self, folder: Path, changes: Arrays = (), **description: object) -> Path:
         """The clean artifact, or one some of whose weights were exchanged."""
@@ -98,8 +101,8 @@ def exported(
 
 def reference_for(learnt: Trained, cache: Path) -> Reference:
     return reference_of_network(
-        learnt.network, learnt.preprocessing, list(learnt.dataset.classes), learnt.dataset, source="test",
-        cache_dir=cache, workers=1,
+        learnt.network, learnt.preprocessing, list(learnt.dataset.classes), learnt.dataset,
+        machine=Machine(cache_dir=cache, workers=1),
     )  # fmt: skip
 
 

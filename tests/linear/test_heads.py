@@ -20,7 +20,7 @@ from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.class_weights import class_weights
 from foray.training.freezing import freeze_backbone
-from foray.training.loop import fit
+from tests.asking import fit
 from tests.small_training import HALF_RIGHT, lively
 
 PREPROCESSING = Preprocessing(resolution=32, crop_pct=1.0)

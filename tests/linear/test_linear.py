@@ -20,9 +20,8 @@ from foray.linear.logistic import PENALTIES, LogisticProblem
 from foray.models import build_model
 from foray.recipes import RECIPE_ADAPTER, SGD, Augmentation, Recipe, RMSprop, preset
 from foray.records import EpochRow, RunRecord
-from foray.runs import train_run
-from foray.training import plan_run
 from foray.weights import load_weights
+from tests.asking import plan_run, train_run
 from tests.small_training import MODEL
 
 

@@ -12,9 +12,10 @@ from foray.augmentation import Augment
 from foray.data import decode_for_training
 from foray.linear import extract_features, features
 from foray.linear.features import AugmentedImages, cached_views
+from foray.progress import SILENT
 from foray.recipes import Augmentation
+from foray.requests import Machine
 from foray.specs import Preprocessing
-from foray.training.outcome import Workplace
 from tests.small_training import MODEL, lively
 
 CPU = torch.device("cpu")
@@ -57,13 +58,15 @@ def test_openvino_computes_views_in_float32(store) -> None:
 
 def test_views_differ_are_kept_and_depend_on_all_that_makes_them(store, tmp_path, torch_engine) -> None:
     network = lively()
-    at = Workplace(tmp_path, CPU, tmp_path)
+    machine = Machine("cpu", cache_dir=tmp_path)
 
     def kept() -> int:
         return len(list((tmp_path / "features").rglob("*.npy")))
 
     def views(count: int, positions=POSITIONS, seed: int = 0, augmentation: Augmentation = FLIPS):
-        return cached_views(network, "aa", store, positions, Augment(augmentation, PREPROCESSING, seed=seed), count, at)
+        augment = Augment(augmentation, PREPROCESSING, seed=seed)
+        images = [AugmentedImages(store, positions, augment, view) for view in range(1, count + 1)]
+        return cached_views(network, "aa", images, machine, SILENT)
 
     three, engines = views(3)
     assert (three.shape, engines) == ((3, len(POSITIONS), network.num_features), {"torch"})

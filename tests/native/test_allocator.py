@@ -12,15 +12,15 @@ import pytest
 
 from foray.costs import layer_costs
 from foray.models import build_model
-from foray.native.allocator import ARENA
+from foray.native.allocator import arena
 from foray.specs import get_spec
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-needs_arena = pytest.mark.skipif(ARENA.load() is None, reason="no C++ compiler on this machine")
+needs_arena = pytest.mark.skipif(arena().load() is None, reason="no C++ compiler on this machine")
 
 
 def told(script: str, *arguments: str, **environment: str) -> str:
-    """What a process of its own prints: its memory is set up once and for all."""
+    """What a process of its own prints."""
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **environment}).stdout
 
@@ -28,8 +28,7 @@ def told(script: str, *arguments: str, **environment: str) -> str:
 FAULTS = """
 import resource, sys
 import torch
-from foray.progress import SILENT
-from foray.native.allocator import keep_freed_memory
+from foray.native.allocator import keep_for_good, kept_memory
 
 def faults_of(rounds):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -39,8 +38,10 @@ def faults_of(rounds):
 
 torch.ones(10)
 if sys.argv[1] == "kept":
-    assert keep_freed_memory(SILENT)
-faults_of(4)  # what the heap grows by on first use
+    keep_for_good()
+    with kept_memory():
+        pass
+faults_of(10)  # what the heap grows by on first use
 print(faults_of(5))
 """
 
@@ -50,13 +51,14 @@ def test_pages_are_faulted_in_once() -> None:
     assert int(told(FAULTS, "returned")) >= pages
     assert int(told(FAULTS, "kept")) < pages / 4
     assert int(told(FAULTS, "kept", FORAY_KERNELS="0")) < pages / 4  # by glibc alone
+    assert int(told(FAULTS, "kept", FORAY_ALLOCATOR="mallopt")) < pages / 4
+    assert int(told(FAULTS, "kept", FORAY_ALLOCATOR="0")) >= pages
 
 
 TENSORS = """
 import random, threading
 import torch
-from foray.progress import SILENT
-from foray.native.allocator import keep_freed_memory
+from foray.native.allocator import keep_for_good, kept_memory
 
 def resident():
     (line,) = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
@@ -78,7 +80,9 @@ def work(seed):
     assert all(bool((filled == value).all()) for filled, value in live)
 
 before = torch.arange(2**20)  # by PyTorch's own allocator, and freed after the change
-assert keep_freed_memory(SILENT)
+keep_for_good()
+with kept_memory():
+    pass
 started = resident()
 threads = [threading.Thread(target=work, args=(seed,)) for seed in range(2)]
 for thread in threads: thread.start()
@@ -94,14 +98,88 @@ def test_random_tensors_keep_their_numbers_and_less_than_twice_the_memory_that_t
     assert 0.9 < float(told(TENSORS)) < 2.0
 
 
+BLOCK = """
+import gc, random, threading
+import torch
+from foray.native.allocator import kept_memory
+
+def status(field):
+    (line,) = [line for line in open("/proc/self/status") if line.startswith(field)]
+    return int(line.split()[1]) // 1024  # MiB
+
+MIB = 2**20 // 4  # numbers of float32
+torch.ones(64 * MIB)
+mapped, resident = status("VmSize"), status("VmRSS")
+for _ in range(3):
+    with kept_memory():
+        with kept_memory():
+            torch.ones(400 * MIB)
+        assert status("VmRSS") > resident + 350, "the outer block still holds it"
+        outliving = [torch.full((8 * MIB,), float(i)) for i in range(8)]
+        small = torch.full((1000,), 5.0)
+        tensors = [torch.ones(20 * MIB) for _ in range(10)]
+        del tensors
+    assert status("VmRSS") < resident + 100, status("VmRSS") - resident
+    assert all(bool((tensor == i).all()) for i, tensor in enumerate(outliving))
+    del outliving[::2]
+    assert status("VmRSS") < resident + 60
+    later = torch.ones(200 * MIB)
+    del later
+    assert status("VmRSS") < resident + 60
+    assert [float(tensor[-1]) for tensor in outliving] == [1, 3, 5, 7]
+    del outliving
+    assert float(small.sum()) == 5000
+    assert status("VmRSS") < resident + 30
+    assert status("VmSize") < mapped + 300, "the addresses stay reserved"
+print("done")
+"""
+
+
+@needs_arena
+def test_after_the_block_the_system_has_the_memory_and_tensors_that_are_left_keep_their_numbers() -> None:
+    assert told(BLOCK) == "done\n"
+
+
+OWN_ALLOCATOR = """
+import ctypes, sys
+from pathlib import Path
+import torch
+from foray.native.allocator import arena, kept_memory
+
+c10 = ctypes.CDLL(str(Path(torch.__file__).parent / "lib/libc10.so"))
+current = c10._ZN3c1015GetCPUAllocatorEv
+current.restype = ctypes.c_void_p
+default = current()
+with kept_memory():
+    assert current() != default
+    with kept_memory():
+        pass
+    assert current() != default
+assert current() == default
+try:
+    with kept_memory():
+        raise KeyError
+except KeyError:
+    pass
+assert current() == default
+print("done")
+"""
+
+
+@needs_arena
+def test_pytorch_has_its_allocator_again_after_the_block() -> None:
+    assert told(OWN_ALLOCATOR) == "done\n"
+
+
 STEPS = """
 import torch
 from foray.models import build_model
-from foray.progress import SILENT
+from foray.native.allocator import keep_for_good, kept_memory
 from foray.specs import get_spec
-from foray.training.whole_network import prepare_processor
 
-prepare_processor(SILENT)
+keep_for_good()
+with kept_memory():
+    pass
 network = build_model(get_spec("mobilenet_v2"), num_classes=5, seed=0).to(memory_format=torch.channels_last).train()
 images = torch.randn(6, 3, 160, 160).to(memory_format=torch.channels_last)
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from foray.native.compiler import CompilerError, compile_in
-from foray.native.library import Library
+from foray.native.library import CompilerError, Library, compile_in
 from foray.progress import SILENT
 from foray.records import scratch_folder
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from foray.models import build_model
 from foray.models.layers import LayerStyle
 from foray.native.kernels import compiled_kernels
-from foray.native.recomputation import can_be_recomputed, recomputed_for_backward
+from foray.native.norm_activation import can_be_recomputed, recomputed_for_backward
 from foray.specs import SqueezeExcitationStyle, get_spec
 
 needs_kernels = pytest.mark.skipif(compiled_kernels() is None, reason="no C++ compiler on this machine")

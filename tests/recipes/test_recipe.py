@@ -49,7 +49,7 @@ FLIPS = "augmentation.horizontal_flip=0.5"
 def test_contradictions_name_the_key_and_the_way_out(
     protocol: Protocol, settings: list[str], key: str, way_out: str
 ) -> None:
-    with pytest.raises(ForayError, match=f"--set: .*{key}.*{way_out}"):
+    with pytest.raises(ForayError, match=f"`changes`: .*{key}.*{way_out}"):
         changed(preset(protocol), settings)
 
 
@@ -74,7 +74,7 @@ def float_keys_of_all_variants() -> Iterator[tuple[str, str, str]]:
 @pytest.mark.parametrize(("protocol", "optimizer", "key"), list(float_keys_of_all_variants()))
 def test_every_number_is_finite(protocol: Protocol, optimizer: str, key: str, number: str) -> None:
     value = f"[0.5, {number}]" if "random_crop" in key else number
-    with pytest.raises(ForayError, match=f"--set: .*{key}.* does not fit"):
+    with pytest.raises(ForayError, match=f"`changes`: .*{key}.* does not fit"):
         changed(preset(protocol), [f"optimizer.name={optimizer}", f"{key}={value}"])
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from foray.comparison.plan import plan_comparison
 from foray.costs import DeviceProfiles
 from foray.data import Dataset
 from foray.errors import ForayError, RunError
@@ -20,6 +19,8 @@ from foray.export.reference import Reference
 from foray.records import COSTS, Budget, Comparison, CostProfile, Estimate, Metrics, Preference, RuntimeCost
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import BrokenSealError, sealed, unsealed
+from foray.runs.held_out import HeldOut
+from tests.asking import plan_comparison
 from tests.report.example import write_comparison
 
 COST = CostProfile(model="mobilenet_v2", resolution=224, params=3_504_872, macs=300_774_272, latency_p50_ms=12.5)
@@ -110,9 +111,10 @@ def test_earlier_records_of_experiments_have_no_digests(tmp_path: Path) -> None:
 def test_a_tolerance_that_is_no_share_is_refused_before_any_work(tmp_path: Path, tolerance: float) -> None:
     with pytest.raises(ForayError, match="The tolerance must be between 0 and 1"):
         plan_comparison(tmp_path / "absent", ["mobilenet_v2"], tolerance=tolerance)
+    images = HeldOut(Dataset("a", "a", ("a",), (), "given"), "test", None)
     reference = Reference("a run", ("a",), np.array(["1"]), np.ones((1, 1), np.float32))
     with pytest.raises(ForayError, match="The tolerance must be between 0 and 1"):
-        certify(tmp_path / "absent", Dataset("a", "a", ("a",), (), "given"), reference, tolerance=tolerance)
+        certify(tmp_path / "absent", images, reference, tolerance=tolerance)
 
 
 @pytest.mark.parametrize(

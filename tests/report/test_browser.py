@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from foray.decision import details, headline
 from foray.records import Comparison
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
@@ -55,10 +56,11 @@ def visit(browser: Any, reported: Path) -> Iterator[Visit]:
 
 
 def test_page_opens_without_errors_and_without_requests(visit: Visit, reported: Path) -> None:
-    sentence = Comparison.load(reported / "comparison.json").decision.sentence
+    decision = Comparison.load(reported / "comparison.json").decision
     heading = visit.page.locator("h1")
     assert heading.is_visible()
-    assert heading.inner_text() == sentence
+    assert heading.inner_text() == f"{headline(decision)}."
+    assert visit.page.locator(".lead").inner_text() == details(decision)
     assert visit.page.locator(".plots .main-svg").count() >= 5  # trade-off, pairs, two curves, confusion
     assert not visit.page.locator(".still").first.is_visible()
     assert visit.errors == []

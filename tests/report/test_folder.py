@@ -27,7 +27,7 @@ def test_reads_candidates_with_their_runs_and_epochs(comparison_folder: Path) ->
 
 def test_folder_without_a_comparison_names_the_way_out(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(RunError, match=r"no finished comparison in .*comparison\.json.*--out"):
+        with pytest.raises(RunError, match=r"no finished comparison in .*comparison\.json.*`out`"):
             write_report(folder)
         assert not (folder / "report.html").exists()
 

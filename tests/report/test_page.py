@@ -91,7 +91,7 @@ def test_page_says_what_the_verdict_rests_on(page: Page, reported: Path) -> None
     text = " ".join(" ".join(page.text).split())
     assert comparison.decision.sentence in text
     for said in (
-        "n = 4,020 images", "n = 720 images", "selected nothing", "3 (0, 1, 2)", "lower latency",
+        "n = 4,020 images", "n = 720 images", "selects nothing", "3 (0, 1, 2)", "lower latency",
         "the loss became NaN in epoch 3", "over the bound of", "2 unreadable images were left out", "CC BY-SA 4.0",
         "Apache-2.0", "AMD EPYC 7763", "torch 2.13.0", comparison.dataset.fingerprint, comparison.command,
         "optimizer.learning_rate", "train 3,312, val 708, test 720",
@@ -113,7 +113,7 @@ def test_every_dash_says_that_nothing_was_measured(reported: Path) -> None:
     source = (reported / "report.html").read_text(encoding="utf-8")
     dashes = re.findall(r"<td([^>]*)>\s*–\s*</td>", source)
     numbers = [attributes for attributes in dashes if "number" in attributes]
-    assert len(numbers) >= 14
+    assert len(numbers) >= 12
     assert all('title="not measured"' in attributes for attributes in numbers)
 
 
@@ -167,7 +167,7 @@ def test_what_a_verdict_needs_is_told_pair_by_pair(comparison_folder: Path) -> N
 
     edit_json(comparison_folder / "comparison.json", open_pairs)
     text = " ".join(" ".join(Page(write_report(comparison_folder).read_text(encoding="utf-8")).text).split())
-    for said in ("Images needed in all", "12,000", "more seeds", "none would"):
+    for said in ("Images needed", "12,000", "more seeds", "none would"):
         assert said in text, said
 
 
@@ -196,7 +196,7 @@ def test_bare_comparison_is_reported_too(comparison_folder: Path) -> None:
     stale.write_text("of an earlier comparison")
     text = " ".join(Page(write_report(comparison_folder).read_text(encoding="utf-8")).text)
     assert "No model keeps the budget." in text
-    assert "nothing to draw" in text
+    assert "nothing to plot" in text
     assert "No two models were left to compare." in text
     assert not stale.exists()
 
@@ -213,7 +213,7 @@ def test_many_classes_and_a_lost_picture_leave_a_page_that_says_so(tmp_path: Pat
     (folder / "mistakes" / "mobilenet_v2-0.jpg").unlink()
     page = Page(write_report(folder).read_text(encoding="utf-8"))
     text = " ".join(page.text)
-    assert text.count("picture not found") == 1
+    assert text.count("image not found") == 1
     assert "The file left the padding & the mean open." in text
     assert "120 classes the matrix is too large" in text
     assert "The 100 classes with the lowest recall, of 120" in text

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from foray.records.reproduction import Reproduction
+from foray.reproduce.execute import StudyRequest
 from foray.reproduce.reproduce import reproduce
+from foray.requests import Machine
 
 # Two runs: a head on the frozen backbone, and the whole network.
 NAMES = ("mobilenet.frozen", "mobilenet.whole", "figure1", "scaling.product")
+MINI = StudyRequest(NAMES, "mini")
 
 
 @dataclass(frozen=True)
@@ -29,5 +32,5 @@ class Finished:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     out = tmp_path_factory.mktemp("reproduction")
-    found = reproduce(NAMES, scale="mini", out=out, cache_dir=out / "cache", workers=1, command="foray reproduce")
+    found = reproduce(MINI, out, Machine(cache_dir=out / "cache", workers=1), command="foray reproduce")
     return Finished(out, found)

@@ -53,7 +53,7 @@ def test_judging_again_prints_every_verdict(
     [
         (["tabel1"], "Unknown claim 'tabel1'. Did you mean table1"),
         (["--from", "nowhere"], "There are no results in nowhere"),
-        (["--data-dir", "nowhere"], "--data-dir nowhere is no folder"),
+        (["--data-dir", "nowhere"], "--data-dir nowhere is not a folder"),
     ],
 )
 def test_mistakes_end_with_one_message(

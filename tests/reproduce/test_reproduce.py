@@ -14,10 +14,13 @@ from foray.records import RunRecord
 from foray.records.reproduction import ExperimentInfo, Reproduction
 from foray.reproduce import execute
 from foray.reproduce.evidence import older_recipe
+from foray.reproduce.execute import StudyRequest
 from foray.reproduce.reproduce import reproduce, rewrite
 from foray.reproduce.results_folder import RunResult, read_results
+from foray.requests import Machine
+from foray.runs import many
 
-from .conftest import NAMES, Finished
+from .conftest import MINI, NAMES, Finished
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,8 +62,8 @@ def test_what_is_done_is_not_done_again(finished: Finished, monkeypatch: pytest.
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing is to be trained")
 
-    monkeypatch.setattr(execute, "train_run", refuse)
-    again = reproduce(NAMES, scale="mini", out=finished.out, cache_dir=finished.out / "cache", workers=1)
+    monkeypatch.setattr(many, "train_run", refuse)
+    again = reproduce(MINI, finished.out, Machine(cache_dir=finished.out / "cache", workers=1))
     assert again == finished.found
 
 
@@ -70,7 +73,8 @@ def test_an_interrupted_reproduction_goes_on_with_the_same_command(
     """Stopped after training and before its result was kept: the run is found done, and nothing is trained again."""
 
     def again() -> Reproduction:
-        return reproduce(["mobilenet.frozen"], scale="mini", out=tmp_path, cache_dir=finished.out / "cache", workers=1)
+        request = StudyRequest(("mobilenet.frozen",), "mini")
+        return reproduce(request, tmp_path, Machine(cache_dir=finished.out / "cache", workers=1))
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -156,7 +160,7 @@ def test_predictions_cut_short_are_refused(finished: Finished, tmp_path: Path, h
     if not has_digests:  # as earlier versions of foray left it
         info = ExperimentInfo.load(run / "experiment.json")
         info.model_copy(update={"files": {}}).save(run / "experiment.json")
-    words = "it is not as it was written" if has_digests else "it is not about the 20 images"
+    words = "its SHA-256 differs from the recorded one" if has_digests else "it does not match the 20 images"
     with pytest.raises(RunError, match=rf"predictions\.npz: {words}.*Delete its folder and run again"):
         rewrite(results, tmp_path / "page", NAMES)
 
@@ -167,7 +171,7 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_run_is_noted_with_its_official_place(tmp_path: Path) -> None:
-    found = reproduce(["mobilenet.imagenet", "mobilenet.frozen"], scale="standin", out=tmp_path, offline=True)
+    found = reproduce(StudyRequest(("mobilenet.imagenet", "mobilenet.frozen"), "standin", offline=True), tmp_path)
     assert set(by_claim(found).values()) == {"data not available here"}
     assert "ILSVRC2012_img_val.tar" in found.results[0].sentence
     noted = json.loads((tmp_path / "results" / "standin" / "unavailable.json").read_text())["roles"]

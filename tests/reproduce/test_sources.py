@@ -11,7 +11,7 @@ from PIL import Image
 from foray.data import open_dataset
 from foray.errors import DataError
 from foray.reproduce.experiments import PerClass
-from foray.reproduce.sources import SOURCES, Places, open_source, reduced
+from foray.reproduce.sources import SOURCES, open_source, reduced
 
 
 def test_reduced_data_are_always_the_same_images_and_no_more_than_asked_for() -> None:
@@ -20,7 +20,7 @@ def test_reduced_data_are_always_the_same_images_and_no_more_than_asked_for() ->
     assert [len(small.indices(split)) for split in ("train", "val", "test")] == [40, 20, 30]
     assert {sample.id for sample in small.samples} < {sample.id for sample in larger.samples}
     assert small.fingerprint == reduced(digits, PerClass(4, 2, 3)).fingerprint != larger.fingerprint
-    assert "4 train, 2 val and 3 test images a class" in small.notes[-1]
+    assert "4 train, 2 val and 3 test images per class" in small.notes[-1]
     assert reduced(digits, None) is digits
 
 
@@ -31,18 +31,18 @@ def test_a_partial_copy_says_how_much_is_there_and_where_the_rest_is(tmp_path: P
             pixels = np.full((12, 12, 3), 20 * i + len(name), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "plant_seedlings" / name / f"{i}.png")
     with pytest.raises(DataError, match=r"not complete: 16 of 4,750 or 5,539 images\. Get NonsegmentedV2\.zip"):
-        open_source("plant_seedlings", Places(tmp_path, download=False, cache_dir=tmp_path / "cache"))
+        open_source("plant_seedlings", tmp_path, tmp_path / "cache", offline=True)
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "digits"])
 def test_what_is_not_there_is_told_with_its_official_place(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"Get .+ from https?://|See https?://|from https?://"):
-        open_source(name, Places(tmp_path, download=False, cache_dir=tmp_path / "cache"))
+        open_source(name, tmp_path, tmp_path / "cache", offline=True)
 
 
 @pytest.mark.parametrize("name", ["imagenet_val_500", "rock_paper_scissors_28px"])
 def test_real_stand_ins_are_complete(shared_data: Path, tmp_path: Path, name: str) -> None:
-    dataset = open_source(name, Places(shared_data / "data", download=False, cache_dir=tmp_path))
+    dataset = open_source(name, shared_data / "data", tmp_path, offline=True)
     assert len(dataset.samples) in SOURCES[name].images
     assert dataset.name == name
     assert str(shared_data) not in dataset.source

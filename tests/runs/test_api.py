@@ -9,13 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
+from foray.api import evaluate, train
 from foray.data import ImageFile, UnreadableImagesError, open_dataset
 from foray.errors import DataError, RunError
 from foray.linear import extract_features
 from foray.linear.folds import out_of_fold_positions
 from foray.recipes import RMSprop, preset
 from foray.records import RunRecord
-from foray.runs import evaluate, load_run, predict, train
+from foray.runs import load_run, predict
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foray.api import compare, evaluate, train
 from foray.cache_folder import cache_directory
-from foray.comparison import compare, plan_comparison
 from foray.data import open_dataset
 from foray.data.open import open_given
 from foray.errors import DataError, RunError
 from foray.recipes import RMSprop, preset
 from foray.records import Metrics, RunRecord
-from foray.runs import evaluate, predict, resume, train
+from foray.runs import predict, resume
 from foray.runs.carving import carving_in
 from foray.runs.held_out import held_out
 from foray.runs.seen_images import read_seen_images
+from tests.asking import plan_comparison
 from tests.small_training import MODEL
 
 
@@ -187,7 +188,7 @@ def test_what_cannot_be_trained_on_can_be_evaluated(noisy, tmp_path, folders, n,
 def test_new_data_without_test_images_name_the_split_they_have(noisy, tmp_path) -> None:
     _, run = noisy
     new = noise(tmp_path / "new", {"val/no": 2, "val/yes": 2}, first=7000)
-    with pytest.raises(DataError, match=r"new has no test images, only val\. Name the split to score with --split val"):
+    with pytest.raises(DataError, match=r"new has no test images, only val\. Name the split to score with `split` val"):
         evaluate(run, new)
     assert evaluate(run, new, "val").n == 4
 
@@ -258,8 +259,8 @@ def test_a_comparison_on_given_splits_that_share_pictures_cautions_with_the_scor
         right = kept["probabilities"].argmax(axis=1) == kept["labels"]
         others = np.array(["again" not in id_ for id_ in kept["image_ids"].tolist()])
     assert leak.without.value == pytest.approx(right[others].mean())
-    assert any("5 of 25 test images are copies or near copies" in caution for caution in compared.cautions)
-    assert "5 of 25 test images are copies" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert any("5 of 25 test images are duplicates or near-duplicates" in caution for caution in compared.cautions)
+    assert "5 of 25 test images are duplicates" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_images_that_all_look_alike_are_not_taken_for_copies(small_weights, tmp_path) -> None:
@@ -322,7 +323,7 @@ def earlier(photos, small_weights, tmp_path_factory) -> tuple[RunRecord, Path]:
         return open_dataset(data, **{**options, "carving": "by name"})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("foray.runs.api.open_dataset", by_name)
+        patch.setattr("foray.requests.open_dataset", by_name)
         record, run = trained_on(photos, small_weights, tmp_path_factory.mktemp("earlier"), epochs=2)
     (run / "images.npz").unlink()
     record = record.model_copy(update={"files": {}})

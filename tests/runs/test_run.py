@@ -13,8 +13,9 @@ from foray.errors import RunError
 from foray.evaluation import compute_metrics
 from foray.recipes import SGD, Augmentation, preset, read_recipe
 from foray.records import EpochRow, RunRecord, folder_lock
-from foray.runs import load_run, train_run
-from foray.training import TrainingFailedError, plan_run
+from foray.runs import load_run
+from foray.training import TrainingFailedError
+from tests.asking import plan_run, train_run
 from tests.small_training import MODEL, small_recipe
 
 ROOT = Path(__file__).resolve().parents[2]

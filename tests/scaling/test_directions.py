@@ -48,10 +48,10 @@ def test_networks_are_about_twice_the_work_and_near_their_direction() -> None:
 
 
 def test_too_coarse_a_grid_and_a_proxy_without_neighbours_are_refused() -> None:
-    with pytest.raises(ForayError, match="--steps must be at least 3"):
+    with pytest.raises(ForayError, match="`steps` must be at least 3"):
         directions(2)
     tiny = get_spec("mobilenet_v1@d0.05,w0.05,r32")
     neighbourhood = Neighbourhood(Family("mobilenet_v1", PUBLISHED_COEFFICIENTS, 10), tiny)
     deeper = directions(3)[0]
-    with pytest.raises(ForayError, match="Choose another --proxy"):
+    with pytest.raises(ForayError, match="Choose another `proxy`"):
         neighbourhood.nearest(deeper)

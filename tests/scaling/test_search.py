@@ -14,10 +14,12 @@ from foray.errors import ForayError, RunError
 from foray.records import Estimate, PairedLoss, ScalingSearch
 from foray.report import write_search_figure
 from foray.report.search_figure import draw_search, place
+from foray.requests import Machine
 from foray.scaling.findings import verdict
 from foray.scaling.search import SEARCH_FILE, search
-from foray.scaling.search_plan import SearchPlan, plan_search
+from foray.scaling.search_plan import SearchPlan
 from foray.specs import get_spec
+from tests.asking import plan_search
 
 PROXY = "mobilenet_v1@d0.5,w0.1,r32"
 
@@ -43,7 +45,7 @@ def plan(photos: Path) -> SearchPlan:
 @pytest.fixture(scope="module")
 def found(plan: SearchPlan, tmp_path_factory: pytest.TempPathFactory) -> tuple[ScalingSearch, Path]:
     out = tmp_path_factory.mktemp("search")
-    return search(plan, out, device="cpu", workers=1), out
+    return search(plan, out, Machine("cpu", workers=1)), out
 
 
 def test_every_network_is_trained_with_every_seed(plan: SearchPlan, found: tuple[ScalingSearch, Path]) -> None:
@@ -91,7 +93,7 @@ def test_an_interrupted_search_goes_on_and_ends_the_same(plan: SearchPlan, found
     finished = {run.name: (run / "record.json").stat().st_mtime_ns for run in runs[1:]}
     (out / SEARCH_FILE).unlink()
     shutil.rmtree(runs[0])
-    again = search(plan, out, device="cpu", workers=1)
+    again = search(plan, out, Machine("cpu", workers=1))
     assert {run: (out / "runs" / run / "record.json").stat().st_mtime_ns for run in finished} == finished
     same = {"created", "total_seconds"}
     assert [row.model_dump(exclude={"seconds_per_epoch"}) for row in again.candidates] == [
@@ -104,7 +106,7 @@ def test_an_interrupted_search_goes_on_and_ends_the_same(plan: SearchPlan, found
 def test_a_folder_holds_one_search(photos: Path, found: tuple[ScalingSearch, Path]) -> None:
     other = plan_search(photos, PROXY, epochs=2, seeds=2)
     with pytest.raises(RunError, match="other data, recipe or proxy"):
-        search(other, found[1], device="cpu", workers=1)
+        search(other, found[1], Machine("cpu", workers=1))
 
 
 def test_the_picture_places_networks_by_what_they_spend(found: tuple[ScalingSearch, Path], tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def loss_of(value: float, lower: float, upper: float) -> PairedLoss:
 @pytest.mark.parametrize(
     ("losses", "says"),
     [
-        ([loss_of(0.03, 0.01, 0.05), loss_of(0.02, 0.001, 0.04)], "whichever it is.* up to 3 points"),
+        ([loss_of(0.03, 0.01, 0.05), loss_of(0.02, 0.001, 0.04)], "for every dimension.* up to 3 points"),
         ([loss_of(0.03, 0.01, 0.05), loss_of(0.0, -0.02, 0.02)], "worse for 1 of 2 here"),
         ([loss_of(0.01, -0.01, 0.03)], "do not show that scaling one dimension alone is worse"),
         ([], "No single dimension could be judged"),
@@ -152,11 +154,11 @@ def test_one_seed_is_said_with_the_time_that_three_take() -> None:
 
 
 def test_what_cannot_be_searched_is_refused(photos: Path) -> None:
-    with pytest.raises(ForayError, match="is no scaled name"):
+    with pytest.raises(ForayError, match="is not a scaled name"):
         plan_search(photos, "mobilenet_v1")
-    with pytest.raises(ForayError, match="--steps"):
+    with pytest.raises(ForayError, match="`steps`"):
         plan_search(photos, PROXY, steps=2)
-    with pytest.raises(ForayError, match="--seeds"):
+    with pytest.raises(ForayError, match="`seeds`"):
         plan_search(photos, PROXY, seeds=0)
 
 

@@ -109,7 +109,7 @@ def test_a_bound_that_nothing_keeps_is_named_with_the_cheapest_network() -> None
 
 
 def test_no_bound_an_unknown_family_and_a_bound_on_the_file_are_refused() -> None:
-    with pytest.raises(ForayError, match="--max-macs 600M"):
+    with pytest.raises(ForayError, match="`max_macs` 600M"):
         solve(EFFICIENTNET, Budget())
     with pytest.raises(UnknownNameError, match="Scaled are"):
         Family("resnet18", PUBLISHED_COEFFICIENTS)

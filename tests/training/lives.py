@@ -20,10 +20,10 @@ import torch
 
 from foray.models import build_model
 from foray.recipes import SGD, AdamW, Augmentation, RateSchedule, Recipe, RMSprop
-from foray.runs import train_run
 from foray.specs import get_spec
-from foray.training import RunPlan, plan_run
+from foray.training import RunPlan
 from foray.training.checkpoint import Checkpoint
+from tests.asking import plan_run, train_run
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 LIVELY = Augmentation(rotation_degrees=20, translate=0.1, horizontal_flip=0.5)

@@ -71,7 +71,7 @@ def _serve(connection: Connection, rank: int, port: int) -> None:
     os.environ.update(torchrun_environment(rank, port))
     import torch
 
-    from foray.training.distributed import joined_processes
+    from foray.processes import joined_processes
 
     torch.set_num_threads(1)
     with joined_processes("cpu") as processes:

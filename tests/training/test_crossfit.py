@@ -25,12 +25,12 @@ from foray.evaluation.scores import Score
 from foray.models import build_model
 from foray.recipes import SGD
 from foray.records import EpochRow, RunRecord
-from foray.runs import train_run
 from foray.specs import Preprocessing
-from foray.training import Interrupted, RunPlan, plan_run
+from foray.training import Interrupted, RunPlan
 from foray.training.crossfit import CrossFit, val_half
 from foray.training.epoch_choice import EpochChoice, choose_epoch
 from foray.training.whole_network import predict_split
+from tests.asking import plan_run, train_run
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 from .pair import Pair

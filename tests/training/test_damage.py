@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from foray.errors import RunError, WeightsError
-from foray.records import RunRecord, read_history
-from foray.runs import load_run, predict, train_run
-from foray.runs.run_folder import RunFolder
-from foray.training import plan_run
+from foray.records import RunFolder, RunRecord
+from foray.runs import load_run, predict
+from foray.runs.saved_predictions import read_predictions
 from foray.weights import save_network
+from tests.asking import plan_run, train_run
 from tests.damage import flip_a_bit
 from tests.small_training import small_recipe
 
@@ -75,8 +75,8 @@ def test_a_run_without_digests_loads(runs: Path, squares) -> None:
     forget_digests(runs / "0")
     trained = load_run(runs / "0")
     assert trained.record.files == {}
-    assert len(RunFolder(runs / "0").read_predictions("test").labels) == trained.record.metrics["test"].n
-    assert len(read_history(runs / "0", trained.record)) == 2
+    assert len(read_predictions(RunFolder(runs / "0"), "test").labels) == trained.record.metrics["test"].n
+    assert len(RunFolder(runs / "0").read_history(trained.record)) == 2
     assert train_run(seeded(squares, 0), squares, runs / "0", device="cpu") == trained.record
 
 
@@ -108,7 +108,7 @@ def test_weights_that_are_no_numbers_predict_nothing(runs: Path, value: float) -
 def test_predictions_cut_short_are_noticed(runs: Path) -> None:
     cut_test(runs / "0")
     with pytest.raises(RunError, match=r"test\.npz is damaged: it is not as the run wrote it"):
-        RunFolder(runs / "0").read_predictions("test")
+        read_predictions(RunFolder(runs / "0"), "test")
 
 
 def test_predictions_cut_short_are_noticed_without_digests(runs: Path) -> None:
@@ -117,7 +117,7 @@ def test_predictions_cut_short_are_noticed_without_digests(runs: Path) -> None:
     with pytest.raises(
         RunError, match=r"test\.npz is damaged: it has \d of 5 images right, and record\.json has \d+ of 12"
     ):
-        RunFolder(runs / "0").read_predictions("test")
+        read_predictions(RunFolder(runs / "0"), "test")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_arrays_that_are_no_predictions_are_refused_without_digests(runs: Path, 
     np.savez(path, **(arrays | {name: change(arrays[name])}))
     forget_digests(runs / "0")
     with pytest.raises(RunError, match=rf"test\.npz is damaged: .*{words}"):
-        RunFolder(runs / "0").read_predictions("test")
+        read_predictions(RunFolder(runs / "0"), "test")
 
 
 def test_a_changed_digit_of_the_history_is_noticed(runs: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_changed_digit_of_the_history_is_noticed(runs: Path) -> None:
     path = runs / "0" / "history.jsonl"
     path.write_text(path.read_text().replace('"val_top1":0.', '"val_top1":1.', 1))
     with pytest.raises(RunError, match=r"history\.jsonl is damaged"):
-        read_history(runs / "0", record)
+        RunFolder(runs / "0").read_history(record)
 
 
 def test_a_changed_digit_of_the_record_is_noticed(runs: Path) -> None:

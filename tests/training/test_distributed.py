@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from foray.errors import ForayError
 from foray.models import build_model
+from foray.processes import ALONE, Processes, joined_processes
 from foray.specs import get_spec
-from foray.training.distributed import ALONE, Processes, joined_processes
 from foray.training.sync_norm import synchronise_norms
 from tests.small_training import MODEL
 
@@ -127,7 +127,7 @@ def test_the_first_step_is_that_of_a_single_process(
 
 FAILING = """
 from foray.errors import ForayError
-from foray.training.distributed import joined_processes
+from foray.processes import joined_processes
 
 with joined_processes("cpu") as processes:
     processes.barrier()

@@ -18,15 +18,13 @@ from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.progress import SILENT
 from foray.recipes import RECIPE_ADAPTER, SGD, Augmentation, Recipe, preset
-from foray.runs import train_run
 from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
 from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import PartsFromTheTop, freeze_backbone, network_parts, set_training_mode, unfreeze_part
-from foray.training.loop import fit
-from foray.training.plan import plan_run
 from foray.weights import load_weights
+from tests.asking import fit, plan_run, train_run
 from tests.small_training import HALF_RIGHT, MODEL, small_recipe
 
 from .same_run import SignalsAt
@@ -134,7 +132,7 @@ def test_what_cannot_be_unfrozen_is_refused(unfreeze: str, message: str) -> None
 def test_unfreeze_is_for_partial_alone() -> None:
     assert preset("partial").unfreeze == "last:34"
     assert preset("partial", unfreeze="head").unfreeze == "head"
-    with pytest.raises(ForayError, match="--unfreeze is for --protocol partial"):
+    with pytest.raises(ForayError, match="`unfreeze` is for `protocol` partial"):
         preset("finetune", unfreeze="last:34")
     whole = preset("finetune").model_dump()
     with pytest.raises(ValueError, match="not for finetune"):

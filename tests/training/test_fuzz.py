@@ -18,12 +18,13 @@ from foray.errors import ForayError
 from foray.evaluation.prediction_shards import TopPredictions, read_shard, write_shard
 from foray.linear.features import _keep, _kept
 from foray.models import build_model
-from foray.records import Comparison, CostProfile, EpochRow, RunRecord, read_history
+from foray.records import Comparison, CostProfile, EpochRow, RunFolder, RunRecord
 from foray.records.reproduction import ExperimentInfo
 from foray.records.sealing import unsealed
 from foray.report.comparison_folder import read_folder
 from foray.reproduce.results_folder import RunResult
-from foray.runs.run_folder import RunFolder
+from foray.runs.identity import earlier_record
+from foray.runs.saved_predictions import read_predictions
 from foray.specs import get_spec
 from foray.training.checkpoint import Checkpoint, History, Learner, TrainingState
 from foray.weights import load_network_weights, save_network
@@ -74,7 +75,7 @@ def reader_of(kind: str, comparison: Path, folder: Path) -> tuple[Path, Reader]:
     ids, labels = np.array([f"{i}.png" for i in range(n)]), np.zeros(n, np.int64)
     probabilities = np.full((n, classes), 1 / classes, np.float32)
     if kind == "record.json":
-        path, reader = run / "record.json", lambda: RunFolder(run).earlier(record)
+        path, reader = run / "record.json", lambda: earlier_record(RunFolder(run), record)
     elif kind == "comparison.json":
         path, reader = comparison / "comparison.json", lambda: read_folder(comparison)
     elif kind == "experiment.json":
@@ -98,7 +99,7 @@ def reader_of(kind: str, comparison: Path, folder: Path) -> tuple[Path, Reader]:
         path.write_bytes(b'{\n "digest": "' + b"0" * 64 + b'","/a/b.jpg": ["ab", [1, 2, 3]]}')
         return path, lambda: load_content(path)
     elif kind == "history.jsonl":
-        path, reader = run / "history.jsonl", lambda: read_history(run, record)
+        path, reader = run / "history.jsonl", lambda: RunFolder(run).read_history(record)
         return path, reader
     elif kind == "history to go on with":
         path = run / "history.jsonl"
@@ -107,7 +108,7 @@ def reader_of(kind: str, comparison: Path, folder: Path) -> tuple[Path, Reader]:
         path = run / "predictions" / "test.npz"
         path.parent.mkdir()
         np.savez(path, image_ids=ids, labels=labels, probabilities=probabilities)
-        return path, lambda: RunFolder(run).read_predictions("test")
+        return path, lambda: read_predictions(RunFolder(run), "test")
     elif kind == "kept predictions":
         path = folder / "predictions.npz"
         np.savez(path, test_ids=ids, test_labels=labels, test_predicted=labels)

@@ -19,8 +19,9 @@ from foray.specs import Preprocessing, get_spec
 from foray.training import TrainingFailedError
 from foray.training.checkpoint import Checkpoint
 from foray.training.freezing import freeze_backbone, set_training_mode
-from foray.training.loop import fit, set_learning_rate, set_norm_momentum
+from foray.training.loop import set_learning_rate, set_norm_momentum
 from foray.training.running_metrics import LOOK_EVERY_STEPS
+from tests.asking import fit
 from tests.small_training import HALF_RIGHT, MODEL, small_recipe
 
 PREPROCESSING = Preprocessing(resolution=24, crop_pct=1.0)

@@ -13,12 +13,12 @@ from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.recipes import Augmentation
 from foray.records import RunRecord
-from foray.runs import train_run
 from foray.specs import get_spec
-from foray.training import Interrupted, plan_run
+from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.loop import summed_loss
 from foray.training.micro_batches import MicroBatches
+from tests.asking import plan_run, train_run
 from tests.small_training import MODEL, small_recipe
 
 from .same_run import SignalsAt, assert_same_run

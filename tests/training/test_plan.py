@@ -8,7 +8,7 @@ import pytest
 
 from foray.errors import DataError, ForayError, UnknownNameError, WeightsError
 from foray.recipes import preset
-from foray.training import plan_run, recipe_for
+from tests.asking import plan_run, recipe_for
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 LINEAR = preset("linear", epochs=1)
@@ -53,7 +53,7 @@ def test_small_images_get_the_recipe_without_flips_and_photos_the_one_with() -> 
 
 @pytest.mark.parametrize("protocol", ["linear", "finetune"])
 def test_protocols_that_need_weights_say_so(squares, protocol: str) -> None:
-    with pytest.raises(ForayError, match=rf"--protocol {protocol} starts from pretrained weights.*--weights"):
+    with pytest.raises(ForayError, match=rf"`protocol` {protocol} starts from pretrained weights.*`weights`"):
         plan_run(MODEL, squares, preset(protocol))
 
 
@@ -64,9 +64,9 @@ def test_what_does_not_fit_together_is_refused(squares, small_weights) -> None:
         plan_run("mobilenet_v22", squares, LINEAR)
     with pytest.raises(WeightsError, match="mobilenet_v2"):
         plan_run("mobilenet_v2", squares, LINEAR, weights=small_weights)
-    with pytest.raises(ForayError, match="--resolution must be at least 1 pixel, not 0"):
+    with pytest.raises(ForayError, match="`resolution` must be at least 1, not 0"):
         plan_run(MODEL, squares, small_recipe(), resolution=0)
-    with pytest.raises(ForayError, match="--seed must not be negative"):
+    with pytest.raises(ForayError, match="`seed` must not be negative"):
         plan_run(MODEL, squares, small_recipe(), seed=-1)
 
 
@@ -87,7 +87,7 @@ def test_a_scaled_name_states_its_resolution_and_keeps_its_graph() -> None:
 
 def test_a_resolution_against_the_name_is_refused() -> None:
     data = coloured_squares(per_class=5, side=100)
-    with pytest.raises(ForayError, match="is 48 px by its name, and --resolution says 64"):
+    with pytest.raises(ForayError, match="is 48 px by its name, and `resolution` says 64"):
         plan_run("mobilenet_v2@w0.35,r48", data, small_recipe(), resolution=64)
     assert plan_run("mobilenet_v2@w0.35,r48", data, small_recipe(), resolution=48).preprocessing.resolution == 48
 
@@ -96,7 +96,7 @@ def test_a_resolution_against_the_name_is_refused() -> None:
 def test_resolutions_below_the_stride_are_refused(name: str, given: int, least: int) -> None:
     """The stem does not stride at small sizes: half the stride is enough there."""
     data = coloured_squares(per_class=5, side=8)
-    with pytest.raises(ForayError, match=f"--resolution {least} or more"):
+    with pytest.raises(ForayError, match=f"`resolution` {least} or more"):
         plan_run(name, data, small_recipe(), resolution=given)
     assert plan_run(name, data, small_recipe(), resolution=least).preprocessing.resolution == least
 

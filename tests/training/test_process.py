@@ -13,9 +13,8 @@ import pytest
 import torch
 
 from foray.errors import OutOfMemoryError, RunError, memory_explained
-from foray.runs import train_run
-from foray.training import plan_run
 from foray.training.determinism import deterministic_algorithms
+from tests.asking import plan_run, train_run
 from tests.caches import new_cache
 from tests.small_training import MODEL, small_recipe
 
@@ -81,7 +80,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from foray.training import plan_run, train_run
+from tests.asking import plan_run, train_run
 from tests.small_training import coloured_squares, small_recipe
 
 torch.set_num_threads(1)

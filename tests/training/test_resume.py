@@ -15,11 +15,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from foray.api import train
 from foray.errors import RunError
 from foray.records import RunRecord
-from foray.runs import resume, train, train_run
-from foray.training import Interrupted, plan_run
+from foray.runs import resume
+from foray.training import Interrupted
 from foray.training.checkpoint import Checkpoint
+from tests.asking import plan_run, train_run
 from tests.caches import new_cache
 from tests.small_training import MODEL, coloured_squares, small_recipe
 

@@ -19,17 +19,16 @@ from scipy import stats
 from foray.data import decode_for_evaluation
 from foray.errors import ForayError, RunError
 from foray.models import build_model
+from foray.processes import ALONE, Processes, ProcessLostError
 from foray.progress import SILENT, Progress
 from foray.recipes import AdamW, Augmentation, RateSchedule, Recipe, preset
 from foray.records import RunRecord
-from foray.runs import train_run
 from foray.runs.trained import load_run
 from foray.specs import Preprocessing, get_spec
-from foray.training import plan_run
-from foray.training.distributed import ALONE, Processes, ProcessLostError
 from foray.training.freezing import unfreeze_part
 from foray.training.whole_network import predict_split
 from foray.weights import load_weights
+from tests.asking import plan_run, train_run
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 from .pair import Pair

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from foray.models import build_model
+from foray.processes import ALONE, Processes
 from foray.specs import get_spec
-from foray.training.distributed import ALONE, Processes
 from foray.training.sync_norm import SyncBatchNorm2d, batch_statistics, synchronise_norms
 from tests.rounding import BFLOAT16
 

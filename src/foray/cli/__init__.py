@@ -1,1 +1,1 @@
-"""The command line: one thin file a verb. Heavy imports stand inside the verbs, so that `--help` answers at once."""
+"""The command line: one thin file per verb. Heavy imports are inside the verbs, so that `--help` is fast."""

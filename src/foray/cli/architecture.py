@@ -10,7 +10,7 @@ from foray.weights import HUB_IDS, HUB_LICENCES
 
 
 def print_stages(spec: ArchSpec, stages: list[StageCost], peak_memory_bytes: int) -> None:
-    """The stage table with totals, peak memory, and the published figures beside ours."""
+    """The stage table with totals, peak memory, and the published figures."""
     params, macs = sum(stage.params for stage in stages), sum(stage.macs for stage in stages)
     rows = [
         [stage.name, _operator(spec, stage.name), str(stage.layers), _shape(stage.out_shape), *_costs(stage)]

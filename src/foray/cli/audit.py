@@ -13,7 +13,7 @@ _SHOWN = 10  # names of each kind; --json has them all
 
 
 def print_audit(audit: Audit) -> None:
-    """Counts per class and split, then sizes and imbalance, then whatever a person should look at, by name."""
+    """Counts per class and split, then sizes and imbalance, then duplicates and unreadable files by name."""
     splits = [split for split in ("train", "val", "test", "unassigned") if audit.dataset.counts.get(split)]
     print_table(
         ["class", *splits, "all"],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from foray.cli.tables import interval, percent, print_rows, print_table
+from foray.cli.tables import print_rows, print_table
 from foray.cli.terminal import say
 from foray.records import Certificate
-from foray.records.quantities import format_points
+from foray.records.quantities import format_interval, format_points, percent_number
 
 _SHOWN_CLASSES = 10
 
@@ -19,11 +19,17 @@ def print_certificate(certificate: Certificate) -> None:
         say(f"Beware: {warning}")
     print()
     rows = [
-        ("top-1", f"{percent(certificate.top1.value)} % ({interval(certificate.top1)})"),
-        ("float32", f"{percent(certificate.reference_top1.value)} % ({interval(certificate.reference_top1)})"),
+        ("top-1", f"{percent_number(certificate.top1.value)} % ({format_interval(certificate.top1)})"),
+        (
+            "float32",
+            f"{percent_number(certificate.reference_top1.value)} % ({format_interval(certificate.reference_top1)})",
+        ),
         ("loss", f"{format_points(certificate.loss)} ({_points(certificate.loss_lower, certificate.loss_upper)})"),
-        ("same labels", f"{percent(certificate.label_agreement.value)} % ({interval(certificate.label_agreement)})"),
-        ("probability moved", f"{100 * certificate.mean_shift:.2f} points on average"),
+        (
+            "label agreement",
+            f"{percent_number(certificate.label_agreement.value)} % ({format_interval(certificate.label_agreement)})",
+        ),
+        ("probability shift", f"{100 * certificate.mean_shift:.2f} points on average"),
         (
             "at most",
             f"{100 * certificate.largest_difference:.1f} points ({certificate.largest_difference_image})",
@@ -36,13 +42,13 @@ def print_certificate(certificate: Certificate) -> None:
     if worst:
         print()
         print_table(
-            ["class", "images", "float32 %", "here %", "loss, points"],
+            ["class", "images", "float32 %", "file %", "loss, points"],
             [
                 [
                     row.name,
                     str(row.n),
-                    percent(row.reference_recall),
-                    percent(row.recall),
+                    percent_number(row.reference_recall),
+                    percent_number(row.recall),
                     f"{100 * (row.loss or 0):.1f}",
                 ]
                 for row in worst[:_SHOWN_CLASSES]

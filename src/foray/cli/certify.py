@@ -1,24 +1,29 @@
-"""`foray certify`: whether an exported file is as good as the network it came from, on these images."""
+"""`foray certify`: whether an exported file is as accurate as the network it came from, on these images."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from foray.cli import options
+from foray.cli.verb import with_groups
 
 if TYPE_CHECKING:
     from foray.export.reference import Reference
     from foray.progress import Progress
     from foray.records import ArtifactRecord
+    from foray.requests import Machine
     from foray.runs.held_out import HeldOut
 
 FAILED = 3  # exit status
 
 
+@with_groups
 def certify(
+    *,
     artifact: Annotated[
         Path, typer.Argument(metavar="ARTIFACT", show_default=False, help="Folder of an exported artifact.")
     ],
@@ -27,19 +32,15 @@ def certify(
         Path | None, typer.Option("--run", metavar="RUN", help="The run it was exported from: the float32 reference.")
     ] = None,
     weights: options.WeightsFrom = None,
-    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Loss of accuracy that is allowed, in points.")] = "1pt",
-    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which images.")] = "test",
+    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Largest loss of accuracy allowed, in points.")] = "1pt",
+    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Split to score.")] = "test",
     as_json: options.AsJson = False,
-    fold: options.Fold = None,
-    data_dir: options.DataDir = None,
-    offline: options.Offline = False,
-    threads: options.Threads = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    source: options.SourceOptions,
+    machine: options.CpuOptions,
 ) -> None:
     """Score an exported file on your images against float32, and write the certificate beside it.
 
-    Exit status 0: it passes, or the images are too few to tell; 3: it fails.
+    Exit status 0: it passes, or the images are too few to decide; 3: it fails.
     """
     from foray.errors import ForayError
     from foray.records import ArtifactRecord
@@ -51,28 +52,27 @@ def certify(
         raise ForayError(
             f"Name what {artifact} was exported from: --run RUN, or --weights for published weights as they are."
         )
-    options.prepare_threads(threads)
-    from foray.cache_folder import cache_directory
+    options.prepare_threads(machine.threads)
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
-    from foray.data.open import open_given
     from foray.export.certify import certify as certify_artifact
+    from foray.export.reference import reference_of_run
     from foray.runs.held_out import fold_for, held_out, without_run
 
+    wanted, where = source.request(data), machine.request()
+    wanted = replace(wanted, fold=fold_for(data, record.run.dataset, record.run.fold, source.fold))
     with terminal_progress() as progress:
-        given = open_given(
-            data, fold=fold_for(data, record.run.dataset, record.run.fold, fold), data_dir=data_dir, offline=offline,
-            cache_dir=cache_dir, progress=progress,
-        )  # fmt: skip
+        given = wanted.open_given(where.cache, progress)
         if run is not None:
-            images = held_out(run, given, split, cache_dir=cache_dir or cache_directory(), progress=progress)
+            images = held_out(run, given, split, cache_dir=where.cache, progress=progress)
+            reference = reference_of_run(run, images, where, progress=progress)
         else:
+            assert weights is not None
             images = without_run(given, split)
-        reference = _reference(artifact, record, run, weights, images, offline, workers, cache_dir, progress)
+            reference = _of_weights(artifact, record, weights, images, where, source.offline, progress)
         certificate = certify_artifact(
-            artifact, images.dataset, reference, split=split, tolerance=points, threads=threads,
-            left_out=images.left_out, notes=images.notes, progress=progress,
-        )  # fmt: skip
+            artifact, images, reference, tolerance=points, threads=machine.threads, progress=progress
+        )
     if as_json:
         print(certificate.model_dump_json(indent=1))
     else:
@@ -81,29 +81,21 @@ def certify(
         raise typer.Exit(FAILED)
 
 
-def _reference(
+def _of_weights(
     artifact: Path,
     record: ArtifactRecord,
-    run: Path | None,
-    weights: str | None,
+    weights: str,
     images: HeldOut,
+    machine: Machine,
     offline: bool,
-    workers: int | None,
-    cache_dir: Path | None,
     progress: Progress,
 ) -> Reference:
     from foray.deploy import ArtifactError, open_artifact
     from foray.errors import ForayError
-    from foray.export.reference import reference_of_run, reference_of_weights
+    from foray.export.reference import reference_of_weights
 
-    if run is not None:
-        return reference_of_run(run, images, cache_dir=cache_dir, workers=workers, progress=progress)
-    assert weights is not None
     try:
         labels = open_artifact(artifact).labels
     except ArtifactError as error:
         raise ForayError(str(error)) from error
-    return reference_of_weights(
-        weights, record.model, labels, images.dataset, images.split, resize=record.preprocessing.resize,
-        offline=offline, cache_dir=cache_dir, workers=workers, progress=progress,
-    )  # fmt: skip
+    return reference_of_weights(record, weights, labels, images, machine, offline=offline, progress=progress)

@@ -1,4 +1,4 @@
-"""`foray compare`: which of these models to ship."""
+"""`foray compare`: which of the given models to ship."""
 
 from __future__ import annotations
 
@@ -10,39 +10,35 @@ from typing import Annotated
 import typer
 
 from foray.cli import options
+from foray.cli.verb import with_groups
 from foray.errors import NotSteadyError
 from foray.limits import MOST_SEEDS
 
 
+@with_groups
 def compare(
+    *,
     data: options.Data,
     models: Annotated[
         str,
         typer.Option("--models", metavar="NAME,NAME", show_default=False, help="Models, as `foray models` lists them."),
     ],
     protocol: Annotated[options.Protocol, typer.Option(help="How the models are trained.")] = "linear",
-    weights: options.WeightsFrom = None,
-    epochs: options.Epochs = None,
-    unfreeze: options.Unfreeze = None,
-    recipe: options.RecipeFile = None,
-    changes: options.Changes = None,
-    resolution: options.Resolution = None,
-    max_params: options.MaxParams = None,
-    max_macs: options.MaxMacs = None,
-    max_latency: options.MaxLatency = None,
-    max_memory: options.MaxMemory = None,
-    max_file: options.MaxFile = None,
+    training: options.TrainingOptions,
+    budget: options.FileBudgetOptions,
     tolerance: Annotated[
-        str, typer.Option(metavar="1pt", help="Accuracy, in points, you would give for a lower cost.")
+        str, typer.Option(metavar="1pt", help="Accuracy, in points, that you would trade for a lower cost.")
     ] = "1pt",
-    prefer: Annotated[options.Preference, typer.Option(help="The cost that decides between equals.")] = "latency",
+    prefer: Annotated[
+        options.Preference, typer.Option(help="The cost that decides between equally accurate models.")
+    ] = "latency",
     seeds: Annotated[
         int | None,
         typer.Option(
             min=1, max=MOST_SEEDS, metavar="N", help="Runs per model, seeds 0 to N-1 (default: 3 for linear, else 1)."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs and report go.")] = Path("out"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs and report.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
     ] = False,
@@ -54,70 +50,51 @@ def compare(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Measure costs on torch, onnx, openvino, litert or executorch; with --profiles: which of them count.",
+            help="Measure costs on torch, onnx, openvino, litert or executorch; with --profiles: select among them.",
         ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Of --runtime: fp32 (default), fp16, bf16, int8."),
     ] = None,
-    fold: options.Fold = None,
-    data_dir: options.DataDir = None,
-    offline: options.Offline = False,
-    skip_unreadable: options.SkipUnreadable = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    wait: options.Wait = options.WAIT_SECONDS,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    source: options.TrainingSourceOptions,
+    machine: options.TimingOptions,
 ) -> None:
-    """Train and measure models on your images; say which to ship, and how sure that is.
+    """Train and measure models on your images; say which to ship, and how certain that is.
 
-    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 something in what was given is
-    wrong; 4 not known, because it depends on a latency that was not steady: the same command measures again, and trains
-    nothing twice.
+    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 wrong
+    arguments or data; 4 not known, because it depends on a latency that was not steady: the same command measures again
+    and trains nothing twice.
     """
     from foray.records.quantities import parse_points
     from foray.specs import split_names
 
-    budget = options.budget(max_params, max_macs, max_latency, max_memory, max_file)
-    points = parse_points(tolerance, "--tolerance")
-    names = split_names(models)
-    own_recipe = options.read_recipe_file(recipe, epochs, unfreeze)
-
-    options.prepare_threads(threads)
+    bounds, points, names = budget.request(), parse_points(tolerance, "--tolerance"), tuple(split_names(models))
+    options.prepare_threads(machine.threads)
     from foray.cli.progress import terminal_progress
     from foray.cli.tables import print_rows
-    from foray.cli.terminal import say
-    from foray.cli.verdict import print_comparison
+    from foray.cli.verdict import print_comparison, print_next_steps
+    from foray.comparison import ComparisonRequest, CostRequest, missing_downloads, plan_comparison
     from foray.comparison import compare as run_comparison
-    from foray.comparison import missing_downloads, plan_comparison
 
+    costs = CostRequest(profiles, runtime, precision, machine.wait)
+    images, how = source.request(data), training.request(protocol)
+    request, where = ComparisonRequest(images, names, how, bounds, points, prefer, seeds, costs), machine.request()
     with terminal_progress() as progress:
         if dry_run:
-            wanted = None if protocol == "scratch" else weights  # the plan refuses weights there
-            missing = missing_downloads(data, names, weights=wanted, data_dir=data_dir, cache_dir=cache_dir)
-            if missing and not offline:
-                print_rows([*missing, ("time and disk", "are known once these are here; nothing was downloaded")])
-                return
-            plan = plan_comparison(
-                data, names, protocol, recipe=own_recipe, weights=weights, epochs=epochs, unfreeze=unfreeze,
-                changes=changes or (), resolution=resolution, budget=budget, tolerance=points, prefer=prefer,
-                seeds=seeds, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir,
-                profiles=profiles, runtime=runtime, precision=precision, threads=threads, progress=progress,
-            )  # fmt: skip
-            print_rows(plan.describe(cache_dir))
+            missing = missing_downloads(request, where.cache)
+            if missing and not source.offline:
+                print_rows([*missing, ("time and disk", "are known after these downloads; nothing was downloaded")])
+            else:
+                print_rows(plan_comparison(request, where, progress=progress).describe(where.cache))
             return
-        comparison = run_comparison(
-            data, names, protocol, recipe=own_recipe, weights=weights, epochs=epochs, unfreeze=unfreeze,
-            changes=changes or (), resolution=resolution, budget=budget, tolerance=points, prefer=prefer, seeds=seeds,
-            out=out, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, profiles=profiles,
-            runtime=runtime, precision=precision, skip_unreadable=skip_unreadable, device=device, workers=workers,
-            threads=threads, wait_seconds=wait, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress,
-        )  # fmt: skip
+        command = shlex.join(["foray", *sys.argv[1:]])
+        comparison = run_comparison(request, out, where, command=command, progress=progress)
     print_comparison(comparison)
     print()
-    say(f"Report: {out / 'report.html'}")
+    named = [data, *(["--fold", str(source.fold)] if source.fold is not None else [])]
+    named += ["--data-dir", str(source.data_dir)] if source.data_dir is not None else []
+    print_next_steps(comparison, out, named)
     if comparison.decision.outcome == "not_known":
         raise typer.Exit(NotSteadyError.exit_status)
     if comparison.decision.pick is None:

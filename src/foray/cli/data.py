@@ -1,4 +1,4 @@
-"""`foray data inspect`: what is in a data set, before anything is trained on it."""
+"""`foray data inspect`: the contents of a data set, before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 from foray.cli import options
 from foray.cli.verb import Verb
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at data sets.")
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Inspect data sets.")
 
 
 @app.callback()

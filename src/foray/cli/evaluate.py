@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from foray.cli import options
+from foray.cli.verb import with_groups
 from foray.errors import ForayError
 
 
+@with_groups
 def evaluate(
+    *,
     what: Annotated[
         list[str],
         typer.Argument(
@@ -22,30 +26,30 @@ def evaluate(
     ],
     split: Annotated[
         Literal["train", "val", "test"],
-        typer.Option(help="Which images. Of data without splits all are test; what the run was fitted to is left out."),
+        typer.Option(
+            help="Split to score. Data without splits is all test; images that the run was fitted to are left out."
+        ),
     ] = "test",
     model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="Score this model's pretrained --weights.")
     ] = None,
     weights: options.WeightsFrom = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="With --model: where predictions are kept, to go on from.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="With --model: folder for predictions, from which an interrupted evaluation continues."
+        ),
     ] = Path("evaluations"),
     skip_unreadable: options.SkipUnreadable = False,
     as_json: options.AsJson = False,
-    fold: options.Fold = None,
-    data_dir: options.DataDir = None,
-    offline: options.Offline = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    source: options.SourceOptions,
+    machine: options.MachineOptions,
 ) -> None:
-    """Score a trained run: accuracy with its interval, per class, and the confusions.
+    """Score a trained run: accuracy with its interval, per class, and the most frequent confusions.
 
     Or score published weights: foray evaluate --model NAME --weights DIR imagenet --data-dir DIR
     """
-    options.prepare_threads(threads)
+    options.prepare_threads(machine.threads)
     from foray.cli.progress import terminal_progress
 
     if model is not None or weights is not None:
@@ -57,10 +61,8 @@ def evaluate(
         from foray.evaluation.imagenet import evaluate_pretrained
 
         with terminal_progress() as progress:
-            record, folder = evaluate_pretrained(
-                model, weights, data_dir, out=out, skip_unreadable=skip_unreadable, offline=offline, device=device,
-                threads=threads, workers=workers, cache_dir=cache_dir, progress=progress,
-            )  # fmt: skip
+            images = replace(source.request("imagenet"), skip_unreadable=skip_unreadable)
+            record, folder = evaluate_pretrained(model, weights, images, machine.request(), out=out, progress=progress)
         if as_json:
             print(record.model_dump_json(indent=1))
         else:
@@ -73,10 +75,7 @@ def evaluate(
 
     run, data = what
     with terminal_progress() as progress:
-        metrics = evaluate_run(
-            run, data, split, fold=fold, data_dir=data_dir, offline=offline, device=device, workers=workers,
-            cache_dir=cache_dir, progress=progress,
-        )  # fmt: skip
+        metrics = evaluate_run(run, source.request(data), split, machine.request(), progress=progress)
     if as_json:
         print(metrics.model_dump_json(indent=1))
     else:

@@ -10,12 +10,15 @@ import typer
 
 from foray.cli import options
 from foray.cli.certify import FAILED
+from foray.cli.verb import with_groups
 
 if TYPE_CHECKING:
     from foray.export.export import Exported
 
 
+@with_groups
 def export(
+    *,
     run: Annotated[
         Path | None,
         typer.Argument(metavar="[RUN]", show_default=False, help="Folder of a finished run; or --model and --weights."),
@@ -29,7 +32,7 @@ def export(
         typer.Option(metavar="DATA", show_default=False, help="Images to certify on, and to calibrate int8 with."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the artifacts' folders go.")] = Path("artifacts"),
-    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Loss of accuracy that is allowed, in points.")] = "1pt",
+    tolerance: Annotated[str, typer.Option(metavar="1pt", help="Largest loss of accuracy allowed, in points.")] = "1pt",
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Without RUN: published weights of this model."),
@@ -41,19 +44,15 @@ def export(
             metavar="DATA", show_default=False, help="Images to calibrate int8 with where --data has no train images."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what int8 draws.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Write again what is there already.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the calibration images.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite artifacts that exist already.")] = False,
     as_json: options.AsJson = False,
-    fold: options.Fold = None,
-    data_dir: options.DataDir = None,
-    offline: options.Offline = False,
-    threads: options.Threads = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    source: options.SourceOptions,
+    machine: options.CpuOptions,
 ) -> None:
     """Write a run as files for other runtimes, preprocessing inside, and certify each on your images.
 
-    Exit status 0: none fails; 3: one does, and is marked.
+    Exit status 0: no artifact fails its certification; 3: one fails, and is marked.
     """
     from foray.errors import ForayError
     from foray.records.quantities import parse_points
@@ -61,30 +60,22 @@ def export(
     points = parse_points(tolerance, "--tolerance")
     if (run is None) == (model is None) or (model is None) != (weights is None):
         raise ForayError("Name the folder of a run, or published weights: --model NAME --weights DIR.")
-    options.prepare_threads(threads)
+    options.prepare_threads(machine.threads)
     from foray.cli.progress import terminal_progress
     from foray.export.export import export_run, export_weights
-    from foray.export.images import Images
+    from foray.export.request import ExportRequest
 
-    images = None
-    if data is not None:
-        images = Images(data, calibration, fold, data_dir, offline, cache_dir, workers)
-    elif calibration is not None:
-        raise ForayError("--calibration goes with --data, the images to certify on.")
-    runtimes, precisions = _names(to), _names(precision)
+    images = None if data is None else source.request(data)
+    request = ExportRequest(_names(to), _names(precision), images, calibration, points, seed, force)
     with terminal_progress() as progress:
         if run is not None:
-            done = export_run(
-                run, runtimes, precisions, out, images=images, tolerance=points, seed=seed, force=force,
-                threads=threads, progress=progress,
-            )  # fmt: skip
+            done = export_run(run, request, out, machine.request(), progress=progress)
         else:
             assert model is not None
             assert weights is not None
             done = export_weights(
-                model, weights, runtimes, precisions, out, images=images, offline=offline, tolerance=points, seed=seed,
-                force=force, threads=threads, progress=progress,
-            )  # fmt: skip
+                model, weights, request, out, machine.request(), offline=source.offline, progress=progress
+            )
     if as_json:
         print(json.dumps([_json(one) for one in done], indent=1))
     else:
@@ -93,8 +84,8 @@ def export(
         raise typer.Exit(FAILED)
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _verdict(one: Exported) -> str:
@@ -107,9 +98,9 @@ def _json(one: Exported) -> dict[str, object]:
 
 
 def _print(done: list[Exported]) -> None:
-    from foray.cli.tables import percent, print_table
+    from foray.cli.tables import print_table
     from foray.cli.terminal import say
-    from foray.records.quantities import format_bytes, format_points
+    from foray.records.quantities import format_bytes, format_points, percent_number
 
     rows = []
     for one in done:
@@ -118,7 +109,7 @@ def _print(done: list[Exported]) -> None:
             [
                 one.folder.name,
                 format_bytes(one.record.model_bytes),
-                percent(certificate.top1.value if certificate else None),
+                percent_number(certificate.top1.value if certificate else None),
                 f"{format_points(certificate.loss)} (at most {100 * certificate.loss_upper:.2f})"
                 if certificate
                 else "",

@@ -1,7 +1,7 @@
 """`foray VERB ...`: collects the verbs and turns errors into one message and an exit status.
 
-Exit status: 0 done; 1 compared, but no model keeps the budget; 2 something in what was given is wrong;
-3 an exported file fails its certification; 4 not known, because a latency that decides was not steady; 130 interrupted.
+Exit status: 0 done; 1 compared, but no model keeps the budget; 2 wrong arguments or data;
+3 an exported file fails its certification; 4 not known, because the deciding latency was not steady; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ from foray.cli.streams import open_standard_streams, output_failed
 from foray.cli.terminal import complain, make_streams_plain, plain_streams
 from foray.cli.verb import Verb
 from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
+from foray.native.allocator import keep_for_good
+from foray.process_state import send_no_telemetry
 
 
 class Verbs(TyperGroup):
-    """Runs a verb. Mistakes of the user end as one message; FORAY_DEBUG=1 shows where they were raised."""
+    """Runs a verb. Errors of the user end as one message; FORAY_DEBUG=1 shows the traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with plain_streams():
@@ -63,7 +65,7 @@ class Verbs(TyperGroup):
                 raise
             raise SystemExit(2) from None
         except KeyboardInterrupt:
-            print("\nInterrupted. What is finished is kept: run the same command again to go on.", file=sys.stderr)
+            print("\nInterrupted. Finished work is kept: run the same command again to continue.", file=sys.stderr)
             raise SystemExit(130) from None
 
 
@@ -75,17 +77,21 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("compare", cls=Verb, short_help="Compare models on your images: which to ship, how sure.")(compare.compare)
+app.command("compare", cls=Verb, short_help="Compare models on your images: which to ship, how certain.")(
+    compare.compare
+)
 app.command("train", cls=Verb, short_help="Train one model and score it on test.")(train.train)
 app.command("evaluate", cls=Verb, short_help="Score a trained run on one split.")(evaluate.evaluate)
 app.command("predict", cls=Verb, short_help="Classify images with a run or an exported file.")(predict.predict)
 app.command("export", cls=Verb, short_help="Write a run as files for devices, certified.")(export.export)
 app.command("certify", cls=Verb, short_help="Score an exported file against float32.")(certify.certify)
-app.command("profile", cls=Verb, short_help="Time models and files on runtimes, side by side.")(profile.profile)
-app.command("models", cls=Verb, short_help="List the models and what they cost.")(models.models)
-app.command("recipes", cls=Verb, short_help="How networks are trained, with all numbers.")(recipes.recipes)
-app.command("scale", cls=Verb, short_help="The largest network of a family within a budget.")(scale.scale)
-app.command("reproduce", cls=Verb, short_help="The study foray comes from, claim by claim.")(reproduce.reproduce)
+app.command("profile", cls=Verb, short_help="Time models and files on runtimes.")(profile.profile)
+app.command("models", cls=Verb, short_help="List the models and their costs.")(models.models)
+app.command("recipes", cls=Verb, short_help="List the training recipes, or print one.")(recipes.recipes)
+app.command("scale", cls=Verb, short_help="Find the largest network of a family within a budget.")(scale.scale)
+app.command("reproduce", cls=Verb, short_help="Reproduce the study foray comes from, claim by claim.")(
+    reproduce.reproduce
+)
 app.add_typer(data.app, name="data")
 app.command("report", cls=Verb, short_help="Write the report of a comparison again.")(report.report)
 
@@ -93,16 +99,16 @@ app.command("report", cls=Verb, short_help="Write the report of a comparison aga
 def _out_of_memory(error: BaseException) -> str:
     said = str(error).partition("\n")[0]
     return (
-        f"Out of memory{f' ({said})' if said else ''}. What is finished is kept. Use a lower resolution, a smaller "
+        f"Out of memory{f' ({said})' if said else ''}. Finished work is kept. Use a lower resolution, a smaller "
         "batch or model, or fewer --workers, and run the same command again."
     )
 
 
 def _system_error(error: OSError) -> str:
-    """What the system says, about which file, of an error that nobody foresaw closer to its cause."""
+    """The system's message and the file, for an OSError that was not handled closer to its cause."""
     name = f"Cannot use {error.filename}: " if error.filename is not None else ""
     said = error.strerror or str(error) or type(error).__name__
-    return f"{name}{said}. What is finished is kept. FORAY_DEBUG=1 shows where it happened."
+    return f"{name}{said}. Finished work is kept. FORAY_DEBUG=1 shows where it happened."
 
 
 def _show_version(wanted: bool) -> None:
@@ -139,8 +145,10 @@ def _set_pixel_limit() -> None:
 def main() -> None:
     """Entry point of the `foray` command."""
     stdout = open_standard_streams()
-    make_streams_plain()  # what is printed after an unforeseen error as well
-    for name in ("SIGTERM", "SIGHUP"):  # end as Ctrl-C does: temporary files are removed, and workers ended
+    make_streams_plain()  # also for the traceback of an unexpected error
+    send_no_telemetry()
+    keep_for_good()
+    for name in ("SIGTERM", "SIGHUP"):  # handled like Ctrl-C: temporary files are removed, and workers ended
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""`foray models [NAME]`: what there is, what it costs, what was published about it; one of them in detail."""
+"""`foray models [NAME]`: the models with their costs and published accuracy; or one of them in detail."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def models(
         str | None, typer.Argument(metavar="NAME", show_default=False, help="One model: its stages.")
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Its layers, and what separable convolutions save in it.")
+        bool, typer.Option("--layers", help="Its layers, and the MACs that separable convolutions save.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the models, or show one: what they cost, top-1 on ImageNet as published and by whom, weights on the hub."""
+    """List the models, or show one: costs, published top-1 on ImageNet with its source, weights on the hub."""
     if name is None:
         if layers:
             raise ForayError("--layers shows the layers of one model: name it, for example foray models mobilenet_v2.")
@@ -62,8 +62,8 @@ def _show(name: str, layers: bool, as_json: bool) -> None:
 
 def _list(as_json: bool) -> None:
     from foray.cli.progress import terminal_progress
-    from foray.cli.tables import percent, print_table
-    from foray.records.quantities import format_count
+    from foray.cli.tables import print_table
+    from foray.records.quantities import format_count, percent_number
     from foray.specs import get_spec, spec_names
 
     specs = [get_spec(name) for name in spec_names()]
@@ -78,7 +78,7 @@ def _list(as_json: bool) -> None:
         [
             [
                 row["name"], format_count(row["params"]), format_count(row["macs"]), str(row["resolution"]),
-                percent(row["top1"]), "yes" if row["hub"] else "-", _top1_source(row),
+                percent_number(row["top1"]), "yes" if row["hub"] else "-", _top1_source(row),
             ]
             for row in rows
         ],
@@ -110,7 +110,7 @@ def _row(spec: ArchSpec, params: int, macs: int) -> dict[str, Any]:
 
 
 def _top1_source(row: dict[str, Any]) -> str:
-    """The part of "PLACE (params, top-1); PLACE (MACs)" that speaks of top-1; - where no top-1 was published."""
+    """The part of "PLACE (params, top-1); PLACE (MACs)" that has top-1; - where no top-1 was published."""
     if row["top1"] is None:
         return "-"
     source: str = row["source"]

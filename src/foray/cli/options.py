@@ -1,10 +1,12 @@
-"""Arguments and options that several verbs share, each declared once."""
+"""Arguments and options that several verbs share: each declared once, and the groups that make a request."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -13,8 +15,12 @@ from foray.parsing import home_expanded
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
+    from foray.processes import Processes
     from foray.recipes import Recipe
     from foray.records import Budget
+    from foray.requests import ImageSource, Machine, TrainingRequest
+
+Amount = TypeVar("Amount", int, float)
 
 # Repeated from foray.recipes, foray.records and foray.costs, whose import costs too much for --help; a test holds
 # them together.
@@ -61,7 +67,7 @@ RecipeFile = Annotated[
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one number of the recipe: optimizer.learning_rate=0.01."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe: optimizer.learning_rate=0.01."),
 ]
 Resolution = Annotated[
     int | None,
@@ -70,24 +76,24 @@ Resolution = Annotated[
         min=8,
         max=MOST_RESOLUTION,
         metavar="PX",
-        help="Input side (default: that of the weights, or of the images).",
+        help="Input resolution (default: that of the weights, or of the images).",
     ),
 ]
 Fold = Annotated[
     int | None, typer.Option("--fold", min=0, metavar="K", help="Fold of a data set with official folds (deepweeds).")
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where a copy of the named data set already lies.")
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder with a copy of the named data set.")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Download nothing: use what is on this machine.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Download nothing; use local files only.")]
 CacheDir = Annotated[
     Path | None,
     typer.Option("--cache-dir", metavar="DIR", help="Decoded images and downloads ($FORAY_CACHE, ~/.cache/foray)."),
 ]
 SkipUnreadable = Annotated[
-    bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, named in the report, and go on.")
+    bool, typer.Option("--skip-unreadable", help="Leave unreadable images out and name them in the report.")
 ]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where networks are trained.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device to train on.")]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -102,7 +108,7 @@ Threads = Annotated[
 ]
 MaxParams = Annotated[str | None, typer.Option("--max-params", metavar="6M", help="Budget: parameters.")]
 MaxMacs = Annotated[
-    str | None, typer.Option("--max-macs", metavar="500M", help="Budget: multiply-accumulates an image.")
+    str | None, typer.Option("--max-macs", metavar="500M", help="Budget: multiply-accumulates per image.")
 ]
 MaxLatency = Annotated[
     str | None, typer.Option("--max-latency", metavar="30ms", help="Budget: median latency at batch 1.")
@@ -117,37 +123,144 @@ Wait = Annotated[
         "--wait",
         min=0.0,
         metavar="SECONDS",
-        help="Most seconds to wait for a quiet machine before timing. 0: time at once, in one burst; such latencies "
+        help="Longest wait for an idle machine before timing, seconds. 0: time at once, in one burst; such latencies "
         "are never steady.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def budget(
-    max_params: str | None,
-    max_macs: str | None,
-    max_latency: str | None,
-    max_memory: str | None,
-    max_file: str | None = None,
-) -> Budget:
-    """The bounds as given, with units. Raises QuantityError for a number that has none, or a wrong one."""
-    from foray.records import Budget
-    from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms
+@dataclass(frozen=True)
+class SourceOptions:
+    """Where images come from."""
 
-    return Budget(
-        max_params=parse_count(max_params, "--max-params") if max_params is not None else None,
-        max_macs=parse_count(max_macs, "--max-macs") if max_macs is not None else None,
-        max_latency_ms=parse_duration_ms(max_latency, "--max-latency") if max_latency is not None else None,
-        max_memory_bytes=parse_bytes(max_memory, "--max-memory") if max_memory is not None else None,
-        max_file_bytes=parse_bytes(max_file, "--max-file") if max_file is not None else None,
-    )
+    fold: Fold = None
+    data_dir: DataDir = None
+    offline: Offline = False
+
+    def request(self, data: str) -> ImageSource:
+        """The images that `data` names."""
+        from foray.requests import ImageSource
+
+        return ImageSource(data, self.fold, self.data_dir, self.offline)
+
+
+@dataclass(frozen=True)
+class TrainingSourceOptions(SourceOptions):
+    """The same, where unreadable images may be left out."""
+
+    skip_unreadable: SkipUnreadable = False
+
+    def request(self, data: str) -> ImageSource:
+        """The images that `data` names."""
+        return replace(super().request(data), skip_unreadable=self.skip_unreadable)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train, the protocol apart."""
+
+    weights: WeightsFrom = None
+    epochs: Epochs = None
+    unfreeze: Unfreeze = None
+    recipe: RecipeFile = None
+    changes: Changes = None
+    resolution: Resolution = None
+
+    def request(self, protocol: Protocol) -> TrainingRequest:
+        """Raises ForayError for a recipe that is none, or states what an option states as well."""
+        from foray.requests import TrainingRequest
+
+        return TrainingRequest(
+            protocol, read_recipe_file(self.recipe, self.epochs, self.unfreeze), tuple(self.changes or ()),
+            self.epochs, self.unfreeze, self.resolution, self.weights,
+        )  # fmt: skip
+
+
+class _MachineOptions:
+    """What the groups of machine options have in common; those that lack an option have its default."""
+
+    device: Device = "auto"
+    threads: Threads = None
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+    def request(self, processes: Processes | None = None) -> Machine:
+        """The machine; `processes`: those that train together."""
+        from foray.processes import ALONE
+        from foray.requests import Machine
+
+        return Machine(self.device, self.threads, self.workers, self.cache_dir, processes or ALONE)
+
+
+@dataclass(frozen=True)
+class MachineOptions(_MachineOptions):
+    """Where work is done."""
+
+    device: Device = "auto"
+    threads: Threads = None
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+
+@dataclass(frozen=True)
+class CpuOptions(_MachineOptions):
+    """The same, for work that is done on the CPU alone."""
+
+    threads: Threads = None
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+
+@dataclass(frozen=True)
+class TimingOptions(_MachineOptions):
+    """The same, where latencies are measured as well."""
+
+    device: Device = "auto"
+    threads: Threads = None
+    wait: Wait = WAIT_SECONDS
+    workers: Workers = None
+    cache_dir: CacheDir = None
+
+
+@dataclass(frozen=True)
+class BudgetOptions:
+    """Bounds of what a network may cost, with units."""
+
+    max_params: MaxParams = None
+    max_macs: MaxMacs = None
+    max_latency: MaxLatency = None
+    max_memory: MaxMemory = None
+
+    def request(self) -> Budget:
+        """The bounds as numbers. Raises QuantityError for an amount that has no unit, or a wrong one."""
+        from foray.records import Budget
+        from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms
+
+        def parsed(bound: str, parse: Callable[[str, str], Amount]) -> Amount | None:
+            text = getattr(self, f"max_{bound}", None)
+            return None if text is None else parse(text, f"--max-{bound}")
+
+        return Budget(
+            max_params=parsed("params", parse_count),
+            max_macs=parsed("macs", parse_count),
+            max_latency_ms=parsed("latency", parse_duration_ms),
+            max_memory_bytes=parsed("memory", parse_bytes),
+            max_file_bytes=parsed("file", parse_bytes),
+        )
+
+
+@dataclass(frozen=True)
+class FileBudgetOptions(BudgetOptions):
+    """The same, of a network that is a file."""
+
+    max_file: MaxFile = None
 
 
 def read_recipe_file(recipe: str | None, epochs: int | None, unfreeze: str | None) -> Recipe | None:
     """The recipe of --recipe, if given: the name of one, or else a file.
 
-    What ends in .toml, has a folder before it, or is a file that has no recipe's name, is taken for a file. Raises
+    It is read as a file when it ends in .toml, contains a folder, or is a file without the name of a recipe. Raises
     ForayError for an unknown name, a damaged file, and options that the recipe already states.
     """
     if recipe is None:
@@ -167,9 +280,9 @@ def read_recipe_file(recipe: str | None, epochs: int | None, unfreeze: str | Non
 def prepare_threads(threads: int | None) -> None:
     """Makes every numeric library of this process use `threads`; call before torch and numpy are imported.
 
-    Threads that wait for work spin for some 30 us and then sleep. By default they spin for milliseconds, which on a
-    machine that does something else as well takes the cores from the threads that have work: two threads on two shared
-    cores were measured 10 to 20 times slower than one.
+    Waiting threads spin for some 30 us and then sleep. By default they spin for milliseconds, which on a busy machine
+    takes the cores from threads that have work: two threads on two shared cores were measured 10 to 20 times slower
+    than one.
     """
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

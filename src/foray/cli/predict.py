@@ -1,4 +1,4 @@
-"""`foray predict`: what a run, or the file that was exported from it, sees in images."""
+"""`foray predict`: the classes of images, by a run or by a file exported from it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def predict(
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Classify images with a trained run or an exported artifact: the most probable class of each, and the runners-up.
+    """Classify images with a trained run or an exported artifact: the most probable class of each, and the next ones.
 
-    Of a folder all images in it are taken. An image that cannot be read does not stop the others; exit status 2 then
-    says that there was one. An artifact runs on the CPU by its own runtime; PyTorch is then neither used nor needed.
+    All images in a folder are classified. An unreadable image does not stop the others; the exit status is then 2. An
+    artifact runs on the CPU by its own runtime; PyTorch is not needed then.
     """
     options.prepare_threads(threads)
     from foray.cli.progress import terminal_progress

@@ -34,18 +34,19 @@ def profile(
         str, typer.Option(metavar="NAME,NAME", help="fp32, fp16, bf16, int8 (models and runs).")
     ] = "fp32",
     threads: Annotated[
-        str | None, typer.Option(metavar="N,N", show_default=False, help="Threads (default: one a core).")
+        str | None, typer.Option(metavar="N,N", show_default=False, help="Threads (default: one per core).")
     ] = None,
     batch: Annotated[str, typer.Option(metavar="N,N", help="Batch sizes; 1 is always timed.")] = "1",
     weights: options.WeightsFrom = None,
     resolution: Annotated[
-        int | None, typer.Option(min=8, max=MOST_RESOLUTION, metavar="PX", help="Input side of models given by name.")
+        int | None,
+        typer.Option(min=8, max=MOST_RESOLUTION, metavar="PX", help="Input resolution of models given by name."),
     ] = None,
-    layers: Annotated[bool, typer.Option("--layers", help="Time by layer, where the runtime tells.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Time by layer, where the runtime reports it.")] = False,
     turns: Annotated[
         int, typer.Option(min=6, max=MOST_TURNS, metavar="N", help="Turns of each candidate, in six bursts.")
     ] = 30,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the order of the turns.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the order of the turns.")] = 0,
     wait: options.Wait = options.WAIT_SECONDS,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write profile.json, and device.json for compare --profiles.")
@@ -53,9 +54,9 @@ def profile(
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Time models, runs and exported files on runtimes, each in processes of its own, turn by turn.
+    """Time models, runs and exported files on runtimes, interleaved, each in its own processes.
 
-    It waits for a quiet machine first. What is said to be not steady is no basis for a decision: measure again.
+    It waits for an idle machine first. Do not decide by latencies that are marked as not steady: measure again.
     """
     threads_wanted = _numbers(threads, "--threads", MOST_THREADS) if threads is not None else None
     batches = _numbers(batch, "--batch", MOST_BATCH)
@@ -99,7 +100,7 @@ def profile(
 
 
 def _require_replaceable(out: Path) -> None:
-    """Raises RunError where a file of the same name in `out` is none of foray's, or of another device."""
+    """Raises RunError where `out` holds a file of the same name that foray did not write, or of another device."""
     from foray.costs.device_profiles import require_replaceable
     from foray.records import RuntimeProfile, hardware, require_writable
 
@@ -123,7 +124,7 @@ def _named(
         elif is_there(name) and Path(name).is_dir():
             subjects.append(run_subject(Path(name)))
         elif "/" in name:
-            raise ForayError(f"{name} is no folder. Name a model (foray models), a run or an artifact.")
+            raise ForayError(f"{name} is not a folder. Name a model (foray models), a run or an artifact.")
         else:
             subjects.append(model_subject(name, weights, resolution, offline=offline, progress=progress))
     return subjects, list(dict.fromkeys(artifacts))
@@ -139,6 +140,6 @@ def _numbers(text: str, option: str, most: int) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise ForayError(f"{option}: {shortened(text)!r} is no list of whole numbers from 1 up. Write {option} 1,2.")
+        raise ForayError(f"{option}: {shortened(text)!r} is not a list of whole numbers from 1 up. Write {option} 1,2.")
     require_range(option, max(numbers), 1, most)
     return numbers

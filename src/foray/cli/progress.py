@@ -1,4 +1,4 @@
-"""Progress on stderr: rich bars on a terminal, a plain line now and then where stderr goes to a file or pipe."""
+"""Progress on stderr: rich bars on a terminal, plain lines at intervals where stderr goes to a file or pipe."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column
 
-from foray.cli.terminal import complain, make_streams_plain, unfiltered
+from foray.cli.terminal import complain, make_streams_plain, unfiltered, with_options
 from foray.plain_text import one_line
 from foray.progress import SILENT, Progress, Task
 from foray.records.quantities import format_seconds
 
 if TYPE_CHECKING:
-    from foray.training.distributed import Processes
+    from foray.processes import Processes
 
 
 class _Bar:
@@ -67,7 +67,7 @@ class RichProgress:
             self._display.remove_task(task)
 
     def note(self, message: str) -> None:
-        self._display.console.print(one_line(message), markup=False, highlight=False, soft_wrap=True)
+        self._display.console.print(one_line(with_options(message)), markup=False, highlight=False, soft_wrap=True)
 
 
 class _Lines:
@@ -109,7 +109,7 @@ class PlainProgress:
         self.note(_finished(description, lines.seconds, lines.note))
 
     def note(self, message: str) -> None:
-        complain(message)
+        complain(with_options(message))
 
 
 def _finished(description: str, seconds: float, note: str) -> str:
@@ -117,7 +117,7 @@ def _finished(description: str, seconds: float, note: str) -> str:
 
 
 def progress_of(processes: Processes) -> AbstractContextManager[Progress]:
-    """The terminal's, and silence in all processes but the one that writes."""
+    """The terminal's progress on rank 0, and none on other ranks."""
     return terminal_progress() if processes.is_writer else nullcontext(SILENT)
 
 

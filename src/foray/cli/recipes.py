@@ -1,4 +1,4 @@
-"""`foray recipes [NAME]`: all recipes, and one of them as a file to edit."""
+"""`foray recipes [NAME]`: list the recipes, or print one as a file to edit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def recipes(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", show_default=False, help="One recipe, as TOML with its story.")
+        str | None, typer.Argument(metavar="NAME", show_default=False, help="One recipe, as commented TOML.")
     ] = None,
     changes: options.Changes = None,
 ) -> None:
@@ -42,8 +42,8 @@ def recipes(
             words=["optimiser", "schedule", "trained"],
         )
         print()
-    print("foray recipes NAME prints one as a file, with what it is and what to expect;")
-    print("--recipe NAME trains by it, --recipe FILE by an edited one.")
+    print("foray recipes NAME prints one as a file, with its purpose and expected results;")
+    print("--recipe NAME trains with it, --recipe FILE with an edited one.")
 
 
 _TITLES = {
@@ -54,7 +54,7 @@ _TITLES = {
 
 
 def _numbers(recipe: Recipe) -> list[str]:
-    """Epochs, batch size, optimiser, rate and schedule; an exact solution has none but its solver."""
+    """Epochs, batch size, optimiser, rate and schedule; a fitted head has only its solver."""
     if recipe.protocol == "linear" and recipe.solver == "lbfgs":
         return ["-", "-", "lbfgs", "-", "-"]
     optimizer = recipe.optimizer

@@ -24,4 +24,6 @@ def report(
     print_comparison(comparison)
     print()
     say(f"Report: {path}")
-    complain(f"Decided on {comparison.created[:10]}. The same foray compare decides anew, and trains nothing twice.")
+    complain(
+        f"Decided on {comparison.created[:10]}. The same foray compare command decides again and trains nothing twice."
+    )

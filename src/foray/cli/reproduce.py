@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from foray.cli import options
+from foray.cli.verb import with_groups
 from foray.errors import ForayError
 from foray.regular_files import is_there
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 # Repeated from foray.records.reproduction, whose import costs too much for --help; a test holds them together.
 Scale = Literal["full", "standin", "mini"]
 
-_WHY_WIDTH = 90  # characters; the page has the whole of it
+_WHY_WIDTH = 90  # characters; the page has the full sentence
 
 
+@with_groups
 def reproduce(
+    *,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -36,34 +39,31 @@ def reproduce(
     scale: Annotated[
         Scale,
         typer.Option(
-            help="full: the study's images and epochs, stand-ins for what is not there; standin: what two cores do in "
-            "hours; mini: minutes, numbers that say nothing about the study."
+            help="full: the study's images and epochs, stand-ins for missing images; standin: hours on two cores; "
+            "mini: minutes, with numbers that say nothing about the study."
         ),
     ] = "standin",
     results: Annotated[
         Path | None,
         typer.Option("--from", metavar="DIR", help="Judge the results in DIR and write the page; run nothing."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, results and the page go.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs, results and the page.")] = Path(
         "reproduction"
     ),
     data_dir: Annotated[
         Path | None,
-        typer.Option("--data-dir", metavar="DIR", help="Images: one folder a data set, of the name --list shows."),
+        typer.Option("--data-dir", metavar="DIR", help="Images: one folder per data set, named as in --list."),
     ] = None,
     weights: options.WeightsFrom = None,
     offline: options.Offline = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    machine: options.MachineOptions,
 ) -> None:
     """Reproduce the study foray comes from, claim by claim, with a verdict on each.
 
-    The same command again goes on where it was interrupted; with torchrun before it, each run is spread over processes.
+    The same command continues an interrupted run; under torchrun, each run is distributed over processes.
     """
     if listing:
-        _list(names or [], scale, data_dir, offline, cache_dir)
+        _list(names or [], scale, data_dir, offline, machine)
         return
     if results is not None:
         from foray.reproduce.reproduce import rewrite
@@ -72,33 +72,34 @@ def reproduce(
         _print(found, out)
         return
     if data_dir is not None and not (is_there(data_dir) and data_dir.is_dir()):
-        raise ForayError(f"--data-dir {data_dir} is no folder.")
-    options.prepare_threads(threads)
+        raise ForayError(f"--data-dir {data_dir} is not a folder.")
+    options.prepare_threads(machine.threads)
     from foray.cli.progress import progress_of
+    from foray.processes import joined_processes
+    from foray.reproduce.execute import StudyRequest
     from foray.reproduce.reproduce import reproduce as run
-    from foray.training import joined_processes
 
     command = shlex.join(["foray", *sys.argv[1:]])
-    with joined_processes(device) as processes, progress_of(processes) as progress:
-        found = run(
-            names or [], scale=scale, out=out, data_dir=data_dir, weights=weights, offline=offline, device=device,
-            workers=workers, cache_dir=cache_dir, processes=processes, command=command, progress=progress,
-        )  # fmt: skip
+    request = StudyRequest(tuple(names or ()), scale, data_dir, weights, offline)
+    with joined_processes(machine.device) as processes, progress_of(processes) as progress:
+        found = run(request, out, machine.request(processes), command=command, progress=progress)
     if processes.is_writer:
         _print(found, out)
 
 
-def _list(names: list[str], scale: Scale, data_dir: Path | None, offline: bool, cache_dir: Path | None) -> None:
+def _list(
+    names: list[str], scale: Scale, data_dir: Path | None, offline: bool, machine: options.MachineOptions
+) -> None:
     from foray.cli.tables import print_table
     from foray.reproduce.all_claims import claims_named, roles_of
     from foray.reproduce.experiments import experiments_at
-    from foray.reproduce.sources import Places, where_is
+    from foray.reproduce.sources import where_is
 
     claims = claims_named(names)
     statements = [[claim.id, claim.statement] for claim in claims]
     print_table(["claim", "statement"], statements, words=["statement"], whole_names=True)
     experiments = experiments_at(scale, roles_of(claims))
-    places = Places(data_dir, download=not offline and scale != "mini", cache_dir=cache_dir)
+    cache, offline = machine.request().cache, offline or scale == "mini"
     print(f"\n{len(claims)} claims need {len(experiments)} experiments at scale {scale}:\n")
     print_table(
         ["experiment", "network", "images", "px", "epochs", "seeds"],
@@ -117,9 +118,13 @@ def _list(names: list[str], scale: Scale, data_dir: Path | None, offline: bool, 
     )
     print()
     sources = dict.fromkeys(one.source for one in experiments)
-    print_table(["images", "where"], [[name, where_is(name, places)] for name in sources], words=["where"])
+    print_table(
+        ["images", "where"],
+        [[name, where_is(name, data_dir, cache, offline=offline)] for name in sources],
+        words=["where"],
+    )
     if scale == "full":
-        print("\nOver the 8 GPUs of a machine, what is trained whole:")
+        print("\nTo train whole networks on the 8 GPUs of a machine:")
         print("  torchrun --nproc-per-node 8 -m foray reproduce table1 --scale full --data-dir DIR --weights hub")
 
 

@@ -1,4 +1,4 @@
-"""`foray train --resume DIR`: what is read back, what may not contradict it, and how an interrupted run goes on."""
+"""`foray train --resume DIR`: reads a run's arguments, checks those given against them, and continues the run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def begin_again(folder: Path, given: Mapping[str, Any]) -> None:
-    """Goes on with the run in `folder`. `given`: arguments beside --resume. Raises ForayError for those that differ."""
-    from foray.records import RunRecord, find_run
+    """Continues the run in `folder`. `given`: arguments beside --resume. Raises ForayError for those that differ."""
+    from foray.records import RunFolder, find_run
 
-    run = find_run(folder)
-    recorded = RunRecord.load(run / "record.json")
+    run = find_run(folder).path
+    recorded = RunFolder(run).load()
     refuse_contradictions(run, recorded, given)
     options.prepare_threads(recorded.threads)
     from foray.cli.progress import progress_of
     from foray.cli.tables import print_run
+    from foray.processes import joined_processes
     from foray.runs import resume
-    from foray.training import joined_processes
 
     kind = recorded.device.partition(":")[0]
     with said_how_to_go_on(), joined_processes(kind) as processes, progress_of(processes) as progress:
@@ -43,9 +43,9 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
     from foray.errors import ForayError
     from foray.recipes import changed
     from foray.recipes.toml import validated
-    from foray.records import RunInputs
+    from foray.records import RunFolder, RunInputs
 
-    recipe = validated(record.recipe, str(run / "record.json"))
+    recipe = validated(record.recipe, str(RunFolder(run).record))
     inputs = record.inputs or RunInputs(data=record.dataset.source)
     own: dict[str, Any] = inputs.model_dump() | {
         "model": record.architecture.requested,
@@ -75,13 +75,13 @@ def refuse_contradictions(run: Path, record: RunRecord, given: Mapping[str, Any]
             there = "" if name in ("recipe", "changes") else f", which has {own[name]}"
             raise ForayError(
                 f"{argument} contradicts the run in {run}{there}. --resume reads everything from the run's folder: "
-                f"leave {argument} out, or begin a new run without --resume."
+                f"leave {argument} out, or start a new run without --resume."
             )
 
 
 @contextmanager
 def said_how_to_go_on() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end with the command that goes on and exit status 130."""
+    """Ctrl-C, SIGTERM and SIGHUP end with the command that continues, and exit status 130."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -89,19 +89,19 @@ def said_how_to_go_on() -> Iterator[None]:
         if folder is None:
             raise
         what = (
-            f"Interrupted {interrupt}. Everything up to there is saved"
+            f"Interrupted {interrupt}. Everything before it is saved"
             if str(interrupt)
-            else "Interrupted at once: steps since the last save are lost, what was saved before is kept"
+            else "Interrupted at once: steps since the last save are lost, earlier ones are saved"
         )
         print(
-            f"\n{what}; go on with:\n  {_launcher()} train --resume {shlex.quote(str(_shortest(folder)))}",
+            f"\n{what}; continue with:\n  {_launcher()} train --resume {shlex.quote(str(_shortest(folder)))}",
             file=sys.stderr,
         )
         raise SystemExit(130) from None
 
 
 def _launcher() -> str:
-    """How foray was started: alone, or as so many processes of one machine."""
+    """How foray was started: as one process, or by torchrun with several on one machine."""
     count = os.environ.get("LOCAL_WORLD_SIZE", "1")
     return "foray" if count == "1" else f"torchrun --nproc-per-node {count} -m foray"
 

@@ -1,4 +1,4 @@
-"""What `foray profile` prints: a row a candidate, ties, the machine, and times by layer."""
+"""What `foray profile` prints: one row per candidate, ties, the machine, and times by layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH = 80  # characters
 
 
 def print_runtime_profile(profile: RuntimeProfile) -> None:
-    """Within 80 columns: one table of times, one of what else it takes; below, ties and what is unreliable."""
+    """Within 80 columns: one table of times, one of other costs; below, ties and what is unreliable."""
     numbered = {cost.name: str(i) for i, cost in enumerate(profile.costs, 1)}
     turns = f"{profile.turns} turns each in {_bursts(profile)}"
     _say(f"{profile.hardware.label()}; batch 1, milliseconds, {turns}, fastest first")
@@ -59,7 +59,7 @@ def print_layer_times(profile: RuntimeProfile) -> None:
     for cost in profile.costs:
         print()
         if cost.layers is None:
-            _say(f"{cost.name}: {cost.runtime} does not tell the time by layer.")
+            _say(f"{cost.name}: {cost.runtime} does not report the time by layer.")
             continue
         total = sum(layer.ms for layer in cost.layers)
         longest = sorted(cost.layers, key=lambda layer: -layer.ms)[:_SHOWN_LAYERS]
@@ -75,8 +75,8 @@ def _sentences(profile: RuntimeProfile) -> list[str]:
     found = []
     if profile.bursts > 1:
         found.append(
-            f"Range: of the {profile.bursts} bursts' own p50; each has processes of its own. Six hold the median in "
-            "31 of 32 cases."
+            f"Range: of the {profile.bursts} bursts' p50; each burst has its own processes. The range of six bursts "
+            "contains the true median with 97 % confidence."
         )
     if len(profile.costs) > 1:
         found.append("Ties: less than 3 % apart, or the range of the ratio over bursts, paired by turn, holds 1.")
@@ -95,20 +95,22 @@ def _sentences(profile: RuntimeProfile) -> list[str]:
     ]
     found += [f"Not steady: {warning}." for warning in profile.steadiness.warnings]
     if restless or reasons or profile.steadiness.warnings:
-        found.append("Measure again when the machine is idle; the order outside ties stands better than the numbers.")
+        found.append(
+            "Measure again when the machine is idle; the order outside ties is more reliable than the numbers."
+        )
     return found
 
 
 def _machine(profile: RuntimeProfile) -> list[str]:
-    """What is known of other processes, and what was done about them."""
+    """Load by other processes, and how it was handled."""
     steadiness = profile.steadiness
     if steadiness.busy_elsewhere is None:
-        return ["What other processes used of the processors is not known here."]
+        return ["The load by other processes is not known on this system."]
     said = f"Other processes used {100 * steadiness.busy_elsewhere:.0f} % of the processors' time"
     if steadiness.waited_seconds >= 1:
-        said += f"; waited {steadiness.waited_seconds:.0f} s for a quiet machine"
+        said += f"; waited {steadiness.waited_seconds:.0f} s for an idle machine"
     if steadiness.taken_again:
-        said += f"; bursts taken again because they were disturbed: {steadiness.taken_again}"
+        said += f"; bursts repeated because of other load: {steadiness.taken_again}"
     return [f"{said}."]
 
 

@@ -1,4 +1,4 @@
-"""`foray scale FAMILY`: the largest network within a budget; `--search DATA`: which way to scale, by training."""
+"""`foray scale FAMILY`: the largest network within a budget; `--search DATA`: how to scale, by training."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import dataclasses
 import json
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from foray.cli import options
+from foray.cli.verb import with_groups
 from foray.errors import ForayError
 from foray.limits import MOST_CLASSES, MOST_COEFFICIENT, MOST_EPOCHS, MOST_SEEDS
 
 if TYPE_CHECKING:
+    from foray.requests import ImageSource, Machine
     from foray.scaling import Family, ScaledNetwork, ScalingSolution
 
 # Repeated from foray.scaling, whose import costs too much for --help; a test holds them together.
@@ -25,20 +28,44 @@ _SHOWN = 12  # rows
 _WELL_USED = 0.9  # of a bound
 
 
+@dataclass(frozen=True)
+class SearchOptions:
+    """What --search trains, and where."""
+
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA", help="Search alpha, beta, gamma instead: train small networks on DATA (as for compare)."
+        ),
+    ] = None
+    proxy: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="--search: what is scaled (FAMILY@d0.5,w0.5,r96)."),
+    ] = None
+    steps: Annotated[int, typer.Option(metavar="N", help="--search: steps of the grid; 3 make 11 networks.")] = 3
+    epochs: Annotated[
+        int, typer.Option(min=1, max=MOST_EPOCHS, metavar="N", help="--search: epochs of each training.")
+    ] = 10
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MOST_SEEDS, metavar="N", help="--search: trainings of each network.")
+    ] = 3
+    out: Annotated[Path, typer.Option(metavar="DIR", help="--search: where runs and picture go.")] = Path("scaling")
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="--search: show the plan, train nothing.")] = False
+
+
+@with_groups
 def scale(
+    *,
     family: Annotated[
         str, typer.Argument(metavar="FAMILY", help="efficientnet, mobilenet_v2, ..., or tf_ and one of them.")
     ] = "efficientnet",
-    max_params: options.MaxParams = None,
-    max_macs: options.MaxMacs = None,
-    max_latency: options.MaxLatency = None,
-    max_memory: options.MaxMemory = None,
+    budget: options.BudgetOptions,
     by: Annotated[
         By | None,
         typer.Option(
             show_default=False,
             help="phi: compound scaling; multipliers: width and resolution; free: depth, width and resolution each. "
-            "Default: as the family's authors did.",
+            "Default: the way of the family's authors.",
         ),
     ] = None,
     alpha: Annotated[float, typer.Option(min=1.0, max=MOST_COEFFICIENT, metavar="A", help="Depth is alpha^phi.")] = 1.2,
@@ -47,83 +74,44 @@ def scale(
         float, typer.Option(min=1.0, max=MOST_COEFFICIENT, metavar="G", help="Resolution is gamma^phi.")
     ] = 1.15,
     classes: Annotated[int, typer.Option(min=1, max=MOST_CLASSES, metavar="N", help="Classes of the network.")] = 1000,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATA", help="Search alpha, beta, gamma instead: train small networks on DATA (as for compare)."
-        ),
-    ] = None,
-    proxy: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default=False, help="--search: what is scaled (FAMILY@d0.5,w0.5,r96)."),
-    ] = None,
-    steps: Annotated[int, typer.Option(metavar="N", help="--search: steps of the grid; 3 make 11 networks.")] = 3,
-    epochs: Annotated[
-        int, typer.Option(min=1, max=MOST_EPOCHS, metavar="N", help="--search: epochs of each training.")
-    ] = 10,
-    seeds: Annotated[
-        int, typer.Option(min=1, max=MOST_SEEDS, metavar="N", help="--search: trainings of each network.")
-    ] = 3,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="--search: where runs and picture go.")] = Path("scaling"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="--search: show the plan, train nothing.")] = False,
-    fold: options.Fold = None,
-    data_dir: options.DataDir = None,
-    offline: options.Offline = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    wait: options.Wait = options.WAIT_SECONDS,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    search: SearchOptions,
+    source: options.SourceOptions,
+    machine: options.TimingOptions,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the largest network of a family that keeps a budget, and say which bound holds it back.
+    """Find the largest network of a family that keeps a budget, and say which bound limits it.
 
-    With --search, find by training on your images which way to scale, and whether scaling one dimension alone is worse.
+    With --search, find by training on your images how to scale, and whether scaling one dimension alone is worse.
 
-    Exit status: 0 done; 2 no network keeps the budget, or something in what was given is wrong; 4 not known, because a
-    latency was not steady (--max-latency).
+    Exit status: 0 done; 2 no network keeps the budget, or wrong arguments; 4 not known, because a latency was not
+    steady (--max-latency).
     """
-    if search is not None:
-        if any(bound is not None for bound in (max_params, max_macs, max_latency, max_memory)):
+    if search.search is not None:
+        if budget != options.BudgetOptions():
             raise ForayError(
                 "--search finds alpha, beta and gamma; give the bounds to a second foray scale with those."
             )
-        options.prepare_threads(threads)
-        _search(
-            dry_run,
-            as_json,
-            out,
-            {"device": device, "workers": workers, "cache_dir": cache_dir},
-            data=search,
-            proxy=proxy or f"{family}@d0.5,w0.5,r96",
-            steps=steps,
-            epochs=epochs,
-            seeds=seeds,
-            fold=fold,
-            data_dir=data_dir,
-            offline=offline,
-            cache_dir=cache_dir,
-        )
+        options.prepare_threads(machine.threads)
+        _search(search, family, source.request(search.search), machine.request(), as_json)
         return
     from foray.scaling import Family, solve
     from foray.specs import Coefficients
 
     if alpha == beta == gamma == 1.0:
         raise ForayError("--alpha, --beta and --gamma are all 1: nothing would be scaled. Make one of them larger.")
-    budget = options.budget(max_params, max_macs, max_latency, max_memory)
+    bounds = budget.request()
     wanted = Family(family, Coefficients(alpha, beta, gamma), classes)
-    if max_latency is None:
-        solution = solve(wanted, budget, by=by)
+    if budget.max_latency is None:
+        solution = solve(wanted, bounds, by=by)
     else:
-        solution = _solve_with_latency(wanted, budget, by, threads, wait)
+        solution = _solve_with_latency(wanted, bounds, by, machine.threads, machine.wait)
     if as_json:
         print(json.dumps(_plain(solution), indent=1))
     else:
         _print(solution)
 
 
-def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **wanted: Any) -> None:
-    """`machine`: how runs are executed; `wanted`: what is searched, as plan_search takes it."""
+def _search(wanted: SearchOptions, family: str, source: ImageSource, machine: Machine, as_json: bool) -> None:
     from foray.cli.progress import terminal_progress
     from foray.cli.scaling_search import print_search, print_search_plan
     from foray.report import write_search_figure
@@ -131,12 +119,16 @@ def _search(dry_run: bool, as_json: bool, out: Path, machine: dict[str, Any], **
     from foray.scaling.search import search
     from foray.scaling.search_plan import plan_search
 
+    proxy, out = wanted.proxy or f"{family}@d0.5,w0.5,r96", wanted.out
     with terminal_progress() as progress:
-        plan = plan_search(**wanted, carving=carving_in(out), progress=progress)
-        if dry_run:
+        plan = plan_search(
+            source, proxy, steps=wanted.steps, epochs=wanted.epochs, seeds=wanted.seeds, cache_dir=machine.cache,
+            carving=carving_in(out), progress=progress,
+        )  # fmt: skip
+        if wanted.dry_run:
             print_search_plan(plan)
             return
-        found = search(plan, out, **machine, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress)
+        found = search(plan, out, machine, command=shlex.join(["foray", *sys.argv[1:]]), progress=progress)
     picture = write_search_figure(found, out)
     if as_json:
         print(found.model_dump_json(indent=1))
@@ -159,7 +151,7 @@ def _solve_with_latency(
 
 
 def _plain(solution: ScalingSolution) -> dict[str, Any]:
-    """What --json prints: everything admissible, not the fronts alone."""
+    """What --json prints: all admissible networks, not only the fronts."""
     return {
         "family": solution.family.name,
         "by": solution.by,
@@ -261,15 +253,15 @@ def _print_answer(solution: ScalingSolution) -> None:
         else:
             print(f"  --max-{bound} does not bind: {_used(solution, bound):.0%} of it is used.")
     if solution.by == "phi" and max(_used(solution, bound) for bound in solution.fronts) < _WELL_USED:
-        print("  Depths are rounded up, so phi moves in jumps: --by free looks between them.")
+        print("  Depths are rounded up, so phi moves in steps: --by free searches between them.")
     if released := [candidate.name for candidate in solution.admissible if candidate.twin][:2]:
-        print("Released but for the resolution, so that pretrained weights may fit:")
+        print("Released at another resolution, so pretrained weights may fit:")
         print(f"  {', '.join(released)}")
     how = "linear --weights hub" if best.twin else "scratch"
     print(f"\n  foray compare DATA --models {best.name} --protocol {how}")
     print(
-        f"\nCapacity is in steps of phi; {solution.family.base.name} has 0. It ranks networks that\n"
-        "nobody trained yet: only training tells (foray compare, foray scale --search)."
+        f"\nCapacity is in steps of phi; {solution.family.base.name} has 0. It ranks\n"
+        "untrained networks; accuracy is known after training (foray compare, --search)."
     )
 
 

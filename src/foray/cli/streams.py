@@ -1,4 +1,4 @@
-"""Output that cannot be written does not end the work: a log on a full disk, a terminal that was closed."""
+"""Output that cannot be written (a log on a full disk, a closed terminal) does not end the work."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 
 class LenientFile(io.FileIO):
-    """A file for output. `error`: the first error of writing; what comes after it is dropped."""
+    """A file for output. `error`: the first error of writing; later output is dropped."""
 
     error: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """Writes what can be written; the rest is dropped and counts as written."""
+        """Writes as much as possible; the rest is dropped and counts as written."""
         if self.error is None:
             try:
                 return super().write(content)
@@ -27,8 +27,8 @@ class LenientFile(io.FileIO):
 def open_standard_streams() -> LenientFile:
     """Makes stdout and stderr lenient; returns the file under stdout. For the process of the command line alone.
 
-    Closed ones (`2>&-`) are opened on the null device first: else the next file that is opened takes their number, and
-    what a library prints to stderr is written into it.
+    Closed ones (`2>&-`) are opened on the null device first: else the next opened file gets their number, and
+    output of libraries to stderr is written into it.
     """
     for number in (0, 1, 2):
         try:
@@ -41,15 +41,15 @@ def open_standard_streams() -> LenientFile:
 
 
 def output_failed(stdout: LenientFile) -> bool:
-    """Flushes stdout at the end; whether what was printed did not arrive, which is then said.
+    """Flushes stdout at the end; returns whether output was lost, and reports that on stderr.
 
-    A reader that has gone (`foray models | head`) wanted no more, and is no failure.
+    A closed pipe (`foray models | head`) is not a failure.
     """
     sys.stdout.flush()
     if stdout.error is None or stdout.error.errno == errno.EPIPE:
         return False
     reason = stdout.error.strerror or stdout.error
-    print(f"foray: The output could not be written: {reason}. What is on disk is complete.", file=sys.stderr)
+    print(f"foray: The output could not be written: {reason}. Files on disk are complete.", file=sys.stderr)
     return True
 
 

@@ -16,8 +16,8 @@ from rich.text import Text
 from foray.cli.terminal import say, unfiltered
 from foray.data.dataset import some_names
 from foray.plain_text import one_line
-from foray.records import Estimate, Metrics, PretrainedEvaluation, RunRecord
-from foray.records.quantities import format_seconds
+from foray.records import Metrics, PretrainedEvaluation, RunRecord
+from foray.records.quantities import format_estimate, format_interval, format_seconds, percent_number
 
 if TYPE_CHECKING:
     from foray.deploy import Prediction
@@ -31,7 +31,7 @@ def print_table(
 ) -> None:
     """Prints a table. The first column and those named in `words` are flush left, the others, numbers, flush right.
 
-    `whole_names`: the first column is never folded; there must be words to fold instead.
+    `whole_names`: the first column is never folded; some column in `words` is folded instead.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     short = whole_names or all(len(one_line(row[0])) <= _NAME_WIDTH for row in rows)
@@ -53,7 +53,7 @@ def print_rows(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def _print(table: Table) -> None:
-    """Without the blanks rich fills lines with: they only get in the way in files."""
+    """Without the trailing blanks that rich pads lines with."""
     console = Console(highlight=False)
     with console.capture() as capture:
         console.print(table)
@@ -62,9 +62,10 @@ def _print(table: Table) -> None:
 
 
 def print_run(record: RunRecord, folder: Path, data: str) -> None:
-    """Test accuracy with its interval, what it took, and the commands that use the run."""
+    """Test accuracy with its interval, training time, and the commands that use the run."""
     test = record.metrics["test"]
-    print(f"{record.architecture.name}: test accuracy {_accuracy(test.top1)}, macro-F1 {percent(test.macro_f1)} %")
+    f1 = percent_number(test.macro_f1)
+    print(f"{record.architecture.name}: test accuracy {format_estimate(test.top1)}, macro-F1 {f1} %")
     if record.total_seconds is not None:
         print(f"Trained in {format_seconds(record.total_seconds)} on {record.device} ({record.train_precision}).")
     for note in record.notes:
@@ -76,10 +77,10 @@ def print_run(record: RunRecord, folder: Path, data: str) -> None:
 
 
 def print_metrics(metrics: Metrics) -> None:
-    """Accuracy with its interval, the classes from the least recalled on, and the commonest confusions."""
-    print(f"{metrics.split}: accuracy {_accuracy(metrics.top1)}, macro-F1 {percent(metrics.macro_f1)} %")
+    """Accuracy with its interval, the classes by rising recall, and the most frequent confusions."""
+    print(f"{metrics.split}: accuracy {format_estimate(metrics.top1)}, macro-F1 {percent_number(metrics.macro_f1)} %")
     if metrics.top5:
-        print(f"top-5: {_accuracy(metrics.top5)}")
+        print(f"top-5: {format_estimate(metrics.top5)}")
     if metrics.absent:
         print(f"No images of {some_names(metrics.absent)}: left out of macro-F1.")
     if metrics.left_out and metrics.left_out.total:
@@ -93,10 +94,10 @@ def print_metrics(metrics: Metrics) -> None:
             [
                 row.name,
                 str(row.n),
-                percent(row.recall.value) if row.recall else "-",
-                interval(row.recall) if row.recall else "-",
-                percent(row.precision),
-                percent(row.f1),
+                percent_number(row.recall.value if row.recall else None),
+                format_interval(row.recall) if row.recall else "-",
+                percent_number(row.precision),
+                percent_number(row.f1),
             ]
             for row in ranked[:_SHOWN_CLASSES]
         ],
@@ -108,16 +109,16 @@ def print_metrics(metrics: Metrics) -> None:
         (n, names[i], names[j]) for i, row in enumerate(metrics.confusion) for j, n in enumerate(row) if n and i != j
     ]
     for n, label, predicted in sorted(confusions, key=lambda confusion: -confusion[0])[:5]:
-        say(f"{n} x {label} taken for {predicted}")
+        say(f"{n} x {label} predicted as {predicted}")
 
 
 def print_pretrained(record: PretrainedEvaluation, folder: Path) -> None:
-    """Top-1 and top-5 of published weights, what they were measured on, and what was left out."""
+    """Top-1 and top-5 of published weights, the images, and those left out."""
     say(f"{record.model}, weights {record.weights.source}, on {record.n:,} ImageNet validation images")
-    print(f"top-1: {_accuracy(record.top1)}")
-    print(f"top-5: {_accuracy(record.top5)}")
+    print(f"top-1: {format_estimate(record.top1)}")
+    print(f"top-5: {format_estimate(record.top5)}")
     if record.published_top1 is not None:
-        print(f"Published top-1 on the 50,000 validation images: {percent(record.published_top1)} %")
+        print(f"Published top-1 on the 50,000 validation images: {percent_number(record.published_top1)} %")
     for note in record.notes:
         say(f"Note: {note}")
     for name, reason in record.unreadable.items():
@@ -129,32 +130,17 @@ def print_pretrained(record: PretrainedEvaluation, folder: Path) -> None:
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """A row an image: its most probable class and the runners-up."""
+    """One row per image: its most probable class and the next ones."""
     print_table(
         ["image", "class", "%", "then"],
         [
             [
                 str(prediction.path),
                 prediction.label,
-                percent(prediction.probability),
-                ", ".join(f"{label} {percent(probability)}" for label, probability in prediction.top[1:3]),
+                percent_number(prediction.probability),
+                ", ".join(f"{label} {percent_number(probability)}" for label, probability in prediction.top[1:3]),
             ]
             for prediction in predictions
         ],
         words=["class", "then"],
     )
-
-
-def percent(value: float | None) -> str:
-    """A proportion in [0, 1] as per cent with one decimal; - where it was not measured."""
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def interval(estimate: Estimate) -> str:
-    """The bounds of an estimate as per cent: 81.0-85.2."""
-    return f"{percent(estimate.low)}-{percent(estimate.high)}"
-
-
-def _accuracy(estimate: Estimate) -> str:
-    interval = f"{100 * estimate.confidence:.0f} % interval {percent(estimate.low)} to {percent(estimate.high)}"
-    return f"{percent(estimate.value)} % ({interval}, n = {estimate.n:,})"

@@ -1,21 +1,42 @@
-"""The one way to the terminal: control characters that names bring with them are shown, and steer nothing.
+"""Output to the terminal: control characters in names are escaped, so that they have no effect.
 
-While a command runs, stdout and stderr are `PlainStream`s: whatever prints - a verb, click, a warning of a library -
-goes through them. Only what foray itself draws, tables and bars, goes round them, and its words come as `one_line`.
+While a command runs, stdout and stderr are `PlainStream`s: output of verbs, click and
+libraries goes through them. Only tables and bars, which foray draws, bypass them, with their text as `one_line`.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 from foray.plain_text import one_line, plain
 
+# Of the verb that runs: parameters as messages of the library name them, `seeds`, and its options, --seeds.
+_OPTIONS: ContextVar[Mapping[str, str]] = ContextVar("options", default={})  # noqa: B039, never changed in place
+
+
+@contextmanager
+def named_options(options: Mapping[str, str]) -> Iterator[None]:
+    """Inside the block `with_options` knows these: parameter (`seeds`) to option (`--seeds`)."""
+    token = _OPTIONS.set(options)
+    try:
+        yield
+    finally:
+        _OPTIONS.reset(token)
+
+
+def with_options(message: str) -> str:
+    """A message of the library, whose parameters stand in backticks, with the options that a user typed."""
+    options = _OPTIONS.get()
+    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), message)
+
 
 class PlainStream:
-    """A text stream that writes control characters as `\\u001b`; all else is the stream's own."""
+    """A text stream that writes control characters as `\\u001b`; everything else is delegated."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -31,7 +52,7 @@ class PlainStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "buffer":  # bytes would go round
+        if name == "buffer":  # bytes would bypass the filter
             raise AttributeError(name)
         return getattr(self.stream, name)
 
@@ -58,7 +79,7 @@ def unfiltered(stream: TextIO) -> TextIO:
 
 
 def say(line: str) -> None:
-    """Prints a line that holds names from outside: their line breaks end no line."""
+    """Prints a line that holds names from outside: line breaks in them are escaped."""
     print(one_line(line))
 
 

@@ -1,4 +1,4 @@
-"""`foray train`: one model on one data set, and `--resume`, which goes on with it."""
+"""`foray train`: one model on one data set; `--resume` continues an interrupted run."""
 
 from __future__ import annotations
 
@@ -9,39 +9,33 @@ import typer
 
 from foray.cli import options
 from foray.cli.resuming import begin_again, said_how_to_go_on
+from foray.cli.verb import with_groups
 from foray.errors import ForayError
 
 
+@with_groups
 def train(
+    *,
     ctx: typer.Context,
     data: options.OptionalData = None,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="A model of `foray models`.")
     ] = None,
-    protocol: Annotated[options.Protocol, typer.Option(help="How it is trained.")] = "finetune",
-    weights: options.WeightsFrom = None,
-    epochs: options.Epochs = None,
-    unfreeze: options.Unfreeze = None,
-    recipe: options.RecipeFile = None,
-    changes: options.Changes = None,
-    resolution: options.Resolution = None,
+    protocol: Annotated[options.Protocol, typer.Option(help="Training protocol.")] = "finetune",
+    training: options.TrainingOptions,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of initialisation, order, augmentation.")] = 0,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Float32 and deterministic algorithms: the same bits again.")
+        bool, typer.Option("--deterministic", help="Float32 and deterministic algorithms: bitwise reproducible.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the run's folder goes.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the run.")] = Path("runs"),
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Go on with the run in DIR, given to --out before; nothing else is needed."),
+        typer.Option(
+            metavar="DIR", help="Continue the run in DIR, given to --out before; no other argument is needed."
+        ),
     ] = None,
-    fold: options.Fold = None,
-    data_dir: options.DataDir = None,
-    offline: options.Offline = False,
-    skip_unreadable: options.SkipUnreadable = False,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    workers: options.Workers = None,
-    cache_dir: options.CacheDir = None,
+    source: options.TrainingSourceOptions,
+    machine: options.MachineOptions,
 ) -> None:
     """Train one model on your images and score it on the test split."""
     if resume is not None:
@@ -50,21 +44,18 @@ def train(
         return
     if data is None or model is None:
         raise ForayError(
-            "Name the images and the model: foray train DATA --model NAME. Or a run to go on with: --resume DIR."
+            "Name the images and the model: foray train DATA --model NAME. Or a run to continue: --resume DIR."
         )
-    options.prepare_threads(threads)
+    options.prepare_threads(machine.threads)
     from foray.cli.progress import progress_of
     from foray.cli.tables import print_run
+    from foray.processes import joined_processes
     from foray.runs import train as train_model
-    from foray.training import joined_processes
 
-    with said_how_to_go_on(), joined_processes(device) as processes, progress_of(processes) as progress:
+    with said_how_to_go_on(), joined_processes(machine.device) as processes, progress_of(processes) as progress:
         record = train_model(
-            data, model, protocol, recipe=options.read_recipe_file(recipe, epochs, unfreeze), weights=weights,
-            epochs=epochs, unfreeze=unfreeze, changes=changes or (), resolution=resolution, seed=seed,
-            deterministic=deterministic, out=out, fold=fold, data_dir=data_dir, offline=offline,
-            skip_unreadable=skip_unreadable, device=device, workers=workers, cache_dir=cache_dir, processes=processes,
-            progress=progress,
+            source.request(data), model, training.request(protocol), machine.request(processes), out=out, seed=seed,
+            deterministic=deterministic, progress=progress,
         )  # fmt: skip
     if processes.is_writer:
         print_run(record, out / record.run_id, data)

@@ -1,27 +1,33 @@
-"""The end of a comparison on stdout: the verdict and a row a model."""
+"""The end of a comparison on stdout: the verdict, one row per model, and the commands for what comes next."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.text import Text
+import shlex
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 
-from foray.cli.tables import interval, percent, print_table
+from foray.cli.tables import print_table
+from foray.cli.terminal import say
+from foray.decision import details, headline
+from foray.deploy.bench import PRECISIONS
 from foray.plain_text import one_line
-from foray.records import COSTS, CandidateResult, Comparison, Preference
+from foray.records import COSTS, CandidateResult, Comparison, CostProfile, Preference
+from foray.records.quantities import format_interval, percent_number
 from foray.report.status import status_of
 
+_WIDTH = 80  # characters
 _SPLITS = {"out_of_fold": "out of\nfold", "val_crossfit": "val"}
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """The verdict with what to beware of, then the models: the most accurate on the selection split first.
+    """The verdict and its cautions, then the models, the most accurate on the selection split first.
 
-    A row: accuracy on the selection split and on test with its 95 % interval, costs, standing. Those out come last.
+    A row: accuracy on the selection split and on test with its 95 % interval, costs, status. Excluded models come last.
     """
-    console = Console(highlight=False)
-    console.print(Text(one_line(comparison.decision.sentence)))
-    for caution in comparison.cautions:
-        console.print(Text(one_line(f"Caution: {caution}")))
+    decision = comparison.decision
+    for sentence in (f"{headline(decision)}.", details(decision), *(f"Caution: {one}" for one in comparison.cautions)):
+        print(textwrap.fill(one_line(sentence), _WIDTH))
     print()
     split = comparison.decision.selection_split
     ranked = sorted(
@@ -36,24 +42,45 @@ def print_comparison(comparison: Comparison) -> None:
             "95 %",
             "p50 ms",
             COSTS[_other_cost(comparison)].name,
-            "standing",
+            "status",
         ],
         [_row(comparison, candidate) for candidate in ranked],
-        words=["standing"],
+        words=["status"],
     )
     if any(_is_unsteady(candidate) for candidate in ranked):
-        print("* This latency was not steady: it decides nothing.")
+        print("* This latency was not steady, so nothing was decided by it.")
     if split == "val_crossfit":
-        print("val %: cross-fitted; the epoch chosen on one half of val predicts the other.")
+        print("val %: cross-fitted, each half of val at the epoch that the other half chose.")
+
+
+def print_next_steps(comparison: Comparison, out: Path, data: Sequence[str]) -> None:
+    """Where the report is; the run of the pick (its first seed) and the command that exports and certifies it.
+
+    `data`: the arguments that name the images.
+    """
+    say(f"Report: {out / 'report.html'}")
+    for row in comparison.candidates:
+        if row.model == comparison.decision.pick and row.run_ids:
+            run = out / "runs" / row.run_ids[0]
+            say(f"Run of {row.model}: {run}")
+            say(f"  foray export {shlex.join([str(run), *_target(row.cost), '--data', *data])}")
+
+
+def _target(cost: CostProfile) -> list[str]:
+    """What `foray export` is asked for: the runtime and precision that were timed, its default for PyTorch."""
+    if cost.runtime == "torch":
+        return []
+    precision = next(name for name, of_file in PRECISIONS.items() if of_file == cost.precision)
+    return ["--to", cost.runtime, "--precision", precision]
 
 
 def _row(comparison: Comparison, candidate: CandidateResult) -> list[str]:
     cost, other = candidate.cost, candidate.cost.cost(_other_cost(comparison))
     return [
         candidate.model,
-        percent(candidate.selection.value) if candidate.selection else "-",
-        percent(candidate.test.value) if candidate.test else "-",
-        interval(candidate.test) if candidate.test else "-",
+        percent_number(candidate.selection.value if candidate.selection else None),
+        percent_number(candidate.test.value if candidate.test else None),
+        format_interval(candidate.test) if candidate.test else "-",
         "-" if cost.latency_p50_ms is None else f"{cost.latency_p50_ms:.1f}{'*' if _is_unsteady(candidate) else ''}",
         "-" if other is None else COSTS[_other_cost(comparison)].write(other),
         status_of(candidate, comparison.decision).label,

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from foray.comparison.leaks import leaked_scores
 from foray.comparison.mistakes import worst_mistakes
-from foray.comparison.outcomes import ModelOutcome, candidate_result
 from foray.comparison.plan import ComparisonPlan
 from foray.comparison.selection import selection_of
 from foray.decision import Candidate, broken_bounds, cautions, confirm, decide, withheld
@@ -25,6 +24,8 @@ from foray.records import (
     hardware,
     versions,
 )
+from foray.runs.outcomes import ModelOutcome, estimate
+from foray.statistics import seed_summary
 from foray.training import RunPlan
 
 
@@ -37,7 +38,7 @@ def conclude(
     command: str,
     seconds: float,
 ) -> Comparison:
-    """Decides on the selection split; only then looks at test, which changes nothing of the decision."""
+    """Decides on the selection split; test is read afterwards and does not change the decision."""
     chosen_by = selection_of(outcomes, plan.recipe)
     split, selection = chosen_by.split, chosen_by.correct
     candidates = [_candidate(model.spec.name, selection, costs, outcomes) for model in plan.models]
@@ -57,7 +58,7 @@ def conclude(
     for model in plan.models:
         name = model.spec.name
         if name in outcomes:
-            row = candidate_result(outcomes[name], costs[name], split, selection[name], test[name])
+            row = _trained(outcomes[name], costs[name], selection[name], test[name])
             mistakes = worst_mistakes(plan.dataset, outcomes[name].folders[0], folder, name)
             rows.append(row.model_copy(update={"mistakes": mistakes}))
         else:
@@ -85,6 +86,34 @@ def conclude(
     )
 
 
+def _trained(
+    outcome: ModelOutcome,
+    cost: CostProfile,
+    selection: npt.NDArray[np.bool_],
+    test: npt.NDArray[np.bool_],
+) -> CandidateResult:
+    """The row of a trained model in comparison.json; `selection` and `test` are (seeds, images)."""
+    first = outcome.records[0]
+    tests = [record.metrics["test"] for record in outcome.records]
+    top5 = [metrics.top5.value for metrics in tests if metrics.top5]
+    epochs = [seconds for record in outcome.records for seconds in record.seconds_per_epoch]
+    return CandidateResult(
+        model=outcome.model,
+        architecture=first.architecture,
+        weights=first.weights,
+        cost=cost,
+        run_ids=[record.run_id for record in outcome.records],
+        selection=estimate(selection),
+        selection_sd=seed_summary(selection.mean(axis=1).tolist())[1],
+        test=estimate(test),
+        test_sd=seed_summary(test.mean(axis=1).tolist())[1],
+        test_top5=float(np.mean(top5)) if top5 else None,
+        test_macro_f1=float(np.mean([metrics.macro_f1 for metrics in tests])),
+        seconds_per_epoch=float(np.mean(epochs)) if epochs else None,
+        train_seconds=outcome.train_seconds,
+    )
+
+
 def _candidate(
     name: str,
     selection: Mapping[str, npt.NDArray[np.bool_]],
@@ -96,7 +125,7 @@ def _candidate(
 
 
 def _untrained(model: RunPlan, cost: CostProfile, budget: Budget, failure: str | None) -> CandidateResult:
-    """The row of a model that is out: over a bound, or its training failed."""
+    """The row of an excluded model: over a bound, or its training failed."""
     return CandidateResult(
         model=model.spec.name,
         architecture=ArchitectureInfo(

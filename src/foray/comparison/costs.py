@@ -19,9 +19,9 @@ _BATCHES = (1, 32)
 class CostSource:
     """Where the costs of one comparison come from.
 
-    Measured here, they are measured before training, so that no model over the budget is trained: how long a network
-    takes does not depend on what its weights are, nor on the images int8 was calibrated with. Where latency decides
-    nothing it is measured at once, without waiting for a quiet machine.
+    Measured here, they are measured before training, so that no model over the budget is trained: latency does
+    not depend on the values of the weights, nor on the calibration images of int8. Where latency decides
+    nothing it is measured at once, without waiting for an idle machine.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class CostSource:
         self.schedule: TimingSchedule = schedule_within(wait_seconds) if self._latency_decides else AT_ONCE
 
     def may_tell_more(self, costs: Mapping[str, CostProfile], seconds: float) -> bool:
-        """Whether a latency of `costs` that counts was not steady, and the machine may be quiet `seconds` later.
+        """Whether a deciding latency of `costs` was not steady, and the machine may be idle `seconds` later.
 
         Never for profiles of another device, nor where everything is measured at once.
         """
@@ -70,7 +70,7 @@ class CostSource:
     def _kept(self) -> dict[str, CostProfile] | None:
         """The costs in comparison.json, where all of them are good enough and were measured as they would be now.
 
-        All or none: they were timed in turns, and a machine that was slower yesterday would favour what is timed today.
+        All or none: they were timed interleaved, and a change of the machine between two measurements would bias them.
         """
         path = self._folder / "comparison.json"
         if not path.exists():

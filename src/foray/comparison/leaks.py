@@ -1,4 +1,4 @@
-"""What the pick scores on images that have no copy among those it was fitted to, where the splits share pictures."""
+"""Accuracy of the pick on images without duplicates among those it was fitted to, where splits share images."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from foray.comparison.outcomes import ModelOutcome, estimate, read_predictions
 from foray.data import Dataset
 from foray.data.near_duplicates import find_leaks
 from foray.records import Leak
+from foray.runs.outcomes import ModelOutcome, estimate
+from foray.runs.saved_predictions import read_predictions
 
 
 def leaked_scores(dataset: Dataset, outcome: ModelOutcome | None, splits: Sequence[str]) -> list[Leak]:
-    """Of each of `splits` that holds copies or near copies of earlier images; none of out-of-fold predictions, whose
-    folds keep copies together. `outcome`: of the pick, None where there is none.
+    """One for each of `splits` that holds duplicates or near-duplicates of earlier images; none for out-of-fold
+    predictions, whose folds keep duplicates together. `outcome`: of the pick, None where there is none.
     """
     leaks = find_leaks(dataset)
     if outcome is None or not leaks:

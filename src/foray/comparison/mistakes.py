@@ -1,4 +1,4 @@
-"""The test images a model got wrong with the greatest confidence, as small pictures for the report."""
+"""The test images misclassified with the highest probability, as thumbnails for the report."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from foray.comparison.outcomes import read_predictions
 from foray.data import Dataset, load_image
 from foray.data.dataset import ImageArray, Sample
-from foray.records import Mistake, write_bytes
+from foray.records import Mistake, RunFolder, write_bytes
+from foray.runs.saved_predictions import read_predictions
 
 _PICTURE_SIDE = 160  # pixels, the longer side
 
 
-def worst_mistakes(dataset: Dataset, run: Path, comparison: Path, model: str, *, most: int = 12) -> list[Mistake]:
-    """Up to `most` wrong test predictions of one run, most confident first; writes their pictures into `comparison`."""
+def worst_mistakes(dataset: Dataset, run: RunFolder, comparison: Path, model: str, *, most: int = 12) -> list[Mistake]:
+    """Up to `most` wrong test predictions of one run, most confident first; writes their thumbnails into
+    `comparison`."""
     predictions = read_predictions(run, "test")
     predicted = predictions.probabilities.argmax(axis=1)
     confidence = predictions.probabilities.max(axis=1)

@@ -1,4 +1,4 @@
-"""What a comparison will do, settled before anything is trained: data, variants, weights, recipe, seeds, bounds."""
+"""The plan of a comparison, complete before training: data, variants, weights, recipe, seeds, bounds."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from typing import get_args
 
 import torch
 
-from foray.cache_folder import cache_directory
 from foray.clock.steadiness import LoadWatch
+from foray.comparison.request import ComparisonRequest, CostRequest
 from foray.costs import load_profiles
-from foray.data import SPLITS, Dataset, open_dataset, store_bytes
+from foray.data import SPLITS, Dataset, store_bytes
 from foray.data.split_units import Carving
 from foray.errors import ForayError, require_known
 from foray.export.timing import RuntimeSetup, plan_setups
 from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
 from foray.models import build_model
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import Budget, CostProfile, Preference, hardware
 from foray.records.quantities import format_bytes, format_seconds
-from foray.training import RunPlan, plan_run, recipe_for
+from foray.requests import Machine
+from foray.runs.many import PlannedRun
+from foray.runs.run_id import run_id_in_comparison
+from foray.training import RunPlan, plan_run
 
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """One `RunPlan` a model (for the first seed) and everything the decision needs.
+    """One `RunPlan` per model (for the first seed) and everything the decision needs.
 
     `profiles`: costs measured on another device, by model name; None means they are measured here,
     on `target` (None: PyTorch in float32).
-    `tolerance`: accuracy one is ready to lose for a lower cost, in [0, 1] (0.01 is one point).
+    `tolerance`: accuracy that may be traded for a lower cost, in [0, 1] (0.01 is one point).
     """
 
     dataset: Dataset
@@ -49,15 +53,19 @@ class ComparisonPlan:
 
     @property
     def key(self) -> str:
-        """Identifies what a comparison folder is about: another data set or recipe is another comparison."""
+        """Identifies a comparison by data set and recipe."""
         about = {"dataset": self.dataset.fingerprint, "recipe": self.recipe.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
-    def runs(self) -> list[RunPlan]:
-        """Every run of the comparison, model by model so that a model's cached features serve all its seeds."""
-        return [replace(model, seed=seed) for model in self.models for seed in self.seeds]
+    def runs_of(self, model: RunPlan) -> list[PlannedRun]:
+        """Those of one model: one for each seed. Their folders are relative to that of the comparison."""
+        plans = [replace(model, seed=seed) for seed in self.seeds]
+        return [
+            PlannedRun(model.spec.name, plan, self.dataset, f"runs/{run_id_in_comparison(plan, self.dataset)}")
+            for plan in plans
+        ]
 
-    def describe(self, cache_dir: Path | None = None) -> list[tuple[str, str]]:
+    def describe(self, cache: Path) -> list[tuple[str, str]]:
         """Rows (what, value) for `--dry-run`: the plan with its time, disk and downloads."""
         info = self.dataset.info()
         counts = ", ".join(f"{split} {n:,}" for split in SPLITS if (n := info.counts.get(split)))
@@ -70,9 +78,7 @@ class ComparisonPlan:
             rows.append((model.spec.name, f"{model.preprocessing.resolution} px, weights: {weights}"))
         seeds = ", ".join(map(str, self.seeds))
         rows.append(("runs", f"{len(self.models) * len(self.seeds)} (seeds {seeds})"))
-        rows.append(
-            ("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache_dir or cache_directory()}")
-        )
+        rows.append(("disk", f"{format_bytes(self.disk_bytes())} of decoded images in {cache}"))
         rows.append(("downloads", "none: data and weights are on this machine"))
         if self.target is not None:
             on = f"{self.target.runtime} {self.target.precision}, threads: {self.target.threads}"
@@ -80,7 +86,9 @@ class ComparisonPlan:
         watch = LoadWatch()
         seconds, load = self.estimated_seconds(), watch.load()
         beside = f"; other processes {load}, so it may be less" if load is not None and not load.is_quiet else ""
-        rows.append(("time", f"about {format_seconds(seconds)} of training (from three timed batches a model{beside})"))
+        rows.append(
+            ("time", f"about {format_seconds(seconds)} of training (from three timed batches per model{beside})")
+        )
         return rows
 
     def disk_bytes(self) -> int:
@@ -91,10 +99,10 @@ class ComparisonPlan:
         return copies * sum(store_bytes(n, side) for _, side in sides)
 
     def estimated_seconds(self) -> float:
-        """Seconds all runs will take, extrapolated from the fastest of three timed forward batches a model.
+        """Seconds all runs will take, extrapolated from the fastest of three timed forward batches per model.
 
         `linear` sends every image through the network once and shares the features between seeds; the other
-        protocols cost about three forward passes a training step (forward, input gradient, weight gradient).
+        protocols cost about three forward passes per training step (forward, input gradient, weight gradient).
         """
         n_train = len(self.dataset.indices("train"))
         n_all = len(self.dataset.samples)
@@ -109,81 +117,51 @@ class ComparisonPlan:
         return total
 
 
+@restores_process_state
 def plan_comparison(
-    data: str | Path,
-    models: Sequence[str],
-    protocol: Protocol = "linear",
+    request: ComparisonRequest,
+    machine: Machine = Machine(),
     *,
-    recipe: Recipe | None = None,
-    weights: str | Path | None = None,
-    epochs: int | None = None,
-    unfreeze: str | None = None,
-    changes: Sequence[str] = (),
-    resolution: int | None = None,
-    budget: Budget | None = None,
-    tolerance: float = 0.01,
-    prefer: Preference = "latency",
-    seeds: int | None = None,
-    fold: int | None = None,
-    data_dir: Path | None = None,
-    offline: bool = False,
-    cache_dir: Path | None = None,
-    profiles: Path | None = None,
-    runtime: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
     carving: Carving = "by content",
     progress: Progress = SILENT,
 ) -> ComparisonPlan:
-    """Reads the data set, finds the weights, and settles every run. Nothing is trained.
+    """Reads the data set, finds the weights, and plans every run. Nothing is trained.
 
-    `recipe` replaces the protocol's preset. `carving`: see `open_dataset`. `seeds`: runs per model; None: see
-    `default_seeds`. Raises ForayError for data, models, weights or numbers that do not fit.
+    `carving`: see `open_dataset`. Raises ForayError for data, models, weights or numbers that do not fit.
     """
-    if not models:
-        raise ForayError("No models given. Name some with --models, for example mobilenet_v2,efficientnet_b0.")
-    require_runs(len(models), 1 if seeds is None else seeds)
-    require_tolerance(tolerance)
-    require_known("cost to prefer", prefer, get_args(Preference))
-    if threads is not None:
-        require_range("--threads", threads, 1, MOST_THREADS)
-    target = _target(runtime, precision, threads, is_measured=profiles is None)
-    dataset = open_dataset(
-        data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, carving=carving, progress=progress
-    )
-    recipe = recipe_for(dataset, protocol, recipe=recipe, epochs=epochs, unfreeze=unfreeze, changes=changes)
-    plans = [
-        plan_run(
-            name,
-            dataset,
-            recipe,
-            weights=weights,
-            resolution=resolution,
-            seed=0,
-            offline=offline,
-            progress=progress,
-        )
-        for name in models
-    ]
+    source, costs = request.source, request.costs
+    if not request.models:
+        raise ForayError("No models given. Name some with `models`, for example mobilenet_v2,efficientnet_b0.")
+    require_runs(len(request.models), 1 if request.seeds is None else request.seeds)
+    require_tolerance(request.tolerance)
+    require_known("cost to prefer", request.prefer, get_args(Preference))
+    if machine.threads is not None:
+        require_range("`threads`", machine.threads, 1, MOST_THREADS)
+    target = _target(costs, machine.threads)
+    dataset = source.open(machine.cache, carving=carving, progress=progress)
+    plans = [plan_run(name, dataset, request.how, offline=source.offline, progress=progress) for name in request.models]
     _require_distinct(plans)
+    recipe = plans[0].recipe
     resolutions = {plan.spec.name: plan.preprocessing.resolution for plan in plans}
+    profiles = None
+    if costs.profiles:
+        precision = target.precision if target else None
+        profiles = load_profiles(costs.profiles, resolutions, costs.runtime, precision)
     return ComparisonPlan(
         dataset=dataset,
         recipe=recipe,
         models=tuple(plans),
-        seeds=tuple(range(default_seeds(recipe.protocol) if seeds is None else seeds)),
-        budget=budget or Budget(),
-        tolerance=tolerance,
-        prefer=prefer,
-        profiles=load_profiles(profiles, resolutions, runtime, target.precision if target else None)
-        if profiles
-        else None,
-        target=None if profiles else target,
+        seeds=tuple(range(default_seeds(recipe.protocol) if request.seeds is None else request.seeds)),
+        budget=request.budget,
+        tolerance=request.tolerance,
+        prefer=request.prefer,
+        profiles=profiles,
+        target=None if costs.profiles else target,
     )
 
 
 def default_seeds(protocol: Protocol) -> int:
-    """Runs a model where nobody says how many: three for `linear`, whose heads cost seconds, one for the others.
+    """Runs per model by default: three for `linear`, whose heads train in seconds, one for the others.
 
     Where two models truly differ by the tolerance and trainings of one differ by a point, one seed says "not worse" in
     up to 30 % of cases, three in 3 to 4 % (docs/verdict.md).
@@ -191,16 +169,18 @@ def default_seeds(protocol: Protocol) -> int:
     return 3 if protocol == "linear" else 1
 
 
-def _target(
-    runtime: str | None, precision: str | None, threads: int | None, *, is_measured: bool
-) -> RuntimeSetup | None:
-    """What --runtime and --precision ask for. Raises ForayError; where it is measured here it must be installed."""
-    if runtime is None:
-        if precision is not None:
-            raise ForayError(f"--precision {precision} is of a runtime: name it too, for example --runtime litert.")
+def _target(costs: CostRequest, threads: int | None) -> RuntimeSetup | None:
+    """What runtime and precision ask for. Raises ForayError; where it is measured here it must be installed."""
+    if costs.runtime is None:
+        if costs.precision is not None:
+            raise ForayError(
+                f"`precision` {costs.precision} needs a runtime: name it too, for example `runtime` litert."
+            )
         return None
-    target = RuntimeSetup(runtime, precision or "fp32", threads or hardware().cores)
-    return plan_setups([runtime], [target.precision], [target.threads])[0] if is_measured else target
+    target = RuntimeSetup(costs.runtime, costs.precision or "fp32", threads or hardware().cores)
+    if costs.profiles is not None:
+        return target
+    return plan_setups([target.runtime], [target.precision], [target.threads])[0]
 
 
 def _require_distinct(plans: Sequence[RunPlan]) -> None:
@@ -226,4 +206,4 @@ def _forward_seconds_per_image(model: RunPlan, batch_size: int = 8) -> float:
             start = time.perf_counter()
             network(images)
             seconds.append(time.perf_counter() - start)
-    return min(seconds) / batch_size  # what runs beside it only makes it slower
+    return min(seconds) / batch_size  # other processes can only make it slower

@@ -1,4 +1,4 @@
-"""What trained models are chosen by: predictions of images that had no say in the training they are judged by."""
+"""The predictions by which models are selected: of images that influenced neither training nor the choice of epoch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from foray.comparison.outcomes import ModelOutcome
 from foray.recipes import Recipe
+from foray.runs.outcomes import ModelOutcome
 from foray.training.crossfit import CROSSFIT, chooses_epoch
 
 
@@ -25,9 +25,9 @@ class Selection:
 def selection_of(outcomes: Mapping[str, ModelOutcome], recipe: Recipe) -> Selection:
     """The predictions that decide, the same kind for all models; test is not among them.
 
-    A linear head costs seconds, so it is judged out of fold on train and val. Of other protocols it is val: as it is
-    where it had no say in which epoch is kept, and otherwise cross-fitted. Runs that lack that, begun by an older
-    version of foray, are judged on val with all others, with a caution.
+    Linear heads train in seconds, so they are scored out of fold on train and val. Other protocols use val: directly
+    where it does not select the epoch, cross-fitted otherwise. If runs of an older version lack cross-fitted
+    predictions, all models are scored on val, with a caution.
     """
     split, found = _split(outcomes, recipe)
     correct = {name: outcome.correct(split) for name, outcome in outcomes.items()}
@@ -48,8 +48,8 @@ def _split(outcomes: Mapping[str, ModelOutcome], recipe: Recipe) -> tuple[str, l
 def _optimistic(without: list[str]) -> str:
     more = f" and {len(without) - 1} more" if len(without) > 1 else ""
     return (
-        "Accuracies on val are optimistic, by half a point or so with 700 images and by more for a model whose epochs "
-        f"differ more: each is of the epoch that is best on val. {without[0]}{more} cannot be judged better, because "
-        "it was begun by an older version of foray or all of its val images belong together. Runs trained anew, in "
-        "another folder (--out), are judged by epochs that each half of val chose for the other half."
+        "Accuracies on val are optimistic, by about half a point with 700 images and by more for a model whose epochs "
+        f"differ more, because val also selected the epoch. {without[0]}{more} has no cross-fitted predictions: it "
+        "was started by an older version of foray, or all of its val images belong to one group. Runs trained again in "
+        "another folder (--out) are scored on each half of val at the epoch that the other half chose."
     )

@@ -54,7 +54,7 @@ def require_replaceable(path: Path, device: str) -> None:
         return
     there = DeviceProfiles.load(path).device
     if there != device:
-        raise RunError(f"{path} was measured on {there}, and would be overwritten. Choose another folder with --out.")
+        raise RunError(f"{path} was measured on {there}, and would be overwritten. Choose another folder as `out`.")
 
 
 def load_profiles(
@@ -106,7 +106,7 @@ def _matching(path: Path, profiles: list[CostProfile], model: str, resolution: i
     if not of_model:
         raise RunError(
             f"{path} has no profile of {model}; it has {', '.join(_names(profiles))}. "
-            "Measure the model on the device too, or leave --profiles out."
+            "Measure the model on the device too, or leave `profiles` out."
         )
     at_resolution = [profile for profile in of_model if profile.resolution == resolution]
     if not at_resolution:
@@ -123,7 +123,7 @@ def _only(path: Path, model: str, profiles: list[CostProfile]) -> CostProfile:
         kinds = "; ".join(f"{p.resolution} px, {p.runtime}, {p.precision}, {p.threads} threads" for p in profiles)
         raise RunError(
             f"{path} has {len(profiles)} profiles of {model} ({kinds}). Keep the one to decide by, or choose it with "
-            "--runtime and --precision."
+            "`runtime` and `precision`."
         )
     return profiles[0]
 

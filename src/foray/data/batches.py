@@ -49,7 +49,7 @@ class Batches:
     an epoch draws as many images as there are, but every class equally often: some come twice, some not at all.
     On a CPU each batch is read from the memory map. On a CUDA device the images are uploaded once if they take less
     than half of the free memory, else batch by batch through pinned memory. `share`: which of the n images of a batch
-    are read, where several processes take some each (`foray.training.distributed.Processes.share`).
+    are read, where several processes take some each (`foray.processes.Processes.share`).
     """
 
     def __init__(

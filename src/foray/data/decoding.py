@@ -122,7 +122,7 @@ def decoding_threads(workers: int | None) -> int:
     """`workers`, by default one a core. Raises ForayError for a number that no machine has."""
     if workers is None:
         return available_cores()
-    require_range("--workers", workers, 1, MOST_WORKERS)
+    require_range("`workers`", workers, 1, MOST_WORKERS)
     return workers
 
 

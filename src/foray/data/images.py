@@ -45,7 +45,7 @@ class UnreadableImagesError(DataError):
         more = f"; and {count - _NAMED_IN_MESSAGE:,} more" if count > _NAMED_IN_MESSAGE else ""
         images, them = ("1 image", "it") if count == 1 else (f"{count:,} images", "them")
         super().__init__(
-            f"{images} cannot be read: {named}{more}. Remove {them}, or pass --skip-unreadable to leave {them} out."
+            f"{images} cannot be read: {named}{more}. Remove {them}, or pass `skip_unreadable` to leave {them} out."
         )
         self.reasons = dict(reasons)
         self.ids = tuple(reasons)

@@ -18,10 +18,12 @@ from foray.data.split_units import Carving
 from foray.data.splits import complete_splits
 from foray.errors import DataError
 from foray.parsing import home_expanded
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there, require_regular
 
 
+@restores_process_state
 def open_dataset(
     data: str | Path,
     *,
@@ -92,9 +94,9 @@ def is_evaluation_only(data: str | Path) -> bool:
 
 def _refuse_options(data: str | Path, fold: int | None, data_dir: Path | None) -> None:
     if fold is not None:
-        raise DataError(f"--fold is for datasets that come with folds ({_with_folds()}), not for {data}.")
+        raise DataError(f"`fold` is for datasets that come with folds ({_with_folds()}), not for {data}.")
     if data_dir is not None:
-        raise DataError(f"--data-dir is for named datasets ({', '.join(NAMED_DATASETS)}), not for {data}.")
+        raise DataError(f"`data_dir` is for named datasets ({', '.join(NAMED_DATASETS)}), not for {data}.")
 
 
 def _request(
@@ -107,7 +109,7 @@ def _request(
 ) -> Request:
     name, folds = described.name, described.folds
     if fold is not None and not folds:
-        raise DataError(f"{name} has no folds; --fold is for {_with_folds()}.")
+        raise DataError(f"{name} has no folds; `fold` is for {_with_folds()}.")
     if fold is not None and not 0 <= fold < folds:
         raise DataError(f"{name} has the folds 0 to {folds - 1}, not {fold}.")
     if data_dir is not None:

@@ -113,5 +113,5 @@ class VerifiedPixels:
         except OSError as error:
             raise DataError(
                 f"The cache {self._path} is damaged and cannot be written ({error.strerror}). Name another folder with "
-                "--cache-dir."
+                "`cache_dir`."
             ) from error

@@ -1,4 +1,4 @@
-"""Costs, before and beside accuracy: which of the user's bounds a network breaks, and the Pareto front."""
+"""Costs in the decision: which of the user's bounds a network breaks, and the Pareto front of accuracy and cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from foray.records import BrokenBound, Budget, CostProfile
 
 
 def broken_bounds(cost: CostProfile, budget: Budget) -> list[BrokenBound]:
-    """The bounds `cost` does not keep; a cost that is not known breaks a stated bound: nobody can vouch for it.
+    """The bounds that `cost` does not keep. A cost that is not known breaks a stated bound.
 
     A latency that was measured but not steady neither keeps its bound nor breaks it: see `latency_is_open`.
     """

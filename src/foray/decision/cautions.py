@@ -1,4 +1,4 @@
-"""What a reader must know before acting on a verdict: test that contradicts selection, a latency that wavered."""
+"""Warnings beside a verdict: test contradicts selection, splits share images, a latency was not stable."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from foray.records import Budget, CandidateResult, CostProfile, Decision, Leak
 from foray.records.quantities import format_ms, format_percent, format_points
 
-UNSTEADY = 1.5  # p95 over p50 of the latency from which on something else was using the machine
+UNSTEADY = 1.5  # p95 over p50 of the latency; from here on another process was probably using the machine
 
 
 def cautions(
     decision: Decision, candidates: Sequence[CandidateResult], budget: Budget, leaks: Sequence[Leak] = ()
 ) -> list[str]:
-    """Sentences for above the table; none when test agrees with selection and the machine was quiet.
+    """Sentences to show above the table; none when test agrees with selection and the machine was idle.
 
-    `leaks`: of the pick, where splits share pictures.
+    `leaks`: of the pick, where splits share images.
     """
     found = [_test_is_lower(candidate) for candidate in candidates if candidate.model == decision.pick]
     found += [_leaky(leak) for leak in leaks]
@@ -28,7 +28,7 @@ def cautions(
 
 
 def _test_is_lower(pick: CandidateResult) -> str:
-    """The intervals do not touch: more than chance, and more than the optimism of having been chosen."""
+    """Where the intervals do not overlap: more than chance, and more than the optimism of selection."""
     selection, test = pick.selection, pick.test
     if selection is None or test is None or test.high >= selection.low:
         return ""
@@ -36,37 +36,40 @@ def _test_is_lower(pick: CandidateResult) -> str:
         f"Test is {format_points(selection.value - test.value)} below selection for {pick.model} "
         f"({format_percent(test.value)}, n = {test.n:,}, against {format_percent(selection.value)}, "
         f"n = {selection.n:,}), more than chance explains: the test images differ from those of train and val, or "
-        "these hold near copies of each other. Believe test, and decide on images like those of use."
+        "train and val hold near-duplicates of each other. Trust the test accuracy, and select on images like "
+        "those that the model will see."
     )
 
 
 def _leaky(leak: Leak) -> str:
-    """Splits that share pictures reward memory: the score without them stands beside the one with them."""
+    """Splits that share images reward memorisation: both scores are given, with and without them."""
     earlier, split = ("train or val", "test") if leak.split == "test" else ("train", "val")
     told = (
-        f"{leak.leaked:,} of {leak.n:,} {split} images are copies or near copies of {earlier} images, which makes "
-        f"{split} too easy"
+        f"{leak.leaked:,} of {leak.n:,} {split} images are duplicates or near-duplicates of {earlier} images, "
+        f"which makes {split} too easy"
     )
     if leak.without is None:
-        return f"{told}: there are no others, so it says nothing. Split by what the pictures show (a group column)."
+        return (
+            f"{told}: no others remain, so its accuracy is no estimate. Split by what the images show (a group column)."
+        )
     return (
         f"{told}: {leak.model} has {format_percent(leak.whole.value)} on all of them and "
-        f"{format_percent(leak.without.value)} without these (n = {leak.without.n:,}). Split by what the pictures show "
-        "(a group column), or leave the splits to foray, which keeps copies on one side."
+        f"{format_percent(leak.without.value)} without these (n = {leak.without.n:,}). Split by what the images show "
+        "(a group column), or let foray split: it keeps duplicates together."
     )
 
 
 def _other_precision(candidates: Sequence[CandidateResult]) -> str:
-    """Costs of a reduced precision stand beside accuracies of float32."""
+    """Costs are of a reduced precision, accuracies of float32."""
     reduced = dict.fromkeys(
         f"{cost.runtime} {cost.precision}" for cost in (c.cost for c in candidates) if cost.precision != "float32"
     )
     if not reduced:
         return ""
     return (
-        f"Costs are those of {' and '.join(reduced)}, accuracies those of the float32 runs. What the reduced precision "
-        "loses is measured when the pick is exported with your images (foray export ... --data), and layers that must "
-        "stay in float32 make it slower."
+        f"Costs are those of {' and '.join(reduced)}, accuracies those of the float32 runs. The loss of accuracy in "
+        "reduced precision is measured when the pick is exported with your images (foray export ... --data); layers "
+        "that must stay in float32 make the model slower."
     )
 
 
@@ -84,13 +87,13 @@ def _unsteady(candidates: Sequence[CandidateResult]) -> str:
         return ""
     worst = max(wavering, key=lambda model: wavering[model])
     return (
-        f"Latency wavered while it was measured (p95 is {wavering[worst]:.1f} x p50 for {worst}): something else used "
-        "the device. Measure again when it is idle; the same command trains nothing twice."
+        f"Latency was not stable (p95 is {wavering[worst]:.1f} x p50 for {worst}): other processes used the device. "
+        "Measure again when it is idle; the same command trains nothing twice."
     )
 
 
 def _near_the_bound(candidates: Sequence[CandidateResult], limit_ms: float | None) -> str:
-    """The next measurement may put a model on the other side of the bound."""
+    """Where another measurement could put a model on the other side of the bound."""
     near = [
         f"{candidate.model} ({_range(candidate.cost)})"
         for candidate in candidates
@@ -100,12 +103,12 @@ def _near_the_bound(candidates: Sequence[CandidateResult], limit_ms: float | Non
         return ""
     return (
         f"The bound of {format_ms(limit_ms)} lies within the interval of the latency of {', '.join(near)}: another "
-        "measurement may decide otherwise."
+        "measurement could decide otherwise."
     )
 
 
 def _alike(decision: Decision, candidates: Sequence[CandidateResult]) -> str:
-    """The pick is called cheaper than the most accurate, and their latencies cannot be told apart."""
+    """Where the pick is called cheaper than the most accurate, and the intervals of their latencies overlap."""
     costs = {candidate.model: candidate.cost for candidate in candidates}
     if decision.prefer != "latency" or decision.pick is None or decision.best is None or decision.pick == decision.best:
         return ""
@@ -115,8 +118,8 @@ def _alike(decision: Decision, candidates: Sequence[CandidateResult]) -> str:
     if pick.latency_p50_high_ms < best.latency_p50_low_ms:
         return ""
     return (
-        f"The latencies of {decision.pick} ({_range(pick)}) and {decision.best} ({_range(best)}) cannot be told apart: "
-        "do not count on the saving."
+        f"The latencies of {decision.pick} ({_range(pick)}) and {decision.best} ({_range(best)}) have "
+        "overlapping intervals: do not rely on the saving."
     )
 
 

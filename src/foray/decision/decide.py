@@ -1,6 +1,6 @@
 """The pick: the cheapest of the models that are shown to lose less than the tolerance against every other one.
 
-`rivals` says how that is shown, and why at most 5 % of picks lose more. Where no model passes the outcome is
+`noninferiority` says how that is shown, and why at most 5 % of picks lose more. Where no model passes the outcome is
 "unresolved", and the most accurate is the pick for now.
 """
 
@@ -18,23 +18,21 @@ from foray.decision.noninferiority import (
     ERROR,
     PairwiseTests,
     against_every_rival,
-    against_hardest_rival,
+    against_strongest_rival,
     paired_record,
     pairwise_tests,
 )
 from foray.records import Budget, CostProfile, Decision, PairedLoss, Preference
 from foray.records.comparison import Outcome
-from foray.records.quantities import format_ms
-
-_THIS_MACHINE = CostProfile.model_fields["device"].default
-_SHOWN_REASONS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A model as the decision sees it. `correct`: (seeds, images) on one split, the same images for every candidate;
-    None when there is no result, because the model is over a bound or its training failed. `train_seconds`: what one
-    run takes; None: not known."""
+    """What the decision knows of a model.
+
+    `correct`: (seeds, images) on one split, the same images for every candidate; None when there is no result, because
+    the model is over a bound or its training failed. `train_seconds`: of one run; None: not known.
+    """
 
     model: str
     correct: npt.NDArray[np.bool_] | None
@@ -44,7 +42,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """A candidate with a result that keeps the budget. `cost`: by the user's preference; None: not known."""
+    """A candidate within the budget that has a result. `cost`: the one that the user prefers; None: not known."""
 
     model: str
     correct: npt.NDArray[np.bool_]
@@ -53,7 +51,7 @@ class _Scored:
     train_seconds: float | None
 
     def is_cheaper_than(self, other: _Scored) -> bool:
-        """A cost that is not known is never called cheaper, nor is anything called cheaper than it."""
+        """False where either cost is not known."""
         return self.cost is not None and other.cost is not None and self.cost < other.cost
 
 
@@ -67,10 +65,10 @@ def decide(
 ) -> Decision:
     """What to ship. `candidates` are scored on `selection_split`, which is never test.
 
-    Models over a bound, or without a result, are out. Of the rest those pass that lose less than `tolerance`, in
-    [0, 1], against every other, dearer, cheaper or of unknown cost; the error of all tests together is 5 %. The pick
-    is the most accurate that passes, or the cheapest by `prefer` of those that pass and are cheaper than it. When none
-    passes the outcome is "unresolved" and the most accurate is the pick for now.
+    Models over a bound, or without a result, are excluded. Of the rest, a model passes when it loses less than
+    `tolerance`, in [0, 1], against every other, whatever that costs; the error rate of all tests together is 5 %. The
+    pick is the most accurate that passes, or the cheapest by `prefer` of those that pass and are cheaper than it. When
+    none passes, the outcome is "unresolved" and the most accurate is the pick for now.
     Raises ValueError for the test split and for repeated names.
     """
     if selection_split == "test":
@@ -80,24 +78,25 @@ def decide(
     within = [candidate for candidate in candidates if not broken_bounds(candidate.cost, budget)]
     scored = [_scored(candidate, prefer) for candidate in within if candidate.correct is not None]
     if not scored:
-        outcome, sentence = _nobody(candidates, within, budget)
-        return Decision(
+        outcome, details = _nobody(candidates, within, budget)
+        decision = Decision(
             prefer=prefer,
             tolerance=tolerance,
             selection_split=selection_split,
             best=None,
             pick=None,
             outcome=outcome,
-            sentence=sentence,
+            sentence="",
         )
+        return _said(decision, details)
     return _between(sorted(scored, key=_most_accurate_first), tolerance, prefer, selection_split)
 
 
 def confirm(decision: Decision, test_candidates: Sequence[Candidate], tolerance: float) -> list[PairedLoss]:
-    """What test says, after the decision and without effect on it: the pick against every other model.
+    """The pick against every other model on test, after the decision and without effect on it.
 
-    Those it was compared with come first, in the order of the decision. Each with its own 95 % bounds, since nothing
-    is chosen by them.
+    Models it was compared with come first, in the order of the decision. Each comparison has its own 95 % bounds,
+    without correction, because nothing is selected by them.
     """
     results = {one.model: one.correct for one in test_candidates if one.correct is not None}
     if decision.pick is None or decision.pick not in results:
@@ -109,11 +108,11 @@ def confirm(decision: Decision, test_candidates: Sequence[Candidate], tolerance:
 
 
 def withheld(decision: Decision, candidates: Sequence[Candidate], budget: Budget) -> Decision:
-    """`decision`, or outcome "not_known" where an unsteady latency is bounded, or orders the models.
+    """`decision`, or outcome "not_known" where it depends on a latency that was not steady.
 
-    `candidates`: those whose training did not fail. A bound on latency is neither kept nor broken by an unsteady one,
-    so nobody is the pick. Where latency only says which model is cheaper the most accurate is the pick for the time
-    being; a single model needs no order.
+    `candidates`: those whose training did not fail. Where latency is bounded, such a latency neither keeps nor breaks
+    the bound, so there is no pick. Where latency only orders several models by cost, the most accurate is the pick for
+    now.
     """
     within = [candidate for candidate in candidates if not broken_bounds(candidate.cost, budget)]
     unsteady = [one for one in within if one.cost.latency_p50_ms is not None and not one.cost.latency_is_steady]
@@ -122,16 +121,10 @@ def withheld(decision: Decision, candidates: Sequence[Candidate], budget: Budget
     orders = decision.prefer == "latency" and len(scored) > 1
     if not unsteady or not (bounded or orders):
         return decision
-    if budget.max_latency_ms is not None:
-        keep = "keeps" if len(unsteady) == 1 else "keep"
-        question = f"whether {_names(unsteady)} {keep} the bound of {format_ms(budget.max_latency_ms)}"
-        rest = ""
-    else:
-        question = "which model is cheaper"
-        rest = f" {decision.best} for now: it is the most accurate."
-    sentence = f"Not known {question}: latency was not steady ({_reasons(unsteady)}).{rest} {_way_out(unsteady)}"
     pick = None if bounded else decision.best
-    return decision.model_copy(update={"outcome": "not_known", "pick": pick, "pareto": [], "sentence": sentence})
+    withheld_decision = decision.model_copy(update={"outcome": "not_known", "pick": pick, "pareto": []})
+    costs = {one.model: one.cost for one in unsteady}
+    return _said(withheld_decision, sentences.not_known(decision.best, costs, budget.max_latency_ms))
 
 
 def _scored(candidate: Candidate, prefer: Preference) -> _Scored:
@@ -142,7 +135,7 @@ def _scored(candidate: Candidate, prefer: Preference) -> _Scored:
 
 
 def _most_accurate_first(one: _Scored) -> tuple[float, bool, float, str]:
-    """Of equals the cheaper, then by name."""
+    """Ties: the cheaper first, then by name."""
     return -one.accuracy, one.cost is None, one.cost or 0.0, one.model
 
 
@@ -154,26 +147,31 @@ def _nobody(candidates: Sequence[Candidate], within: Sequence[Candidate], budget
 
 
 def _between(scored: Sequence[_Scored], tolerance: float, prefer: Preference, split: str) -> Decision:
-    """The decision between models with a result that keep the budget, the most accurate first."""
+    """The decision between models within the budget that have a result, the most accurate first."""
     tested = pairwise_tests({one.model: one.correct for one in scored}, tolerance)
     pick, outcome = _pick(scored, tested)
     of_pick = against_every_rival(pick.model, tested, split)
     others = sorted((one for one in scored if one.is_cheaper_than(pick)), key=lambda one: (one.cost or 0.0, one.model))
     if outcome == "not_worse" and scored[0] not in others:
         others.append(scored[0])
-    of_others = [against_hardest_rival(one.model, tested, split) for one in others]
+    of_others = [against_strongest_rival(one.model, tested, split) for one in others]
     points = {one.model: (one.accuracy, one.cost) for one in scored if one.cost is not None}
-    return Decision(
+    decision = Decision(
         prefer=prefer,
         tolerance=tolerance,
         selection_split=split,
         best=scored[0].model,
         pick=pick.model,
         outcome=outcome,
-        sentence=_sentence(scored, pick, outcome, prefer, of_pick, of_others),
+        sentence="",
         pairs=[*of_pick, *of_others],
         pareto=pareto_front(points),
     )
+    return _said(decision, _details(scored, pick, outcome, prefer, of_pick, of_others))
+
+
+def _said(decision: Decision, details: str) -> Decision:
+    return decision.model_copy(update={"sentence": f"{sentences.headline(decision)}. {details}"})
 
 
 def _pick(scored: Sequence[_Scored], tested: PairwiseTests) -> tuple[_Scored, Outcome]:
@@ -191,7 +189,7 @@ def _pick(scored: Sequence[_Scored], tested: PairwiseTests) -> tuple[_Scored, Ou
     return pick, "cheaper_not_worse" if pick.is_cheaper_than(best) else "not_worse"
 
 
-def _sentence(
+def _details(
     scored: Sequence[_Scored],
     pick: _Scored,
     outcome: Outcome,
@@ -199,12 +197,12 @@ def _sentence(
     of_pick: Sequence[PairedLoss],
     of_others: Sequence[PairedLoss],
 ) -> str:
-    """`of_others`: the models cheaper than the pick; the most accurate, where that is `not_worse`'s question."""
+    """`of_others`: the models cheaper than the pick, and the most accurate where the outcome is `not_worse`."""
     best, costs = scored[0], {one.model: one.cost for one in scored}
     if outcome == "only_one":
-        return sentences.only_one(pick.model, pick.accuracy)
+        return sentences.only_one(pick.accuracy)
     if outcome == "unresolved":
-        said = sentences.unresolved(best.model, best.accuracy, of_pick)
+        said = sentences.unresolved(best.accuracy, of_pick)
     elif outcome == "best_stands":
         said = sentences.best_stands(best.accuracy, best.cost, prefer, of_pick, of_others)
     elif outcome == "cheaper_not_worse":
@@ -215,21 +213,3 @@ def _sentence(
     if len(pick.correct) > 1:
         return said
     return f"{said} {sentences.one_seed([one.train_seconds for one in scored])}"
-
-
-def _names(candidates: Sequence[Candidate]) -> str:
-    *others, last = [candidate.model for candidate in candidates]
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def _reasons(candidates: Sequence[Candidate]) -> str:
-    found = list(dict.fromkeys(reason for candidate in candidates for reason in candidate.cost.unsteady))
-    more = len(found) - _SHOWN_REASONS
-    return "; ".join(found[:_SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
-
-
-def _way_out(candidates: Sequence[Candidate]) -> str:
-    devices = list(dict.fromkeys(candidate.cost.device for candidate in candidates))
-    if devices == [_THIS_MACHINE]:
-        return "The same command measures again, and trains nothing twice: start it when the machine is idle."
-    return f"Measure again on {', '.join(devices)} when it is idle, and give the new profiles."

@@ -3,12 +3,12 @@
 A model may be picked when, against every rival, the upper bound of its paired loss lies below the tolerance. Its null
 hypothesis is "it loses the tolerance or more to some rival". To reject that at an error, each of its comparisons has to
 reject at that same error, with no correction among the rivals (intersection-union test: Berger 1982, Technometrics
-24:295): whichever rival is truly the best, one comparison is against that one. So it does not matter that the model
-that came out most accurate is partly the luckiest.
+24:295): whichever rival is truly the best, one comparison is against that one. So selection of the model
+that scored highest, partly by chance, does no harm.
 
 Several models are tested, and one of those that pass is shipped for its cost. They share one error of 5 % by Holm's
 steps (1979, Scandinavian Journal of Statistics 6:65), counted as Shaffer does (1986, Journal of the American
-Statistical Association 81:826): the truly best model never loses to anybody, so of m hypotheses at most m - 1 are true.
+Statistical Association 81:826): the truly best model loses to no other, so of m hypotheses at most m - 1 are true.
 Two models are thus tested at 5 % each. docs/verdict.md has the rates of wrong verdicts.
 """
 
@@ -46,7 +46,7 @@ class PairwiseTests:
     passed: frozenset[str]
 
     def rivals(self, model: str) -> list[str]:
-        """The others, the one that `model` is least shown to keep up with first."""
+        """The other models, the strongest rival (the comparison with the weakest evidence for `model`) first."""
         others = [other for other in self.errors if other != model]
         return sorted(others, key=lambda other: (self._distance(other, model, self.errors[model]), other))
 
@@ -57,8 +57,8 @@ class PairwiseTests:
 def pairwise_tests(correct: Mapping[str, npt.NDArray[np.bool_]], tolerance: float) -> PairwiseTests:
     """Tests every model, one or more; `correct`: by model, (seeds, images), the same images for all.
 
-    With k models open of m, each is tested at 5 % / min(k, m - 1). Those that pass leave more error to the others; when
-    a round lets none pass, all that are open keep its error.
+    With k models open of m, each is tested at 5 % / min(k, m - 1). The error of those that pass goes to the others;
+    when none passes in a round, all that are open keep its error.
     """
     parts = {model: crossed(right) for model, right in correct.items()}
     spreads: dict[tuple[str, str], LossSpread] = {}
@@ -82,16 +82,16 @@ def pairwise_tests(correct: Mapping[str, npt.NDArray[np.bool_]], tolerance: floa
 
 
 def against_every_rival(model: str, tested: PairwiseTests, split: str) -> list[PairedLoss]:
-    """`model` against every other, the most doubtful comparison first, each at the error that `model` was tested at."""
+    """`model` against every other, the closest comparison first, each at the error that `model` was tested at."""
     confidence = 1 - tested.errors[model]
     return [_record(tested, rival, model, confidence, split) for rival in tested.rivals(model)]
 
 
-def against_hardest_rival(model: str, tested: PairwiseTests, split: str) -> PairedLoss:
-    """`model` against the rival that speaks most against it.
+def against_strongest_rival(model: str, tested: PairwiseTests, split: str) -> PairedLoss:
+    """`model` against its strongest rival.
 
-    That rival is chosen among all, so the bounds share the model's error among them (Bonferroni): "worse" has to hold
-    for the luckiest rival too. A model that passed keeps the bounds that it passed with.
+    That rival is selected among all of them, so the model's error is divided by their number (Bonferroni). A model that
+    passed keeps the bounds that it passed with.
     """
     rivals = tested.rivals(model)
     share = 1 if model in tested.passed else len(rivals)

@@ -1,20 +1,64 @@
-"""The verdict in plain English, with what it rests on."""
+"""The verdict in words: a headline, and what follows it with the numbers that it rests on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from foray.decision.budgets import broken_bounds
-from foray.records import COSTS, Budget, CostProfile, PairedLoss, Preference
+from foray.records import COSTS, Budget, CostProfile, Decision, PairedLoss, Preference
 from foray.records.quantities import (
     format_about,
     format_confidence,
+    format_ms,
     format_percent,
     format_points,
     format_seconds,
 )
 from foray.statistics.sample_size import CHANCE, MOST_IMAGES
+
+_SHOWN_REASONS = 3
+
+
+def headline(decision: Decision) -> str:
+    """The verdict in a few words, without a full stop; the decision's sentence starts with it."""
+    pick = decision.pick
+    match decision.outcome:
+        case "cheaper_not_worse":
+            tolerance = format_points(decision.tolerance)
+            return f"Ship {pick}: cheaper than {decision.best}, the most accurate, and not more than {tolerance} worse"
+        case "best_stands":
+            return f"Ship {pick}: the most accurate on these images"
+        case "not_worse":
+            return f"Ship {pick}: not more than {format_points(decision.tolerance)} worse than any other model"
+        case "only_one":
+            return f"Ship {pick}: the only model left to choose from"
+        case "unresolved":
+            return f"Ship {pick} for now; the data cannot yet tell it from {_open_rivals(decision)}"
+        case "not_known":
+            return (
+                "No verdict yet: latency was not steady"
+                if pick is None
+                else f"Ship {pick} for now; which model is cheaper is not known yet"
+            )
+        case "nobody_in_budget":
+            return "No model keeps the budget"
+        case "nobody_trained":
+            return "No model to ship"
+
+
+def details(decision: Decision) -> str:
+    """What follows the headline; all of the sentence in files whose sentence has no headline."""
+    return decision.sentence.removeprefix(f"{headline(decision)}. ")
+
+
+def _open_rivals(decision: Decision) -> str:
+    rivals = [
+        pair.reference for pair in decision.pairs if pair.candidate == decision.pick and pair.status == "unresolved"
+    ]
+    if not rivals:  # files of earlier versions hold other pairs
+        return "the others"
+    return " or ".join(rivals) if len(rivals) < 3 else f"{rivals[0]} and {len(rivals) - 1} others"
 
 
 def cheaper_not_worse(
@@ -24,21 +68,17 @@ def cheaper_not_worse(
     of_pick: Sequence[PairedLoss],
     cheaper: Sequence[PairedLoss],
 ) -> str:
-    """A model cheaper than `best`, the most accurate, is shipped.
+    """What follows the headline where a model cheaper than `best`, the most accurate, is shipped.
 
-    `of_pick`: the pick against every rival, the most doubtful first; `cheaper`: models that are cheaper than the pick,
-    each against the rival that speaks most against it.
+    `of_pick`: the pick against every rival, the closest comparison first; `cheaper`: models that are cheaper than the
+    pick, each against its strongest rival.
     """
-    pick, tolerance = of_pick[0].candidate, format_points(of_pick[0].tolerance)
-    than = "" if len(of_pick) == 1 else " than any other model"
-    sentence = (
-        f"Ship {pick}: {_saving(costs[pick], costs[best], prefer)} than {best}, the most accurate, and not more than "
-        f"{tolerance} worse{than} ({_bound(of_pick)})."
-    )
+    saving = _saving(costs[of_pick[0].candidate], costs[best], prefer)
+    sentence = f"It has {saving}. {_closest(of_pick)}."
     still_open = [pair for pair in cheaper if pair.status == "unresolved"]
     if still_open:
         nearest = _nearest_to_settled(still_open)
-        sentence += f" For {nearest.candidate}, cheaper still, the data cannot tell; {_remedy(nearest)}."
+        sentence += f" The data cannot yet tell for {nearest.candidate}, which is cheaper still; {_remedy(nearest)}."
     return sentence
 
 
@@ -49,57 +89,66 @@ def best_stands(
     of_pick: Sequence[PairedLoss],
     cheaper: Sequence[PairedLoss],
 ) -> str:
-    """The most accurate is shipped; `cost` is its preferred cost, `of_pick` and `cheaper` as in `cheaper_not_worse`."""
+    """What follows the headline where the most accurate is shipped; `cost`: its preferred cost; `of_pick` and
+    `cheaper` as in `cheaper_not_worse`."""
     first = of_pick[0]
-    others = first.reference if len(of_pick) == 1 else "any other model"
-    sentence = f"Ship {first.candidate}: the most accurate on these images ({format_percent(accuracy)}), "
     if first.upper < 0:
+        others = first.reference if len(of_pick) == 1 else "any other model"
         against = "" if len(of_pick) == 1 else f"against {first.reference}; "
         level = format_confidence(first.confidence)
-        lead = f"{format_points(-first.upper)} ({against}one-sided {level} bound, {_basis(first)})"
-        sentence += f"and more accurate than {others} by at least {lead}."
+        ahead = f"at least {format_points(-first.upper)} above {others} ({against}one-sided {level} bound"
+        sentence = f"Accuracy {format_percent(accuracy)}, {ahead}, {_basis(first)})."
     else:
-        sentence += f"and not more than {format_points(first.tolerance)} worse than {others} ({_bound(of_pick)})."
+        sentence = f"Accuracy {format_percent(accuracy)}. {_closest(of_pick)}."
     return f"{sentence} {_of_cheaper(cost, prefer, cheaper, first.tolerance)}"
 
 
 def not_worse(accuracy: float, of_pick: Sequence[PairedLoss], of_best: PairedLoss) -> str:
-    """The only models that pass are neither the most accurate nor cheaper than it; `of_best`: the most accurate against
-    the rival that speaks most against it."""
-    best, tolerance = of_best.candidate, format_points(of_best.tolerance)
+    """What follows the headline where the only models that pass are neither the most accurate nor cheaper than it;
+    `of_best`: the most accurate against its strongest rival."""
     return (
-        f"Ship {of_pick[0].candidate} ({format_percent(accuracy)}): it is not more than {tolerance} worse than any "
-        f"other model ({_bound(of_pick)}). Of {best}, the most accurate on these images, the data do not show that "
-        f"(against {of_best.reference}: {_upper(of_best)})."
+        f"Accuracy {format_percent(accuracy)}. {_closest(of_pick)}. The data do not show the same for "
+        f"{of_best.candidate}, the most accurate on these images (against {of_best.reference}: {_upper(of_best)})."
     )
 
 
-def unresolved(best: str, accuracy: float, of_pick: Sequence[PairedLoss]) -> str:
-    """No model passes; `of_pick`: the most accurate against every rival, the most doubtful first."""
+def unresolved(accuracy: float, of_pick: Sequence[PairedLoss]) -> str:
+    """What follows the headline where no model passes; `of_pick`: the most accurate against every rival, the closest
+    comparison first."""
     first = of_pick[0]
     others = [pair.reference for pair in of_pick[1:] if pair.status == "unresolved"]
     more = f" The same holds against {', '.join(others)}." if others else ""
     return (
-        f"Unresolved, {best} for now: it is the most accurate on these images ({format_percent(accuracy)}), but the "
-        f"data cannot tell whether it is {format_points(first.tolerance)} or more worse than {first.reference} (loss "
-        f"{format_points(first.loss)}, {_upper(first)}, {_basis(first)}); "
-        f"{_remedy(first)}.{more}"
+        f"It is the most accurate on these images ({format_percent(accuracy)}), but may be "
+        f"{format_points(first.tolerance)} or more worse than {first.reference} (loss {format_points(first.loss)}, "
+        f"{_upper(first)}, {_basis(first)}); {_remedy(first, 'tell')}.{more}"
     )
 
 
 def one_seed(train_seconds: Sequence[float | None]) -> str:
     """What a verdict from one training of each model is about, and what two more would take; `train_seconds`: of one
     run of each model, None where it is not known."""
-    about = "One seed: this holds for these trained networks, and another training may say otherwise"
+    about = "One seed: this holds for these trained networks, and another training may give another result"
     known = [seconds for seconds in train_seconds if seconds is not None]
     if len(known) < len(train_seconds):
         return f"{about}; three seeds (--seeds 3) take that into account."
     return f"{about}; three seeds (--seeds 3) take {_minutes(2 * sum(known))} more."
 
 
-def only_one(model: str, accuracy: float) -> str:
-    """Nothing to choose from."""
-    return f"Ship {model} ({format_percent(accuracy)}): it is the only model left to choose from."
+def only_one(accuracy: float) -> str:
+    """What follows the headline where there was nothing to choose from."""
+    return f"Accuracy {format_percent(accuracy)}."
+
+
+def not_known(best: str | None, unsteady: Mapping[str, CostProfile], limit_ms: float | None) -> str:
+    """What follows the headline where the decision depends on the latency of the `unsteady` models; `limit_ms`: the
+    bound on latency, None where latency only says which model is cheaper."""
+    reasons = _reasons(unsteady.values())
+    if limit_ms is None:
+        return f"Latency was not steady ({reasons}); {best} is the most accurate. {_way_out(unsteady.values())}"
+    keep = "keeps" if len(unsteady) == 1 else "keep"
+    question = f"Whether {_names(list(unsteady))} {keep} the bound of {format_ms(limit_ms)} is not known"
+    return f"{question} ({reasons}). {_way_out(unsteady.values())}"
 
 
 def nobody_in_budget(profiles: Mapping[str, CostProfile], budget: Budget) -> str:
@@ -116,20 +165,20 @@ def nobody_in_budget(profiles: Mapping[str, CostProfile], budget: Budget) -> str
         f"against at most {COSTS[bound.bound].write(bound.limit)}"
         for bound in broken[nearest]
     ]
-    return f"No model keeps the budget. Nearest is {nearest}: {', '.join(missed)}."
+    return f"The nearest is {nearest}: {', '.join(missed)}."
 
 
 def nobody_trained(within_budget: Sequence[str]) -> str:
     """There are models within budget, but none with a result; or there are no models at all."""
     if not within_budget:
-        return "There is no model to choose from."
-    return f"There is nothing to ship: no model within budget could be trained ({', '.join(within_budget)})."
+        return "No models were given."
+    return f"No model within the budget could be trained ({', '.join(within_budget)})."
 
 
 def _saving(ours: float | None, theirs: float | None, prefer: Preference) -> str:
     if not ours or not theirs:
         return COSTS[prefer].less
-    # '1.0 x lower' would say nothing.
+    # '1.0 x lower' is no information.
     ratio = f"{theirs / ours:.1f} x" if theirs >= 1.1 * ours else f"{100 * (1 - ours / theirs):.2g} %"
     return f"{ratio} {COSTS[prefer].less} ({COSTS[prefer].write(ours)} against {COSTS[prefer].write(theirs)})"
 
@@ -139,7 +188,7 @@ def _of_cheaper(cost: float | None, prefer: Preference, cheaper: Sequence[Paired
     if cost is None:
         return f"Its {COSTS[prefer].name} is not known, so no model can be called cheaper."
     if not cheaper:
-        return f"No model within budget has {COSTS[prefer].less}."
+        return f"No model within the budget has {COSTS[prefer].less}."
     worse = f"more than {format_points(tolerance)} worse"
     if still_open := [pair for pair in cheaper if pair.status == "unresolved"]:
         pair = _nearest_to_settled(still_open)
@@ -154,11 +203,11 @@ def _of_cheaper(cost: float | None, prefer: Preference, cheaper: Sequence[Paired
     return f"{'The cheaper model is' if len(cheaper) == 1 else 'Every cheaper model is'} {worse} ({losses})."
 
 
-def _bound(of_pick: Sequence[PairedLoss]) -> str:
-    """The pick's loss against its most doubtful rival, which is named where there are several."""
+def _closest(of_pick: Sequence[PairedLoss]) -> str:
+    """The pick's loss in its closest comparison; the rival is named where there are several."""
     first = of_pick[0]
-    against = "" if len(of_pick) == 1 else f"most doubtful against {first.reference}: "
-    return f"{against}loss {format_points(first.loss)}, {_upper(first)}, {_basis(first)}"
+    against = "Loss" if len(of_pick) == 1 else f"Closest comparison, against {first.reference}: loss"
+    return f"{against} {format_points(first.loss)}, {_upper(first)} ({_basis(first)})"
 
 
 def _upper(pair: PairedLoss) -> str:
@@ -169,16 +218,38 @@ def _basis(pair: PairedLoss) -> str:
     return f"n = {pair.n:,} images, {pair.seeds} seeds" if pair.seeds > 1 else f"n = {pair.n:,} images, one seed"
 
 
-def _remedy(pair: PairedLoss) -> str:
+def _remedy(pair: PairedLoss, verb: str = "") -> str:
+    """What would settle an open comparison; `verb`: where the sentence before has none that "would" can stand for."""
+    would = f"would {verb}".rstrip()
     if pair.images_needed is not None:
-        return f"about {format_about(pair.images_needed)} images in all would, with a chance of {100 * CHANCE:.0f} %"
+        return (
+            f"about {format_about(pair.images_needed)} images in total {would}, with {format_confidence(CHANCE)} power"
+        )
     if pair.more_seeds:
-        return "more seeds may tell, more images alone would not"
-    return f"not even {MOST_IMAGES:,} images would"
+        return f"more seeds may {verb}".rstrip() + ", more images alone would not"
+    return f"not even {MOST_IMAGES:,} images {would}"
 
 
 def _nearest_to_settled(pairs: Sequence[PairedLoss]) -> PairedLoss:
     return min(pairs, key=lambda pair: (pair.images_needed is None, pair.images_needed or 0, pair.loss))
+
+
+def _names(models: Sequence[str]) -> str:
+    *others, last = models
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _reasons(costs: Iterable[CostProfile]) -> str:
+    found = list(dict.fromkeys(reason for cost in costs for reason in cost.unsteady))
+    more = len(found) - _SHOWN_REASONS
+    return "; ".join(found[:_SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _way_out(costs: Iterable[CostProfile]) -> str:
+    devices = list(dict.fromkeys(cost.device for cost in costs))
+    if devices == [CostProfile.model_fields["device"].default]:
+        return "Run the same command again when the machine is idle: it measures again and trains nothing twice."
+    return f"Measure again on {', '.join(devices)} when it is idle, and give the new profiles."
 
 
 def _minutes(seconds: float) -> str:

@@ -42,6 +42,8 @@ def serve(open_: Callable[[], Opened]) -> None:
     """The life of a worker: opens, then does what it is told until its stdin closes."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as OpenVINO, ONNX Runtime would report to its maker
     before, began = bench.resident_bytes(), time.perf_counter()
 
     def answer(**content: Any) -> None:

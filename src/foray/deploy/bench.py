@@ -484,4 +484,6 @@ def _sentence(profile: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as OpenVINO, ONNX Runtime would report to its maker
     sys.exit(main())

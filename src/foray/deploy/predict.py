@@ -744,4 +744,6 @@ def _print_lines(predictions: Iterable[Prediction]) -> int:
 
 
 if __name__ == "__main__":
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as OpenVINO, ONNX Runtime would report to its maker
     sys.exit(main())

@@ -18,7 +18,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from foray.cache_folder import cache_directory
 from foray.data.encoded_images import DecodedBatch, EncodedImage, decoded_batches
 from foray.data.images import UnreadableImagesError
 from foray.data.named.imagenet import ValidationImages, validation_images
@@ -40,6 +39,7 @@ from foray.models import Network, build_model
 from foray.progress import SILENT, Progress, Task
 from foray.records import Estimate, WeightsInfo, folder_lock, hardware, remove_unfinished_files, versions
 from foray.records.pretrained_evaluation import PretrainedEvaluation
+from foray.requests import ImageSource, Machine
 from foray.specs.preprocessing import Preprocessing
 from foray.statistics import wilson_interval
 from foray.weights import PretrainedWeights, find_weights, load_weights
@@ -66,58 +66,53 @@ class Classifier(nn.Module):
 def evaluate_pretrained(
     model: str,
     weights: str | Path,
-    data_dir: str | Path | None,
+    source: ImageSource,
+    machine: Machine = Machine(),
     *,
     out: str | Path = "evaluations",
-    skip_unreadable: bool = False,
-    offline: bool = False,
-    device: str = "auto",
-    threads: int | None = None,
-    workers: int | None = None,
-    cache_dir: Path | None = None,
     progress: Progress = SILENT,
 ) -> tuple[PretrainedEvaluation, Path]:
-    """Scores `weights` (see `find_weights`) of `model` on the ImageNet images in `data_dir`, in float32.
+    """Scores `weights` (see `find_weights`) of `model` on ImageNet images, in float32.
+
+    `source`: `imagenet`, whose images are in its `data_dir`.
 
     Returns the record and the folder below `out` that keeps it and the predictions. The resolution, resize, crop and
     normalisation are those of the weights. Raises UnknownNameError, WeightsError when the weights fit no model or
     classify something else, DataError when images or labels are missing, UnreadableImagesError unless
-    `skip_unreadable`, RunError when another process evaluates the same.
+    `source` leaves them out, RunError when another process evaluates the same.
     """
-    found = find_weights(weights, model, offline=offline, progress=progress)
+    found = find_weights(weights, model, offline=source.offline, progress=progress)
     _require_imagenet_classes(found)  # before the images are looked for, which may take long
-    data = validation_images(
-        None if data_dir is None else Path(data_dir), cache_dir=cache_dir or cache_directory(), progress=progress
-    )
-    return evaluate_weights(
-        found, data, out=out, skip_unreadable=skip_unreadable, device=device, threads=threads, workers=workers,
-        progress=progress,
-    )  # fmt: skip
+    data = validation_images(source.data_dir, cache_dir=machine.cache, progress=progress)
+    return evaluate_weights(found, data, machine, out=out, skip_unreadable=source.skip_unreadable, progress=progress)
 
 
 def evaluate_weights(
     found: PretrainedWeights,
     data: ValidationImages,
+    machine: Machine = Machine(),
     *,
     out: str | Path,
     skip_unreadable: bool = False,
-    device: str = "auto",
-    threads: int | None = None,
-    workers: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[PretrainedEvaluation, Path]:
     """As `evaluate_pretrained`, of weights and images that are found already."""
     classifier, info = _load(found)
-    target = resolve_device(device)
+    target = resolve_device(machine.device)
     side = found.preprocessing.resolution
     sample = next(decoded_batches(data.images[:4], [range(min(4, len(data.images)))], found.preprocessing, workers=1))
     first = np.concatenate([sample.pixels, np.full((2, side, side, 3), 128, dtype=np.uint8)])
-    engine = fastest_engine(classifier, first, target, threads=threads, progress=progress)
+    engine = fastest_engine(classifier, first, target, threads=machine.threads, progress=progress)
     folder = Path(out) / f"{found.spec.name}-{_key(found, engine, target)}"
     with folder_lock(folder, what="evaluation"):
         remove_unfinished_files(folder)
         job = PredictionJob(
-            data.images, found.preprocessing, engine, folder / "predictions", _BATCH_SIZES[target.type], workers
+            data.images,
+            found.preprocessing,
+            engine,
+            folder / "predictions",
+            _BATCH_SIZES[target.type],
+            machine.workers,
         )
         predictions, computed, seconds = job.run(progress)
         score = _score(data, predictions, skip_unreadable=skip_unreadable)

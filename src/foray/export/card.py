@@ -1,4 +1,4 @@
-"""The model card (Mitchell et al. 2019, arXiv:1810.03993) beside an artifact: README.md, made from its record alone."""
+"""The model card (Mitchell et al. 2019, arXiv:1810.03993) beside an artifact: README.md, made from its record only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from markupsafe import Markup
 
 from foray.export.artifact_folder import CARD, RECORD
 from foray.plain_text import markdown, markdown_code
-from foray.records import ArtifactRecord, Estimate, write_text
-from foray.records.quantities import format_about, format_bytes, format_count, format_percent, format_points
+from foray.records import ArtifactRecord, write_text
+from foray.records.quantities import (
+    format_about,
+    format_bytes,
+    format_count,
+    format_estimate,
+    format_percent,
+    format_points,
+)
 
 _SHOWN_CLASSES = 5
 # What calibration settings begin with, and the card says itself: earlier versions wrote how many were asked for.
@@ -22,11 +29,11 @@ _COMPUTES = {
     "fp32": "weights and arithmetic in float32",
     "fp16": "weights in float16",
     "bf16": "weights stored in float16, arithmetic in bfloat16",
-    "int8": "weights and activations in 8 bits, one scale a channel of weights; scaling and softmax in float32",
+    "int8": "weights and activations in 8 bits, one scale per channel of weights; scaling and softmax in float32",
 }
 
 
-_COMPUTES_ON = {  # where a runtime does it in another way
+_COMPUTES_ON = {  # where a runtime differs
     ("executorch", "fp16"): "arithmetic in float16 where the processor has it, weights stored in float32",
 }
 
@@ -55,7 +62,7 @@ def render_card(record: ArtifactRecord) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("foray.export"),
-        autoescape=False,  # which would be HTML's
+        autoescape=False,  # it would escape for HTML
         finalize=_as_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -66,7 +73,7 @@ def _environment() -> Environment:
         "about": format_about,
         "bytes": format_bytes,
         "count": format_count,
-        "estimate": _estimate,
+        "estimate": format_estimate,
         "percent": format_percent,
         "points": format_points,
         "without_count": lambda settings: _COUNT.sub("", settings),
@@ -76,17 +83,12 @@ def _environment() -> Environment:
 
 
 def _as_markdown(value: Any) -> Any:
-    """What the template shows of a record: text is escaped, whoever wrote it; a filter's Markup is Markdown already."""
+    """What the template shows of a record: text is escaped; Markup of filters is Markdown already."""
     return markdown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _estimate(estimate: Estimate) -> str:
-    low, high = format_percent(estimate.low), format_percent(estimate.high)
-    return f"{format_percent(estimate.value)} ({estimate.confidence:.0%} interval {low} to {high}, n = {estimate.n:,})"
-
-
 def _recipe_facts(recipe: dict[str, Any]) -> list[tuple[str, str]]:
-    """The numbers a reader asks for first; the run's recipe.toml has all of them."""
+    """The main settings; the run's recipe.toml has all of them."""
     optimizer = recipe.get("optimizer") or {}
     facts = {
         "epochs": recipe.get("epochs"),

@@ -14,8 +14,8 @@ Three things are asked of it, and a file passes when all hold:
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from foray.data import SPLITS, Dataset, ImageArray, Sample, Split
+from foray.data import ImageArray, Sample
 from foray.deploy import Artifact, ArtifactError, ImageError, classify, open_artifact, open_session
 from foray.deploy.predict import RUNTIMES, Source
-from foray.errors import DataError, ForayError, require_known
+from foray.errors import DataError, ForayError
 from foray.export.agreement import Agreement, Probabilities, agreement, no_probabilities
 from foray.export.artifact_folder import label_lines
 from foray.export.card import write_card
@@ -35,8 +35,9 @@ from foray.export.reader_probes import is_own_reader, reader_faults
 from foray.export.reference import Reference
 from foray.limits import require_tolerance
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactRecord, Certificate, CertificateVerdict, ClassDelta, Estimate, LeftOut
+from foray.records import ArtifactRecord, Certificate, CertificateVerdict, ClassDelta, Estimate
 from foray.records.quantities import format_points
+from foray.runs.held_out import HeldOut
 from foray.statistics import PairedResult, paired_loss, wilson_interval
 
 CONFIDENCE = 0.95  # one-sided, each way
@@ -48,37 +49,31 @@ Labels = npt.NDArray[np.int64]
 
 def certify(
     folder: str | Path,
-    dataset: Dataset,
+    images: HeldOut,
     reference: Reference,
     *,
-    split: Split = "test",
     tolerance: float = 0.01,
     threads: int | None = None,
-    left_out: LeftOut | None = None,
-    notes: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Certificate:
-    """Scores the artifact in `folder` on one split of `dataset` and writes the certificate into its artifact.json
-    and its model card.
+    """Scores the artifact in `folder` on `images` and writes the certificate into its artifact.json and its model card.
 
     `reference`: float32 probabilities of the same images, by id; images it does not have are left out, and said.
-    `tolerance`: loss of accuracy that is allowed, in [0, 1]. `left_out`, `notes`: what choosing the images left out and
-    had to say, for the certificate. Raises ForayError for an artifact that is damaged or
+    `tolerance`: loss of accuracy that is allowed, in [0, 1]. Raises ForayError for an artifact that is damaged or
     whose runtime is not installed, and DataError for classes or images that do not fit.
     """
-    require_known("split", split, SPLITS)
     require_tolerance(tolerance)
     try:
         artifact = open_artifact(folder)
-        images = replace(_scored(dataset, split, reference), known=left_out, notes=tuple(notes))
+        scored = _scored(images, reference)
         columns = _columns(artifact, reference)
-        probabilities = _probabilities(artifact, images, threads, progress)[:, columns]
+        probabilities = _probabilities(artifact, scored.samples, threads, progress)[:, columns]
     except ImageError as error:
         raise DataError(str(error)) from error
     except ArtifactError as error:
         raise ForayError(str(error)) from error
     record = ArtifactRecord.load(artifact.folder / "artifact.json")
-    certificate = _certificate(artifact, record, dataset, split, reference, images, probabilities, tolerance, threads)
+    certificate = _certificate(artifact.folder, record, images, reference, scored, probabilities, tolerance, threads)
     certified = record.model_copy(update={"certificate": certificate})
     certified.save(artifact.folder / "artifact.json")
     write_card(artifact.folder, certified)
@@ -86,18 +81,17 @@ def certify(
 
 
 @dataclass(frozen=True, eq=False)
-class _Images:
+class _Scored:
     """What is scored: samples with their class as a column of the reference, and the reference's rows."""
 
     samples: list[Sample]
     labels: Labels  # (N,)
     expected: Probabilities  # (N, C)
     unpredicted: int  # left out, for want of a float32 prediction
-    known: LeftOut | None = None
-    notes: tuple[str, ...] = ()
 
 
-def _scored(dataset: Dataset, split: Split, reference: Reference) -> _Images:
+def _scored(images: HeldOut, reference: Reference) -> _Scored:
+    dataset, split = images.dataset, images.split
     columns = {name: i for i, name in enumerate(reference.classes)}
     column_of = list(range(len(columns))) if dataset.classes == reference.classes else None
     if column_of is None:
@@ -109,7 +103,7 @@ def _scored(dataset: Dataset, split: Split, reference: Reference) -> _Images:
     samples = [sample for sample in of_split if sample.id in rows]
     if not samples:
         raise DataError(f"{reference.source} has no prediction for any {split} image of {dataset.name}.")
-    return _Images(
+    return _Scored(
         samples,
         np.array([column_of[sample.label] for sample in samples], dtype=np.int64),
         reference.probabilities[[rows[sample.id] for sample in samples]],
@@ -117,11 +111,11 @@ def _scored(dataset: Dataset, split: Split, reference: Reference) -> _Images:
     )
 
 
-def _probabilities(artifact: Artifact, images: _Images, threads: int | None, progress: Progress) -> Probabilities:
+def _probabilities(artifact: Artifact, samples: list[Sample], threads: int | None, progress: Progress) -> Probabilities:
     session = open_session(artifact, threads)
     rows = []
-    with progress.task(f"scoring {artifact.folder.name}", total=len(images.samples)) as task:
-        for source in _sources(images.samples):
+    with progress.task(f"scoring {artifact.folder.name}", total=len(samples)) as task:
+        for source in _sources(samples):
             rows.append(classify(artifact, session, [source]))
             task.advance()
     return np.concatenate(rows)
@@ -153,31 +147,30 @@ def _columns(artifact: Artifact, reference: Reference) -> list[int]:
 
 
 def _certificate(
-    artifact: Artifact,
+    folder: Path,
     record: ArtifactRecord,
-    dataset: Dataset,
-    split: Split,
+    images: HeldOut,
     reference: Reference,
-    images: _Images,
+    scored: _Scored,
     probabilities: Probabilities,
     tolerance: float,
     threads: int | None,
 ) -> Certificate:
-    ours, theirs = (rows.argmax(axis=1) == images.labels for rows in (images.expected, probabilities))
+    ours, theirs = (rows.argmax(axis=1) == scored.labels for rows in (scored.expected, probabilities))
     paired = paired_loss(ours[None], theirs[None], tolerance, confidence=CONFIDENCE)
-    compared = agreement(images.expected, np.nan_to_num(probabilities))
-    per_class = _per_class(reference.classes, images.labels, ours, theirs, tolerance)
+    compared = agreement(scored.expected, np.nan_to_num(probabilities))
+    per_class = _per_class(reference.classes, scored.labels, ours, theirs, tolerance)
     failures = _failures(record, probabilities, paired, compared, per_class)
-    doubts = _doubts(artifact.folder)
+    doubts = _doubts(folder)
     verdict = _verdict(paired, failures, doubts)
     return Certificate(
         verdict=verdict,
         tolerance=tolerance,
         confidence=CONFIDENCE,
         n=paired.n,
-        dataset=dataset.name,
-        fingerprint=dataset.fingerprint,
-        split=split,
+        dataset=images.dataset.name,
+        fingerprint=images.dataset.fingerprint,
+        split=images.split,
         reference=reference.source,
         top1=_share(int(theirs.sum()), paired.n),
         reference_top1=_share(int(ours.sum()), paired.n),
@@ -189,16 +182,16 @@ def _certificate(
         mean_shift=compared.mean_shift,
         logit_error=compared.logit_error,
         largest_difference=compared.largest_difference,
-        largest_difference_image=images.samples[compared.largest_row].id,
+        largest_difference_image=scored.samples[compared.largest_row].id,
         per_class=per_class,
         failures=failures,
         doubts=doubts,
-        warnings=_warnings(record, images, compared, per_class),
+        warnings=[*images.notes, *_warnings(record, scored, compared, per_class)],
         files={name: info.sha256 for name, info in record.files.items()},
         runtime_version=_version(RUNTIMES[record.runtime][0]),
         threads=threads,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        left_out=images.known,
+        left_out=images.left_out,
     )
 
 
@@ -236,13 +229,13 @@ def _doubts(folder: Path) -> list[str]:
     return ["predict.py beside it is not the reader that it was scored with: export it again."]
 
 
-def _warnings(record: ArtifactRecord, images: _Images, compared: Agreement, per_class: list[ClassDelta]) -> list[str]:
-    found = list(images.notes)
+def _warnings(record: ArtifactRecord, scored: _Scored, compared: Agreement, per_class: list[ClassDelta]) -> list[str]:
+    found = []
     changed = compared.n - compared.same_labels
     if record.precision not in SAME_FUNCTION and changed > _FEW_CHANGED_LABELS * compared.n:
         found.append(f"{changed} of {compared.n:,} labels are not those of float32.")
-    if images.unpredicted:
-        found.append(f"{images.unpredicted} images have no float32 prediction and were left out.")
+    if scored.unpredicted:
+        found.append(f"{scored.unpredicted} images have no float32 prediction and were left out.")
     if unseen := [row.name for row in per_class if not row.n]:
         found.append(f"Nothing is known of {len(unseen)} classes without images, such as {unseen[0]}.")
     return found

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from foray.cache_folder import cache_directory
 from foray.data import Dataset
 from foray.data.storage import require_free_space
 from foray.errors import DataError
@@ -24,17 +22,18 @@ from foray.export.artifact_folder import (
 from foray.export.card import write_card
 from foray.export.certify import certify
 from foray.export.graph import deployable
-from foray.export.images import ChosenImages, Images, carved_for_int8
-from foray.export.quantization import Quantized, Remedies, quantize, remedies_for
+from foray.export.quantization import Int8Request, Quantized, Remedies, quantize, remedies_for
 from foray.export.reference import Reference, reference_of_network, reference_of_run
-from foray.export.runtimes import RuntimeSupport, add_resize, float_writer, plan_exports, write_float
+from foray.export.request import ChosenImages, ExportRequest, carved_for_int8
+from foray.export.runtimes import RuntimeSupport, add_resize, plan_exports, write_float
 from foray.export.source import ExportSource, source_of_run, source_of_weights
 from foray.export.speed import stopwatch
 from foray.export.validation import QuantizationImages, quantization_images
-from foray.limits import require_seed, require_tolerance
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactPrecision, ArtifactRecord, Calibration, folder_lock
-from foray.runs.held_out import HeldOut, as_the_run_split, held_out, in_classes_of, trained_on, without_run
+from foray.requests import Machine
+from foray.runs.held_out import HeldOut, as_the_run_split, held_out, in_classes_of, without_run
 from foray.statistics import PairedResult
 
 _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, and what it replaces
@@ -49,92 +48,82 @@ class Exported:
     written: bool
 
 
+@restores_process_state
 def export_run(
     run: str | Path,
-    runtimes: Sequence[str],
-    precisions: Sequence[str],
+    request: ExportRequest,
     out: str | Path,
+    machine: Machine = Machine(),
     *,
-    images: Images | None = None,
-    tolerance: float = 0.01,
-    seed: int = 0,
-    force: bool = False,
-    threads: int | None = None,
     progress: Progress = SILENT,
 ) -> list[Exported]:
     """Writes out/<runtime>-<precision>/ for every combination, from the finished run in the folder `run`.
 
-    `images`: to certify on, and to calibrate int8 with; None: the artifacts carry no certificate. `tolerance`: loss of
-    top-1 that is allowed, in [0, 1]. `seed`: of what int8 draws. An intact artifact of the same run, precision and
-    versions is kept unless `force`. `threads`: of the runtimes while they are scored.
+    An intact artifact of the same run, precision and versions is kept unless `request` says otherwise. The threads of
+    `machine` are those of the runtimes while they are scored.
 
     Raises ForayError before any work for what a runtime cannot do or lacks, a run that is not done, int8 without
     images, classes that are not the run's, and a folder that holds what foray did not write; later for a full disk and
     an operator that a runtime lacks.
     """
-    require_tolerance(tolerance)
-    require_seed(seed)
-    plan = plan_exports(runtimes, precisions)
-    _require_images(plan, images)
-    refuse_foreign_files(plan, Path(out), force=force)
+    plan = _planned(request, Path(out))
     source = source_of_run(run)
     chosen = None
-    if images is not None:
-        given = images.open(source.origin, progress)
-        tested = held_out(run, given, cache_dir=images.cache_dir or cache_directory(), progress=progress)
-        chosen = ChosenImages(images, as_the_run_split(run, given), tested)
-    return _Export(source, chosen, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
+    if request.images is not None:
+        given = request.open_images(source.origin, machine, progress)
+        tested = held_out(run, given, cache_dir=machine.cache, progress=progress)
+        chosen = ChosenImages(as_the_run_split(run, given), tested)
+    return _Export(source, request, chosen, machine, progress).write_all(plan, Path(out))
 
 
+@restores_process_state
 def export_weights(
     model: str,
     weights: str | Path,
-    runtimes: Sequence[str],
-    precisions: Sequence[str],
+    request: ExportRequest,
     out: str | Path,
+    machine: Machine = Machine(),
     *,
-    images: Images | None = None,
     offline: bool = False,
-    tolerance: float = 0.01,
-    seed: int = 0,
-    force: bool = False,
-    threads: int | None = None,
     progress: Progress = SILENT,
 ) -> list[Exported]:
     """As `export_run`, for published weights as they are, with their own classifier. Raises WeightsError."""
-    require_tolerance(tolerance)
-    require_seed(seed)
-    plan = plan_exports(runtimes, precisions)
-    _require_images(plan, images)
-    refuse_foreign_files(plan, Path(out), force=force)
+    plan = _planned(request, Path(out))
     chosen = None
-    if images is not None:
-        given = images.open(None, progress)
-        if images.calibration is None and any(precision == "int8" for _, precision in plan):
-            given = carved_for_int8(given, images, progress)
-        chosen = ChosenImages(images, given, without_run(given))
+    if request.images is not None:
+        given = request.open_images(None, machine, progress)
+        if request.calibration is None and _has_int8(plan):
+            given = carved_for_int8(given, machine, progress)
+        chosen = ChosenImages(given, without_run(given))
     classes = chosen.dataset.classes if chosen else None
     source = source_of_weights(model, weights, classes, offline=offline, progress=progress)
-    return _Export(source, chosen, tolerance, seed, force, threads, progress).write_all(plan, Path(out))
+    return _Export(source, request, chosen, machine, progress).write_all(plan, Path(out))
 
 
-def _require_images(plan: list[tuple[RuntimeSupport, ArtifactPrecision]], images: Images | None) -> None:
-    if images is None and any(precision == "int8" for _, precision in plan):
-        raise DataError("int8 is calibrated on train images: name them with --data DATA.")
+def _planned(request: ExportRequest, out: Path) -> list[tuple[RuntimeSupport, ArtifactPrecision]]:
+    """The artifacts to write. Raises ForayError for what cannot be written, or would take the place of other files."""
+    request.require_sound()
+    plan = plan_exports(request.runtimes, request.precisions)
+    if request.images is None and _has_int8(plan):
+        raise DataError("int8 is calibrated on train images: name them with `data`.")
+    refuse_foreign_files(plan, out, force=request.force)
+    return plan
+
+
+def _has_int8(plan: list[tuple[RuntimeSupport, ArtifactPrecision]]) -> bool:
+    return any(precision == "int8" for _, precision in plan)
 
 
 @dataclass(frozen=True)
 class _Export:
     source: ExportSource
+    request: ExportRequest
     chosen: ChosenImages | None
-    tolerance: float
-    seed: int
-    force: bool
-    threads: int | None
+    machine: Machine
     progress: Progress
 
     def write_all(self, plan: list[tuple[RuntimeSupport, ArtifactPrecision]], out: Path) -> list[Exported]:
-        if self.chosen is not None and any(precision == "int8" for _, precision in plan):
+        if self.chosen is not None and _has_int8(plan):
             self._require_train(self.chosen)
         with folder_lock(out, what="export"), self.progress.task("exporting", len(plan)) as task:
             remove_unfinished_folders(out)
@@ -143,7 +132,7 @@ class _Export:
             for support, precision in plan:
                 folder = artifact_folder(out, support, precision)
                 planned = describe(self.source, support, precision, {})
-                kept = None if self.force else existing(folder, planned, self.source.classes, self.seed)
+                kept = None if self.request.force else existing(folder, planned, self.source.classes, self.request.seed)
                 if kept is None:
                     require_replaceable(folder)
                 wanted.append((support, precision, folder, planned, kept))
@@ -155,10 +144,8 @@ class _Export:
 
     def _require_train(self, chosen: ChosenImages) -> None:
         name, has_train = chosen.dataset.name, len(chosen.dataset.indices("train")) > 0
-        if chosen.images.calibration is None and not has_train:
-            raise DataError(
-                f"int8 is calibrated on train images, and {name} has none. Name others with --calibration DATA."
-            )
+        if self.request.calibration is None and not has_train:
+            raise DataError(f"int8 is calibrated on train images, and {name} has none. Name others with `calibration`.")
 
     def _one(
         self,
@@ -181,8 +168,8 @@ class _Export:
             if self._is_certified(record, tested):
                 return Exported(folder, record, written=kept is None)
             certificate = certify(
-                folder, tested.dataset, self._reference, tolerance=self.tolerance, threads=self.threads,
-                left_out=tested.left_out, notes=tested.notes, progress=self.progress,
+                folder, tested, self._reference, tolerance=self.request.tolerance, threads=self.machine.threads,
+                progress=self.progress,
             )  # fmt: skip
             record = record.model_copy(update={"certificate": certificate})
         return Exported(folder, record, written=kept is None)
@@ -200,7 +187,7 @@ class _Export:
             n=quantized.settings.images,
             dataset=images.dataset.name,
             fingerprint=images.dataset.fingerprint,
-            seed=self.seed,
+            seed=self.request.seed,
             settings=str(quantized.settings),
         )
         return complete(folder, self.source, planned, calibration, quantized.remedies, quantized.speed)
@@ -210,29 +197,25 @@ class _Export:
 
         def measure(entry: Path) -> PairedResult:
             assert found.validation is not None
-            return found.validation.measure(support.name, entry, None if support.resizes else 1, self.tolerance)
+            batch = None if support.resizes else 1
+            return found.validation.measure(support.name, entry, batch, self.request.tolerance)
 
-        with stopwatch(self.source, support, self.threads, self.progress) as watch:
-            return quantize(
-                self.source.network,
-                support.name,
-                found.train,
-                folder,
-                preprocessing=self.source.preprocessing,
-                write_float=float_writer(support),
-                measure=measure if found.validation else None,
-                time=watch.time,
+        with stopwatch(self.source, support, self.machine.threads, self.progress) as watch:
+            request = Int8Request(
+                seed=self.request.seed, measure=measure if found.validation else None, time=watch.time,
                 remedies=remedies,
-                seed=self.seed,
+            )  # fmt: skip
+            return quantize(
+                self.source.network, self.source.preprocessing, support.name, found.train, folder, request,
                 progress=self.progress,
-            )
+            )  # fmt: skip
 
     @cached_property
     def _remedies(self) -> Remedies:
         """Of all int8 files; what the pre-check finds is said before the first one is written."""
         remedies = remedies_for(
-            self.source.network, self._quantization_images.train, self.source.preprocessing, seed=self.seed,
-            progress=self.progress,
+            self.source.network, self._quantization_images.train, self.source.preprocessing,
+            seed=self.request.seed, progress=self.progress,
         )  # fmt: skip
         found = remedies.pre_check()
         worst = ", ".join(
@@ -245,29 +228,25 @@ class _Export:
 
     @cached_property
     def _quantization_images(self) -> QuantizationImages:
-        assert self.chosen is not None
-        images = self.chosen.images
         return quantization_images(
-            deployable(self.source.network, self.source.preprocessing), self.source.preprocessing,
-            self._calibration_dataset, whole=images.calibration is not None,
-            trained_on=trained_on(self.source.folder) if self.source.folder else (), seed=self.seed,
-            cache_dir=images.cache_dir, workers=images.workers, progress=self.progress,
+            self.source, self._calibration_dataset, self.machine, whole=self.request.calibration is not None,
+            seed=self.request.seed, progress=self.progress,
         )  # fmt: skip
 
     @cached_property
     def _calibration_dataset(self) -> Dataset:
-        """Of its images train and val are used; of those of --calibration, all."""
+        """Of its images train and val are used; of those of `calibration`, all."""
         assert self.chosen is not None
-        if self.chosen.images.calibration is None:
+        if self.request.calibration is None:
             return self.chosen.dataset
-        return in_classes_of(self.chosen.images.open_calibration(self.progress), self.source.classes)
+        return in_classes_of(self.request.open_calibration(self.machine, self.progress), self.source.classes)
 
     def _tested(self, precision: ArtifactPrecision) -> HeldOut:
         """What a file is certified on: for int8 no image that it was calibrated on or chosen by."""
         assert self.chosen is not None
         if precision != "int8":
             return self.chosen.tested
-        whole = self.chosen.images.calibration is not None
+        whole = self.request.calibration is not None
         used = {sample.content for sample in self._calibration_dataset.samples if whole or sample.split != "test"}
         return self.chosen.tested.less(used)
 
@@ -275,22 +254,15 @@ class _Export:
     def _reference(self) -> Reference:
         """The float32 network's probabilities of the test images, computed once for all artifacts."""
         assert self.chosen is not None
-        images, tested = self.chosen.images, self.chosen.tested
         if self.source.folder is not None:
-            return reference_of_run(
-                self.source.folder, tested, cache_dir=images.cache_dir, workers=images.workers, progress=self.progress
-            )
-        return reference_of_network(
-            self.source.network, self.source.preprocessing, list(self.source.classes), tested.dataset,
-            source=f"weights {self.source.origin.id}", cache_dir=images.cache_dir, workers=images.workers,
-            progress=self.progress,
-        )  # fmt: skip
+            return reference_of_run(self.source.folder, self.chosen.tested, self.machine, progress=self.progress)
+        return reference_of_network(self.source, self.chosen.tested, self.machine, progress=self.progress)
 
     def _is_certified(self, record: ArtifactRecord, tested: HeldOut) -> bool:
         certificate = record.certificate
         return (
             certificate is not None
-            and certificate.tolerance == self.tolerance
+            and certificate.tolerance == self.request.tolerance
             and certificate.fingerprint == tested.dataset.fingerprint
             and certificate.split == "test"
             and certificate.files == {name: info.sha256 for name, info in record.files.items()}

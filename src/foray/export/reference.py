@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from foray.data import Batches, Dataset, Split, decode_for_evaluation, normalize
+from foray.data import Batches, decode_for_evaluation, normalize
 from foray.errors import DataError, RunError
 from foray.evaluation.predictions import image_ids, predict_batches
-from foray.models import Network, build_model
+from foray.export.source import ExportSource, source_of_run
+from foray.models import build_model
 from foray.progress import SILENT, Progress
-from foray.records import RunRecord
-from foray.runs import load_run
+from foray.records import ArtifactOrigin, ArtifactRecord, RunFolder, RunRecord
+from foray.requests import Machine
 from foray.runs.held_out import HeldOut
-from foray.runs.run_folder import RunFolder
-from foray.specs import Preprocessing, Resize
+from foray.runs.saved_predictions import read_predictions
 from foray.weights import find_weights, load_weights
 
 _BATCH_SIZE = 32
@@ -37,69 +38,80 @@ class Reference:
 
 
 def reference_of_run(
-    run: str | Path, images: HeldOut, *, cache_dir: Path | None = None, workers: int | None = None,
+    run: str | Path,
+    images: HeldOut,
+    machine: Machine = Machine(),
+    *,
     progress: Progress = SILENT,
-) -> Reference:  # fmt: skip
+) -> Reference:
     """What the run predicted after training, where `images` are among those it was tested on; else its network is run.
 
     Raises RunError when `run` is no finished run, DataError when it does not know a class of the images.
     """
-    folder = Path(run)
-    if images.tested is not None and (folder / "record.json").exists():
-        record = RunRecord.load(folder / "record.json")
-        kept = _kept(folder, record, images, progress) if record.status == "done" else None
+    folder = RunFolder(Path(run))
+    if images.tested is not None and folder.is_done:
+        kept = _kept(folder, folder.load(), images, progress)
         if kept is not None:
             return kept
-    trained = load_run(folder)
-    record = trained.record
-    return reference_of_network(
-        trained.network, record.preprocessing, record.dataset.classes, images.dataset, images.split,
-        source=f"run {record.run_id}", cache_dir=cache_dir, workers=workers, progress=progress,
-    )  # fmt: skip
+    return reference_of_network(source_of_run(run), images, machine, progress=progress)
 
 
 def reference_of_weights(
-    weights: str | Path, model: str, classes: list[str], dataset: Dataset, split: Split = "test", *, resize: Resize,
-    offline: bool = False, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = SILENT,
-) -> Reference:  # fmt: skip
-    """What published weights say with their own head, whose columns are `classes`, of images resized as by `resize`.
+    record: ArtifactRecord,
+    weights: str | Path,
+    classes: Sequence[str],
+    images: HeldOut,
+    machine: Machine = Machine(),
+    *,
+    offline: bool = False,
+    progress: Progress = SILENT,
+) -> Reference:
+    """What published weights say with their own head, whose columns are `classes`, of images resized as for the
+    artifact of `record`.
 
     Raises WeightsError, DataError.
     """
-    found = find_weights(weights, model, offline=offline, progress=progress)
+    found = find_weights(weights, record.model, offline=offline, progress=progress)
     network = build_model(found.spec, num_classes=len(classes), seed=0)
-    if load_weights(network, found).head != "kept":
+    info = load_weights(network, found)
+    if info.head != "kept":
         raise DataError(f"The weights {weights} know {found.num_classes} classes, the artifact {len(classes)}.")
-    return reference_of_network(
-        network, replace(found.preprocessing, resize=resize), classes, dataset, split,
-        source=f"weights {found.source}", cache_dir=cache_dir, workers=workers, progress=progress,
-    )  # fmt: skip
+    origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=info)
+    preprocessing = replace(found.preprocessing, resize=record.preprocessing.resize)
+    source = ExportSource(network, preprocessing, tuple(classes), origin)
+    return reference_of_network(source, images, machine, progress=progress)
 
 
 def reference_of_network(
-    network: Network, preprocessing: Preprocessing, classes: list[str], dataset: Dataset, split: Split = "test", *,
-    source: str, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = SILENT,
-) -> Reference:  # fmt: skip
-    """Runs `network` in float32 on one split. Raises DataError when the split is empty or a class unknown to it."""
-    if unknown := sorted(set(dataset.classes) - set(classes)):
-        raise DataError(f"{source[:1].upper()}{source[1:]} does not know the class {unknown[0]!r} of {dataset.name}.")
-    only = replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.split == split))
+    source: ExportSource,
+    images: HeldOut,
+    machine: Machine = Machine(),
+    *,
+    progress: Progress = SILENT,
+) -> Reference:
+    """Runs the network in float32 on the images. Raises DataError when there are none, or a class is unknown to it."""
+    dataset, name = images.dataset, source.label
+    if unknown := sorted(set(dataset.classes) - set(source.classes)):
+        raise DataError(f"{name[:1].upper()}{name[1:]} does not know the class {unknown[0]!r} of {dataset.name}.")
+    only = replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.split == images.split))
     if not only.samples:
-        raise DataError(f"{dataset.name} has no {split} images.")
-    store = decode_for_evaluation(only, preprocessing, cache_dir=cache_dir, workers=workers, progress=progress)
+        raise DataError(f"{dataset.name} has no {images.split} images.")
+    store = decode_for_evaluation(
+        only, source.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
+    )
     positions = np.arange(len(only.samples))
     batches = Batches(store, positions, batch_size=_BATCH_SIZE, device=torch.device("cpu"))
-    normalized = functools.partial(normalize, preprocessing=preprocessing)
-    channels_last = copy.deepcopy(network).cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    probabilities = predict_batches(channels_last, batches, normalized, len(classes), progress=progress)
-    return Reference(f"{source}, float32", tuple(classes), image_ids(only, positions), probabilities.numpy())
+    normalized = functools.partial(normalize, preprocessing=source.preprocessing)
+    network = copy.deepcopy(source.network).cpu().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    probabilities = predict_batches(network, batches, normalized, len(source.classes), progress=progress)
+    return Reference(f"{name}, float32", source.classes, image_ids(only, positions), probabilities.numpy())
 
 
-def _kept(folder: Path, record: RunRecord, images: HeldOut, progress: Progress) -> Reference | None:
+def _kept(run: RunFolder, record: RunRecord, images: HeldOut, progress: Progress) -> Reference | None:
     """The predictions a run left; None where they are gone, damaged or of others: its weights can say it again."""
     rows, dataset = images.tested, images.dataset
     try:
-        found = RunFolder(folder).read_predictions("test")
+        found = read_predictions(run, "test")
     except RunError as error:
         progress.note(f"{error} Until then its network is run again.")
         return None

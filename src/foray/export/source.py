@@ -10,7 +10,7 @@ from foray.data.named.imagenet_labels import imagenet_classes
 from foray.errors import ForayError
 from foray.models import Network, build_model
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactOrigin, file_sha256
+from foray.records import ArtifactOrigin, RunFolder, file_sha256
 from foray.runs import load_run
 from foray.specs import Preprocessing
 from foray.weights import PretrainedWeights, find_weights, load_weights
@@ -26,6 +26,11 @@ class ExportSource:
     origin: ArtifactOrigin
     folder: Path | None = None
 
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        return f"{'weights' if self.folder is None else 'run'} {self.origin.id}"
+
 
 def source_of_run(folder: str | Path) -> ExportSource:
     """A finished run. Raises RunError when it is none or not done, WeightsError for damaged weights."""
@@ -34,7 +39,7 @@ def source_of_run(folder: str | Path) -> ExportSource:
     record, test = trained.record, trained.record.metrics.get("test")
     origin = ArtifactOrigin(
         id=record.run_id,
-        network_sha256=file_sha256(folder / "best.safetensors"),
+        network_sha256=file_sha256(RunFolder(folder).weights),
         protocol=str(record.recipe["protocol"]),
         recipe=record.recipe,
         seed=record.seed,

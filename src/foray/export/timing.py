@@ -24,12 +24,11 @@ from foray.deploy import ArtifactError, open_artifact
 from foray.errors import ForayError, UnknownNameError
 from foray.export.artifact_folder import LABELS, finished
 from foray.export.graph import deployable
-from foray.export.quantization import Settings, TrainImages, quantize
+from foray.export.quantization import Int8Request, Settings, TrainImages, quantize
 from foray.export.runtimes import (
     PRECISIONS,
     RUNTIMES,
     RuntimeSupport,
-    float_writer,
     write_float,
 )
 from foray.export.source import ExportSource, source_of_run, source_of_weights
@@ -39,7 +38,7 @@ from foray.records import (
     ArtifactOrigin,
     ArtifactPrecision,
     CostProfile,
-    RunRecord,
+    RunFolder,
     Runtime,
     RuntimeProfile,
     scratch_folder,
@@ -113,7 +112,7 @@ def _precisions(runtime: str) -> Sequence[str]:
 def run_subject(folder: Path) -> Subject:
     """A finished run. Raises RunError."""
     source = source_of_run(folder)
-    small_image = RunRecord.load(folder / "record.json").architecture.small_image
+    small_image = RunFolder(folder).load().architecture.small_image
     return Subject(source.network.spec.name, source, small_image)
 
 
@@ -266,15 +265,8 @@ def _write(subject: Subject, setup: RuntimeSetup, folder: Path) -> int:
 def _write_int8(source: ExportSource, support: RuntimeSupport, folder: Path) -> None:
     side, n = source.preprocessing.resolution, _CALIBRATION_IMAGES
     noise = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
-    quantize(
-        source.network,
-        support.name,
-        TrainImages(noise, np.arange(n), np.zeros(n, np.int64)),
-        folder,
-        preprocessing=source.preprocessing,
-        write_float=float_writer(support),
-        settings=Settings(images=n),
-    )
+    train = TrainImages(noise, np.arange(n), np.zeros(n, np.int64))
+    quantize(source.network, source.preprocessing, support.name, train, folder, Int8Request(Settings(images=n)))
 
 
 def _label(name: str, setup: RuntimeSetup) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +13,14 @@ from foray.data import Dataset, decode_for_evaluation
 from foray.data.cache import Pixels
 from foray.deploy import Session
 from foray.deploy.predict import RUNTIMES
-from foray.export.graph import Deployable
+from foray.export.graph import deployable
 from foray.export.quantization import TrainImages, int8_loss, train_images
 from foray.export.quantization.train_images import stratified_order
+from foray.export.source import ExportSource
 from foray.progress import SILENT, Progress
 from foray.records import Runtime
-from foray.specs import Preprocessing
+from foray.requests import Machine
+from foray.runs.held_out import trained_on
 from foray.statistics.paired import PairedResult
 
 _BATCH_SIZE = 32
@@ -57,27 +58,27 @@ class QuantizationImages:
 
 
 def quantization_images(
-    module: Deployable,
-    preprocessing: Preprocessing,
+    source: ExportSource,
     dataset: Dataset,
+    machine: Machine,
     *,
     whole: bool,
-    trained_on: Collection[str] = (),
     seed: int,
-    cache_dir: Path | None = None,
-    workers: int | None = None,
     progress: Progress = SILENT,
 ) -> QuantizationImages:
     """From `dataset`: its train and val images, or, with `whole`, all of its images, three quarters for calibration.
 
-    `module`: the float32 network, which says what can be lost. `trained_on`: contents of images the network was fitted
-    to; with `whole` none of these measures. Raises DataError when there are no train
-    images.
+    `source`: the float32 network, which says what can be lost; with `whole` no image that it was fitted to measures.
+    Raises DataError when there are no train images.
     """
-    store = decode_for_evaluation(dataset, preprocessing, cache_dir=cache_dir, workers=workers, progress=progress)
+    store = decode_for_evaluation(
+        dataset, source.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
+    )
+    module = deployable(source.network, source.preprocessing)
     if whole:
         order = stratified_order(store.labels, seed)
-        fresh = np.array([dataset.samples[i].content not in trained_on for i in order], dtype=np.bool_)
+        fitted = trained_on(source.folder) if source.folder else ()
+        fresh = np.array([dataset.samples[i].content not in fitted for i in order], dtype=np.bool_)
         rows = np.sort(order[fresh][: len(order) // _HELD_BACK])
         train_rows = np.setdiff1d(order, rows)
         train = TrainImages(store.pixels, train_rows, store.labels[train_rows])

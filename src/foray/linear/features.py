@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -37,8 +37,8 @@ from foray.evaluation.inference_engine import (
 from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.records import Record, atomic_writer, versions
+from foray.requests import Machine
 from foray.specs.preprocessing import Preprocessing
-from foray.training.outcome import Workplace
 
 Features = npt.NDArray[np.float32]
 Engine = Literal["auto", "torch", "openvino"]
@@ -46,7 +46,7 @@ BATCH_SIZE = 16
 _FORMAT_VERSION = 1
 
 
-class ImageSource(Protocol):
+class BackboneInput(Protocol):
     """What the backbone runs over, always in the same order. `identity`: what decides the pixels, as JSON."""
 
     @property
@@ -85,7 +85,7 @@ def batch_slices(n: int) -> Iterator[slice]:
 
 def extract_features(
     network: Network,
-    images: ImageSource,
+    images: BackboneInput,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
@@ -115,7 +115,7 @@ def extract_features(
 def cached_features(
     network: Network,
     weights_sha256: str,
-    images: ImageSource,
+    images: BackboneInput,
     preprocessing: Preprocessing,
     *,
     device: torch.device,
@@ -193,7 +193,7 @@ class _Backbone(nn.Module):
         return self.network.forward_features(channels_first)
 
 
-def _extracted(engine: InferenceEngine, images: ImageSource, num_features: int, progress: Progress) -> Features:
+def _extracted(engine: InferenceEngine, images: BackboneInput, num_features: int, progress: Progress) -> Features:
     features = np.empty((len(images), num_features), dtype=np.float32)
     with progress.task("extracting features", total=len(images)) as task:
         for where, output in engine.outputs(images.batches()):
@@ -202,7 +202,7 @@ def _extracted(engine: InferenceEngine, images: ImageSource, num_features: int, 
     return features
 
 
-def _error(features: Features, reference: TorchEngine, images: ImageSource) -> float:
+def _error(features: Features, reference: TorchEngine, images: BackboneInput) -> float:
     """Relative difference from torch on the first images."""
     where, first = next(images.batches())
     _, expected = next(reference.outputs([(where, first[:CHECKED_IMAGES])]))
@@ -214,6 +214,11 @@ class AugmentedImages:
 
     def __init__(self, store: ImageStore, positions: npt.NDArray[np.int64], augment: Augment, view: int) -> None:
         self._store, self._positions, self._augment, self._view = store, positions, augment, view
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are shown to the network, beside the augmentation."""
+        return self._augment.preprocessing
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -240,25 +245,18 @@ class AugmentedImages:
 
 
 def cached_views(
-    network: Network,
-    weights_sha256: str,
-    store: ImageStore,
-    positions: npt.NDArray[np.int64],
-    augment: Augment,
-    num_views: int,
-    at: Workplace,
+    network: Network, weights_sha256: str, views: Sequence[AugmentedImages], machine: Machine, progress: Progress
 ) -> tuple[Features, set[str]]:
-    """Features (V, N, F) of views 1 to V = `num_views` of the images at `positions`, and the engines that ran.
+    """Features (V, N, F) of V `views` of N images, and the engines that ran.
 
     Each view is kept by itself: of eight views, the first three are those of a run with three.
     """
     features, engines = [], set()
-    for view in range(1, num_views + 1):
-        at.progress.note(f"augmented view {view} of {num_views}")
-        images = AugmentedImages(store, positions, augment, view)
+    for number, images in enumerate(views, start=1):
+        progress.note(f"augmented view {number} of {len(views)}")
         found, engine = cached_features(
-            network, weights_sha256, images, augment.preprocessing,
-            device=at.device, cache_dir=at.cache_dir, progress=at.progress,
+            network, weights_sha256, images, images.preprocessing,
+            device=torch.device(machine.device), cache_dir=machine.cache, progress=progress,
         )  # fmt: skip
         features.append(found)
         engines.add(engine)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -26,29 +27,36 @@ from foray.augmentation import Augment
 from foray.data import Dataset, ImageStore, Split, decode_for_evaluation, decode_for_training
 from foray.evaluation.predictions import Predictions, image_ids
 from foray.evaluation.scores import Score
-from foray.linear.features import DecodedImages, cached_features, cached_views
+from foray.linear.features import AugmentedImages, DecodedImages, cached_features, cached_views
 from foray.linear.folds import out_of_fold_positions
 from foray.linear.heads import Head, HeadEpoch, train_heads
 from foray.linear.logistic import PENALTIES, LogisticProblem, SolvedHead
 from foray.models import Network
+from foray.progress import SILENT, Progress
 from foray.recipes import LinearRecipe
-from foray.records import EpochRow
+from foray.records import EpochRow, RunFolder
+from foray.requests import Machine
 from foray.training.checkpoint import History, TrainingState
 from foray.training.crossfit import chooses_epoch
 from foray.training.epoch_choice import best_epoch, choose_epoch, val_scores
 from foray.training.loop import is_over
-from foray.training.outcome import Outcome, Workplace
+from foray.training.outcome import Outcome
 from foray.training.plan import RunPlan
 
 
-def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
-    """Fits a classifier to the pretrained backbone of `network` and puts it into the network."""
+def train_linear(
+    plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, *, progress: Progress = SILENT
+) -> Outcome:
+    """Fits a classifier to the pretrained backbone of `network` and puts it into the network.
+
+    `folder`: of the run, which gets the history. `machine`: with a device of torch's.
+    """
     store = decode_for_evaluation(
-        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+        dataset, plan.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
     )
-    network.to(device=at.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    views, engines = _features(plan, dataset, network, store, at)
-    study = _Study(plan, dataset, network, views, at)
+    network.to(device=machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    views, engines = _features(plan, dataset, network, store, machine, progress)
+    study = _Study(plan, dataset, network, views, History(RunFolder(folder).history), progress)
     fit = study.solve() if study.recipe.solver == "lbfgs" else study.train()
     out_of_fold = study.out_of_fold(fit.row)
     with torch.no_grad():
@@ -71,7 +79,7 @@ def train_linear(plan: RunPlan, dataset: Dataset, network: Network, at: Workplac
 
 
 def _features(
-    plan: RunPlan, dataset: Dataset, network: Network, store: ImageStore, at: Workplace
+    plan: RunPlan, dataset: Dataset, network: Network, store: ImageStore, machine: Machine, progress: Progress
 ) -> tuple[Tensor, set[str]]:
     """Features (K, N, F) of K views of every image of the dataset, on the device, and the engines that ran.
 
@@ -82,19 +90,20 @@ def _features(
     num_views = plan.recipe.feature_views
     plain, engine = cached_features(
         network, plan.weights.sha256, DecodedImages(store), plan.preprocessing,
-        device=at.device, cache_dir=at.cache_dir, progress=at.progress,
+        device=torch.device(machine.device), cache_dir=machine.cache, progress=progress,
     )  # fmt: skip
     views = np.full((num_views, *plain.shape), np.nan, dtype=np.float32)
     views[0], engines = plain, {engine}
     if num_views > 1:
         training = decode_for_training(
-            dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+            dataset, plan.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
         )
         pool = np.sort(np.concatenate([dataset.indices("train"), dataset.indices("val")]))
         augment = Augment(plan.recipe.augmentation, plan.preprocessing, seed=plan.seed)
-        views[1:, pool], others = cached_views(network, plan.weights.sha256, training, pool, augment, num_views - 1, at)
+        images = [AugmentedImages(training, pool, augment, view) for view in range(1, num_views)]
+        views[1:, pool], others = cached_views(network, plan.weights.sha256, images, machine, progress)
         engines |= others
-    return torch.from_numpy(views).to(at.device), engines
+    return torch.from_numpy(views).to(machine.device), engines
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +127,14 @@ class _OutOfFold:
 class _Study:
     """Features (K, N, F) of K views of every image of a data set, and the heads that are fitted to them."""
 
-    def __init__(self, plan: RunPlan, dataset: Dataset, network: Network, views: Tensor, at: Workplace) -> None:
+    def __init__(
+        self, plan: RunPlan, dataset: Dataset, network: Network, views: Tensor, history: History, progress: Progress
+    ) -> None:
         assert isinstance(plan.recipe, LinearRecipe)
         self.recipe = plan.recipe
-        self.plan, self.dataset, self.views, self.at = plan, dataset, views, at
+        self.plan, self.dataset, self.views, self.history, self.progress = plan, dataset, views, history, progress
         self.labels = torch.from_numpy(dataset.labels).to(views.device)
         self.initial = Head(network.classifier.weight.detach().clone(), network.classifier.bias.detach().clone())
-        self.history = History(at.folder / "history.jsonl")
         self.folds = out_of_fold_positions(dataset, plan.seed)
 
     def train(self) -> _Fit:
@@ -132,7 +142,7 @@ class _Study:
         recipe = self.recipe
         rows: list[EpochRow] = []
         kept: list[_Fit] = []
-        with self.at.progress.task("training the head", total=recipe.epochs) as task:
+        with self.progress.task("training the head", total=recipe.epochs) as task:
 
             def after_epoch(epoch: HeadEpoch, head: Head) -> bool:
                 val = self.predict(head, "val").score
@@ -159,7 +169,7 @@ class _Study:
         """The exact head on train with the L2 penalty that is best on val; the history has a line a penalty."""
         rows: list[EpochRow] = []
         solutions: list[SolvedHead] = []
-        with self.at.progress.task("solving for the head", total=len(PENALTIES)) as task:
+        with self.progress.task("solving for the head", total=len(PENALTIES)) as task:
             problem = self._problem(self.dataset.indices("train"))
             for penalty in PENALTIES:
                 started = time.perf_counter()
@@ -184,7 +194,7 @@ class _Study:
         """
         rows, notes = self._fold_rows(row) if self._val_chooses else ([row] * len(self.folds), [])
         everything = np.sort(np.concatenate(self.folds))
-        self.at.progress.note(f"fitting {len(self.folds)} heads to four fifths of train and val each")
+        self.progress.note(f"fitting {len(self.folds)} heads to four fifths of train and val each")
         probabilities = np.empty((len(self.dataset.samples), self.plan.num_classes), dtype=np.float32)
         for chosen in sorted(set(rows)):
             folds = [fold for fold, own in zip(self.folds, rows, strict=True) if own == chosen]
@@ -197,7 +207,7 @@ class _Study:
         """The line that val chooses for each fold's head, the fold's images left out of train and val, and notes."""
         train, val = self.dataset.indices("train"), self.dataset.indices("val")
         rows, notes = [], []
-        with self.at.progress.task("choosing for each fold", total=len(self.folds)) as task:
+        with self.progress.task("choosing for each fold", total=len(self.folds)) as task:
             for fold in self.folds:
                 own, judged = np.setdiff1d(train, fold), np.setdiff1d(val, fold)
                 if own.size and judged.size:

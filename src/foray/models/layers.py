@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foray.native.depthwise import depthwise_conv2d, fits_depthwise
-from foray.native.norm_activation import norm_activation
-from foray.native.recomputation import recomputed_for_backward
+from foray.native.norm_activation import norm_activation, recomputed_for_backward
 from foray.specs import Activation, Padding, SqueezeExcitationStyle, same_padding, squeezed_channels
 
 

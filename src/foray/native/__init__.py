@@ -1,5 +1,1 @@
-"""C++ of our own, compiled once on the machine that runs it."""
-
-from foray.native.library import Library
-
-__all__ = ["Library"]
+"""C++ of our own, compiled once on the machine that runs it, and what surrounds it (docs/native.md)."""

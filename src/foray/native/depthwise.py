@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from foray.native.kernels import address, compiled_kernels, is_recorded, number_format
+from foray.native.kernels import address, compiled_kernels, is_chosen, is_recorded, number_format
 
 _KERNELS = (3, 5)
 _CHANNELS = 8  # the kernel works on groups of so many
@@ -26,6 +26,7 @@ def fits_depthwise(conv: nn.Conv2d, x: Tensor) -> bool:
     """Whether `depthwise_conv2d` can take the place of `conv` for x (N, C, H, W)."""
     return (
         not is_recorded()  # first: a trace records the sizes as values, on which Python cannot branch
+        and is_chosen("depthwise")
         and conv.groups == conv.in_channels == conv.out_channels
         and conv.in_channels % _CHANNELS == 0
         and conv.kernel_size[0] == conv.kernel_size[1] in _KERNELS

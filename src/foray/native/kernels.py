@@ -1,18 +1,55 @@
-"""The kernels, and what is handed to them."""
+"""The kernels, which of them are used, and what is handed to them.
+
+`FORAY_KERNELS` names those to use (default: `depthwise,norm_activation,recomputation`; `none`). With `0` no C++ is
+compiled at all, that of the allocator neither.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import functools
+import os
 from pathlib import Path
 
 import torch
 
+from foray.errors import require_known
 from foray.native.library import Library
+from foray.progress import Progress
 
 _FOLDER = Path(__file__).parent
 KERNELS = Library(
     "kernels", (_FOLDER / "depthwise.cpp", _FOLDER / "norm_activation.cpp"), (_FOLDER / "number_formats.h",)
 )
+
+
+_NAMES = ("depthwise", "norm_activation", "recomputation")  # the last where norm_activation is used
+
+
+def prepare_kernels(progress: Progress) -> bool:
+    """Builds them now, saying so, rather than in the first step; whether they are there.
+
+    Raises UnknownNameError for a name in `FORAY_KERNELS` that is no kernel's.
+    """
+    return bool(_chosen()) and KERNELS.prepare(progress)
+
+
+def is_chosen(name: str) -> bool:
+    """Whether `FORAY_KERNELS` leaves the kernel on; it is read once."""
+    return name in _chosen()
+
+
+@functools.cache
+def _chosen() -> frozenset[str]:
+    given = os.environ.get("FORAY_KERNELS") or ",".join(_NAMES)
+    if given in ("0", "none"):
+        return frozenset()
+    if given == "1":
+        return frozenset(_NAMES)
+    chosen = frozenset(given.split(","))
+    for name in chosen:
+        require_known("FORAY_KERNELS", name, (*_NAMES, "none", "0"))
+    return chosen
 
 
 def compiled_kernels() -> ctypes.CDLL | None:

@@ -1,18 +1,24 @@
 """Builds C++ with the machine's compiler, once, and loads it.
 
 What is built is an acceleration and no more: without a compiler, or where the build fails, PyTorch does the work.
-`FORAY_KERNELS=0` leaves all of it out. A damaged library would end the process that loads it. The name of its file
-therefore holds a digest of its bytes, which is checked first; a library that does not match is built anew.
+`FORAY_KERNELS=0` leaves all of it out. The compiler may be slow, but not hang, and leaves no file behind. A damaged
+library would end the process that loads it: the name of its file therefore holds a digest of its bytes, which is
+checked first, and a library that does not match is built anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
 import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +26,6 @@ import torch
 
 from foray.cache_folder import cache_directory
 from foray.errors import ForayError
-from foray.native.compiler import CompilerError, compile_in
 from foray.progress import Progress
 from foray.records import scratch_folder, write_bytes
 
@@ -28,6 +33,14 @@ from foray.records import scratch_folder, write_bytes
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math")
 _TORCH = Path(torch.__file__).parent
 _FOLDER = "compiled"  # in the cache
+IDLE_SECONDS = 10.0  # without using a processor, after which a compiler is taken to hang
+MOST_SECONDS = 120.0  # however busy it is
+_POLL_SECONDS = 0.1
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class CompilerError(Exception):
+    """The compiler failed, was killed, or hangs."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +134,54 @@ def _is_intact(path: Path) -> bool:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def compile_in(
+    folder: Path, command: Sequence[str], *, idle_seconds: float = IDLE_SECONDS, most_seconds: float = MOST_SECONDS
+) -> None:
+    """Runs `command`, whose temporary files go to `folder`, and ends all processes that it started.
+
+    Raises CompilerError when it does not end with status 0, uses no processor for `idle_seconds`, or takes longer than
+    `most_seconds`; OSError when it cannot be started.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(folder)},
+        start_new_session=True,  # a process group of its own: what the compiler starts is ended with it
+    )
+    try:
+        status = _wait(process, idle_seconds, most_seconds)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if status != 0:
+        raise CompilerError(f"{command[0]} ended with status {status}")
+
+
+def _wait(process: subprocess.Popen[bytes], idle_seconds: float, most_seconds: float) -> int:
+    started = worked = time.monotonic()
+    used = 0.0
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(_POLL_SECONDS)
+        now = time.monotonic()
+        if (seconds := _processor_seconds(process.pid)) != used:
+            used, worked = seconds, now
+        if now - worked > idle_seconds or now - started > most_seconds:
+            raise CompilerError("the compiler does not end")
+
+
+def _processor_seconds(group: int) -> float:
+    """Seconds that the processes of a process group and their ended children have used so far (Linux)."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # ended meanwhile
+            # proc(5): after the name, which may hold blanks, come state, ppid, pgrp, ... utime, stime, cutime, cstime.
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += sum(int(value) for value in fields[11:15])
+    return ticks / _TICKS

@@ -3,8 +3,14 @@
 The two are bound by memory, not arithmetic: a MobileNetV2 spends half of its training step in them. Fused, the
 normalised map is neither written nor kept but computed again from the convolution's output in the backward pass (as in
 in-place activated batch norm, Rota Bulo et al. 2018, arXiv:1712.02616, without its restriction to activations that can
-be inverted). The activation itself is computed again for those that need it there (foray.native.recomputation).
-Frozen layers before the first that is trained need no backward pass: there it is one pass with the running statistics.
+be inverted). Frozen layers before the first that is trained need no backward pass: there it is one pass with the
+running statistics.
+
+The activation itself is computed again too, where the backward pass asks for it. A convolution keeps its input for the
+gradient of its weights. Where that input is an activation, it follows from the output of the convolution before, which
+is kept anyway: half of the memory of a training step is for what one pass over memory gives again, bit for bit (Chen et
+al. 2016, arXiv:1604.06174, section 4.3).
+
 Values and gradients equal those of PyTorch's operators to rounding; where the kernel does not fit, those run.
 """
 
@@ -12,6 +18,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,10 +28,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from foray.native.kernels import address, compiled_kernels, is_recorded, number_format
-from foray.native.recomputation import can_be_recomputed
+from foray.native.kernels import address, compiled_kernels, is_chosen, is_recorded, number_format
 
-# As in kernels/norm_activation.cpp. Names instead of types: foray.models.layers imports this module.
+_ORIGIN = "foray_origin"  # the attribute of a map that can be computed again
+# As in norm_activation.cpp. Names instead of types: foray.models.layers imports this module.
 _ACTIVATIONS = {"Identity": 0, "ReLU": 1, "ReLU6": 2, "SiLU": 3, "HardSwish": 4}
 
 
@@ -41,7 +50,7 @@ def norm_activation(x: Tensor, norm: nn.Module, activation: nn.Module) -> Tensor
     y, mean, variance = _NormActivation.apply(x, norm.weight, norm.bias, norm.eps, kind)  # type: ignore[no-untyped-call]
     _keep_statistics(norm, mean, variance, x.numel() // x.shape[1])
     fused: Tensor = y
-    if fused.requires_grad:
+    if fused.requires_grad and is_chosen("recomputation"):
         weight, bias = norm.weight.detach(), norm.bias.detach()
         can_be_recomputed(fused, functools.partial(_apply, x.detach(), weight, bias, mean, variance, norm.eps, kind))
     return fused
@@ -75,6 +84,7 @@ def _keep_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, n: in
 def _is_fusible(x: Tensor, norm: nn.Module, activation: nn.Module) -> bool:
     return (
         not is_recorded()
+        and is_chosen("norm_activation")
         and isinstance(norm, nn.BatchNorm2d)
         and (norm.training or _is_frozen(x, norm))
         and x.device.type == "cpu"
@@ -158,3 +168,35 @@ def _clip(x: Tensor) -> Tensor:
         clipped: Tensor = _ReLU6.apply(x)  # type: ignore[no-untyped-call]
         return clipped
     return F.relu6(x, inplace=True)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """How to compute a map again. `version`: the map's, which counts what is written into it in place."""
+
+    compute: Callable[[], Tensor]
+    version: int
+
+
+def can_be_recomputed(y: Tensor, compute: Callable[[], Tensor]) -> None:
+    """Says that `compute()` gives the numbers of y in a new tensor of the same layout."""
+    setattr(y, _ORIGIN, _Origin(compute, y._version))
+
+
+def recomputed_for_backward(x: Tensor) -> AbstractContextManager[object]:
+    """While it is open, operators that would keep x for their backward pass keep how to compute it, where that is known
+    and x was not changed since.
+    """
+    origin: _Origin | None = getattr(x, _ORIGIN, None)
+    if origin is None or x._version != origin.version:
+        return nullcontext()
+    pointer, shape = x.data_ptr(), x.shape
+
+    def pack(kept: Tensor) -> Tensor | _Origin:
+        return origin if kept.data_ptr() == pointer and kept.shape == shape else kept
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, _unpack)
+
+
+def _unpack(kept: Tensor | _Origin) -> Tensor:
+    return kept.compute() if isinstance(kept, _Origin) else kept

@@ -1,4 +1,4 @@
-"""A recipe as text: recipe.toml, and `--set optimizer.learning_rate=0.01`. Unknown keys are errors."""
+"""A recipe as text: recipe.toml, and changes as `optimizer.learning_rate=0.01`. Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from foray.errors import ForayError
+from foray.errors import ForayError, RecipeError
 from foray.parsing import parse_toml, shortened
 from foray.recipes.optimizer import OPTIMIZERS
 from foray.recipes.recipe import RECIPE_ADAPTER, RECIPES, Augmentation, RateSchedule, Recipe
@@ -42,7 +42,7 @@ def validated(tables: Mapping[str, Any], where: str) -> Recipe:
     try:
         return RECIPE_ADAPTER.validate_python(dict(tables))
     except ValidationError as error:
-        raise ForayError(f"{where}: {_first_problem(error)}") from error
+        raise RecipeError(where, _first_problem(error)) from error
 
 
 def _lines(table: Mapping[str, Any]) -> list[str]:
@@ -96,16 +96,16 @@ def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ForayError(
-                f"--set {shortened(setting)}: write key=value, for example --set optimizer.learning_rate=0.01."
+                f"`changes` {shortened(setting)}: write key=value, for example optimizer.learning_rate=0.01."
             )
         *names, last = key.strip().split(".")
         table: Any = tables
         for name in names:
             table = table.get(name) if isinstance(table, dict) else None
         if not isinstance(table, dict):
-            raise ForayError(f"--set {shortened(setting)}: a recipe has no table {shortened('.'.join(names))!r}.")
+            raise ForayError(f"`changes` {shortened(setting)}: a recipe has no table {shortened('.'.join(names))!r}.")
         table[last] = _value(value.strip())
-    return validated(tables, "--set") if settings else recipe
+    return validated(tables, "`changes`") if settings else recipe
 
 
 def _value(text: str) -> Any:

@@ -21,9 +21,8 @@ from foray.records.lock import folder_lock
 from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Leak, LeftOut, Metrics
 from foray.records.pretrained_evaluation import PretrainedEvaluation
 from foray.records.record import Record
-from foray.records.resumable import find_run, unfinished_runs
 from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecord, WeightsInfo
-from foray.records.run_files import read_history, read_run_file, result_digests
+from foray.records.run_folder import RunFolder, find_run, runs_in, unfinished_runs
 from foray.records.runtime_profile import (
     LayerTime,
     RateEstimate,
@@ -42,10 +41,10 @@ __all__ = [
     "BrokenBound", "Budget", "Calibration", "CandidateResult", "Certificate", "CertificateVerdict", "ClassDelta",
     "ClassMetrics", "Comparison", "CostKind", "CostProfile", "DatasetInfo", "Decision", "EpochRow", "Estimate",
     "FileInfo", "Hardware", "InputShape", "LayerTime", "Leak", "LeftOut", "Metrics", "Mistake", "PairedLoss",
-    "Preference", "PretrainedEvaluation", "RateEstimate", "Record", "RunInputs", "RunRecord", "Runtime",
+    "Preference", "PretrainedEvaluation", "RateEstimate", "Record", "RunFolder", "RunInputs", "RunRecord", "Runtime",
     "RuntimeCost", "RuntimeProfile", "ScaledCandidate", "ScalingKind", "ScalingSearch", "Speed", "Steadiness",
     "TimeDifference", "TimeEstimate", "WeightsInfo", "atomic_writer", "available_cores", "commit", "file_sha256",
-    "find_run", "folder_lock", "hardware", "read_history", "read_run_file", "remove_unfinished_files",
-    "require_writable", "result_digests", "scratch_folder", "unfinished_runs", "versions", "write_bytes",
+    "find_run", "folder_lock", "hardware", "remove_unfinished_files",
+    "require_writable", "runs_in", "scratch_folder", "unfinished_runs", "versions", "write_bytes",
     "write_text",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""artifact.json: what an exported file is, what it was made from, and what it is worth."""
+"""artifact.json: what an exported file is, what it was made from, and its certificate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from foray.records.run import WeightsInfo
 from foray.records.runtime_profile import TimeEstimate
 from foray.specs.preprocessing import Interpolation, Resize, Triple
 
-_TIE = 1.03  # a ratio that another day, another build or another place in memory makes
+_TIE = 1.03  # ratios that differ less vary between days, builds and memory layouts
 _WORTHWHILE = 0.8  # of the time of float32
 
 Runtime = Literal["onnx", "openvino", "litert", "executorch"]
@@ -30,7 +30,7 @@ class FileInfo(Record):
 
 
 class InputShape(Record):
-    """The sides, in pixels, and the number of the images that the model takes at once. None: any."""
+    """Height and width, in pixels, and batch size of the input. None: any."""
 
     height: int | None = Field(ge=1, le=MOST_RESIZE_SIDE)
     width: int | None = Field(ge=1, le=MOST_RESIZE_SIDE)
@@ -55,7 +55,7 @@ class ArtifactOrigin(Record):
     """The float32 network behind the artifact: a run, or published weights as they are (then without recipe and seed).
 
     `network_sha256`: of the file its weights were read from. `top1`, `top5`: of float32 on the test split. `dataset`
-    is None where nothing is known of the images.
+    is None where the images are not known.
     """
 
     id: str
@@ -75,7 +75,7 @@ class ArtifactOrigin(Record):
 
 
 class Calibration(Record):
-    """What int8 took its ranges from: `n` images of `dataset`, drawn with `seed`. `settings`: in words."""
+    """The images that int8 was calibrated with: `n` images of `dataset`, drawn with `seed`. `settings`: in words."""
 
     n: int
     dataset: str
@@ -85,12 +85,12 @@ class Calibration(Record):
 
 
 class Speed(Record):
-    """The time of one image in this file (`p50`) beside the float32 file of the same network and runtime (`float32`),
+    """The time of one image in this file (`p50`) and in the float32 file of the same network and runtime (`float32`),
     milliseconds, from processes that took `turns` turns in `bursts` bursts on the machine `hardware`.
 
     `ratio`: this file's time over float32's, the median over bursts; `low`, `high`: of the lowest and the highest
-    burst. `versions`: of the packages that can change a number. `unsteady`: what makes the times unreliable, in
-    sentences; they are all longer on a busy machine, the ratio much less so.
+    burst. `versions`: of the packages that influence the times. `unsteady`: what makes the times unreliable, in
+    sentences; a busy machine changes all times, and the ratio much less.
     """
 
     ratio: float
@@ -112,12 +112,12 @@ class Speed(Record):
 
     @property
     def sentence(self) -> str:
-        """What int8 gains, with the numbers and the machine, for a person."""
+        """What int8 gains, with the numbers and the machine, as a sentence."""
         if self.high >= 1 or self.ratio > 1 / _TIE:
             gain = "gains size, not speed"
         else:
             gain = "gains size and speed" if self.ratio <= _WORTHWHILE else "gains size, and little speed"
-        doubt = f" Measure again on a quiet machine: {'; '.join(self.unsteady)}." if self.unsteady else ""
+        doubt = f" Measure again on an idle machine: {'; '.join(self.unsteady)}." if self.unsteady else ""
         return (
             f"int8 {gain}: it takes {self.ratio:.2f} x the time of float32 ({self.low:.2f} to {self.high:.2f} in "
             f"{self.bursts} bursts; {self.p50.value:.2f} against {self.float32.value:.2f} ms an image, "
@@ -126,14 +126,14 @@ class Speed(Record):
 
 
 class ArtifactRecord(Record):
-    """One exported model. `files`: every file that has to be as it was written, `entry` among them.
+    """One exported model. `files`: every file that must be unchanged, `entry` among them.
 
-    The model takes one input, uint8 RGB (N, H, W, 3), and returns one output, float32 class probabilities (N, C).
-    Where `input.height` is None it resizes, crops, scales and normalises by itself; where it is a number the image has
-    been resized and cropped to that side and the model scales and normalises only.
-    `remedies`: what was tried so that int8 keeps its accuracy, in order, by validation images; the losses in it are
-    those of attempts that were chosen by them. `speed`: int8 beside float32, None where it was not measured.
-    `certificate`: by test images, None until it was scored.
+    The model takes one input, uint8 RGB (N, H, W, 3), and returns one output, float32 class probabilities (N, C). Where
+    `input.height` is None the model resizes, crops, scales and normalises; where it is a number, the caller resizes and
+    crops to that size, and the model scales and normalises only. `remedies`: what was tried so that int8 keeps its
+    accuracy, in order, by validation images; their losses are optimistic, because the same images chose among the
+    attempts. `speed`: int8 against float32, None where it was not measured. `certificate`: by test images, None until
+    it was scored.
     """
 
     schema_version: Literal[1] = 1

@@ -1,4 +1,4 @@
-"""What an exported file was found to be worth on the user's own images, against the float32 network it came from."""
+"""The certificate: accuracy of an exported file on the user's own images, against the float32 network it came from."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ class ClassDelta(Record):
 
 
 class Certificate(Record):
-    """The file, scored from image file to label, beside float32 on the same `n` images. Accuracies in [0, 1].
+    """The file, scored from image file to label, against float32 on the same `n` images. Accuracies in [0, 1].
 
     `loss`: accuracy lost against the reference, with one-sided bounds, each at `confidence`. `images_needed`: how many
-    images in all, like these and with them, would decide an inconclusive one with a chance of 80 %; None when it is
-    decided, or when ten million would not.
-    `label_agreement`: share of images with the same label from both. `mean_shift`: mean over the images of the total
-    variation distance of the two probability vectors, which is by how much the probability of any set of classes can
-    have changed. `logit_error`: `|Z' - Z| / |Z|` over all images and classes, where Z are the log-probabilities of the
-    reference less their mean for the image. `largest_difference`: of one probability of one image, which is
-    `largest_difference_image`. `failures`: what shows that the file is wrong; `doubts`: what forbids to say that it is
-    right; `warnings`: what to look at, which decides nothing. `files`: SHA-256 of what was scored.
-    `left_out`: images that were not scored because the network knows them; None where that was not checked.
+    images in total, these included, would decide an inconclusive one with 80 % power; None when it is decided, or when
+    ten million would not. `label_agreement`: share of images with the same label from both. `mean_shift`: mean over the
+    images of the total variation distance of the two probability vectors, which is by how much the probability of any
+    set of classes can have changed. `logit_error`: `|Z' - Z| / |Z|` over all images and classes, where Z are the
+    log-probabilities of the reference less their mean for the image. `largest_difference`: of one probability of one
+    image, which is `largest_difference_image`. `failures`: evidence that the file is wrong; `doubts`: why it cannot be
+    called right; `warnings`: observations that decide nothing. `files`: SHA-256 of what was scored. `left_out`: images
+    that were not scored because the network was trained or selected on them; None where that was not checked.
     """
 
     verdict: CertificateVerdict
@@ -70,7 +69,7 @@ class Certificate(Record):
 
     @property
     def sentence(self) -> str:
-        """The verdict with its numbers, for a person."""
+        """The verdict with its numbers, as a sentence."""
         accuracies = f"{format_percent(self.top1.value)} against {format_percent(self.reference_top1.value)}"
         bound = (
             f"accuracy {accuracies} in float32 (n = {self.n:,}); "
@@ -80,6 +79,6 @@ class Certificate(Record):
         more = ""
         if self.images_needed is not None:
             about = format_about(self.images_needed)
-            more = f" About {about} images like these would decide, these {self.n:,} included, with a chance of 80 %."
+            more = f" About {about} images like these, these {self.n:,} included, would decide with 80 % power."
         reasons = " ".join([*self.failures, *self.doubts])
         return f"{self.verdict}: {bound}.{' ' if reasons else ''}{reasons}{more}"

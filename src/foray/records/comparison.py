@@ -29,11 +29,11 @@ Outcome = Literal[
 class PairedLoss(Record):
     """How much accuracy `candidate` loses against `reference`, paired over the same images and over seeds.
 
-    `loss` > 0: the candidate is worse. `lower` and `upper`: one-sided bounds, each at `confidence`: 0.95, or nearer to
-    1 where several models share one error of 5 % (Holm). With one seed they are about images only.
-    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`: then `images_needed`, those at hand
-    included, give a verdict either way with a chance of 80 % (None: not within ten million), or `more_seeds` are
-    needed. Files written before foray averaged over what is not known hold the number at which the chance is even.
+    `loss` > 0: the candidate is worse. `lower` and `upper`: one-sided bounds, each at `confidence`: 0.95, or higher
+    where several models share one error rate of 5 % (Holm). With one seed they cover the variance over images only.
+    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`: then `images_needed`, the present
+    ones included, give a verdict either way with 80 % power (None: not within ten million), or `more_seeds` are needed.
+    Files of earlier versions hold the number for a power of about 50 %.
     """
 
     reference: str
@@ -59,10 +59,10 @@ class Decision(Record):
     most accurate; `cheaper_not_worse`, it is cheaper than that; `not_worse`, neither; in all three it loses less than
     the tolerance against every other model. `unresolved`: no model is shown to do so, and the pick is for now.
     `not_known`: the decision depends on a latency that was not steady; then the most accurate is the pick for now, or
-    nobody, where latency is bounded.
-    `pairs`: the pick against every rival, the most doubtful comparison first; then models cheaper than the pick, the
-    cheapest first, and the most accurate, each against the rival that speaks most against it (in older files: every
-    cheaper model against the best). `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
+    there is no pick, where latency is bounded.
+    `pairs`: the pick against every rival, the closest comparison first; then models cheaper than the pick, the cheapest
+    first, and the most accurate, each against its strongest rival (in older files: every cheaper model against the
+    best). `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
     """
 
     prefer: Preference
@@ -77,7 +77,8 @@ class Decision(Record):
 
 
 class Mistake(Record):
-    """A test image the model got wrong with confidence. `picture`: path relative to the comparison folder."""
+    """A test image that the model misclassified with high probability. `picture`: path relative to the comparison
+    folder."""
 
     image_id: str
     label: str

@@ -1,4 +1,4 @@
-"""What a network costs, and the bounds a user states."""
+"""Costs of a network, and the bounds that a user states."""
 
 from __future__ import annotations
 

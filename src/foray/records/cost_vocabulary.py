@@ -1,4 +1,4 @@
-"""The costs of a network that are bounded and compared: what each is called, how it is written, where it is held."""
+"""The costs of a network that are bounded and compared: name, format, unit and field of each."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class CostKind:
 
     @property
     def option(self) -> str:
-        """Of the command line, which bounds this cost."""
+        """The option of the command line that bounds this cost."""
         return f"--max-{self.key}"
 
     @property
     def title(self) -> str:
-        """Of the axis of a figure."""
+        """Title of the axis of a figure."""
         return f"{self.label} ({self.unit})"
 
 

@@ -16,7 +16,7 @@ from foray.records.record import Record
 _PACKAGES = ("foray", "torch", "numpy", "pillow", "scikit-learn", "scipy", "safetensors", "openvino")
 
 
-# That decide how fast a network is in few bits, in Linux's words: x86, then ARM.
+# Instructions that decide the speed of int8 and bfloat16, as Linux names them: x86, then ARM.
 _INSTRUCTIONS = (
     "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "avx512_bf16", "amx_bf16", "avx512_fp16",
     "asimddp", "i8mm", "asimdhp", "bf16",
@@ -24,8 +24,8 @@ _INSTRUCTIONS = (
 
 
 class Hardware(Record):
-    """The machine: `cores` as this process may use them; `instructions` that decide how fast a network is in few bits
-    (processors of one name differ in them), empty where the system does not say.
+    """The machine: `cores` as this process may use them; `instructions` that decide the speed of int8 and
+    bfloat16 (processors of one name differ in them), empty where the system does not say.
     """
 
     processor: str
@@ -62,7 +62,7 @@ def available_cores() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the installed packages that can change a number."""
+    """Versions of the installed packages that influence results."""
     found: dict[str, str] = {}
     for name in _PACKAGES:
         try:

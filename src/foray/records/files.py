@@ -1,4 +1,4 @@
-"""Files that are never half written: a temporary name in the same folder, flushed to disk, then renamed."""
+"""Atomic files: written under a temporary name in the same folder, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def write_text(path: Path, content: str) -> None:
 
 
 def require_writable(folder: Path) -> None:
-    """For a folder that is written after hours of work, which need not exist yet: raises RunError now if it cannot be.
+    """Raises RunError if `folder`, which need not exist yet, cannot be written: called before hours of work.
 
-    Its name may be too long, a file in its way, or its place not to be written.
+    Reasons: a name that is too long, a file of that name, no permission.
     """
     try:
         is_folder = stat.S_ISDIR(folder.stat().st_mode)
@@ -68,16 +68,16 @@ def require_writable(folder: Path) -> None:
     if not is_folder:
         raise RunError(f"Cannot write in {folder}: it is a file, not a folder.")
     if not os.access(folder, os.W_OK):
-        raise RunError(f"Cannot write in the folder {folder}: it may only be read. Choose another with --out.")
+        raise RunError(f"Cannot write in the folder {folder}: it is read-only. Choose another as `out`.")
 
 
 def remove_unfinished_files(folder: Path) -> None:
-    """Removes, below `folder`, what killed processes were writing. Only for who holds the folder's lock."""
+    """Removes the temporary files that killed processes left below `folder`. The caller holds the folder's lock."""
     for path in folder.rglob(f".*{_UNFINISHED}"):
         path.unlink(missing_ok=True)
 
 
 def _explained(path: Path, error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"The disk is full while writing {path}. Free some room and run the same command again.")
+        return DiskFullError(f"The disk is full while writing {path}. Free some space and run the same command again.")
     return RunError(f"Cannot write {path}: {error.strerror or error}.")

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on a folder that dies with its process."""
+"""One writer at a time: a lock on a folder, released when its process ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folder_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") -
         lock.acquire(timeout=wait_seconds)
     except Timeout as error:
         raise FolderBusyError(
-            f"Another {what} is using {folder}. Wait for it to end, or choose another folder."
+            f"Another {what} is using {folder}. Wait until it ends, or choose another folder."
         ) from error
     except OSError as error:
         raise RunError(f"Cannot write in the folder {folder}: {error.strerror or error}.") from error

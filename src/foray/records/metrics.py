@@ -1,4 +1,4 @@
-"""What a run scored, with sample sizes and intervals."""
+"""Metrics of a run, with sample sizes and intervals."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class ClassMetrics(Record):
 
 
 class LeftOut(Record):
-    """Images that are not scored, whatever their files are called: the run was trained on them, or selected on them
-    (val), or they are near copies of such images, or an int8 file was calibrated on them or chosen by them.
+    """Images that are not scored, recognised by content: the run was trained on them, or selected on them (val), or
+    they are near-duplicates of such images, or an int8 file was calibrated or selected on them.
     """
 
     trained_on: int = 0
@@ -47,11 +47,11 @@ class LeftOut(Record):
 
     @property
     def sentence(self) -> str:
-        """How many and why, for a person; empty where none was."""
+        """How many and why, as a sentence; empty where there are none."""
         reasons = {
             "trained on": self.trained_on,
             "used to select (val)": self.selected_on,
-            "near copies of such images": self.near_copies,
+            "near-duplicates of such images": self.near_copies,
             "used to calibrate int8": self.calibrated_on,
         }
         told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
@@ -59,8 +59,8 @@ class LeftOut(Record):
 
 
 class Leak(Record):
-    """Given splits that share pictures: `leaked` of the `n` images of `split` are copies or near copies of images in
-    an earlier split. `without`: accuracy of `model` on the others; None where there are none.
+    """Given splits that share images: `leaked` of the `n` images of `split` are duplicates or near-duplicates of images
+    in an earlier split. `without`: accuracy of `model` on the others; None where there are none.
     """
 
     split: str
@@ -75,7 +75,7 @@ class Metrics(Record):
     """One split. `confusion[i][j]`: images of class i predicted as class j. `top5` is None below six classes.
 
     `macro_f1` is over the classes that have images; those in `absent` have none. `left_out`: None where it was not
-    checked. `notes`: what a reader of the score should know.
+    checked. `notes`: remarks for the reader of the score.
     """
 
     split: str
@@ -94,7 +94,7 @@ class Metrics(Record):
     def _has_a_row_a_class(self) -> Self:
         sides = {len(self.per_class), len(self.confusion), *map(len, self.confusion)}
         if len(sides) > 1:
-            raise ValueError("per_class and confusion are about different numbers of classes")
+            raise ValueError("per_class and confusion have different numbers of classes")
         return self
 
 
@@ -106,15 +106,15 @@ class HalfScore(Record):
 
 
 class EpochRow(Record):
-    """One line of history.jsonl. `train_top1` is measured on the augmented batches as they pass.
+    """One line of history.jsonl. `train_top1` is measured on the augmented batches during the epoch.
 
-    `val_weights`: whose accuracy val's is, that of the model or of the running average of its weights. Of a head that
-    was solved for (`solver` lbfgs) a line is one L2 penalty, counted as an epoch is, from strong to weak.
-    `val_halves`: what each half of val, alone, would choose the epoch by; None where val is not cross-fitted.
+    `val_weights`: which weights were validated: the model's, or their exponential moving average (EMA). For a
+    head fitted by `solver` lbfgs, a line is one L2 penalty, counted like an epoch, from strong to weak.
+    `val_halves`: the scores by which each half of val alone would select the epoch; None without cross-fitting.
     """
 
     epoch: int
-    learning_rate: float | None  # None: solved for, without steps
+    learning_rate: float | None  # None: fitted by a solver, without steps
     train_loss: float
     train_top1: float | None
     val_loss: float | None

@@ -1,4 +1,4 @@
-"""What pretrained weights score on ImageNet, and all that the numbers depend on."""
+"""Accuracy of pretrained weights on ImageNet, and everything the numbers depend on."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from foray.records.run import StoredPreprocessing, WeightsInfo
 
 
 class PretrainedEvaluation(Record):
-    """`unreadable`: why images were left out, by name; `missing`: labelled images that are not there.
+    """`unreadable`: why images were left out, by name; `missing`: labelled images that are missing.
 
     `published_top1`: what the source of the architecture's table states, for the whole validation set.
-    `computed`: images computed this time, in `seconds`; the others were kept from a run that was interrupted.
+    `computed`: images computed this time, in `seconds`; the others come from an interrupted run.
     """
 
     schema_version: Literal[1] = 1

@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from foray.errors import QuantityError
 from foray.parsing import shortened
+
+if TYPE_CHECKING:
+    from foray.records.metrics import Estimate
 
 _NUMBER = r"\d+(?:_\d+)*(?:\.\d*)?|\d{1,3}(?:,\d{3})+(?:\.\d*)?|\.\d+"
 _QUANTITY = re.compile(rf"(?P<number>[+-]?(?:{_NUMBER})(?:[eE][+-]?\d\d?)?)\s*(?P<unit>[^\s\d.,+-][^\s\d]*)?")
@@ -28,13 +32,13 @@ _BYTE_UNITS: Mapping[str, Decimal] = {
 _POINT_UNITS: Mapping[str, Decimal] = {"pt": Decimal("0.01"), "point": Decimal("0.01"), "points": Decimal("0.01")}
 
 _LARGEST = Decimal(10**18)  # no network, file or latency is near it
-_PLAIN_COUNT_FROM = 1000  # below, a bare number of parameters or MACs is almost surely one that lost its M
+_PLAIN_COUNT_FROM = 1000  # below, a bare number of parameters or MACs is almost certainly meant as millions
 
 
 def parse_count(text: str, option: str = "the count") -> int:
     """A number of parameters or MACs.
 
-    A bare number below 1000 is an error, because '--max-macs 600' means 600 million to whoever types it.
+    A bare number below 1000 is an error, because '--max-macs 600' almost always means 600 million.
 
     Args:
         text: '6M', '1.5G', '500k', or every digit written out.
@@ -193,8 +197,24 @@ def format_percent(share: float) -> str:
     return f"{number} %"
 
 
+def percent_number(share: float | None) -> str:
+    """A share in [0, 1] for a column headed "%": 0.912 -> '91.2'; '-' where it was not measured."""
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def format_interval(estimate: Estimate, between: str = "-") -> str:
+    """The bounds of an estimate in per cent, without the sign: '87.4-91.8'. `between`: the separator."""
+    return f"{percent_number(estimate.low)}{between}{percent_number(estimate.high)}"
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """With interval and number of images: '91.2 % (95 % interval 87.4 to 91.8, n = 1,380)'."""
+    interval = f"{format_confidence(estimate.confidence)} interval {format_interval(estimate, ' to ')}"
+    return f"{format_percent(estimate.value)} ({interval}, n = {estimate.n:,})"
+
+
 def format_confidence(confidence: float) -> str:
-    """A confidence below 1, to three digits, or as many as tell it from certainty.
+    """A confidence below 1, to three digits, or as many as distinguish it from 100 %.
 
     >>> format_confidence(0.95), format_confidence(0.9996)
     ('95 %', '99.96 %')
@@ -238,7 +258,7 @@ def _split(text: str, option: str, example: str, units: Mapping[str, Decimal]) -
     unit: str | None = match["unit"]
     if unit is not None and unit not in units:
         raise QuantityError(
-            f"{option}: {unit!r} in {text.strip()!r} is no unit here (known: {', '.join(units)}). "
+            f"{option}: {unit!r} in {text.strip()!r} is not a unit that is known here (known: {', '.join(units)}). "
             f"Write {_example(option, example)}."
         )
     return number, unit
@@ -246,8 +266,10 @@ def _split(text: str, option: str, example: str, units: Mapping[str, Decimal]) -
 
 def _required(unit: str | None, text: str, option: str, example: str, units: Mapping[str, Decimal]) -> str:
     if unit is None:
+        meant = text.strip() + example.lstrip("0123456789")
         raise QuantityError(
-            f"{option}: {text.strip()!r} has no unit (one of {', '.join(units)}). Write {_example(option, example)}."
+            f"{option}: {text.strip()!r} has no unit; did you mean {meant}? "
+            f"Write {_example(option, meant)} (units: {', '.join(units)})."
         )
     return unit
 

@@ -16,10 +16,10 @@ from foray.regular_files import read_regular
 
 
 class Record(BaseModel):
-    """A frozen value with a JSON form. "Not measured" is None, never 0; NaN and infinity, which JSON has not, are
-    refused.
+    """A frozen value with a JSON form. "Not measured" is None, never 0; NaN and infinity, which JSON does not have, are
+    errors.
 
-    `way_out`: what a person does about a file of this kind that is damaged.
+    `way_out`: what to do about a damaged file of this kind.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -29,7 +29,7 @@ class Record(BaseModel):
         """The record as JSON, sealed with its digest. Raises RunError for a number that JSON cannot hold."""
         for where, value in _numbers(self.model_dump(), ""):
             if not math.isfinite(value):
-                raise RunError(f"{type(self).__name__}.{where} is {value}, which no file can hold: nothing is written.")
+                raise RunError(f"{type(self).__name__}.{where} is {value}, which JSON cannot hold: nothing is written.")
         return sealed(self.model_dump_json(indent=1) + "\n")
 
     def save(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class Record(BaseModel):
     def load(cls, path: Path) -> Self:
         """Reads a record. Raises RunError when the file is missing, damaged or of another version.
 
-        Files without a digest, as foray wrote them earlier and other programs do, are read unchecked.
+        Files without a digest, from earlier versions and other programs, are not checked.
         """
         try:
             content = unsealed(read_regular(path))
@@ -49,7 +49,7 @@ class Record(BaseModel):
         except BrokenSealError as error:
             raise RunError(
                 _joined(
-                    f"{path} is damaged: it is not as foray wrote it (SHA-256).",
+                    f"{path} is damaged: its SHA-256 differs from the one that foray wrote.",
                     cls.way_out,
                     'If you changed it yourself, delete its line "digest" as well.',
                 )
@@ -68,7 +68,7 @@ class Record(BaseModel):
 
 
 def _numbers(value: Any, where: str) -> Iterator[tuple[str, float]]:
-    """Every float within, and where it stands."""
+    """Every float within, with its path."""
     if isinstance(value, float):
         yield where, value
     elif isinstance(value, dict):

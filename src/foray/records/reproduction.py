@@ -1,4 +1,4 @@
-"""What reproducing the study leaves on disk: what each run was for, and what became of every claim."""
+"""Results of reproducing the study on disk: the purpose of each run, and the verdict on every claim."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Verdict = Literal[
 
 
 class ExperimentInfo(Record):
-    """experiment.json beside a result: what it was run for. `reduced`: how many images a class, where not all.
+    """experiment.json beside a result: what it was run for. `reduced`: how many images per class, where not all.
 
-    `files`: SHA-256 of what lies beside it, by name; none in results of earlier versions of foray.
+    `files`: SHA-256 of the files beside it, by name; none in results of earlier versions.
     """
 
     way_out: ClassVar[str] = "Delete its folder and run again."
@@ -35,7 +35,7 @@ class ExperimentInfo(Record):
 
 
 class Unavailable(Record):
-    """Why an experiment has no result. `kind`: images or weights are not there, or training failed."""
+    """Why an experiment has no result. `kind`: images or weights are missing, or training failed."""
 
     kind: Literal["data", "failed"]
     reason: str
@@ -51,10 +51,10 @@ class UnavailableList(Record):
 class Evidence(Record):
     """One experiment as it was run, all seeds together.
 
-    `measured`: accuracy on `split` over seeds and images; `measure`: what it is, in words. `images`: that were trained
-    on, repetitions counted (one epoch for cached features' backbone); `steps`: optimiser steps. `differs`: what is not
-    the study's, in words, with what concerns the recipe alone in `recipe_differs`. `older_recipe`: what is not the
-    present recipe's.
+    `measured`: accuracy on `split` over seeds and images; `measure`: what it is, in words. `images`: images
+    trained on, repetitions included (one epoch for the backbone of cached features); `steps`: optimiser steps.
+    `differs`: differences from the study, in words; those of the recipe alone in `recipe_differs`. `older_recipe`:
+    differences from the present recipe.
     """
 
     role: str
@@ -83,7 +83,7 @@ class Evidence(Record):
 
 
 class ClaimResult(Record):
-    """What became of one claim. `decided`: False where the images cannot tell either way."""
+    """The verdict on one claim. `decided`: False where the images are too few to decide."""
 
     claim: str
     verdict: Verdict
@@ -95,7 +95,7 @@ class ClaimResult(Record):
 
 
 class Reproduction(Record):
-    """reproduction.json. `mini`: its numbers say that the code runs, nothing about the study."""
+    """reproduction.json. `mini`: its numbers show that the code runs and say nothing about the study."""
 
     schema_version: Literal[1] = 1
     mini: bool

@@ -36,7 +36,7 @@ class DatasetInfo(Record):
 class WeightsInfo(Record):
     """Where pretrained weights came from. `variant`: the architecture variant they belong to.
 
-    `notes`: what the file left open and foray settled, such as the padding, or which of its state dicts was taken.
+    `notes`: what the file does not state and foray decided, such as the padding or which of its state dicts was taken.
     """
 
     source: str
@@ -60,9 +60,9 @@ class ArchitectureInfo(Record):
 
 
 class RunInputs(Record):
-    """What `foray.train` was given and the rest of the record does not say, so that a run is taken up again from it.
+    """Arguments of `foray.train` that the rest of the record does not hold, so that the run can be resumed.
 
-    Paths are absolute: the run may be taken up from another folder.
+    Paths are absolute: the run may be resumed from another folder.
     """
 
     data: str
@@ -83,7 +83,7 @@ class RunRecord(Record):
     versions of foray.
     """
 
-    way_out: ClassVar[str] = "Delete the folder of the run, and run the command that began it again."
+    way_out: ClassVar[str] = "Delete the folder of the run, and run the command that started it again."
 
     schema_version: Literal[1] = 1
     run_id: str
@@ -96,18 +96,20 @@ class RunRecord(Record):
     dataset: DatasetInfo
     recipe: dict[str, Any]
     seed: int
-    inputs: RunInputs | None = None  # None: begun by a comparison or a search, which knows them itself
+    inputs: RunInputs | None = None  # None: started by a comparison or a search, which knows them itself
     deterministic: bool = False  # asked for: float32 and deterministic algorithms
-    nondeterministic_operations: list[str] = Field(default_factory=list)  # of a GPU, met although asked for
+    nondeterministic_operations: list[str] = Field(
+        default_factory=list
+    )  # operators of a GPU that were not deterministic although asked for
     device: str
-    processes: int = 1  # that shared each batch; where there are several, `device` is the writer's
+    processes: int = 1  # that shared each batch; with several, `device` is that of rank 0
     threads: int
     train_precision: str  # "float32" or "bfloat16"; for linear: of the features
     feature_engine: str | None = None  # linear only: what ran the frozen backbone
     best_epoch: int | None = None
     metrics: dict[str, Metrics] = Field(default_factory=dict)  # "val", "val_crossfit", "test", "out_of_fold"
-    judged_epochs: list[int] = Field(default_factory=list)  # lines of the history: chosen by each half of val, for
-    # "val_crossfit"; by what is outside of each fold, for "out_of_fold". Empty: val chose, its own labels included
+    judged_epochs: list[int] = Field(default_factory=list)  # lines of the history: selected by each half of val, for
+    # "val_crossfit"; by the images outside each fold, for "out_of_fold". Empty: selected on all of val
     seconds_per_epoch: list[float] = Field(default_factory=list)
     total_seconds: float | None = None
     notes: list[str] = Field(default_factory=list)

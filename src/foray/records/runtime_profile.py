@@ -43,8 +43,8 @@ class RuntimeCost(Record):
     starting a process to its first result, the median over bursts. `peak_memory_bytes`: of one inference in float32 in
     eager PyTorch, by analysis of the graph; None for all else. `resident_memory_bytes`: the most that a process held
     at batch 1, over a bare one with numpy and Pillow, measured. `burst_p50_ms`: the median of each burst; empty
-    in older files. `is_steady`: whether the passes had become stable when timing began. `unsteady`: what else stands
-    against the times, in sentences. `layers`: None where not asked for, or where the runtime does not tell.
+    in older files. `is_steady`: whether the passes had become stable when timing began. `unsteady`: what else makes the
+    times unreliable, in sentences. `layers`: None where not requested, or where the runtime does not report it.
     """
 
     name: str
@@ -90,9 +90,9 @@ class TimeDifference(Record):
 class Steadiness(Record):
     """The machine during the measurement. `drift`: of a fixed piece of work, last third over first third less 1;
     `stolen`, `busy_elsewhere`: shares of the processors' time taken by a hypervisor and by other processes, None where
-    the system does not say; `busy_by_burst`: the latter, burst by burst. `waited_seconds`: for a quiet machine;
+    the system does not say; `busy_by_burst`: the latter, burst by burst. `waited_seconds`: for an idle machine;
     `taken_again`: bursts that were disturbed, left out and taken once more. `warnings`: what makes the numbers
-    unreliable, in sentences; none for a quiet machine.
+    unreliable, in sentences; none for an idle machine.
     """
 
     drift: float

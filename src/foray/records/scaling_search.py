@@ -1,4 +1,4 @@
-"""scaling_search.json: the grid search of alpha, beta and gamma, and what it says about scaling one dimension alone."""
+"""scaling_search.json: the grid search of alpha, beta and gamma, and its result on scaling one dimension alone."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class ScaledCandidate(Record):
 class ScalingSearch(Record):
     """One search. `candidates`: the proxy first, then the grid.
 
-    `best`: the most accurate on `selection_split` among networks of twice the proxy's work; `alike`: those that it does
-    not show to be worse. `compound`: the best of those that scale all three dimensions; `one_dimension`: each single
-    dimension against it, on test, which chose nothing. Their confidence shares one error of 5 % (Bonferroni).
+    `best`: the most accurate on `selection_split` among networks of twice the proxy's work; `alike`: those not shown to
+    be worse on it. `compound`: the best of those that scale all three dimensions; `one_dimension`: each single
+    dimension against it, on test, which selects nothing. They share one error rate of 5 % (Bonferroni).
     """
 
     schema_version: Literal[1] = 1
@@ -70,7 +70,9 @@ class ScalingSearch(Record):
     several: str | None
     one_dimension: list[PairedLoss] = Field(default_factory=list)
     sentence: str
-    selection_split: str = "val"  # what `val` of the candidates is: "val_crossfit" where val chose the epochs too
+    selection_split: str = (
+        "val"  # the split behind `val` of the candidates: "val_crossfit" where val selects the epochs too
+    )
     cautions: list[str] = Field(default_factory=list)
     total_seconds: float
     hardware: Hardware

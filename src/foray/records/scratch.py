@@ -1,4 +1,4 @@
-"""Temporary folders that do not stay for ever: what a killed process left is removed at the next start."""
+"""Temporary folders; those left by killed processes are removed at the next start."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _YOUNG_SECONDS = 60.0  # a folder this young may belong to a process that has no
 def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
     """An empty folder below `purpose`-XXXXXXXX in `parent` (None: the system's temporary folder), removed at the end.
 
-    A lock beside it is held as long as this process lives. Folders of the same purpose that nobody holds, because their
-    process was killed, are removed first. Raises OSError where the folder cannot be made.
+    A lock beside it is held as long as this process lives. Folders of the same purpose whose lock is
+    free, because their process was killed, are removed first. Raises OSError where the folder cannot be created.
     """
     place = Path(tempfile.gettempdir()) if parent is None else parent
     place.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def _remove_if_abandoned(folder: Path) -> None:
-    """Removes a scratch folder that no process holds; leaves what is no scratch folder or belongs to somebody else."""
+    """Removes a scratch folder that no process holds; other folders, and those of other users, are left."""
     with contextlib.suppress(OSError, Timeout, NotImplementedError):
         if not (folder / _LOCK).is_file() or folder.is_symlink():
             return

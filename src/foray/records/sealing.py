@@ -1,7 +1,7 @@
-"""Digests of what foray writes, so that damage is noticed when it is read back.
+"""Digests of the files that foray writes, so that damage is noticed on reading.
 
-A sealed JSON object has, as its first entry and on a line of its own, the SHA-256 of its text without that entry. Who
-edits such a file by hand deletes the line. A file is named with the SHA-256 of its bytes in the record of its run.
+A sealed JSON object has, as its first entry and on a line of its own, the SHA-256 of its text without that entry. To
+edit such a file by hand, delete that line. A file is named with the SHA-256 of its bytes in the record of its run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SEAL = re.compile(rb'\{\n "digest": "([0-9a-f]{64})",')
 
 
 class BrokenSealError(ValueError):
-    """The text is not the one that its digest was made of, or has no digest where one is needed."""
+    """The text does not match its digest, or has no digest where one is needed."""
 
 
 def sealed(text: str) -> str:
@@ -36,7 +36,7 @@ def unsealed(content: bytes, *, needed: bool = False) -> bytes:
         return content
     text = b"{" + content[found.end() :]
     if sha256(text) != found[1].decode("ascii"):
-        raise BrokenSealError("its digest is another one")
+        raise BrokenSealError("its digest does not match")
     return text
 
 

@@ -1,4 +1,4 @@
-"""The table of candidates: cells for the page, Markdown for a text, CSV for a program."""
+"""The table of candidates: as cells for the page, as Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from foray.records import CandidateResult, Comparison, Decision, Estimate
 from foray.records.quantities import (
     format_bytes,
     format_count,
+    format_interval,
     format_ms,
     format_percent,
-    format_points,
     format_seconds,
 )
 from foray.report.status import KINDS, format_split, status_of
@@ -37,13 +37,13 @@ class Cell:
 
     @property
     def is_measured(self) -> bool:
-        """False for the dash that stands for a number nobody measured."""
+        """False for the dash that stands for a number that was not measured."""
         return self.text != NOT_MEASURED
 
 
 @dataclass(frozen=True)
 class Column:
-    """`hint` says what the number is and its conditions. `descending`: a first click sorts the largest to the top."""
+    """`hint`: meaning and conditions of the number. `descending`: a first click sorts the largest to the top."""
 
     label: str
     hint: str
@@ -54,21 +54,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, and one row of cells a candidate, in the order of the columns."""
+    """Columns, and one row of cells per candidate, in the order of the columns."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
 def candidate_table(comparison: Comparison) -> Table:
-    """The table of candidates, those in the decision first, by falling selection accuracy."""
+    """The table of candidates: those that took part in the decision first, by descending selection accuracy."""
     columns = tuple(_columns(comparison))
     ranked = sorted(comparison.candidates, key=lambda candidate: _rank(candidate, comparison.decision))
     return Table(columns, tuple(tuple(column.cell(candidate) for column in columns) for candidate in ranked))
 
 
 def markdown_table(comparison: Comparison) -> str:
-    """table.md: the verdict, the table, and what its numbers rest on."""
+    """table.md: the verdict, the table, and the meaning of its columns."""
     table = candidate_table(comparison)
     header = [column.label for column in table.columns]
     lines = [
@@ -86,7 +86,7 @@ def markdown_table(comparison: Comparison) -> str:
 
 
 def csv_table(comparison: Comparison) -> str:
-    """table.csv: one row a candidate, plain numbers, units in the column names, empty where not measured."""
+    """table.csv: one row per candidate, plain numbers, units in the column names, empty where not measured."""
     stream = io.StringIO()
     rows = [_csv_row(candidate, comparison) for candidate in comparison.candidates]
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else ["model"], lineterminator="\n")
@@ -100,11 +100,6 @@ def _rank(candidate: CandidateResult, decision: Decision) -> tuple[bool, float]:
     return (not status_of(candidate, decision).is_in, -accuracy)
 
 
-def format_interval(estimate: Estimate) -> str:
-    """'87.4–91.8', in per cent."""
-    return f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}"
-
-
 def _columns(comparison: Comparison) -> list[Column]:
     decision, candidates = comparison.decision, comparison.candidates
     split, seeds = decision.selection_split, len(comparison.seeds)
@@ -113,22 +108,22 @@ def _columns(comparison: Comparison) -> list[Column]:
     n_test = _sample_size([candidate.test for candidate in candidates])
     conditions = _conditions(comparison)
     return [
-        Column("Model", "variant, and the side of its input", _model_cell, numeric=False),
-        Column("Status", "after the decision", lambda c: _status_cell(c, decision), numeric=False),
+        Column("Model", "variant and input resolution", _model_cell, numeric=False),
+        Column("Status", "outcome of the decision", lambda c: _status_cell(c, decision), numeric=False),
         Column(
             "Selection accuracy",
-            f"top-1 on {format_split(split)}{n_selection}, which decided; {mean}; 95 % interval over images",
+            f"top-1 on {format_split(split)}{n_selection}, which decides; {mean}; 95 % interval over images",
             lambda c: _estimate_cell(c.selection),
             descending=True,
         ),
         Column(
             "Test accuracy",
-            f"top-1 on test{n_test}, which selected nothing; {mean}; 95 % interval over images",
+            f"top-1 on test{n_test}, which selects nothing; {mean}; 95 % interval over images",
             lambda c: _estimate_cell(c.test),
             descending=True,
         ),
-        Column("SD", f"standard deviation of the test accuracy over {seeds} seeds; sel.: of selection", _sd_cell),
-        Column("Macro-F1", f"on test{n_test}, classes weigh alike, {mean}", _f1_cell, descending=True),
+        Column("SD", f"standard deviation over {seeds} seeds, in points, on test; sel.: on selection", _sd_cell),
+        Column("Macro-F1", f"on test{n_test}, unweighted mean over classes, {mean}", _f1_cell, descending=True),
         Column("Params", "weights and biases, with the head for these classes", lambda c: _count_cell(c.cost.params)),
         Column("MACs", "multiply-accumulates for one image, by analysis", lambda c: _count_cell(c.cost.macs)),
         Column("Latency", f"p50 and p95 of one image, {conditions}", _latency_cell),
@@ -139,9 +134,8 @@ def _columns(comparison: Comparison) -> list[Column]:
             descending=True,
         ),
         *_memory_columns(candidates),
-        Column("File", "the weights on disk", lambda c: _measured(c.cost.file_bytes, format_bytes)),
-        Column("Epoch", f"training time an epoch, {mean}", lambda c: _measured(c.seconds_per_epoch, format_seconds)),
-        Column("Run", f"time of a whole run, {mean}", lambda c: _measured(c.train_seconds, format_seconds)),
+        Column("File", "size of the weights on disk", lambda c: _measured(c.cost.file_bytes, format_bytes)),
+        Column("Training", f"time of a whole run, and of an epoch, {mean}", _training_cell),
     ]
 
 
@@ -158,12 +152,16 @@ def _estimate_cell(estimate: Estimate | None) -> Cell:
     if estimate is None:
         return Cell(NOT_MEASURED)
     hint = f"n = {estimate.n:,} images, {estimate.confidence:.0%} interval, {estimate.method}"
-    return Cell(format_percent(estimate.value), format_interval(estimate), estimate.value, hint=hint)
+    return Cell(format_percent(estimate.value), format_interval(estimate, "–"), estimate.value, hint=hint)
 
 
 def _sd_cell(candidate: CandidateResult) -> Cell:
-    selection = "" if candidate.selection_sd is None else f"sel. {format_points(candidate.selection_sd)}"
-    return _measured(candidate.test_sd, format_points, detail=selection)
+    selection = "" if candidate.selection_sd is None else f"sel. {_in_points(candidate.selection_sd)}"
+    return _measured(candidate.test_sd, _in_points, detail=selection)
+
+
+def _in_points(deviation: float) -> str:
+    return f"{100 * deviation:.2f}"
 
 
 def _f1_cell(candidate: CandidateResult) -> Cell:
@@ -187,6 +185,12 @@ def _latency_cell(candidate: CandidateResult) -> Cell:
     return _measured(cost.latency_p50_ms, format_ms, detail=p95, hint=calls)
 
 
+def _training_cell(candidate: CandidateResult) -> Cell:
+    epoch = candidate.seconds_per_epoch
+    detail = "" if epoch is None else f"{format_seconds(epoch)} per epoch"
+    return _measured(candidate.train_seconds, format_seconds, detail=detail)
+
+
 def _count_cell(count: int) -> Cell:
     return Cell(format_count(count), sort=float(count), hint=f"{count:,}")
 
@@ -203,7 +207,7 @@ def _sample_size(estimates: Sequence[Estimate | None]) -> str:
 
 
 def _conditions(comparison: Comparison) -> str:
-    """What latency was measured with; several where the candidates differ."""
+    """Runtime, precision, threads and device of the latency; several where the candidates differ."""
     found = []
     for candidate in comparison.candidates:
         cost = candidate.cost
@@ -221,7 +225,7 @@ def _memory_columns(candidates: Sequence[CandidateResult]) -> list[Column]:
     )
     resident = Column(
         "Resident memory",
-        "the most that the process held for inference at batch 1, runtime included, measured",
+        "measured peak memory of the process for inference at batch 1, runtime included",
         lambda c: _measured(c.cost.resident_memory_bytes, format_bytes),
     )
     has_resident = any(candidate.cost.resident_memory_bytes is not None for candidate in candidates)

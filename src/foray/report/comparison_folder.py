@@ -1,4 +1,4 @@
-"""A comparison's folder, read once: everything a report may say comes from here."""
+"""A comparison's folder, read once: the only source of a report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foray.errors import RunError
-from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunRecord, read_history
+from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunFolder, RunRecord
 from foray.regular_files import is_there, read_regular
 
 COMPARISON = "comparison.json"
@@ -34,7 +34,7 @@ class Entrant:
         return self.result.model
 
     def metrics(self, split: str) -> list[Metrics]:
-        """What each run scored on `split`; runs without it are left out."""
+        """The metrics of each run on `split`; runs without it are left out."""
         return [run.record.metrics[split] for run in self.runs if split in run.record.metrics]
 
 
@@ -47,7 +47,7 @@ class ComparisonFolder:
     entrants: tuple[Entrant, ...]
 
     def picture(self, mistake: Mistake) -> bytes | None:
-        """The encoded picture of a mistake; None when the file is gone."""
+        """The encoded picture of a misclassified image; None when the file is missing."""
         try:
             return read_regular(self.path / mistake.picture)
         except OSError:
@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> ComparisonFolder:
     if not is_there(folder / COMPARISON):
         raise RunError(
             f"There is no finished comparison in {folder}: it has no comparison.json. "
-            "Name the folder that was given to foray compare as --out."
+            "Name the folder that was given to foray compare as `out`."
         )
     comparison = Comparison.load(folder / COMPARISON)
     for candidate in comparison.candidates:
@@ -76,10 +76,10 @@ def read_folder(folder: Path) -> ComparisonFolder:
 def _read_runs(folder: Path, run_ids: Sequence[str]) -> tuple[Run, ...]:
     runs = []
     for run_id in run_ids:
-        run = _inside(folder, f"runs/{run_id}")
-        record = RunRecord.load(run / "record.json")
+        run = RunFolder(_inside(folder, f"runs/{run_id}"))
+        record = run.load()
         if record.status == "done":
-            runs.append(Run(record, read_history(run, record)))
+            runs.append(Run(record, run.read_history(record)))
     return tuple(runs)
 
 

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from foray.decision import details, headline
 from foray.errors import RunError
 from foray.records import CandidateResult, Comparison, Mistake, require_writable, write_bytes, write_text
 from foray.records.quantities import (
@@ -23,12 +24,13 @@ from foray.records.quantities import (
     format_bytes,
     format_confidence,
     format_count,
+    format_interval,
     format_ms,
     format_percent,
     format_points,
 )
 from foray.report import provenance
-from foray.report.candidate_table import NOT_MEASURED, candidate_table, csv_table, format_interval, markdown_table
+from foray.report.candidate_table import NOT_MEASURED, candidate_table, csv_table, markdown_table
 from foray.report.comparison_folder import COMPARISON, ComparisonFolder, read_folder
 from foray.report.confusion import Confusion, confusion_view, confusions
 from foray.report.drawing import COLOURS, DARK_COLOURS, View, render
@@ -45,7 +47,7 @@ _PAGE, _MARKDOWN, _CSV = "report.html", "table.md", "table.csv"
 def write_report(folder: Path) -> Path:
     """Writes report.html, table.md, table.csv and figures/*.svg|png into a comparison's folder; returns the page.
 
-    Everything is read from comparison.json, the runs' records and histories, and the pictures of mistakes. The same
+    Everything is read from comparison.json, the runs' records and histories, and the images of mistakes. The same
     folder gives the same bytes. Raises RunError when one of the files is missing, damaged or of another version.
     """
     source = read_folder(folder)
@@ -69,7 +71,7 @@ def write_report(folder: Path) -> Path:
 
 
 def require_no_foreign_report(folder: Path) -> None:
-    """Raises RunError where a report would overwrite files that are none of a comparison's, or cannot be written.
+    """Raises RunError where a report would overwrite files that foray did not write, or cannot be written.
 
     foray writes comparison.json before any of them.
     """
@@ -78,13 +80,13 @@ def require_no_foreign_report(folder: Path) -> None:
         return
     if there := [name for name in (_PAGE, _MARKDOWN, _CSV) if (folder / name).exists()]:
         raise RunError(
-            f"{folder} holds {' and '.join(there)} but no {COMPARISON}: foray did not write that, and will not "
-            "overwrite it. Move it elsewhere, or choose another folder with --out."
+            f"{folder} holds {' and '.join(there)} but no {COMPARISON}: foray did not write that and does not "
+            "overwrite it. Move it elsewhere, or choose another folder as `out`."
         )
 
 
 def _remove_figures(folder: Path) -> None:
-    """Figures of an earlier comparison in the same folder would speak of models that are no longer in it."""
+    """Removes figures of an earlier comparison in the same folder, whose models may no longer be in it."""
     for kind in ("accuracy_vs_*", "curves", "curves_*", "confusion_*", "paired"):
         for ending in ("svg", "png"):
             for path in folder.glob(f"{kind}.{ending}"):
@@ -96,7 +98,7 @@ MAX_CLASS_ROWS = 100  # of a per-class table, lowest recall first
 
 @dataclass(frozen=True)
 class Picture:
-    """A mistake with its picture as a data URI; None when the file is gone."""
+    """A misclassified image with its picture as a data URI; None when the file is missing."""
 
     mistake: Mistake
     uri: str | None
@@ -122,7 +124,9 @@ def render_page(
     return template.render(
         comparison=comparison,
         decision_facts=provenance.decision_facts(comparison),
-        headline=_headline(comparison),
+        headline=headline(comparison.decision),
+        details=details(comparison.decision),
+        numbers=_numbers_of_pick(comparison),
         table=candidate_table(comparison),
         views=views,
         charts={name: [_chart(view) for view in of] for name, of in views.items()},
@@ -157,15 +161,15 @@ def _environment() -> Environment:
         "about": format_about,
         "confidence": format_confidence,
         "points": format_points,
-        "interval": format_interval,
+        "interval": lambda estimate: format_interval(estimate, "–"),
         "split": format_split,
         "ratio": lambda value: NOT_MEASURED if value is None else f"{value:.3f}",
     }
     return environment
 
 
-def _headline(comparison: Comparison) -> list[tuple[str, str, str]]:
-    """The pick's numbers as (name, value, what it is)."""
+def _numbers_of_pick(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """The pick's numbers as (name, value, explanation)."""
     for candidate in comparison.candidates:
         if candidate.model == comparison.decision.pick:
             return _numbers(candidate)
@@ -177,7 +181,9 @@ def _numbers(candidate: CandidateResult) -> list[tuple[str, str, str]]:
     numbers = []
     for name, estimate in (("selection accuracy", candidate.selection), ("test accuracy", candidate.test)):
         if estimate is not None:
-            numbers.append((name, format_percent(estimate.value), f"{format_interval(estimate)}, n = {estimate.n:,}"))
+            numbers.append(
+                (name, format_percent(estimate.value), f"{format_interval(estimate, '–')}, n = {estimate.n:,}")
+            )
     if cost.latency_p50_ms is not None:
         numbers.append(
             (
@@ -194,7 +200,7 @@ def _numbers(candidate: CandidateResult) -> list[tuple[str, str, str]]:
 
 
 def _chart(view: View) -> dict[str, Any]:
-    """What the page's script needs to draw a view."""
+    """A view as the page's script takes it."""
     return {"note": view.note, "panels": [dataclasses.asdict(panel) for panel in view.panels]}
 
 

@@ -13,7 +13,7 @@ from foray.report.comparison_folder import Entrant
 from foray.report.drawing import Json, Panel, View, file_stem, literal
 
 MAX_LABELLED_CELLS = 15  # classes up to which every cell of a confusion matrix carries its count
-MAX_MATRIX_CLASSES = 100  # above, cells are too small to read and the page too large: the table of confusions remains
+MAX_MATRIX_CLASSES = 100  # above, cells are too small to read and the page too large: the table of classes remains
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ClassRow:
     recall: Estimate | None
     precision: float | None
     f1: float | None
-    confused_with: str | None  # the class that most of its missed images were taken for
+    confused_with: str | None  # the most frequent wrong prediction for its images
     confused_share: float | None  # of its images, in [0, 1]
 
 
@@ -59,7 +59,7 @@ class Confusion:
 def confusions(entrants: Sequence[Entrant], classes: Sequence[str], split: str = "test") -> list[Confusion]:
     """One for every candidate with finished runs that were scored on `split`.
 
-    Raises RunError when a run knows another number of classes than the comparison.
+    Raises RunError when a run has another number of classes than the comparison.
     """
     return [_confusion(entrant, tuple(classes), split) for entrant in entrants if entrant.metrics(split)]
 

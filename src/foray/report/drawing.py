@@ -47,14 +47,17 @@ class PointStyle:
 
 
 def point_style(position: int) -> PointStyle:
-    """The mark of the candidate at `position`: 8 colours by 7 markers, 56 candidates before two look alike."""
+    """The style of the candidate at `position`: 8 colours by 7 markers, 56 candidates before two look alike."""
     colour = position % len(COLOURS)
     symbol, marker = _MARKERS[position % len(_MARKERS)]
     return PointStyle(COLOURS[colour], f"@c{colour}", symbol, marker)
 
 
 def file_stem(kind: str, name: str = "") -> str:
-    """File name of a figure without its ending: 'confusion_mobilenet_v2'; what file systems dislike becomes '_'."""
+    """File name of a figure without its ending: 'confusion_mobilenet_v2'.
+
+    Characters other than letters, digits and '._-' become '_'.
+    """
     return re.sub(r"[^\w.-]+", "_", f"{kind}_{name}" if name else kind)
 
 
@@ -63,7 +66,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot. `width`: the most it may take, pixels; None for all there is."""
+    """One plot. `width`: at most, in pixels; None: the full width."""
 
     traces: list[Json]
     layout: Json
@@ -72,7 +75,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class View:
-    """One of the views a reader switches between; `figure` is the file stem of the still picture of the same."""
+    """One of the views a reader switches between; `figure`: file stem of the same chart as a still figure."""
 
     label: str
     panels: list[Panel]
@@ -81,7 +84,7 @@ class View:
 
 
 def literal(text: str) -> str:
-    """Text as plotly shows it letter by letter, whatever it holds."""
+    """Text escaped for plotly, which shows it unchanged."""
     return html.escape(text, quote=False)
 
 
@@ -114,7 +117,7 @@ def render(figure: Figure, file_format: Literal["svg", "png"]) -> bytes:
 
 @contextmanager
 def drawing_style() -> Iterator[None]:
-    """Every figure is drawn and written inside of this."""
+    """Context in which every figure is drawn and written."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")  # a PNG shows a box instead
         yield
@@ -128,6 +131,6 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, l
 
 
 def settle(figure: Figure) -> None:
-    """Settles the layout once, not again for every file format."""
+    """Computes the layout once, instead of once per file format."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -29,7 +29,7 @@ def draw_figures(
     pairs: Sequence[PairedComparison],
     tolerance: float,
 ) -> dict[str, Figure]:
-    """Every figure of a report by its file stem; none for what there is nothing to draw of."""
+    """Every figure of a report by its file stem; figures without data are left out."""
     figures: dict[str, Figure] = {}
     with drawing_style():
         for tradeoff in tradeoffs:
@@ -172,8 +172,8 @@ def _confusion_figure(confusion: Confusion) -> Figure:
 def _paired_figure(pairs: Sequence[PairedComparison], tolerance: float) -> Figure:
     figure, (axes,) = new_figure(7.2, 1.5 + 0.7 * len(pairs))
     styles = {
-        "selection": (-0.13, COLOURS[0], "o", "full", "selection, decided"),
-        "test": (0.13, COLOURS[1], "D", "none", "test, confirms only"),
+        "selection": (-0.13, COLOURS[0], "o", "full", "selection (decides)"),
+        "test": (0.13, COLOURS[1], "D", "none", "test (check only)"),
     }
     named: set[str] = set()
     for row, pair in enumerate(pairs):
@@ -202,6 +202,6 @@ def _paired_figure(pairs: Sequence[PairedComparison], tolerance: float) -> Figur
 
 
 def _short(name: str, length: int = 24) -> str:
-    """On one line and without what no SVG may hold."""
+    """On one line and without characters that SVG does not allow."""
     shown = one_line(name)
     return shown if len(shown) <= length else f"{shown[: length - 1]}…"

@@ -23,7 +23,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """What one candidate's runs went through; `position` in the comparison fixes its colour."""
+    """The curves of one candidate's runs; its `position` in the comparison fixes its colour."""
 
     model: str
     position: int

@@ -1,4 +1,4 @@
-"""Paired comparisons, on the selection split, which decided, and on test, which only confirms; and their chart."""
+"""Paired comparisons on the selection split, which decides, and on test, which is a check; and their chart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERDICTS: dict[str, str] = {"not_worse": "not worse", "worse": "worse", "unresol
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """`candidate` against `reference`, on the split that decided and on test; None where it was not compared."""
+    """`candidate` against `reference`, on the split that decides and on test; None where they were not compared."""
 
     reference: str
     candidate: str
@@ -49,8 +49,8 @@ def paired_comparisons(comparison: Comparison) -> list[PairedComparison]:
 def paired_view(pairs: Sequence[PairedComparison], tolerance: float) -> View:
     """A forest plot of the paired losses, in points, with the tolerance."""
     styles: dict[str, Json] = {
-        "selection": {"name": "selection, decided", "offset": -0.13, "symbol": "circle", "color": "@c0"},
-        "test": {"name": "test, confirms only", "offset": 0.13, "symbol": "diamond-open", "color": "@c1"},
+        "selection": {"name": "selection (decides)", "offset": -0.13, "symbol": "circle", "color": "@c0"},
+        "test": {"name": "test (check only)", "offset": 0.13, "symbol": "diamond-open", "color": "@c1"},
     }
     traces = []
     for side, style in styles.items():

@@ -1,4 +1,4 @@
-"""What the numbers rest on, as terms and plain sentences: the decision, the recipe, the data, the machine."""
+"""Where the numbers come from, as (term, text): the decision, the recipe, the data, the machine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from foray.report.status import (
     status_of,
 )
 
-Fact = tuple[str, str]  # term, what there is to say
+Fact = tuple[str, str]  # term, text
 
 
 def decision_facts(comparison: Comparison) -> list[Fact]:
-    """What the verdict rests on."""
+    """What the verdict is based on."""
     decision = comparison.decision
     split = decision.selection_split
     seeds = ", ".join(map(str, comparison.seeds))
@@ -31,12 +31,12 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
     test = _images([candidate.test for candidate in comparison.candidates])
     return [
         ("Decided on", "; ".join(filter(None, [f"{format_split(split)}{selection}", explain_split(split)]))),
-        ("Test", f"test{test}; read once, at the end, and selected nothing"),
+        ("Test", f"test{test}; read once, after the decision, and selects nothing"),
         ("Seeds", f"{len(comparison.seeds)} ({seeds})"),
         (
             "Tolerance",
-            f"{format_points(decision.tolerance)} of accuracy: what a pick may lose against every other model, by the "
-            "bound of its paired loss; error 5 % in all",
+            f"{format_points(decision.tolerance)} of accuracy: the most that the pick may lose against any other "
+            "model, by the upper bound of its paired loss; the error rate of all tests together is 5 %",
         ),
         ("Cheaper means", COSTS[decision.prefer].less),
         ("Budget", budget or "none stated"),
@@ -44,14 +44,14 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
 
 
 def exclusion_facts(comparison: Comparison) -> list[Fact]:
-    """Every candidate that is out, with the bounds it broke or the way it failed, and those not trained yet."""
+    """Every excluded candidate with the bounds it breaks or its failure, and those not trained yet."""
     excluded = []
     for candidate in comparison.candidates:
         reasons = [f"{_capital(describe_bound(bound, candidate.cost))}." for bound in candidate.broken_bounds]
         if candidate.failure is not None:
             reasons.insert(0, f"Failed: {candidate.failure}")
         elif status_of(candidate, comparison.decision).kind == "unknown" and candidate.selection is None:
-            reasons.append(f"{_capital(describe_unsteady(candidate.cost))}. So it may be over its bound.")
+            reasons.append(f"{_capital(describe_unsteady(candidate.cost))}. It may be over its bound.")
         if reasons:
             trained = "" if candidate.selection or candidate.failure else " It was not trained."
             excluded.append((candidate.model, " ".join(reasons) + trained))
@@ -59,7 +59,7 @@ def exclusion_facts(comparison: Comparison) -> list[Fact]:
 
 
 def recipe_facts(recipe: Mapping[str, Any], prefix: str = "") -> list[Fact]:
-    """The resolved recipe, one line a number, nested names joined by dots."""
+    """The resolved recipe, one line per setting, nested names joined by dots."""
     facts: list[Fact] = []
     for name, value in recipe.items():
         if isinstance(value, Mapping):
@@ -70,7 +70,7 @@ def recipe_facts(recipe: Mapping[str, Any], prefix: str = "") -> list[Fact]:
 
 
 def data_facts(comparison: Comparison) -> list[Fact]:
-    """Which images, and whose."""
+    """The data set, its splits and its licence."""
     data = comparison.dataset
     counts = ", ".join(f"{split} {count:,}" for split, count in data.counts.items())
     facts = [
@@ -86,7 +86,7 @@ def data_facts(comparison: Comparison) -> list[Fact]:
 
 
 def machine_facts(folder: ComparisonFolder) -> list[Fact]:
-    """Where and when, and with which versions."""
+    """Hardware, versions, commit and time."""
     comparison = folder.comparison
     runs = [run.record for entrant in folder.entrants for run in entrant.runs]
     facts = [("Hardware", comparison.hardware.label()), ("System", comparison.hardware.system)]
@@ -109,7 +109,7 @@ def machine_facts(folder: ComparisonFolder) -> list[Fact]:
 
 
 def run_rows(entrants: Sequence[Entrant]) -> list[tuple[str, ...]]:
-    """How each model was run: model, seeds, input, preprocessing, precision, feature engine, kept epochs."""
+    """Per model: name, seeds, input, preprocessing, precision, feature engine, kept epochs."""
     rows: list[tuple[str, ...]] = []
     for entrant in entrants:
         if not entrant.runs:
@@ -134,7 +134,7 @@ def run_rows(entrants: Sequence[Entrant]) -> list[tuple[str, ...]]:
 
 
 def notes(folder: ComparisonFolder) -> list[str]:
-    """What a reader should know: the comparison's notes, then those of the runs, each once."""
+    """The notes of the comparison, then those of the runs, each once."""
     found = list(folder.comparison.notes)
     for entrant in folder.entrants:
         found += [f"{entrant.name}: {note}" for run in entrant.runs for note in run.record.notes]

@@ -1,4 +1,4 @@
-"""The picture of a scaling search: where in the triangle of depth, width and resolution accuracy lies, and how sure."""
+"""The figure of a scaling search: accuracy over shares of depth, width and resolution, and its intervals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_search_figure(search: ScalingSearch, folder: Path) -> Path:
 
 
 def draw_search(search: ScalingSearch) -> Figure:
-    """Left the triangle of shares, a dot a network, its colour the mean accuracy on val; right intervals."""
+    """Left: the triangle of shares, one dot per network, coloured by mean accuracy on val. Right: the intervals."""
     trained = [row for row in search.candidates if row.val is not None]
     with drawing_style():
         figure, (triangle, ranking) = new_figure(10.0, 1.6 + 0.32 * max(8, len(trained)), columns=2)
@@ -34,7 +34,7 @@ def draw_search(search: ScalingSearch) -> Figure:
         figure.legend(*ranking.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         data, seeds = search.dataset, len(search.seeds)
         figure.suptitle(
-            f"Twice the work of {search.proxy}, spent in {len(search.candidates) - 1} ways: val of {data.name}, "
+            f"Twice the MACs of {search.proxy}, spent in {len(search.candidates) - 1} ways: val of {data.name}, "
             f"{seeds} {'seed' if seeds == 1 else 'seeds'} (* nearest to Tan & Le's 1.2, 1.1, 1.15)",
             fontsize=10,
         )
@@ -43,7 +43,7 @@ def draw_search(search: ScalingSearch) -> Figure:
 
 
 def place(shares: tuple[float, float, float]) -> tuple[float, float]:
-    """Where shares of depth, width and resolution lie in the triangle."""
+    """Position of shares of depth, width and resolution in the triangle."""
     corners = _CORNERS.values()
     x = sum(share * corner[0] for share, corner in zip(shares, corners, strict=True))
     return x, sum(share * corner[1] for share, corner in zip(shares, corners, strict=True))

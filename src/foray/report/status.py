@@ -1,4 +1,4 @@
-"""Where a candidate stands after the decision, in words."""
+"""The status of a candidate after the decision, and the names of costs and splits, in words."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "unknown", "out", 
 
 _SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted"}
 _MEANINGS = {
-    "out_of_fold": "each image by a head that was fitted to others",
-    "val_crossfit": "each half of val by the epoch that the other half chose",
+    "out_of_fold": "each image is scored by a head that was fitted without it",
+    "val_crossfit": "each half of val is scored at the epoch that the other half chose",
 }
 
 
 @dataclass(frozen=True)
 class Status:
-    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is out or its place is not known
-    (else empty)."""
+    """`kind` for colours and sorting, `label` in a few words, `reason` why a candidate is excluded or its status is not
+    known (else empty)."""
 
     kind: Kind
     label: str
@@ -29,12 +29,12 @@ class Status:
 
     @property
     def is_in(self) -> bool:
-        """Whether the candidate took part in the decision, and where it stands is known."""
+        """Whether the candidate took part in the decision and its status is known."""
         return self.kind not in ("unknown", "out", "failed")
 
 
 def status_of(candidate: CandidateResult, decision: Decision) -> Status:
-    """The standing of one candidate: failed, out of budget, pick, best, not known, on the Pareto front or behind it."""
+    """The status of one candidate: failed, over budget, pick, most accurate, not known, Pareto front or dominated."""
     if candidate.failure is not None:
         return Status("failed", "failed", candidate.failure)
     if candidate.broken_bounds:
@@ -68,10 +68,10 @@ def describe_bound(bound: BrokenBound, cost: CostProfile) -> str:
 
 
 def format_split(split: str) -> str:
-    """A split as a reader says it: 'train and val, out of fold' for `out_of_fold`."""
+    """A split in words: 'train and val, out of fold' for `out_of_fold`."""
     return _SPLITS.get(split, split)
 
 
 def explain_split(split: str) -> str:
-    """How the images of a split come to be like new ones; empty where that needs no words."""
+    """Why scores on a split are those of unseen images; empty where that needs no explanation."""
     return _MEANINGS.get(split, "")

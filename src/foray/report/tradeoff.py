@@ -1,4 +1,4 @@
-"""Accuracy against one cost: the points, the Pareto front and the bound, ready to be drawn."""
+"""Accuracy against one cost: the points, the Pareto front and the bound, as both kinds of chart need them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Point:
 class Tradeoff:
     """`front`: points on the Pareto front among the candidates within budget, by rising cost.
 
-    `missing`: candidates that cannot be drawn, because they were not trained or their cost was not measured.
+    `missing`: candidates that cannot be plotted, because they were not trained or their cost was not measured.
     `limit`: the bound on this cost, in the axis' unit.
     """
 
@@ -60,18 +60,18 @@ class Tradeoff:
 
     @property
     def shown_limit(self) -> float | None:
-        """The bound where drawing it does not squeeze the points: up to twice the largest cost."""
+        """The bound, where it is at most twice the largest cost; a line further right would squeeze the points."""
         if self.limit is None or self.limit > 2 * max(point.x for point in self.points):
             return None
         return self.limit
 
     def across(self, x: float) -> float:
-        """Where a cost lies on its axis: 0 at the left end, 1 at the right."""
+        """Position of a cost on its axis: 0 at the left end, 1 at the right."""
         low, high = self.x_range
         return log(x / low) / log(high / low) if self.is_log else (x - low) / (high - low)
 
     def up(self, accuracy: float) -> float:
-        """Where an accuracy lies on its axis: 0 at the bottom, 1 at the top."""
+        """Position of an accuracy on its axis: 0 at the bottom, 1 at the top."""
         low, high = self.y_range
         return (accuracy - low) / (high - low)
 

@@ -8,19 +8,18 @@ from math import log10
 from typing import Literal
 
 from foray.records import Estimate
-from foray.records.quantities import format_percent
-from foray.report.candidate_table import format_interval
+from foray.records.quantities import format_interval, format_percent
 from foray.report.drawing import Json, Panel, View, file_stem, literal, point_style
 from foray.report.tradeoff import Point, Tradeoff
 
-# In parts of the plot's width and height, for a figure 7 inches wide; a wider one has more room.
+# In fractions of the plot's width and height, for a figure 7 inches wide; a wider one has more room.
 _LETTER_WIDTH, _LINE_HEIGHT, _GAP, _BAR = 0.0112, 0.05, 0.012, 0.008
 _ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Placement:
-    """On which side of its mark a label stands."""
+    """On which side of its marker a label is put."""
 
     vertical: Literal["top", "bottom"]
     horizontal: Literal["left", "right"]
@@ -36,7 +35,7 @@ _PLACEMENTS = (
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the plot, in parts of its width and height."""
+    """A rectangle in the plot, in fractions of its width and height."""
 
     left: float
     right: float
@@ -56,15 +55,14 @@ class Box:
 
 
 def label_of(point: Point) -> str:
-    """The candidate's name, with a word where it is out."""
-    return point.model if point.status.is_in else f"{point.model} (out)"
+    """The candidate's name, marked where the candidate is excluded."""
+    return point.model if point.status.is_in else f"{point.model} (excluded)"
 
 
 def place_labels(tradeoff: Tradeoff) -> dict[str, Placement]:
     """The side for every point's label by model.
 
-    One after the other, the pick first, each label takes the side where least is in its way; then each may think again
-    now that the others stand.
+    Greedy, the pick first: each label takes the side with the fewest conflicts. Rounds let early labels move.
     """
     bars = [bar for point in tradeoff.points for bar in _bars(point, tradeoff)]
     placed: dict[str, Placement] = {}
@@ -79,7 +77,7 @@ def place_labels(tradeoff: Tradeoff) -> dict[str, Placement]:
 
 
 def _conflicts(box: Box, bars: Sequence[Box], labels: Sequence[Box]) -> int:
-    """How badly a label would stand there: a bar behind it is a nuisance, a label or the edge makes it illegible."""
+    """Cost of a label at that place: 1 for each error bar behind it, 5 for each other label, 20 outside the plot."""
     in_the_way = sum(box.meets(bar) for bar in bars) + 5 * sum(box.meets(label) for label in labels)
     return in_the_way + (0 if box.is_inside else 20)
 
@@ -93,7 +91,7 @@ def _bars(point: Point, tradeoff: Tradeoff) -> list[Box]:
 
 
 def label_box(point: Point, placement: Placement, tradeoff: Tradeoff) -> Box:
-    """The room a point's label takes on that side, estimated from its length."""
+    """The box of a point's label on that side, estimated from its length."""
     x, y = tradeoff.across(point.x), tradeoff.up(point.y.value)
     width = _LETTER_WIDTH * len(label_of(point))
     left = x + _GAP if placement.horizontal == "right" else x - _GAP - width
@@ -122,7 +120,7 @@ def tradeoff_view(tradeoff: Tradeoff) -> View:
     layout = {"height": 440, "showlegend": False, "hovermode": "closest", "xaxis": x_axis, "yaxis": y_axis}
     notes = []
     if tradeoff.missing:
-        notes.append(f"Not drawn, for want of a measured accuracy or cost: {', '.join(tradeoff.missing)}.")
+        notes.append(f"Not shown, because accuracy or cost was not measured: {', '.join(tradeoff.missing)}.")
     if tradeoff.limit is not None and tradeoff.shown_limit is None:
         bound = tradeoff.axis.write(tradeoff.limit * tradeoff.axis.unit_size)
         notes.append(f"The bound of {bound} is beyond the right edge.")
@@ -213,6 +211,6 @@ def _point_text(point: Point, tradeoff: Tradeoff) -> str:
     p95 = f", p95 {axis.write(point.x_high * axis.unit_size)}" if point.x_high is not None else ""
     return (
         f"<b>{literal(point.model)}</b> ({literal(point.status.label)})<br>"
-        f"{format_percent(point.y.value)} [{format_interval(point.y)}], n = {point.y.n:,}<br>"
+        f"{format_percent(point.y.value)} [{format_interval(point.y, '–')}], n = {point.y.n:,}<br>"
         f"{axis.label}: {axis.write(point.x * axis.unit_size)}{p95}"
     )

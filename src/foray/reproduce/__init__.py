@@ -1,1 +1,1 @@
-"""The study's claims as data, the runs they need, and an honest verdict on each."""
+"""The study's claims as data, the runs they need, and a verdict on each."""

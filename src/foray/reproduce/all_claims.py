@@ -1,4 +1,4 @@
-"""All claims, and the names by which they are asked for."""
+"""All claims, and selection of claims by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ assert len(CLAIMS) == len(_ALL), "two claims of one name"
 def claims_named(names: Sequence[str]) -> list[Claim]:
     """Claims of the named sections (`table1`) or with these names, or below them (`table1.rps`); all without names.
 
-    Raises UnknownNameError for a name that is none of them.
+    Raises UnknownNameError for other names.
     """
     for name in names:
         if not any(_matches(claim, name) for claim in CLAIMS.values()):

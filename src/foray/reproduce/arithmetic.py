@@ -19,7 +19,7 @@ SIMILAR = 1.25  # times as many parameters that still count as similar: our choi
 
 @cache
 def separable_layers() -> Sum:
-    """How many times fewer multiply-accumulates the separable layers of MobileNetV2 take than standard ones would."""
+    """Ratio of multiply-accumulates of standard layers to the separable layers of MobileNetV2."""
     pairs = separable_costs(layer_costs(build_model(get_spec("mobilenet_v2")), 224))
     ratios = [(pair.ratio, pair.out_channels) for pair in pairs]
     least, most = min(ratios), max(ratios)
@@ -52,14 +52,14 @@ def compound_product() -> Sum:
         (
             f"printed: 1.2 x 1.1^2 x 1.1^2 = {printed.work:.4f}",
             f"Tan & Le 2019, section 3.3: 1.2 x 1.1^2 x 1.15^2 = {original.work:.4f}",
-            f"one step of phi would cost {printed.work:.2f} times the work instead of {original.work:.2f} times",
+            f"one step of phi would cost {printed.work:.2f} times the MACs instead of {original.work:.2f} times",
         ),
     )
 
 
 @cache
 def phi_of_b0() -> Sum:
-    """Which phi is B0: at 1 it would be another network."""
+    """The phi of B0: at 1 it would be another network."""
     multipliers = PUBLISHED_COEFFICIENTS.at(1.0)
     side = round(224 * multipliers.resolution)
     return Sum(
@@ -76,7 +76,7 @@ def phi_of_b0() -> Sum:
 
 @cache
 def misattribution() -> Sum:
-    """Whose the accuracies are that the study gives as claimed for EfficientNet-B0."""
+    """The accuracies that the study attributes to EfficientNet-B0, against their source."""
     return Sum(
         "error in the study",
         "87.5 % and 98.0 % are NASNet-A's in Tan & Le's table 5; EfficientNet-B0 has 88.1 % on CIFAR-100 and 98.1 % on "

@@ -1,4 +1,4 @@
-"""A claim of the study as data: what it says, where, and how it is judged."""
+"""A claim of the study as data: its statement, where it is printed, and how it is judged."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Accuracy:
 class Order:
     """Each of a chain is more accurate than the one before: paired tests of all neighbours on test.
 
-    `ours`: the experiment is ours, so that there is no protocol of the study to differ from.
+    `ours`: the experiment is ours, and the study has no protocol for it.
     """
 
     chains: tuple[tuple[str, ...], ...]
@@ -59,7 +59,7 @@ class Order:
     def rule(self) -> str:
         return (
             "paired tests on the same test images, together at 95 %: reproduced when every step is shown, not "
-            "reproduced when the contrary of one is shown, undecided else"
+            "reproduced when the contrary of one is shown, undecided otherwise"
         )
 
 
@@ -80,7 +80,7 @@ class Gap:
         sides = "the gain's upper bound is" if self.kind == "no better" else "both bounds of the difference are"
         return (
             f"paired test on the same test images: reproduced when {sides} within {100 * self.margin:g} points (95 % "
-            "each side), not reproduced when it is shown to be more, undecided else"
+            "each side), not reproduced when it is shown to be more, undecided otherwise"
         )
 
 
@@ -122,7 +122,7 @@ class CurveShape:
 
 @dataclass(frozen=True)
 class Sum:
-    """What arithmetic on a claim gives: the verdict with its lines."""
+    """Result of arithmetic on a claim: the verdict with its lines."""
 
     verdict: Literal["reproduced", "not reproduced", "error in the study"]
     sentence: str
@@ -152,8 +152,8 @@ Judge = Accuracy | Order | Gap | TimeRatio | CurveShape | Arithmetic
 class Claim:
     """One number or statement of the study.
 
-    `where`: where it is printed; `original`: what the papers it is about say, and `original_percent` their number of
-    the same thing, as the table shows it; `recipe`: a name of foray.recipes.STUDY,
+    `where`: where it is printed; `original`: the statement of the cited papers, and `original_percent` their
+    number, as the table shows it; `recipe`: a name of foray.recipes.STUDY,
     whose unstated choices are the claim's; `unstated`: further ones. Raises ValueError for an unknown role or recipe.
     """
 

@@ -1,4 +1,4 @@
-"""From results on disk to evidence: what was measured, on what, and what is not as in the study."""
+"""From results on disk to evidence: what was measured, on which images, and the differences from the study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from foray.records.reproduction import Evidence, ExperimentInfo
 from foray.reproduce.experiments import BY_SCALE, FULL, Experiment
 from foray.reproduce.results_folder import EvaluationResult, Result, RunResult
 from foray.reproduce.sources import SOURCES
-from foray.statistics import mean_accuracy_interval, wilson_interval
+from foray.runs.outcomes import estimate
+from foray.statistics import wilson_interval
 
 
 def evidence_of(results: Sequence[Result], at_epoch: int | None = None) -> Evidence:
@@ -30,7 +31,7 @@ def evidence_of(results: Sequence[Result], at_epoch: int | None = None) -> Evide
 
 
 def current(results: Sequence[Result]) -> list[Result]:
-    """Those made with the present recipe, one a seed; where there is none, those of the newest other recipe."""
+    """Those made with the present recipe, one per seed; where there is none, those of the newest other recipe."""
     fitting = [result for result in results if not older_recipe(result)]
     if fitting:
         return _one_a_seed(fitting)
@@ -39,7 +40,7 @@ def current(results: Sequence[Result]) -> list[Result]:
 
 
 def older_recipe(result: Result) -> list[str]:
-    """What the recipe of a result has that the present one has not, `key: there, not now` each."""
+    """Differences of a result's recipe from the present one, each as `key: there, not now`."""
     experiment = BY_SCALE[result.info.scale].get(result.info.role)
     if experiment is None:
         return ["the experiment is no longer among those of the study"]
@@ -62,7 +63,7 @@ def correct(results: Sequence[Result], split: str) -> tuple[npt.NDArray[np.str_]
 
 
 def study_of(info: ExperimentInfo) -> Experiment:
-    """The experiment that its differences are told from: the study's, else (ours alone) itself at its scale."""
+    """The reference of its differences: the study's experiment, or itself at its scale where the study has none."""
     experiment = BY_SCALE[info.scale][info.role]
     return FULL.get(experiment.against or info.role, experiment)
 
@@ -111,7 +112,7 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         split="val",
         measured=_measured(runs, recipe, at_epoch),
         measure=_measure(recipe, at_epoch),
-        test=_over_seeds(test),
+        test=estimate(test),
         best_epoch=record.best_epoch,
         seeds=[run.record.seed for run in runs],
         epochs=epochs,
@@ -131,7 +132,7 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
 def _measured(runs: Sequence[RunResult], recipe: Recipe, at_epoch: int | None) -> Estimate:
     """val of the kept epoch, over seeds and images; `at_epoch` (numbered from 1): from the history."""
     if at_epoch is None:
-        return _over_seeds(correct(runs, "val")[1])
+        return estimate(correct(runs, "val")[1])
     values = [value for run in runs if (value := _val_at(run.history, at_epoch)) is not None]
     if not values:
         raise RunError(f"The runs of {runs[0].info.role} have no accuracy on val in their history.")
@@ -142,7 +143,7 @@ def _measured(runs: Sequence[RunResult], recipe: Recipe, at_epoch: int | None) -
 
 
 def _measure(recipe: Recipe, at_epoch: int | None) -> str:
-    """What `_measured` gives, in words."""
+    """The meaning of `_measured`, in words."""
     if at_epoch is not None:
         return f"validation top-1 after epoch {at_epoch}"
     return "best validation top-1" if recipe.checkpoint == "best" else "validation top-1 of the last epoch"
@@ -154,15 +155,8 @@ def _val_at(history: Sequence[EpochRow], epoch: int) -> float | None:
     return measured[-1] if measured else None
 
 
-def _over_seeds(right: npt.NDArray[np.bool_]) -> Estimate:
-    value, low, high = mean_accuracy_interval(right)
-    seeds, n = right.shape
-    method = "Wilson" if seeds == 1 else f"over images and {seeds} seeds"
-    return Estimate(value=value, low=low, high=high, n=n, method=method)
-
-
 def _stand_in(info: ExperimentInfo) -> str | None:
-    """The study's images that others stand for here; None where they are its own."""
+    """The study's images that stand-ins replace here; None where they are the study's own."""
     wanted = study_of(info).source
     return None if info.source == wanted else SOURCES[wanted].title
 

@@ -1,4 +1,4 @@
-"""Runs experiments: ordinary runs of foray, resumable, and not made again where their result is there."""
+"""Runs experiments: ordinary runs of foray, resumable, and skipped where their result exists."""
 
 from __future__ import annotations
 
@@ -9,52 +9,77 @@ from pathlib import Path
 from foray.data import Dataset
 from foray.errors import DataError, WeightsError
 from foray.evaluation.imagenet import evaluate_weights
+from foray.processes import Processes
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
-from foray.records import RunRecord, folder_lock
+from foray.records import RunFolder, RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
 from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
 from foray.reproduce.pretrained import at_resolution, test_images, write_random_weights
 from foray.reproduce.results_folder import is_kept, keep_run, read_unavailable
-from foray.reproduce.sources import Places, open_source, reduced
-from foray.runs import run_id, train_run
-from foray.training import RunPlan, TrainingFailedError, plan_run
-from foray.training.distributed import ALONE, Processes
+from foray.reproduce.sources import open_source, reduced
+from foray.requests import Machine, TrainingRequest
+from foray.runs.many import PlannedRun, train_runs
+from foray.runs.run_id import run_id
+from foray.training import RunPlan, plan_run
 from foray.weights import find_weights
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A run that can begin. `random_weights`: in place of pretrained ones."""
+class StudyRequest:
+    """Which claims of the study are run, and on what.
 
-    plan: RunPlan
-    dataset: Dataset
-    random_weights: bool
+    names: claims or sections; empty: all.
+    scale: `full` is the study's protocol on its images, and stand-ins for what is not there; `standin` stand-ins and
+        reduced data alone; `mini` minutes on a few images, whose numbers say nothing about the study.
+    data_dir: a folder with one folder per source (`foray.reproduce.sources`).
+    weights: where pretrained ones are; at `mini` random ones are used.
+    offline: download nothing; nor is anything downloaded at `mini`.
+    """
+
+    names: tuple[str, ...] = ()
+    scale: Scale = "standin"
+    data_dir: Path | None = None
+    weights: str | None = None
+    offline: bool = False
+
+    @property
+    def stays_offline(self) -> bool:
+        """Whether nothing is downloaded."""
+        return self.offline or self.scale == "mini"
 
 
 @dataclass
-class Runner:
-    """Where and how experiments run. `out`: runs/ with everything a run needs, results/ with what is kept of it."""
+class Study:
+    """Runs experiments into `out`: runs/ with everything a run needs, results/ with what is kept of it."""
 
+    request: StudyRequest
     out: Path
-    places: Places
+    machine: Machine
     command: str
-    device: str = "auto"
-    workers: int | None = None
-    processes: Processes = ALONE
     progress: Progress = SILENT
     _opened: dict[tuple[object, ...], Dataset] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> Processes:
+        """Those that train together."""
+        return self.machine.processes
 
     @property
     def results(self) -> Path:
         """What is kept."""
         return self.out / "results"
 
-    def run_all(self, scale: Scale, roles: Collection[str]) -> None:
-        """Every experiment of `roles` at `scale`; at `full`, on stand-ins where the study's images are not there.
+    @property
+    def _runs(self) -> Path:
+        return self.out / "runs"
 
-        What cannot be run is noted in unavailable.json with the reason, and the others go on.
+    def run_all(self, roles: Collection[str]) -> None:
+        """Every experiment of `roles`; at the scale `full`, on stand-ins where the study's images are missing.
+
+        Experiments that cannot run are recorded in unavailable.json with the reason, and the others continue.
         """
+        scale = self.request.scale
         planned = experiments_at(scale, roles)
         failures = self._attempt_all(planned)
         if scale == "full":
@@ -71,82 +96,88 @@ class Runner:
         return failures
 
     def _attempt(self, experiment: Experiment) -> Unavailable | None:
-        """Why it has no result; None when it has."""
+        """Why it has no result; None when it has one."""
         try:
             if experiment.recipe is None:
                 self._evaluate(experiment)
             else:
-                self._train(experiment)
+                return self._train(experiment)
         except (DataError, WeightsError) as error:
             self.progress.note(f"{experiment.key}: not run. {error}")
             return Unavailable(kind="data", reason=str(error))
-        except TrainingFailedError as error:
-            if self.processes.count > 1:  # after an error processes end, so that the others see it
-                raise
-            self.progress.note(f"{experiment.key}: failed. {error}")
-            return Unavailable(kind="failed", reason=str(error))
         return None
 
-    def _train(self, experiment: Experiment) -> None:
+    def _train(self, experiment: Experiment) -> Unavailable | None:
         recipe = experiment.resolved()
         assert recipe is not None
         if recipe.protocol == "linear" and self.processes.count > 1:
-            self.progress.note(f"{experiment.key} is for one process: run the same command without torchrun as well.")
-            return
+            self.progress.note(
+                f"{experiment.key} runs in one process only: run the same command without torchrun as well."
+            )
+            return None
+        wanted: dict[str, tuple[PlannedRun, bool]] = {}
         for seed in experiment.seeds:
-            prepared = self._prepared(experiment, recipe, seed)
-            plan, dataset = prepared.plan, prepared.dataset
+            plan, dataset, is_random = self._prepared(experiment, recipe, seed)
             name = run_id(plan, dataset)
-            target = self.results / experiment.key / name
-            if is_kept(target):
+            if is_kept(self.results / experiment.key / name):
                 self.progress.note(f"{experiment.key}: {name} is there already.")
-                continue
-            self.progress.note(f"{experiment.key}: {name}")
-            run = self.out / "runs" / experiment.key / name
-            record = self._run(plan, dataset, run)
-            if self.processes.is_writer and record.status == "done":
-                keep_run(run, self._info(experiment, dataset, prepared.random_weights), target)
+            else:
+                run = PlannedRun(experiment.key, plan, dataset, f"{experiment.key}/{name}")
+                wanted[run.folder] = run, is_random
 
-    def _prepared(self, experiment: Experiment, recipe: Recipe, seed: int) -> _Prepared:
-        """Images and weights found; what is missing is raised in all processes alike, none left waiting."""
-        found: _Prepared | DataError | WeightsError
+        def keep(run: PlannedRun, record: RunRecord) -> None:
+            if self.processes.is_writer and record.status == "done":
+                info = self._info(experiment, run.dataset, wanted[run.folder][1])
+                keep_run(RunFolder(self._runs / run.folder), info, self.results / run.folder)
+
+        runs = [run for run, _ in wanted.values()]
+        trained = train_runs(runs, self._runs, self.machine, finished=keep, progress=self.progress)
+        failure = trained.failures.get(experiment.key)
+        return Unavailable(kind="failed", reason=failure) if failure else None
+
+    def _prepared(self, experiment: Experiment, recipe: Recipe, seed: int) -> tuple[RunPlan, Dataset, bool]:
+        """Finds images and weights, and says whether those are random ones.
+
+        Missing ones raise on all ranks, so that none waits.
+        """
+        found: tuple[RunPlan, Dataset, bool] | DataError | WeightsError
         with self.processes.writer_first():
             try:
                 dataset = self._images(experiment)
-                found = self._plan(experiment, recipe, dataset, seed)
+                weights, is_random = (None, False) if recipe.protocol == "scratch" else self._weights_for(experiment)
+                how = TrainingRequest(recipe=recipe, resolution=experiment.resolution, weights=weights)
+                plan = plan_run(
+                    experiment.model, dataset, how, seed=seed, offline=self.request.stays_offline,
+                    progress=self.progress,
+                )  # fmt: skip
+                found = plan, dataset, is_random
             except (DataError, WeightsError) as error:
                 found = error
-        if isinstance(found, _Prepared):
+        if isinstance(found, tuple):
             return found
         raise found
-
-    def _run(self, plan: RunPlan, dataset: Dataset, run: Path) -> RunRecord:
-        return train_run(
-            plan, dataset, run, device=self.processes.device_of(self.device), cache_dir=self.places.cache_dir,
-            workers=self.workers, processes=self.processes, progress=self.progress,
-        )  # fmt: skip
 
     def _evaluate(self, experiment: Experiment) -> None:
         if not self.processes.is_writer:
             return
         dataset = self._images(experiment)
         weights, is_random = self._weights_for(experiment)
-        found = find_weights(weights, experiment.model, offline=not self.places.download, progress=self.progress)
+        found = find_weights(weights, experiment.model, offline=self.request.stays_offline, progress=self.progress)
         digest = f"{dataset.fingerprint[:4]}{found.sha256[:4]}"
         target = self.results / experiment.key / f"{found.spec.name}-{digest}"
         if is_kept(target):
             self.progress.note(f"{experiment.key}: {target.name} is there already.")
             return
-        working = self.out / "runs" / experiment.key
+        working = self._runs / experiment.key
         evaluation, _ = evaluate_weights(
-            at_resolution(found, experiment.resolution), test_images(dataset, working / "images"), out=working,
-            device=self.device, workers=self.workers, progress=self.progress,
+            at_resolution(found, experiment.resolution), test_images(dataset, working / "images"),
+            self.machine, out=working, progress=self.progress,
         )  # fmt: skip
         self._info(experiment, dataset, is_random).save(target / "experiment.json")
         evaluation.save(target / "evaluation.json")
 
     def _images(self, experiment: Experiment) -> Dataset:
-        """The images, named as their source; at `mini`, others where the experiment's own are not there."""
+        """The images, named as their source; at `mini`, others where the experiment's own are missing."""
         names = [experiment.source]
         if experiment.scale == "mini":
             names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
@@ -157,38 +188,37 @@ class Runner:
         return self._opened[key]
 
     def _first_of(self, names: Sequence[str]) -> Dataset:
-        """The images of the first source that is there. Raises the DataError of the last."""
+        """The images of the first source found. Raises the DataError of the last."""
         for name in names[:-1]:
             try:
-                return open_source(name, self.places, self.progress)
+                return self._open(name)
             except DataError as error:
                 self.progress.note(str(error))
-        return open_source(names[-1], self.places, self.progress)
+        return self._open(names[-1])
 
-    def _plan(self, experiment: Experiment, recipe: Recipe, dataset: Dataset, seed: int) -> _Prepared:
-        weights, is_random = (None, False) if recipe.protocol == "scratch" else self._weights_for(experiment)
-        plan = plan_run(
-            experiment.model, dataset, recipe, weights=weights, resolution=experiment.resolution, seed=seed,
-            offline=not self.places.download, progress=self.progress,
-        )  # fmt: skip
-        return _Prepared(plan, dataset, is_random)
+    def _open(self, name: str) -> Dataset:
+        return open_source(
+            name, self.request.data_dir, self.machine.cache, offline=self.request.stays_offline, progress=self.progress
+        )
 
     def _weights_for(self, experiment: Experiment) -> tuple[str, bool]:
-        """Where the pretrained weights are, and whether they are random ones: at `mini` alone, where there are none.
+        """Where the pretrained weights are, and whether they are random ones: only at `mini`, where there are none.
 
         Raises WeightsError elsewhere.
         """
         try:
-            if self.places.weights is None:
-                raise WeightsError(f"{experiment.model} needs pretrained weights: name them with --weights DIR or hub.")
+            if self.request.weights is None:
+                raise WeightsError(
+                    f"{experiment.model} needs pretrained weights: name them with `weights`, a folder or hub."
+                )
             find_weights(
-                self.places.weights, experiment.model, offline=not self.places.download, progress=self.progress
+                self.request.weights, experiment.model, offline=self.request.stays_offline, progress=self.progress
             )
         except WeightsError:
             if experiment.scale != "mini":
                 raise
-            return str(write_random_weights(self.out / "runs" / "weights", experiment.model)), True
-        return self.places.weights, False
+            return str(write_random_weights(self._runs / "weights", experiment.model)), True
+        return self.request.weights, False
 
     def _info(self, experiment: Experiment, dataset: Dataset, is_random: bool) -> ExperimentInfo:
         return ExperimentInfo(

@@ -1,7 +1,7 @@
-"""Which runs the claims need, as data: the study's own, those on stand-ins and reduced data, and mini ones.
+"""The runs that the claims need, as data: the study's own, those on stand-ins and reduced data, and mini ones.
 
 An experiment plays a `role` ("deepweeds-b1": B1 on DeepWeeds), the same at every scale. At scale `full` it is the
-study's protocol on the study's images. At `standin` it is what two cores do in minutes: other images where the study's
+study's protocol on the study's images. At `standin` it takes two cores minutes: other images where the study's
 are not public or not small, lower resolutions, fewer epochs. At `mini` it only shows that the code runs.
 """
 
@@ -17,24 +17,24 @@ from foray.records.reproduction import Scale
 
 
 class PerClass(NamedTuple):
-    """How many images of each class are kept in each split."""
+    """Number of images per class kept in each split."""
 
     train: int
     val: int
     test: int
 
     def words(self) -> str:
-        """As records and pages say it."""
-        return f"{self.train} train, {self.val} val and {self.test} test images a class"
+        """In words, for records and pages."""
+        return f"{self.train} train, {self.val} val and {self.test} test images per class"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One model x recipe x images, run once a seed. `recipe` None: pretrained weights are evaluated, not trained.
+    """One model x recipe x images, run once per seed. `recipe` None: pretrained weights are evaluated, not trained.
 
     `source`: a name of `foray.reproduce.sources`; `changes`: `key=value` of the recipe (foray.recipes.changed);
     `resolution` in pixels, None: the weights' or architecture's own. `against`: the role of the study's experiment that
-    differences are told from, where that is another one.
+    it is compared with, where that is another one.
     """
 
     role: str
@@ -67,7 +67,7 @@ _PROTOCOLS = {
     "sgd": "study_mobilenet_sgd",
     "whole": "study_mobilenet_whole",
 }
-# Twice the work of efficientnet@d0.5,w0.5,r64, spent on one dimension and on all three: the nearest networks that
+# Twice the MACs of efficientnet@d0.5,w0.5,r64, spent on one dimension and on all three: the nearest networks that
 # rounding leaves (foray.scaling.directions), with 2.42, 2.01, 2.09 and 1.98 times its multiply-accumulates.
 SCALED = {
     "depth": "efficientnet@d1.01,w0.5,r64",
@@ -153,6 +153,6 @@ ROLES = tuple(MINI)
 
 
 def experiments_at(scale: Scale, roles: Collection[str]) -> list[Experiment]:
-    """Those of `roles` that there are at a scale, in the order they are run."""
+    """Those of `roles` that exist at a scale, in the order they are run."""
     require_known("scale", scale, BY_SCALE)
     return [one for role, one in BY_SCALE[scale].items() if role in roles]

@@ -1,4 +1,4 @@
-"""From evidence to verdicts: one function a kind of claim."""
+"""From evidence to verdicts: one function per kind of claim."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from foray.decision import paired_record
 from foray.records import PairedLoss
-from foray.records.quantities import format_points
+from foray.records.quantities import format_interval, format_points, percent_number
 from foray.records.reproduction import ClaimResult, Evidence, Unavailable, Verdict
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, Order, TimeRatio
 from foray.reproduce.evidence import correct, evidence_of
@@ -24,19 +24,19 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Findings:
-    """Finished results by role, one scale a role, and why the others have none."""
+    """Finished results by role, one scale per role, and why the others have none."""
 
     results: Mapping[str, Sequence[Result]]
     missing: Mapping[str, Unavailable]
     mini: bool
 
     def evidence(self, roles: Sequence[str], at_epoch: int | None = None) -> list[Evidence]:
-        """Of those roles that have results."""
+        """Evidence of the roles that have results."""
         return [evidence_of(self.results[role], at_epoch) for role in roles if role in self.results]
 
 
 def judged(claim: Claim, findings: Findings) -> ClaimResult:
-    """What became of the claim."""
+    """The verdict on the claim."""
     judge = claim.judge
     if isinstance(judge, Arithmetic):
         result = judge.compute()
@@ -66,7 +66,7 @@ def judged(claim: Claim, findings: Findings) -> ClaimResult:
 
 
 def accuracy_verdict(judge: Accuracy, evidence: Evidence) -> Verdict:
-    """On the study's images and protocol its number is judged; elsewhere it is not."""
+    """A number is judged on the study's images and protocol only."""
     if evidence.stand_in and not evidence.same_images:
         return "data not available here"
     if evidence.differs:
@@ -97,11 +97,11 @@ def _accuracy(claim: Claim, judge: Accuracy, findings: Findings) -> ClaimResult:
     evidence = findings.evidence(judge.roles, judge.at_epoch)
     verdict = accuracy_verdict(judge, evidence[0])
     measured = evidence[0].measured
-    value = f"{100 * measured.value:.1f} % ({100 * measured.low:.1f} to {100 * measured.high:.1f}, n = {measured.n:,})"
+    value = f"{percent_number(measured.value)} % ({format_interval(measured, ' to ')}, n = {measured.n:,})"
     match verdict:
         case "data not available here":
             said = (
-                f"{evidence[0].stand_in} is not here; {evidence[0].data} gives {value}, which says nothing about "
+                f"{evidence[0].stand_in} is missing; {evidence[0].data} gives {value}, which says nothing about "
                 f"{100 * judge.expected:.4g} %."
             )
         case "differs in protocol":
@@ -122,7 +122,7 @@ def _order(claim: Claim, judge: Order, findings: Findings) -> ClaimResult:
     evidence = findings.evidence(judge.roles)
     told = "; ".join(_step_words(pair) for pair in pairs)
     if len(steps) < len(all_steps):
-        decided = decided and verdict == "not reproduced"  # one step to the contrary suffices
+        decided = decided and verdict == "not reproduced"  # one contrary step is enough
         absent = dict.fromkeys(role for step in all_steps for role in step if role not in findings.results)
         told += f"; {len(all_steps) - len(steps)} of {len(all_steps)} steps are without results ({', '.join(absent)})"
     say = _said if judge.ours else _qualitative
@@ -165,7 +165,7 @@ def _time_ratio(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimResu
     )
     said += "." if same_machine else f", but on different machines ({slow.hardware}): run both on one."
     verdict: Verdict = "reproduced" if holds else "not reproduced"
-    # How long an epoch takes does not depend on how many there are, nor on where the weights come from.
+    # The time of an epoch depends neither on the number of epochs nor on the source of the weights.
     return _said(claim, verdict, same_machine, said, [fast, slow])
 
 
@@ -205,7 +205,7 @@ def _qualitative(
     evidence: list[Evidence],
     pairs: Sequence[PairedLoss] = (),
 ) -> ClaimResult:
-    """A statement is judged on stand-ins too, but not where the training is another than the study's."""
+    """A statement is judged on stand-ins too, but not where training differs from the study's."""
     if any(one.recipe_differs for one in evidence):
         changed = list(dict.fromkeys(change for one in evidence for change in one.recipe_differs))
         words = {"reproduced": "the claim holds", "not reproduced": "the claim does not hold"}[verdict]
@@ -227,7 +227,7 @@ def _said(
     if stand_ins:
         said = f"On a stand-in ({'; '.join(stand_ins)}): {said}"
     if not decided and verdict == "not reproduced":
-        said += " These images cannot tell either way."
+        said += " These images are too few to decide."
     return ClaimResult(
         claim=claim.id, verdict=verdict, decided=decided, sentence=said, evidence=evidence, pairs=list(pairs)
     )
@@ -260,7 +260,7 @@ def _how_to_get(claim: Claim, absent: Sequence[str]) -> str:
 
 
 def _as_mini(found: ClaimResult) -> ClaimResult:
-    """Mini numbers are shown and never judged, nor is what their pairs and curves look like."""
+    """Mini results are shown and never judged, including their pairs and curves."""
     if not found.evidence:
         said = f"Mini, not judged: {found.sentence}"
         return found.model_copy(update={"verdict": "data not available here", "sentence": said})
@@ -284,8 +284,8 @@ def _with_older(found: ClaimResult) -> ClaimResult:
     if not stale:
         return found
     said = (
-        f"{found.sentence} Made with another version of the recipe: {', '.join(stale)}. It is kept; foray reproduce "
-        f"{found.claim} runs it again with the present one."
+        f"{found.sentence} Made with another version of the recipe: {', '.join(stale)}. The result is kept; "
+        f"foray reproduce {found.claim} runs it again with the present one."
     )
     judged_alike: Verdict = found.verdict if found.verdict == "data not available here" else "differs in protocol"
     return found.model_copy(update={"verdict": judged_alike, "sentence": said})

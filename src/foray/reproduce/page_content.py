@@ -1,4 +1,4 @@
-"""What the page says, as rows of plain text: the same for HTML and Markdown."""
+"""The content of the page as rows of plain text, for both HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from foray.plain_text import markdown
 from foray.records import Estimate
+from foray.records.quantities import format_interval, percent_number
 from foray.records.reproduction import ClaimResult, Evidence, Reproduction
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
@@ -27,7 +28,7 @@ class ClaimView:
 
     @property
     def verdict(self) -> str:
-        """In words, with whether it is decided and on what."""
+        """In words, with "(undecided)" where it is."""
         return self.result.verdict + ("" if self.result.decided else " (undecided)")
 
     @property
@@ -47,7 +48,7 @@ class SectionView:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything the page says."""
+    """The content of the page."""
 
     mini: bool
     counts: tuple[tuple[str, int], ...]
@@ -62,7 +63,7 @@ class Page:
 NUMBER_COLUMNS = ("Images", "Network", "Printed %", "Originally %", "Ours %", "95 %", "n", "On", "Verdict")
 RUN_COLUMNS = (
     "Run", "Network", "Images", "px", "Epochs", "Seeds", "Validation %", "test %", "Images x epochs", "Steps",
-    "Minutes", "s an epoch", "What differs", "Machine",
+    "Minutes", "s per epoch", "What differs", "Machine",
 )  # fmt: skip
 
 
@@ -98,8 +99,8 @@ def _number(view: ClaimView) -> tuple[str, ...]:
         network.upper() if network in ("b0", "b1", "b2") else network,
         f"{100 * judge.expected:.4g}",
         claim.original_percent or NOTHING,
-        percent(ours.measured) if ours else NOTHING,
-        bounds(ours.measured) if ours else NOTHING,
+        percent_number(ours.measured.value) if ours else NOTHING,
+        format_interval(ours.measured, " to ") if ours else NOTHING,
         f"{ours.measured.n:,}" if ours else NOTHING,
         f"{ours.data}, {SCALE_WORDS[ours.scale]}" if ours else NOTHING,
         view.verdict,
@@ -114,8 +115,8 @@ def _run(one: Evidence) -> tuple[str, ...]:
         str(one.resolution),
         str(one.epochs) if one.epochs else NOTHING,
         ", ".join(map(str, one.seeds)) or NOTHING,
-        f"{one.measure}: {percent(one.measured)} ({bounds(one.measured)}, n = {one.measured.n:,})",
-        f"{percent(one.test)} ({bounds(one.test)}, n = {one.test.n:,})" if one.test else NOTHING,
+        f"{one.measure}: {_with_interval(one.measured)}",
+        _with_interval(one.test) if one.test else NOTHING,
         f"{one.images:,}",
         f"{one.steps:,}",
         f"{one.minutes:.1f}",
@@ -147,20 +148,14 @@ def _facts(claim: Claim, result: ClaimResult) -> tuple[tuple[str, str], ...]:
 def _brief(one: Evidence) -> str:
     seeds = f"seeds {', '.join(map(str, one.seeds))}, " if one.seeds else ""
     return (
-        f"{one.scale}/{one.role}: {one.measure} {percent(one.measured)} % ({bounds(one.measured)}, n = "
-        f"{one.measured.n:,}), {seeds}{one.images:,} images in {one.steps:,} steps, {one.minutes:.1f} min, "
+        f"{one.scale}/{one.role}: {one.measure} {_with_interval(one.measured, ' %')}, "
+        f"{seeds}{one.images:,} images in {one.steps:,} steps, {one.minutes:.1f} min, "
         f"{one.hardware}"
     )
 
 
-def percent(estimate: Estimate) -> str:
-    """One decimal, without the sign."""
-    return f"{100 * estimate.value:.1f}"
-
-
-def bounds(estimate: Estimate) -> str:
-    """The interval."""
-    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
+def _with_interval(estimate: Estimate, sign: str = "") -> str:
+    return f"{percent_number(estimate.value)}{sign} ({format_interval(estimate, ' to ')}, n = {estimate.n:,})"
 
 
 def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

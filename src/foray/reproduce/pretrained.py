@@ -60,8 +60,10 @@ def write_random_weights(folder: Path, model: str) -> Path:
             "architecture": _TIMM_NAMES.get(model, model),
             "num_classes": _CLASSES,
             "model_args": {"bn_eps": network.spec.bn_eps},
-            "pretrained_cfg": {"notes": "random weights: nobody trained them"},
+            "pretrained_cfg": {"notes": "random weights: not trained"},
         }
         write_bytes(target / WEIGHTS_FILE, save(tensors))
-        write_text(target / CONFIG_FILE, json.dumps(config, indent=1))  # last: it says the weights are there
+        write_text(
+            target / CONFIG_FILE, json.dumps(config, indent=1)
+        )  # last: its presence marks the weights as complete
     return target

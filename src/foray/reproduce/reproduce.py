@@ -1,4 +1,4 @@
-"""All claims of the study: run what they need, judge them, write the page; or judge and write again without running."""
+"""All claims of the study: run the experiments, judge, write the page; or judge and write without running."""
 
 from __future__ import annotations
 
@@ -13,44 +13,33 @@ from foray.regular_files import is_there
 from foray.reproduce.all_claims import claims_named, roles_of
 from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
-from foray.reproduce.execute import Runner
+from foray.reproduce.execute import Study, StudyRequest
 from foray.reproduce.judge import Findings, judged
 from foray.reproduce.reproduction_page import write_reproduction
 from foray.reproduce.results_folder import SCALES, Result, read_results, read_unavailable
-from foray.reproduce.sources import Places
-from foray.training.distributed import ALONE, Processes
+from foray.requests import Machine
 
 
 def reproduce(
-    names: Sequence[str] = (),
-    *,
-    scale: Scale = "standin",
+    request: StudyRequest = StudyRequest(),
     out: str | Path = "reproduction",
-    data_dir: Path | None = None,
-    weights: str | None = None,
-    offline: bool = False,
-    cache_dir: Path | None = None,
-    device: str = "auto",
-    workers: int | None = None,
-    processes: Processes = ALONE,
+    machine: Machine = Machine(),
+    *,
     command: str = "",
     progress: Progress = SILENT,
 ) -> Reproduction:
-    """Runs the experiments of the named claims or sections (all by default) and writes `out`/reproduction.html.
+    """Runs the experiments of the claims that `request` names and writes `out`/reproduction.html.
 
-    `scale`: `full` is the study's protocol on its images, and stand-ins for what is not there; `standin` stand-ins and
-    reduced data alone; `mini` minutes on a few images, whose numbers say nothing about the study. `data_dir`: a folder
-    with one folder a source (`foray.reproduce.sources`). `weights`: where pretrained ones are; at `mini` random
-    ones do. What is done in `out` is not done again. Raises ForayError for unknown names and damaged results.
+    Results in `out` are not computed again. `command`: for the page. Raises ForayError for unknown names and damaged
+    results.
     """
     require_writable(Path(out))
-    claims = claims_named(names)
-    places = Places(data_dir, weights, download=not offline and scale != "mini", cache_dir=cache_dir)
-    runner = Runner(Path(out), places, command, device, workers, processes, progress)
-    runner.run_all(scale, roles_of(claims))
-    findings = read_findings(runner.results, mini=scale == "mini")
+    claims = claims_named(request.names)
+    study = Study(request, Path(out), machine, command, progress)
+    study.run_all(roles_of(claims))
+    findings = read_findings(study.results, mini=request.scale == "mini")
     found = judge_all(findings, claims)
-    if processes.is_writer:
+    if machine.processes.is_writer:
         write_reproduction(found, findings, Path(out))
     return found
 
@@ -72,7 +61,7 @@ def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: 
 
 
 def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
-    """Every claim's verdict, the runs they rest on, and what has none."""
+    """Every claim's verdict, the runs behind it, and the experiments without results."""
     roles = [role for role in roles_of(claims) if role in findings.results]
     return Reproduction(
         mini=findings.mini,

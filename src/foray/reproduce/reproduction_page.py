@@ -17,7 +17,7 @@ from foray.reproduce.study_curves import figure1
 
 CONFOUND = (
     "The study compares EfficientNets trained from scratch for 500 epochs with a MobileNetV2 that was pretrained on "
-    "ImageNet and trained for 20. Protocol and network change together, so its comparison cannot say which of them "
+    "ImageNet and trained for 20. Protocol and network change together, so its comparison cannot show which of them "
     "made the difference. `comparison.equal_protocol` trains both alike."
 )
 TWO_RUNS = (
@@ -26,10 +26,10 @@ TWO_RUNS = (
 )
 WRITTEN = "Written by `foray reproduce --from results`; do not edit."
 HOW = (
-    "Numbers are judged against the study's on its own "
-    "images and protocol alone. Stand-ins are named wherever they appear: on them statements are judged, with paired "
-    "tests on the same test images, and numbers are not. Ours is the best validation top-1, as the study's: of the "
-    "epoch that is best on val, scored on the same val, so optimistic; where a recipe keeps the last epoch, the last's."
+    "Numbers are judged only on the study's own images and protocol. Stand-ins are named wherever they appear: on "
+    "them, statements are judged with paired tests on the same test images, and numbers are not. Ours is the best "
+    "validation top-1, as in the study: the accuracy on val of the epoch that is best on the same val, which is "
+    "optimistic; where a recipe keeps the last epoch, that of the last."
 )
 
 
@@ -52,12 +52,12 @@ def markdown_page(page: Page, figure: str = "reproduction-figure1.svg") -> str:
             lines += [CONFOUND, ""]
         for view in section.claims:
             lines += _claim(view)
-    lines += ["## What was run", "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
+    lines += ["## Experiments", "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
     if page.commands:
         lines += ["By:", "", *(f"    {one_line(command)}" for command in page.commands), ""]
     if page.missing:
         lines += [
-            "## What was not",
+            "## Experiments without results",
             "",
             *(f"- {markdown_code(role)}: {markdown(why)}" for role, why in page.missing),
             "",
@@ -69,7 +69,7 @@ def _claim(view: ClaimView) -> list[str]:
     lines = [f"### {view.claim.id}: {view.verdict}", "", view.claim.statement, "", markdown(view.result.sentence), ""]
     lines += [f"- {markdown(line)}" for line in view.result.arithmetic]
     lines += [""] if view.result.arithmetic else []
-    # The other facts are the catalogue's own words, some of them Markdown.
+    # The other facts are texts of the claims, some of them Markdown.
     lines += [f"- {what}: {markdown(value) if what == RUNS else value}" for what, value in view.facts]
     return [*lines, ""]
 
@@ -91,7 +91,7 @@ def write_reproduction(found: Reproduction, findings: Findings, out: Path) -> Pa
 
 
 def html_page(page: Page, drawing: bytes | None) -> str:
-    """One file that asks the network for nothing."""
+    """One file that loads nothing from the network."""
     environment = Environment(
         loader=PackageLoader("foray.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,

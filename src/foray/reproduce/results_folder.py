@@ -1,4 +1,4 @@
-"""The folder of results: what is small enough to be committed, and enough to judge every claim again.
+"""The folder of results: small enough to be committed, and sufficient to judge every claim again.
 
 <scale>/<role>/<run id>/   experiment.json, and
                            record.json  history.jsonl  predictions.npz   of a training run
@@ -14,23 +14,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from foray.comparison.outcomes import read_predictions
 from foray.errors import RunError
 from foray.evaluation.arrays import Array, DamagedArraysError, read_arrays
 from foray.parsing import shortened
 from foray.records import (
     EpochRow,
     PretrainedEvaluation,
+    RunFolder,
     RunRecord,
     atomic_writer,
     file_sha256,
-    read_history,
     write_bytes,
 )
 from foray.records.reproduction import ExperimentInfo, Scale, UnavailableList
 from foray.records.sealing import sha256
 from foray.regular_files import read_regular
 from foray.reproduce.sources import SOURCES
+from foray.runs.saved_predictions import read_predictions
 
 _SPLITS = ("val", "test")
 _PREDICTIONS = "predictions.npz"
@@ -56,7 +56,7 @@ class RunResult:
             content = read_regular(path)
             expected = self.info.files.get(_PREDICTIONS)
             if expected is not None and sha256(content) != expected:
-                raise DamagedArraysError("it is not as it was written (SHA-256)")
+                raise DamagedArraysError("its SHA-256 differs from the recorded one")
             arrays = read_arrays(content, [f"{split}_{kind}" for kind in ("ids", "labels", "predicted")])
             return self._by_id(split, *arrays.values())
         except (OSError, DamagedArraysError) as error:
@@ -70,7 +70,7 @@ class RunResult:
             raise DamagedArraysError("its arrays do not fit each other, or it holds an image twice")
         right = np.asarray(labels == predicted)
         if metrics and (len(ids), int(right.sum())) != (metrics.n, round(metrics.top1.value * metrics.n)):
-            raise DamagedArraysError(f"it is not about the {metrics.n} images of record.json")
+            raise DamagedArraysError(f"it does not match the {metrics.n} images of record.json")
         order = np.argsort(ids)
         return ids[order], right[order]
 
@@ -87,8 +87,8 @@ class EvaluationResult:
 Result = RunResult | EvaluationResult
 
 
-def keep_run(run: Path, info: ExperimentInfo, target: Path) -> None:
-    """Copies what judging needs of a finished run's folder to `target`: labels and predicted classes, no weights."""
+def keep_run(run: RunFolder, info: ExperimentInfo, target: Path) -> None:
+    """Copies the files that judging needs from a finished run to `target`: labels and predicted classes, no weights."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for split in _SPLITS:
         predictions = read_predictions(run, split)
@@ -99,13 +99,14 @@ def keep_run(run: Path, info: ExperimentInfo, target: Path) -> None:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
     files = {_PREDICTIONS: file_sha256(target / _PREDICTIONS)}
     info.model_copy(update={"files": files}).save(target / "experiment.json")
-    write_bytes(target / "history.jsonl", (run / "history.jsonl").read_bytes())
-    write_bytes(target / "record.json", (run / "record.json").read_bytes())  # last: it says the others are there
+    kept = RunFolder(target)
+    write_bytes(kept.history, run.history.read_bytes())
+    write_bytes(kept.record, run.record.read_bytes())  # last: its presence marks the others as complete
 
 
 def is_kept(target: Path) -> bool:
     """Whether a finished result is in `target`."""
-    return (target / "record.json").is_file() or (target / "evaluation.json").is_file()
+    return RunFolder(target).record.is_file() or (target / "evaluation.json").is_file()
 
 
 def read_results(folder: Path, scale: Scale) -> dict[str, list[Result]]:
@@ -119,7 +120,7 @@ def read_results(folder: Path, scale: Scale) -> dict[str, list[Result]]:
 
 
 def read_unavailable(folder: Path, scale: Scale) -> UnavailableList:
-    """Why roles have no result, as the last command found it."""
+    """Why roles have no result, as recorded by the last command."""
     path = folder / scale / "unavailable.json"
     return UnavailableList.load(path) if path.is_file() else UnavailableList()
 
@@ -130,7 +131,8 @@ def _read(path: Path) -> Result:
         raise RunError(f"{path / 'experiment.json'} names unknown images, {shortened(info.source)}. {info.way_out}")
     if (path / "evaluation.json").is_file():
         return EvaluationResult(info, PretrainedEvaluation.load(path / "evaluation.json"), path)
-    record = RunRecord.load(path / "record.json")
+    run = RunFolder(path)
+    record = run.load()
     if absent := {"train", *_SPLITS} - record.dataset.counts.keys():
-        raise RunError(f"{path / 'record.json'} counts no {' and no '.join(sorted(absent))} images. {info.way_out}")
-    return RunResult(info, record, read_history(path, record), path)
+        raise RunError(f"{run.record} counts no {' and no '.join(sorted(absent))} images. {info.way_out}")
+    return RunResult(info, record, run.read_history(record), path)

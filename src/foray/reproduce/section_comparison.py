@@ -19,7 +19,7 @@ CLAIMS = (
         judge=Order(((_WHOLE, "deepweeds-b0"), (_WHOLE, "deepweeds-b1"), (_WHOLE, "deepweeds-b2"))),
         expected="B0 93.5 %, B1 94.7 %, B2 95.0 % against 89 %",
         note="The study's confound: its EfficientNets are trained from scratch for 500 epochs, its MobileNetV2 is "
-        "pretrained and trained for 20. The claim comparison.equal_protocol stands beside it.",
+        "pretrained and trained for 20. See also the claim comparison.equal_protocol.",
     ),
     Claim(
         id="comparison.equal_protocol",
@@ -54,8 +54,8 @@ CLAIMS = (
         data="deepweeds",
         judge=TimeRatio(_WHOLE, "deepweeds-b0-whole", 1.5),
         expected="an epoch of B0 takes at least 1.5 times as long",
-        unstated={"much": Choice("1.5 times an epoch", "the study says no number; same images, resolution and batch")},
-        note="the runs are timed one after the other, not side by side: a machine whose speed wavers moves the ratio",
+        unstated={"much": Choice("1.5 times per epoch", "the study states none; same images, resolution and batch")},
+        note="the runs are timed one after the other, not interleaved: the machine's speed may change between",
     ),
     Claim(
         id="comparison.cheaper_to_deploy",
@@ -75,6 +75,6 @@ CLAIMS = (
         judge=Arithmetic(similar_parameters, "parameters of each over MobileNetV2's: reproduced up to 1.25 times"),
         expected="about the same",
         original="Tan & Le 2019: B0 5.3 M, B1 7.8 M, B2 9.2 M; Sandler et al. 2018: MobileNetV2 3.4 M.",
-        unstated={"similar": Choice("at most 1.25 times", "the study says no number")},
+        unstated={"similar": Choice("at most 1.25 times", "the study states no number")},
     ),
 )  # fmt: skip

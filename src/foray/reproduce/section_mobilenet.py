@@ -11,7 +11,7 @@ _OLSEN = "Olsen et al. 2019: ResNet-50 95.7 % over five folds."
 _MARGIN = 0.02
 _FROZEN, _LAST34 = "deepweeds-mobilenet-frozen", "deepweeds-mobilenet-last34"
 _SGD, _WHOLE = "deepweeds-mobilenet-sgd", "deepweeds-mobilenet-whole"
-_MARGIN_CHOICE = Choice(f"{100 * _MARGIN:g} points", "the study says no number for what is the same")
+_MARGIN_CHOICE = Choice(f"{100 * _MARGIN:g} points", "the study states no number for what is the same")
 
 CLAIMS = (
     Claim(
@@ -92,7 +92,7 @@ CLAIMS = (
         judge=CurveShape(_WHOLE, "keeps rising"),
         recipe="study_mobilenet_whole",
         expected="train high early, val rising to the end",
-        unstated={"high": Choice("90 % of train", "the study says no number")},
+        unstated={"high": Choice("90 % of train", "the study states no number")},
     ),
     Claim(
         id="mobilenet.whole.longer",
@@ -104,7 +104,7 @@ CLAIMS = (
         recipe="study_mobilenet_whole",
         expected="at least twice as long",
         note="foray runs the frozen backbone once and caches its features, which makes the ratio larger than Keras'",
-        unstated={"considerably": Choice("at least 2 times", "the study says no number")},
+        unstated={"considerably": Choice("at least 2 times", "the study states no number")},
     ),
     Claim(
         id="figure1.caption",

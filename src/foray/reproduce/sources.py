@@ -1,4 +1,4 @@
-"""Where the images of an experiment come from, and what stands in for what."""
+"""The sources of images, and which stand-ins replace which."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foray.cache_folder import cache_directory
-from foray.data import NAMED_DATASETS, SPLITS, Dataset, open_dataset
+from foray.data import NAMED_DATASETS, SPLITS, Dataset
 from foray.data.split_units import Carving
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there
 from foray.reproduce.experiments import PerClass
+from foray.requests import ImageSource
 
 
 @dataclass(frozen=True)
 class Source:
     """One set of images. `stands_for`: the study's, None where it is that itself; `same_images`: reduced copies of it.
 
-    `named`: how foray.data reads it; `images`: how many there must be, each number a complete copy's.
+    `named`: how foray.data reads it; `images`: the numbers of images of complete copies.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Source:
 
     @property
     def manual(self) -> str:
-        """Where it is officially found."""
+        """Its official location."""
         described = NAMED_DATASETS[self.named]
         return described.manual or f"See {described.page}."
 
 
-_CARVING: Carving = "by name"  # as the kept results were; these sets name their images for good
+_CARVING: Carving = "by name"  # as in the kept results; the image names of these sets do not change
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
@@ -59,47 +59,37 @@ SOURCES: Mapping[str, Source] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where images and weights are looked for.
-
-    `data_dir`: a folder with one folder a source, of its name. `download`: whether what is not there is fetched from
-    its official place.
-    """
-
-    data_dir: Path | None = None
-    weights: str | None = None
-    download: bool = True
-    cache_dir: Path | None = None
-
-
-def where_is(name: str, places: Places) -> str:
-    """Whether the images of a source are at hand, by looking for their folder or download; nothing is opened."""
+def where_is(name: str, data_dir: Path | None, cache: Path, *, offline: bool) -> str:
+    """Whether the images of a source are available: checks for their folder or download, and opens nothing."""
     source = SOURCES[name]
-    if places.data_dir is not None and is_there(places.data_dir / name):
-        return f"in {places.data_dir / name}"
+    if data_dir is not None and is_there(data_dir / name):
+        return f"in {data_dir / name}"
     described = NAMED_DATASETS[source.named]
     if name == "digits":
         return "built in"
     if name == source.named and described.files:
-        if not described.missing_files(places.cache_dir or cache_directory()):
+        if not described.missing_files(cache):
             return "downloaded"
-        return "not here, will be downloaded" if places.download else f"not here. {source.manual}"
-    return f"not here. {source.manual}"
+        return f"missing. {source.manual}" if offline else "missing, will be downloaded"
+    return f"missing. {source.manual}"
 
 
-def open_source(name: str, places: Places, progress: Progress = SILENT) -> Dataset:
-    """The images of a source. Raises DataError when they are not there or not all there, with the official place."""
+def open_source(
+    name: str, data_dir: Path | None, cache: Path, *, offline: bool, progress: Progress = SILENT
+) -> Dataset:
+    """The images of a source. Raises DataError, with the official location, when they are missing or incomplete.
+
+    `data_dir`: a folder with one folder per source, of its name; missing images are downloaded unless `offline`.
+    """
     source = SOURCES[name]
-    own = places.data_dir / name if places.data_dir else None
-    if name == "digits":
-        dataset = open_dataset("digits", carving=_CARVING)
-    elif own is not None and is_there(own):
-        dataset = _own_copy(source, own, places, progress)
+    own = data_dir / name if data_dir else None
+    wanted = ImageSource(source.named, offline=offline)
+    if own is not None and name != "digits" and is_there(own):
+        dataset = _own_copy(replace(wanted, data_dir=own), own, cache, progress)
     elif source.name == source.named and name != "imagenet":
-        dataset = _official(source, places, progress)
+        dataset = _official(source, wanted, cache, progress)
     else:
-        raise DataError(f"{source.title}: no folder {name} in the data folder (--data-dir). {source.manual}")
+        raise DataError(f"{source.title}: no folder {name} in the data folder (`data_dir`). {source.manual}")
     if len(dataset.samples) not in source.images:
         complete = " or ".join(f"{n:,}" for n in source.images)
         raise DataError(
@@ -108,30 +98,25 @@ def open_source(name: str, places: Places, progress: Progress = SILENT) -> Datas
     return replace(dataset, name=name, source=NAMED_DATASETS[source.named].page)
 
 
-def _own_copy(source: Source, own: Path, places: Places, progress: Progress) -> Dataset:
+def _own_copy(wanted: ImageSource, own: Path, cache: Path, progress: Progress) -> Dataset:
     archives = [path for path in own.iterdir() if path.name.endswith((".tar.xz", ".zip"))] if own.is_dir() else []
-    if source.named.startswith("cifar") and archives:  # JPEG copies in class folders
-        copied = open_dataset(archives[0], cache_dir=places.cache_dir, carving=_CARVING, progress=progress)
+    if str(wanted.data).startswith("cifar") and archives:  # JPEG copies in class folders
+        copied = ImageSource(archives[0]).open(cache, carving=_CARVING, progress=progress)
         return replace(copied, notes=(*copied.notes, "JPEG copies"))
-    return open_dataset(
-        source.named, data_dir=own, offline=not places.download, cache_dir=places.cache_dir, carving=_CARVING,
-        progress=progress,
-    )  # fmt: skip
+    return wanted.open(cache, carving=_CARVING, progress=progress)
 
 
-def _official(source: Source, places: Places, progress: Progress) -> Dataset:
+def _official(source: Source, wanted: ImageSource, cache: Path, progress: Progress) -> Dataset:
     try:
-        return open_dataset(
-            source.named, offline=not places.download, cache_dir=places.cache_dir, carving=_CARVING, progress=progress
-        )
+        return wanted.open(cache, carving=_CARVING, progress=progress)
     except DataError as error:
-        if places.download:
+        if not wanted.offline:
             raise
         raise DataError(f"{source.title} is not on this machine. {source.manual}") from error
 
 
 def reduced(dataset: Dataset, per_class: PerClass | None) -> Dataset:
-    """`dataset` with so many images of each class in each split, always the same ones whatever else there is."""
+    """`dataset` with so many images of each class in each split, always the same ones, independent of other classes."""
     if per_class is None:
         return dataset
     limits = dict(zip(SPLITS, per_class, strict=True))

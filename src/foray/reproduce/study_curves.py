@@ -1,4 +1,4 @@
-"""The study's learning curves: figure 1 redrawn, and what a curve does, by stated rules."""
+"""The study's learning curves: figure 1 redrawn, and the shape of a curve, by stated rules."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foray.records import EpochRow
+from foray.records.quantities import format_percent
 from foray.report.drawing import COLOURS, MUTED, drawing_style, new_figure, settle
 from foray.reproduce.results_folder import Result, RunResult
 
@@ -24,7 +25,7 @@ RUNS = {
 def figure1(results: Mapping[str, Sequence[Result]], *, mini: bool) -> Figure | None:
     """Two rows of accuracy and loss over epochs, first seed of each run; None where neither was run.
 
-    The study's printed end point is a line: it prints no numbers of its curves.
+    The study's printed end point is drawn as a line, because its curves are not available as numbers.
     """
     drawn = [
         (title, printed, found[0])
@@ -70,12 +71,12 @@ def _or_gap(value: float | None, scale: float) -> float:
     return float("nan") if value is None else scale * value
 
 
-GAIN = 0.02  # what counts as a rise
+GAIN = 0.02  # change that counts as a rise
 HIGH = 0.9  # train accuracy that counts as high
 
 
 def shape_of(history: Sequence[EpochRow], shape: Literal["overfits", "keeps rising"]) -> tuple[bool, str]:
-    """Whether a curve has the shape, and what it does in words. Epochs are quartered, the first quarter rounded up."""
+    """Whether a curve has the shape, and its description. Epochs are quartered, the first quarter rounded up."""
     train = [row.train_top1 for row in history if row.train_top1 is not None]
     val = [row.val_top1 for row in history if row.val_top1 is not None]
     if len(train) < 2 or len(val) < 2:
@@ -84,17 +85,13 @@ def shape_of(history: Sequence[EpochRow], shape: Literal["overfits", "keeps risi
     if shape == "overfits":
         gained, moved = train[-1] - train[quarter - 1], val[-1] - val[quarter - 1]
         said = (
-            f"From epoch {quarter} to {len(train)} train goes from {_percent(train[quarter - 1])} to "
-            f"{_percent(train[-1])} and val from {_percent(val[quarter - 1])} to {_percent(val[-1])}."
+            f"From epoch {quarter} to {len(train)} train goes from {format_percent(train[quarter - 1])} to "
+            f"{format_percent(train[-1])} and val from {format_percent(val[quarter - 1])} to {format_percent(val[-1])}."
         )
         return gained >= GAIN and abs(moved) < GAIN, said
     early, late = fmean(val[:quarter]), fmean(val[-quarter:])
     said = (
-        f"Train is at {_percent(max(train[:quarter]))} within the first {quarter} epochs; val is "
-        f"{_percent(early)} on average over these and {_percent(late)} over the last {quarter}."
+        f"Train is at {format_percent(max(train[:quarter]))} within the first {quarter} epochs; val is "
+        f"{format_percent(early)} on average over these and {format_percent(late)} over the last {quarter}."
     )
     return max(train[:quarter]) >= HIGH and late > early, said
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -6,17 +6,16 @@ from pathlib import Path
 
 from foray.data.split_units import Carving
 from foray.data.splits import carving_of
-from foray.records import RunRecord
+from foray.records import runs_in
 
 
 def carving_in(out: Path) -> Carving:
     """The rule of the runs in `out`/runs, of a comparison or a search; the present one where there is none."""
-    first = next(iter(sorted(out.glob("runs/*/record.json"))), None)
-    return "by content" if first is None else carving_of(RunRecord.load(first).dataset.split_origin)
+    runs = runs_in(out / "runs")
+    return carving_of(runs[0].load().dataset.split_origin) if runs else "by content"
 
 
 def has_runs_carved_by_name(out: Path, name: str) -> bool:
     """Whether `out` holds a run of an earlier version whose folder's name begins with `name`."""
-    paths = sorted(path for path in out.glob("*/record.json") if path.parent.name.startswith(name))
-    records = (RunRecord.load(path) for path in paths)
+    records = (run.load() for run in runs_in(out) if run.path.name.startswith(name))
     return any(carving_of(record.dataset.split_origin) == "by name" for record in records)

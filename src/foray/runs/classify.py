@@ -15,6 +15,7 @@ from foray.data.images import ImageReadError
 from foray.deploy import ArtifactError, Prediction, images_in
 from foray.errors import DataError, RunError
 from foray.evaluation.precision import float32_exactly, resolve_device
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.runs.trained import load_run
 from foray.specs import Preprocessing
@@ -23,6 +24,7 @@ _BATCH_SIZE = 32
 _RUNNERS_UP = 5
 
 
+@restores_process_state
 def predict(
     run: str | Path, images: Sequence[str | Path], *, device: str = "auto", progress: Progress = SILENT
 ) -> list[Prediction]:

@@ -19,10 +19,9 @@ from foray.data.class_folders import class_name
 from foray.data.near_duplicates import is_mixed
 from foray.data.open import completed
 from foray.data.perceptual_hash import nearest
-from foray.errors import DataError
+from foray.errors import DataError, require_known
 from foray.progress import SILENT, Progress
-from foray.records import LeftOut, RunRecord
-from foray.runs.run_folder import RunFolder
+from foray.records import LeftOut, RunFolder, RunRecord
 from foray.runs.seen_images import SeenImages, read_seen_images
 
 _KNOWN: dict[Split, str] = {
@@ -54,7 +53,7 @@ class HeldOut:
         if not stays.any():
             raise DataError(
                 f"All images of {self.dataset.name} that could certify int8 are used to calibrate it. Give other "
-                "images with --calibration DATA."
+                "images with `calibration`."
             )
         gone = int((~stays).sum())
         return replace(
@@ -75,9 +74,11 @@ def held_out(
     of them, those that the data call so, less what the run knows. Raises DataError for classes that the run does not
     know, and when no image is left.
     """
-    record = RunRecord.load(RunFolder(Path(run)).record)
+    require_known("split", split, SPLITS)
+    folder = RunFolder(Path(run))
+    record = folder.load()
     dataset = in_classes_of(dataset, record.dataset.classes)
-    seen = read_seen_images(Path(run), record)
+    seen = read_seen_images(folder, record)
     if seen is None:
         return _unchecked(record, dataset, split)
     used = [seen.split_of.get(sample.content) for sample in dataset.samples]
@@ -112,6 +113,7 @@ def held_out(
 
 def without_run(dataset: Dataset, split: Split = "test") -> HeldOut:
     """Of `dataset`, as `open_given` reads it, what published weights are scored on: nobody here knows what they saw."""
+    require_known("split", split, SPLITS)
     return HeldOut(_only(dataset, _candidates(dataset, split, []), split), split, None)
 
 
@@ -146,7 +148,8 @@ def fold_for(data: str | Path, trained: str | None, of_run: int | None, asked: i
 
 def trained_on(run: str | Path) -> frozenset[str]:
     """Contents of the images the run's weights were fitted to; empty for a run of an earlier version."""
-    seen = read_seen_images(Path(run), RunRecord.load(RunFolder(Path(run)).record))
+    folder = RunFolder(Path(run))
+    seen = read_seen_images(folder, folder.load())
     return frozenset(content for content, split in seen.split_of.items() if split == "train") if seen else frozenset()
 
 
@@ -156,9 +159,9 @@ def as_the_run_split(run: str | Path, dataset: Dataset) -> Dataset:
     Others keep the split they are given; of these, those given as val stay, as they were never trained on.
     """
     folder = RunFolder(Path(run))
-    record = RunRecord.load(folder.record)
+    record = folder.load()
     dataset = in_classes_of(dataset, record.dataset.classes)
-    seen = read_seen_images(folder.path, record)
+    seen = read_seen_images(folder, record)
     if seen is None:
         return _as_before(record, dataset) or dataset
     samples = tuple(replace(s, split=seen.split_of.get(s.content, s.split)) for s in dataset.samples)
@@ -175,7 +178,7 @@ def _candidates(dataset: Dataset, split: Split, own: list[Sample]) -> list[Sampl
         has = " and ".join(name for name in SPLITS if name in given)
         raise DataError(
             f"{dataset.name} has no {split} images{f', only {has}' if has else ''}. "
-            + (f"Name the split to score with --split {has.split()[0]}." if has else "Leave --split out to score all.")
+            + (f"Name the split to score with `split` {has.split()[0]}." if has else "Leave `split` out to score all.")
         )
     return chosen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foray.cache_folder import cache_directory
 from foray.data import SPLITS, Dataset
 from foray.errors import ForayError, RunError, memory_explained
 from foray.evaluation.precision import resolve_device, training_format
 from foray.evaluation.scores import compute_metrics
 from foray.linear.linear import train_linear
 from foray.models import Network, build_model
+from foray.processes import Processes
 from foray.progress import SILENT, Progress
 from foray.recipes import recipe_toml
 from foray.records import (
     ArchitectureInfo,
+    RunFolder,
     RunInputs,
     RunRecord,
     WeightsInfo,
@@ -32,19 +33,19 @@ from foray.records import (
     folder_lock,
     hardware,
     remove_unfinished_files,
-    result_digests,
     versions,
     write_text,
 )
 from foray.records.quantities import format_percent
-from foray.runs.run_folder import RunFolder, run_identity
+from foray.requests import Machine
+from foray.runs.identity import earlier_record, run_identity
+from foray.runs.saved_predictions import write_predictions
 from foray.runs.seen_images import SeenImages, seen_images, write_seen_images
 from foray.training.determinism import deterministic_algorithms
-from foray.training.distributed import ALONE, Processes
 from foray.training.freezing import unfreeze_part
 from foray.training.interruption import Interrupted, stop_signals_as_ctrl_c
 from foray.training.loop import WAY_OUT, TrainingFailedError
-from foray.training.outcome import Outcome, Workplace
+from foray.training.outcome import Outcome
 from foray.training.plan import RunPlan
 from foray.training.whole_network import train_whole_network
 from foray.weights import load_weights, save_network
@@ -56,37 +57,35 @@ def train_run(
     plan: RunPlan,
     dataset: Dataset,
     folder: Path,
+    machine: Machine = Machine(),
     *,
-    device: str = "auto",
-    cache_dir: Path | None = None,
-    workers: int | None = None,
     inputs: RunInputs | None = None,
-    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> RunRecord:
     """Trains, scores and records one run in `folder`, whose name is the run's id.
 
     Returns at once when the folder holds the same run, done; goes on after its last saved step when it was interrupted
     or failed. The test split is read once, after training. Whatever ends a run early stands in its record (status
-    "failed"). `inputs`: what `foray train --resume` needs to find images and weights again. `processes`: those that
-    train the run together, each of which makes the same call; one of them writes. Raises RunError when the folder holds
+    "failed"). `inputs`: what `resume` needs to find images and weights again. Each of several processes
+    of `machine` makes the same call; one of them writes. Raises RunError when the folder holds
     a different run or another run uses it, or when another thread of this process trains, TrainingFailedError when the
     loss is not finite, OutOfMemoryError, Interrupted (a KeyboardInterrupt) on Ctrl-C, SIGTERM and SIGHUP, and what data
     and weights raise.
     """
     started = time.perf_counter()
-    run = RunFolder(folder)
-    at = Workplace(folder, resolve_device(device), cache_dir or cache_directory(), workers, progress, processes)
+    run, processes = RunFolder(folder), machine.processes
+    device = resolve_device(processes.device_of(machine.device))
+    machine = replace(machine, device=str(device))
     _require_one_process_for_linear(plan, processes)
     enough_memory = partial(memory_explained, *_memory_use(plan))
     with (
         _only_training(), enough_memory(), _claimed(folder, processes), stop_signals_as_ctrl_c(),
-        _generator_kept(at.device),
+        _generator_kept(device),
     ):  # fmt: skip
         network, weights = _initial_network(plan)
         unfrozen = unfreeze_part(network, plan.recipe.unfreeze) if plan.recipe.protocol == "partial" else []
-        record = _planned_record(plan, dataset, network, weights, at, unfrozen, inputs)
-        at = replace(at, identity=run_identity(record))
+        record = _planned_record(folder.name, plan, dataset, network, weights, machine)
+        record = record.model_copy(update={"unfrozen": unfrozen, "inputs": inputs})
         with processes.writer_first():
             record = _begun(record, run, plan, processes)
         if record.status == "done":
@@ -96,16 +95,21 @@ def train_run(
             trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
             progress.note(f"Unfrozen: {trained:,} weights in {len(unfrozen)} layers: {', '.join(unfrozen)}")
         try:
-            train = train_linear if plan.recipe.protocol == "linear" else train_whole_network
-            with enough_memory(), _algorithms(plan.deterministic, at.device) as nondeterministic:
-                outcome = train(plan, dataset, network, at)
+            identity = run_identity(record)
+            with enough_memory(), _algorithms(plan.deterministic, device) as nondeterministic:
+                if plan.recipe.protocol == "linear":
+                    outcome = train_linear(plan, dataset, network, folder, machine, progress=progress)
+                else:
+                    outcome = train_whole_network(
+                        plan, dataset, network, folder, machine, identity=identity, progress=progress
+                    )
             record = record.model_copy(update={"nondeterministic_operations": sorted(nondeterministic)})
             record = _finished(record, outcome, dataset, time.perf_counter() - started)
             if processes.is_writer:
-                seen = seen_images(dataset, cache_dir=at.cache_dir, progress=progress)
+                seen = seen_images(dataset, cache_dir=machine.cache, progress=progress)
                 record = record.model_copy(update={"notes": [*record.notes, *_of_leaked(seen, outcome)]})
                 _write_results(run, outcome, seen)
-                record = record.model_copy(update={"files": result_digests(folder)})
+                record = record.model_copy(update={"files": run.digests()})
                 record.save(run.record)  # last: it says that the others are there, and what they are
         except BaseException as error:
             if processes.is_writer:
@@ -137,12 +141,12 @@ def _memory_use(plan: RunPlan) -> tuple[str, str]:
     if recipe.protocol == "linear":
         return (
             f"the features of {plan.spec.name} at {side} px",
-            "Use a lower --resolution, a smaller model, or fewer views (--set feature_views=1).",
+            "Use a lower `resolution`, a smaller model, or fewer views (`changes` feature_views=1).",
         )
     at_once = recipe.micro_batch_size or recipe.batch_size
     return (
         f"training {plan.spec.name} at {side} px with {at_once} images at once",
-        f"Accumulate gradients (--set micro_batch_size={max(at_once // 4, 1)}), or use a lower --resolution or a "
+        f"Accumulate gradients (`changes` micro_batch_size={max(at_once // 4, 1)}), or use a lower `resolution` or a "
         "smaller model.",
     )
 
@@ -160,7 +164,7 @@ def _claimed(folder: Path, processes: Processes) -> Iterator[None]:
 
 def _begun(planned: RunRecord, run: RunFolder, plan: RunPlan, processes: Processes) -> RunRecord:
     """The record of the run in its folder, written there by the writer; that of an earlier session if it is done."""
-    earlier = run.earlier(planned)
+    earlier = earlier_record(run, planned)
     if earlier is None and not processes.is_writer:
         raise RunError(f"{run.path} is not the same folder for all processes. Put it where every machine sees it.")
     if earlier and earlier.status == "done":
@@ -194,17 +198,17 @@ def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
 
 
 def _planned_record(
+    run_id: str,
     plan: RunPlan,
     dataset: Dataset,
     network: Network,
     weights: WeightsInfo | None,
-    at: Workplace,
-    unfrozen: Sequence[str],
-    inputs: RunInputs | None,
+    machine: Machine,
 ) -> RunRecord:
-    accelerator = torch.cuda.get_device_name(at.device) if at.device.type == "cuda" else None
+    device = torch.device(machine.device)
+    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return RunRecord(
-        run_id=at.folder.name,
+        run_id=run_id,
         status="running",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         architecture=ArchitectureInfo(
@@ -220,14 +224,12 @@ def _planned_record(
         dataset=dataset.info(),
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seed,
-        inputs=inputs,
         deterministic=plan.deterministic,
-        device=str(at.device),
-        processes=at.processes.count,
+        device=machine.device,
+        processes=machine.processes.count,
         threads=torch.get_num_threads(),
-        train_precision=training_format(plan.recipe.precision, at.device, deterministic=plan.deterministic),
+        train_precision=training_format(plan.recipe.precision, device, deterministic=plan.deterministic),
         notes=[*dataset.notes, *(["deterministic algorithms in float32"] if plan.deterministic else [])],
-        unfrozen=list(unfrozen),
         hardware=hardware(accelerator),
         versions=versions(),
         commit=commit(),
@@ -238,7 +240,7 @@ def _write_results(run: RunFolder, outcome: Outcome, seen: SeenImages) -> None:
     save_network(outcome.network.cpu(), run.weights)
     write_seen_images(run.images, seen)
     for split, predictions in outcome.predictions.items():
-        run.write_predictions(split, predictions)
+        write_predictions(run, split, predictions)
 
 
 def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:

@@ -29,10 +29,8 @@ from foray.data.near_duplicates import find_leaks, with_appearances
 from foray.data.perceptual_hash import HASH_BITS, THUMBNAIL_SIDE, Fingerprints
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
-from foray.records import RunRecord, atomic_writer
-from foray.records.run_files import require_intact
+from foray.records import RunFolder, RunRecord, atomic_writer
 
-IMAGES = "images.npz"  # its name in the folder of a run
 _BYTES = 32  # of a SHA-256
 
 
@@ -108,15 +106,15 @@ def write_seen_images(path: Path, seen: SeenImages) -> None:
         )
 
 
-def read_seen_images(run: Path, record: RunRecord) -> SeenImages | None:
+def read_seen_images(run: RunFolder, record: RunRecord) -> SeenImages | None:
     """images.npz in the folder of the finished run of `record`; None where a run of an earlier version has none.
 
     Raises RunError when it is damaged, missing though the run wrote one, or of another run.
     """
-    path = run / IMAGES
-    if IMAGES not in record.files and not path.exists():
+    path = run.images
+    if path.name not in record.files and not path.exists():
         return None
-    require_intact(run, record, IMAGES)
+    run.require_intact(path, record)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             hashes = np.unpackbits(stored["hashes"], axis=1).astype(np.bool_)

@@ -9,10 +9,7 @@ import torch
 
 from foray.errors import RunError, WeightsError
 from foray.models import Network, build_model
-from foray.records import RunRecord
-from foray.records.run_files import require_intact
-from foray.regular_files import is_there
-from foray.runs.run_folder import RunFolder
+from foray.records import RunFolder, RunRecord
 from foray.specs import get_spec
 from foray.weights import load_network_weights
 
@@ -32,9 +29,9 @@ def load_run(folder: str | Path) -> TrainedRun:
     that do not fit or are no numbers.
     """
     run = RunFolder(Path(folder))
-    if not is_there(run.record):
-        raise RunError(f"{folder} is not a run: it has no record.json. Name a folder below runs/.")
-    record = RunRecord.load(run.record)
+    if not run.is_there:
+        raise RunError(f"{folder} is not a run: it has no {run.record.name}. Name a folder below runs/.")
+    record = run.load()
     if record.status != "done":
         why = f" ({record.failure})" if record.failure else ""
         raise RunError(f"The run {folder} is not done: {record.status}{why}. Start it again to finish it.")
@@ -42,7 +39,7 @@ def load_run(folder: str | Path) -> TrainedRun:
     network = build_model(
         get_spec(architecture.name), num_classes=architecture.num_classes, small_image=architecture.small_image, seed=0
     )
-    require_intact(run.path, record, run.weights.name)
+    run.require_intact(run.weights, record)
     load_network_weights(network, run.weights)
     _require_numbers(network, run.weights)
     return TrainedRun(record, network.eval())

@@ -1,4 +1,4 @@
-"""Compound scaling as a solver: candidates, their costs by formula, the largest one that keeps a budget.
+"""Compound scaling as a solver: candidate networks, their costs by formula, the largest one within a budget.
 
 The grid search that trains (`foray.scaling.search`) is imported by itself: it needs torch, the solver does not.
 """

@@ -1,4 +1,4 @@
-"""Which networks of a family come into question: along phi, by width and resolution, or free in all three."""
+"""The candidate networks of a family: along phi, by width and resolution, or free in all three dimensions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ _FREE_RESOLUTIONS = (*range(64, 256, 16), *range(256, 448, 32), *range(448, 641,
 
 @dataclass(frozen=True)
 class Family:
-    """What candidates are made of and measured by. `name` may have TensorFlow's prefix. `num_classes`: of the logits.
+    """A family with its coefficients and number of classes. `name` may have TensorFlow's prefix. `num_classes`: of the
+    logits.
 
     Raises UnknownNameError for a family without a scaling rule.
     """
@@ -70,7 +71,7 @@ class Family:
         return [spec for spec in specs if spec.family == self.base.family and self._is_scaled_base(spec)]
 
     def _is_scaled_base(self, spec: ArchSpec) -> bool:
-        """EfficientNetV2-S to L and MnasNet-A1 are tables of their own."""
+        """False for EfficientNetV2-S to L and MnasNet-A1, which have their own tables."""
         return same_table(spec, scaled_spec(ScaledName(self.name, spec.depth_mult, spec.width_mult)))
 
 
@@ -78,8 +79,8 @@ class Family:
 class ScaledNetwork:
     """One network, its cost and its capacity (see foray.scaling.capacity).
 
-    `phi`: where it lies on the compound path, None for others. `twin`: the released network it is in all but the
-    resolution, whose published weights fit it.
+    `phi`: where it lies on the compound path, None for others. `twin`: the released network that differs in
+    resolution only, whose published weights fit it.
     """
 
     spec: ArchSpec
@@ -95,7 +96,7 @@ class ScaledNetwork:
 
 
 def candidates(family: Family, by: By) -> list[ScaledNetwork]:
-    """All networks of one way of scaling; those that rounding makes equal once, under their published name if any."""
+    """All networks of one way of scaling; duplicates after rounding are removed, published names preferred."""
     require_known("way of scaling", by, get_args(By))
     scaled = {"phi": _along_phi, "multipliers": _by_multipliers, "free": _free}[by]
     return _evaluated(family, chain(((spec, None) for spec in family.released()), scaled(family)))
@@ -167,7 +168,7 @@ def _free(family: Family) -> Iterator[_Found]:
 def products(
     family: Family, depths: Iterable[float], widths: Iterable[float], resolutions: Iterable[int]
 ) -> Iterator[_Found]:
-    """All combinations, each table once; of equal ones the depth nearest to 1 gives the name."""
+    """All combinations without duplicate tables; among equal tables the depth nearest to 1 gives the name."""
     tables: set[object] = set()
     for depth, width in product(sorted(depths, key=lambda depth: abs(depth - 1)), widths):
         one = scaled_spec(ScaledName(family.name, round(depth, 4), round(width, 4), family.base.resolution))

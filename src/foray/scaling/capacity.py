@@ -1,8 +1,8 @@
-"""Capacity: one number for how much network a scaling buys, in steps of phi.
+"""Capacity: one number that ranks scaled networks before training, in steps of phi.
 
-Costs are exact; what a network will score is known only after training it. To rank thousands of untrained candidates,
+Costs are exact; accuracy is known only after training. To rank thousands of untrained candidates,
 foray uses what Tan & Le (2019, arXiv:1905.11946, section 3.2 and Table 7) found: the three dimensions depend on each
-other, and the one that lags behind holds the others back. With phi_d, phi_w, phi_r as depth, width and resolution alone
+other, and the smallest one limits the others. With phi_d, phi_w, phi_r as depth, width and resolution alone
 imply them (foray.specs.compound),
 
     capacity = -(1 / rho) * log(mean(exp(-rho * phi_i)))
@@ -21,7 +21,7 @@ is set by the paper's Table 7, in which four networks cost the same 1.8 G multip
     =====================================  ========  ======
 
 Rank correlation with the published top-1 of the 22 released MobileNetV2 (widths 0.35 to 1.4, 96 to 224 pixels) is 0.95,
-of the 16 MobileNetV1 0.99. It is a proxy all the same: `foray scale --search` and `foray compare` train.
+of the 16 MobileNetV1 0.99. It remains a proxy; `foray scale --search` and `foray compare` train.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a scaled network costs, by closed formulas over its table: a thousand candidates a second, without torch.
+"""Costs of a scaled network by closed formulas over its table: a thousand candidates per second, without torch.
 
-The same figures as foray.costs reads off the executed graph; the tests hold the two together. Formulas exist for
+The same figures as foray.costs computes from the executed graph; tests compare the two. Formulas exist for
 the three kinds of rows that scaled families are made of.
 """
 
@@ -37,10 +37,10 @@ class _Maps:
 
 
 class _Walk:
-    """Goes through a network layer by layer and adds up.
+    """Accumulates costs layer by layer.
 
-    `held`: numbers that stay alive around the layer at hand, because a caller still refers to them. `peak`: the most
-    that was alive at once. Every layer's own moments are: its input (unless held), a padded copy of it where padding is
+    `held`: values that stay alive during the current layer, because a caller still refers to them. `peak`: the largest
+    number alive at once. For each layer are alive: its input (unless held), a padded copy of it where padding is
     asymmetric, its output; then that output and its batch norm's. Activations work in place.
     """
 
@@ -49,7 +49,7 @@ class _Walk:
         self.params = self.macs = self.norms = self.norm_channels = self.held = self.peak = 0
 
     def conv(self, x: _Maps, out_channels: int, kernel: int, stride: int = 1, *, groups: int = 1, held: bool) -> _Maps:
-        """A convolution with its batch norm and activation; `held`: its input is among what is held."""
+        """A convolution with its batch norm and activation; `held`: whether its input is counted in `held`."""
         out = _Maps(out_channels, -(-x.side // stride))
         weights = x.channels // groups * out_channels * kernel**2
         self.params += weights + 2 * out_channels
@@ -116,7 +116,7 @@ def scaled_cost(spec: ArchSpec, num_classes: int = 1000) -> CostProfile:
             raise TypeError(f"no formula for {type(row).__name__} in {spec.name}")
         entering = x
         for layer in range(row.num_layers):
-            # Python keeps the arguments of every call on the way here alive: the stem's output, the stage's input.
+            # Python keeps the arguments of all enclosing calls alive: the stem's output, the stage's input.
             walk.held = image.numbers + sum(maps.numbers for maps in {id(m): m for m in (stem, entering, x)}.values())
             x = walk.block(row, x, row.stride if layer == 0 else 1)
     walk.held = image.numbers

@@ -1,4 +1,4 @@
-"""The grid of the search: ways to spend twice the work on depth, width and resolution."""
+"""The grid of the search: ways to spend twice the MACs on depth, width and resolution."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from foray.specs import PUBLISHED_COEFFICIENTS, ArchSpec, Coefficients, Multipli
 WORK = 2.0  # times the proxy's multiply-accumulates: one step of phi
 
 _LEAST_WORK, _MOST_WORK = 1.6, 2.5
-_WORK_MATTERS = 3.0  # equal work makes a fair comparison; the exact direction matters less
+_WORK_MATTERS = 3.0  # equal MACs matter more for a fair comparison than the exact direction
 
 
 @dataclass(frozen=True)
 class Direction:
-    """Shares of the doubling that depth, width and resolution get: alpha * beta^2 * gamma^2 = 2 by construction.
+    """Shares of depth, width and resolution in the doubling of MACs: alpha * beta^2 * gamma^2 = 2 by construction.
 
     alpha = 2^depth, beta = 2^(width / 2), gamma = 2^(resolution / 2). `published`: Tan & Le's coefficients.
     """
@@ -49,9 +49,9 @@ def directions(steps: int) -> list[Direction]:
     """
     if steps < 3:
         raise ForayError(
-            f"--steps must be at least 3, not {steps}: below, no network would scale all three dimensions."
+            f"`steps` must be at least 3, not {steps}: with fewer, no network would scale all three dimensions."
         )
-    require_range("--steps", steps, 3, MOST_STEPS)
+    require_range("`steps`", steps, 3, MOST_STEPS)
     grid = [
         Direction(depth / steps, width / steps, (steps - depth - width) / steps)
         for depth in range(steps, -1, -1)
@@ -61,7 +61,7 @@ def directions(steps: int) -> list[Direction]:
 
 
 def _published_direction() -> Direction:
-    """The shares of 1.2, 1.1, 1.15, stretched from a work of 1.92 to 2."""
+    """The shares of 1.2, 1.1, 1.15, rescaled from 1.92 to 2 times the MACs."""
     alpha, beta, gamma = PUBLISHED_COEFFICIENTS.at(1.0)
     logs = math.log(alpha), 2 * math.log(beta), 2 * math.log(gamma)
     depth, width, resolution = (log / sum(logs) for log in logs)
@@ -69,11 +69,11 @@ def _published_direction() -> Direction:
 
 
 class Neighbourhood:
-    """Networks around a proxy, up to about twice its work: what rounding leaves to choose from.
+    """Networks around a proxy, up to about twice its MACs, that exist after rounding.
 
     Depths are rounded up, channels to multiples of 8, and a side that the stride does not divide is rounded up in every
-    stage, so that the multipliers of a direction alone may miss the work by a third. Chosen is therefore the network
-    that, as built, is nearest to the direction and to the work.
+    stage, so that the multipliers of a direction alone may miss the MACs by a third. Chosen is therefore the network
+    that, as built, is nearest to the direction and to twice the MACs.
     """
 
     def __init__(self, family: Family, proxy: ArchSpec) -> None:
@@ -104,5 +104,5 @@ class Neighbourhood:
 
         fitting = [(miss(work, built), spec) for spec, work, built in self._networks if fits(built)]
         if not fitting:
-            raise ForayError(f"No network near {self.proxy.name} has twice its work. Choose another --proxy.")
+            raise ForayError(f"No network near {self.proxy.name} has twice its MACs. Choose another `proxy`.")
         return min(fitting, key=lambda one: one[0])[1]

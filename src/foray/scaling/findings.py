@@ -1,15 +1,16 @@
-"""What the trained networks of a scaling search say: the best direction, and whether one dimension alone is worse."""
+"""Results of a scaling search: the best direction, and whether scaling one dimension alone is worse."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from foray.comparison import ModelOutcome, Selection, estimate, selection_of
+from foray.comparison import Selection, selection_of
 from foray.decision import paired_record
 from foray.decision.sentences import one_seed
 from foray.records import PairedLoss, ScaledCandidate, ScalingKind, ScalingSearch, commit, hardware, versions
 from foray.records.quantities import format_points
+from foray.runs.outcomes import ModelOutcome, estimate
 from foray.scaling.capacity import realised_multipliers
 from foray.scaling.cost_formulas import scaled_cost
 from foray.scaling.directions import WORK
@@ -21,7 +22,7 @@ from foray.statistics import seed_summary
 def conclude(
     plan: SearchPlan, outcomes: Mapping[str, ModelOutcome], failures: Mapping[str, str], command: str, seconds: float
 ) -> ScalingSearch:
-    """val chooses the direction; test judges the single dimensions against the best of the others."""
+    """val selects the direction; test compares the single dimensions with the best of the others."""
     chosen_by = selection_of(outcomes, plan.recipe)
     macs = scaled_cost(plan.proxy, plan.family.num_classes).macs
     rows = [_row(plan, spec, macs, outcomes, failures, chosen_by) for spec in plan.specs()]
@@ -31,7 +32,7 @@ def conclude(
     single = [row.model for row in trained if row.kind == "one dimension"]
     test = {name: outcome.correct("test") for name, outcome in outcomes.items()}
     confidence = 1 - 0.05 / max(len(single), 1)
-    judged = [  # "worse" is: by more than nothing
+    judged = [  # "worse": the lower bound of the loss is above 0
         paired_record(several.model, test[several.model], name, test[name], 0.0, confidence, "test")
         for name in single
         if several
@@ -104,7 +105,7 @@ def _kind(built: Multipliers) -> ScalingKind:
 
 
 def _most_accurate(rows: Sequence[ScaledCandidate]) -> ScaledCandidate | None:
-    """On val; the one of fewer MACs where two are equal."""
+    """On val; ties go to fewer MACs."""
     return max(rows, key=lambda row: (row.val.value if row.val else 0.0, -row.macs), default=None)
 
 
@@ -116,10 +117,9 @@ def _alike(best: str, trained: Sequence[ScaledCandidate], chosen_by: Selection) 
 
 
 def verdict(judged: Sequence[PairedLoss], train_seconds: Sequence[float | None] = ()) -> str:
-    """Whether scaling one dimension alone is worse, in words that say no more than the bounds; `train_seconds`: of one
-    run of each network."""
+    """Whether scaling one dimension alone is worse, as a sentence; `train_seconds`: of one run of each network."""
     if not judged:
-        return "No single dimension could be judged: its networks, or all others, could not be trained."
+        return "No single dimension could be judged: training failed for its networks or for all others."
     said = _of_single_dimensions(judged)
     return said if judged[0].seeds > 1 else f"{said} {one_seed(train_seconds)}"
 
@@ -129,15 +129,15 @@ def _of_single_dimensions(judged: Sequence[PairedLoss]) -> str:
     most = max(judged, key=lambda loss: loss.loss)
     if len(worse) == len(judged):
         return (
-            "Scaling one dimension alone is worse here, whichever it is: each loses to the best of the others at about "
-            f"equal work, by up to {format_points(most.loss)} on test."
+            "Scaling one dimension alone is worse here for every dimension: each loses to the best of the others at "
+            f"about equal MACs, by up to {format_points(most.loss)} on test."
         )
     if worse:
         return (
             f"Scaling one dimension alone is shown to be worse for {len(worse)} of {len(judged)} here, by up to "
-            f"{format_points(most.loss)} on test; for the others these images and seeds cannot tell."
+            f"{format_points(most.loss)} on test; for the others these images and seeds are not enough to decide."
         )
     return (
         "These images and seeds do not show that scaling one dimension alone is worse: the largest loss on test is "
-        f"{format_points(most.loss)}, within its interval of nothing."
+        f"{format_points(most.loss)}, and its interval contains zero."
     )

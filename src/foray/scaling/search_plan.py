@@ -1,4 +1,4 @@
-"""What a scaling search will train: a proxy, and networks of twice its work in every direction of a grid."""
+"""What a scaling search will train: a proxy, and networks of twice its MACs in every direction of a grid."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from foray.data import Dataset, open_dataset
+from foray.data import Dataset
 from foray.data.split_units import Carving
 from foray.errors import ForayError
 from foray.limits import require_runs
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
+from foray.requests import ImageSource, TrainingRequest
+from foray.runs.many import PlannedRun
+from foray.runs.run_id import run_id
 from foray.scaling.candidates import Family
 from foray.scaling.directions import Neighbourhood, directions
 from foray.specs import PUBLISHED_COEFFICIENTS, ArchSpec, get_spec, parse_scaled_name
-from foray.training import recipe_for
+from foray.training import plan_run
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What a search will train: the proxy and the networks of the grid, each with every seed.
+    """What a search will train: the proxy and the networks of the grid, each with every seed, as `how` says.
 
     `published`: the one of `networks` that is nearest to Tan & Le's coefficients.
     """
@@ -31,12 +34,13 @@ class SearchPlan:
     networks: tuple[ArchSpec, ...]
     published: ArchSpec
     dataset: Dataset
+    how: TrainingRequest
     recipe: Recipe
     seeds: tuple[int, ...]
 
     @property
     def key(self) -> str:
-        """Identifies what a folder is about: other data, recipe or proxy is another search."""
+        """Identifies a search by data, recipe and proxy."""
         about = [self.dataset.fingerprint, self.recipe.model_dump(mode="json"), self.proxy.name]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -44,17 +48,19 @@ class SearchPlan:
         """The proxy, then the networks of the grid."""
         return [self.proxy, *self.networks]
 
+    def runs(self) -> list[PlannedRun]:
+        """Every network with every seed. Their folders are relative to that of the search."""
+        plans = [plan_run(spec.name, self.dataset, self.how, seed=seed) for spec in self.specs() for seed in self.seeds]
+        return [PlannedRun(plan.spec.name, plan, self.dataset, f"runs/{run_id(plan, self.dataset)}") for plan in plans]
+
 
 def plan_search(
-    data: str | Path,
+    source: ImageSource,
     proxy: str,
     *,
     steps: int = 3,
     epochs: int | None = None,
     seeds: int = 3,
-    fold: int | None = None,
-    data_dir: Path | None = None,
-    offline: bool = False,
     cache_dir: Path | None = None,
     carving: Carving = "by content",
     progress: Progress = SILENT,
@@ -67,12 +73,11 @@ def plan_search(
     """
     spec = get_spec(proxy)
     if not spec.fixed_resolution:
-        raise ForayError(f"--proxy {proxy} is no scaled name. Write one like efficientnet@d0.5,w0.5,r96.")
+        raise ForayError(f"`proxy` {proxy} is not a scaled name. Write one like efficientnet@d0.5,w0.5,r96.")
     grid = directions(steps)
     require_runs(len(grid) + 1, seeds)
-    dataset = open_dataset(
-        data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, carving=carving, progress=progress
-    )
+    dataset = source.open(cache_dir, carving=carving, progress=progress)
+    how = TrainingRequest("scratch", epochs=epochs)
     family = Family(parse_scaled_name(spec.name).family, PUBLISHED_COEFFICIENTS, len(dataset.classes))
     neighbourhood = Neighbourhood(family, spec)
     nearest = [neighbourhood.nearest(direction) for direction in grid]
@@ -82,6 +87,7 @@ def plan_search(
         networks=tuple({spec.name: spec for spec in nearest}.values()),  # some directions round to the same network
         published=nearest[-1],
         dataset=dataset,
-        recipe=recipe_for(dataset, "scratch", epochs=epochs),
+        how=how,
+        recipe=how.recipe_for(dataset),
         seeds=tuple(range(seeds)),
     )

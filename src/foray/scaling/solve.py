@@ -24,7 +24,7 @@ Measure = Callable[[ScaledNetwork], CostProfile]  # the cost of a network with i
 
 @dataclass(frozen=True)
 class Binding:
-    """A bound that holds the answer back: `without` is the best network if this bound alone were lifted."""
+    """A bound that limits the answer: `without` is the best network if this bound alone were lifted."""
 
     bound: Preference
     without: ScaledNetwork
@@ -32,10 +32,10 @@ class Binding:
 
 @dataclass(frozen=True)
 class ScalingSolution:
-    """What keeps the budget, largest capacity first.
+    """The networks within the budget, largest capacity first.
 
-    `costed`: networks looked at. `fronts`: by stated bound, names of the admissible networks that are on the Pareto
-    front of capacity against that cost, cheapest first. `binding`: the bounds that hold `best` back; empty when only
+    `costed`: number of networks costed. `fronts`: by stated bound, names of the admissible networks that are on the
+    Pareto front of capacity against that cost, cheapest first. `binding`: the bounds that limit `best`; empty when only
     several together do, or when the largest network of the family is admissible.
     """
 
@@ -63,15 +63,15 @@ def solve(family: Family, budget: Budget, *, by: By | None = None, measure: Meas
     """The admissible networks of `family` under `budget`, and the largest.
 
     `by`: how to scale (None: as the family's authors did). `measure` times networks on the device; it is needed for a
-    bound on latency, is asked about few of them, and networks it was not asked about are then not admissible.
+    bound on latency, and is called for few of them; the others are then not admissible.
 
     Raises ForayError when no bound is stated, and when no network keeps the budget: with the bound and the cheapest;
-    NotSteadyError when a measured latency was not steady, as it neither keeps the bound nor breaks it.
+    NotSteadyError when a measured latency was not steady, so that it neither keeps nor breaks the bound.
     """
     if budget.max_file_bytes is not None:
-        raise ForayError("Networks are scaled to parameters, MACs, memory and latency; bound those, not the file.")
+        raise ForayError("Networks are scaled to parameters, MACs, memory and latency: bound those, not the file size.")
     if not budget.stated():
-        raise ForayError("Say what the network may cost: --max-macs 600M, --max-memory 60MB, --max-params or others.")
+        raise ForayError("State a budget: `max_macs` 600M, `max_memory_bytes` 60MB, `max_params` or others.")
     by = by or family.own_rule
     pool = candidates(family, by)
     if by == "free" and (best := _largest(pool, budget.without("latency"))):
@@ -124,7 +124,7 @@ def _joined(first: Sequence[ScaledNetwork], more: Sequence[ScaledNetwork]) -> li
 
 
 def _order(candidate: ScaledNetwork) -> tuple[float, int, str]:
-    """Largest capacity first, the cheapest of equals."""
+    """Largest capacity first; ties: the cheapest first."""
     return -candidate.capacity, candidate.cost.macs, candidate.name
 
 
@@ -150,7 +150,7 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
     """The networks with latencies, where they were measured.
 
     Along the front of capacity against MACs latency grows with both, so a bisection over it finds the largest network
-    within the bound in a few measurements. MACs only guess where to look next: every latency is measured.
+    within the bound in a few measurements. MACs only predict where to measure next.
     """
     static = [c for c in pool if not broken_bounds(c.cost, budget.without("latency"))]
     front = set(_front(static, "macs"))
@@ -166,7 +166,7 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
         low, high = (at, high) if latency_ms <= limit_ms else (low, at)
         affordable = cost.macs * limit_ms / latency_ms if latency_ms else 0.0
         guess = sum(c.cost.macs <= affordable for c in chain) - (latency_ms > limit_ms)
-        # Half of what is left at worst: a guess near one end is worth a try only while few were measured.
+        # Bisect at worst: a prediction near one end is tried only while few were measured.
         at = min(max(guess, low + 1), high - 1) if len(measured) < _GUESSES else (low + high) // 2
     return [replace(c, cost=measured.get(c.name, c.cost)) for c in pool]
 
@@ -174,13 +174,12 @@ def _timed(pool: Sequence[ScaledNetwork], budget: Budget, limit_ms: float, measu
 def _not_steady(cost: CostProfile, limit_ms: float) -> str:
     return (
         f"Not known which network keeps the bound of {format_ms(limit_ms)} latency: the latency of {cost.model} "
-        f"was not steady ({'; '.join(cost.unsteady)}). The same command measures again: start it when "
-        "the machine is idle."
+        f"was not steady ({'; '.join(cost.unsteady)}). Run the same command again when the machine is idle."
     )
 
 
 def _impossible(family: Family, pool: Sequence[ScaledNetwork], budget: Budget) -> str:
-    """Which bound cannot be kept, with the network that comes nearest."""
+    """Which bound cannot be kept, with the nearest network."""
     for bound, limit in budget.stated().items():
         costs = {c.name: cost for c in pool if (cost := c.cost.cost(bound)) is not None}
         cheapest = min(costs, key=lambda name: costs[name], default=None)

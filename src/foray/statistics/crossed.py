@@ -1,9 +1,9 @@
-"""Two sources of chance at once: which images happened to be in the split, and which way training happened to go.
+"""Two sources of variance at once: the sample of images, and the random part of training.
 
 Correctness is an array (S, N): S trainings (seeds) of one model, all scored on the same N images. Images and seeds
 are crossed random factors. Given the images, the S accuracies are independent draws, so their variance over S is an
-unbiased estimate of the training part, with S - 1 degrees of freedom and whatever the model does; what is left of the
-variance between images is the image part, known almost exactly once there are a hundred of them.
+unbiased estimate of the training part, with S - 1 degrees of freedom, for any model; the rest of the variance between
+images is the image part, which is known well from a hundred images on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Crossed:
 
 
 def crossed(correct: Correct) -> Crossed:
-    """Two-way analysis of variance of `correct` (S, N), one observation a cell.
+    """Two-way analysis of variance of `correct` (S, N), one observation per cell.
 
     Source: any text on random-effects ANOVA; Searle, Casella & McCulloch (1992), Variance Components, section 4.3.
     """
@@ -62,8 +62,8 @@ def mixed_quantile(confidence: float, image_part: float, seed_part: float, df: f
 
     The average of the normal and the t quantile, weighted with the variances (Cochran 1964, Biometrics 20:191, for the
     Behrens-Fisher problem). Satterthwaite's degrees of freedom for the sum, the usual choice, cover only 87-93 % with
-    two or three seeds, because the seed part is often small by luck and then counts as well known; this covers 94-98 %
-    for a nominal 95 %, over 100 to 4000 images, accuracies of 0.8 to 0.99 and seed deviations of 0 to 2 points.
+    two or three seeds, because the seed part is often small by chance and then counts as well known; this covers 94-98
+    % for a nominal 95 %, over 100 to 4000 images, accuracies of 0.8 to 0.99 and seed deviations of 0 to 2 points.
     """
     normal = float(ndtri(confidence))
     if seed_part <= 0:

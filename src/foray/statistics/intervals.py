@@ -88,7 +88,7 @@ def mean_accuracy_interval(correct: Correct, confidence: float = 0.95) -> tuple[
     mean = float(correct.mean())
     parts = crossed(correct)
     variance = parts.image_part + parts.seed_part
-    # Without any spread (all right, all wrong, or by luck) the variance is unknown, not zero: count images only.
+    # Without any spread (all correct, all wrong, or by chance) the variance is unknown, not zero: count images only.
     if seeds == 1 or variance == 0 or mean in (0.0, 1.0):
         return mean, *wilson_interval(mean * n, n, confidence)
     quantile = mixed_quantile((1 + confidence) / 2, parts.image_part, parts.seed_part, seeds - 1)

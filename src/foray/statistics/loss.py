@@ -1,4 +1,4 @@
-"""The variance that a paired difference of accuracies would have if the true loss were a given number."""
+"""The variance of a paired difference of accuracies under a given true loss."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Amount = TypeVar("Amount", float, npt.NDArray[np.float64])
 
 @dataclass(frozen=True)
 class LossSpread:
-    """What the data say about a loss, in the numbers that every bound needs.
+    """Summary of the data about a loss: the numbers that every bound needs.
 
-    `losses` and `gains`: images that only the reference, only the candidate got right. Over several seeds, where an
-    image can be half lost, they are the counts that have the observed mean and mean square of the per-image
-    differences. `common`: variance of the loss due to training that moves all images together (an unbiased estimate,
-    so below zero by chance); `flips`: due to images that flip between seeds. `df`: degrees of freedom of the training
-    part of both models together (Satterthwaite 1946, Biometrics Bulletin 2:110); None for one seed, where there is no
-    such part. `step`: by how many images the difference typically jumps.
+    `losses` and `gains`: images that only the reference, or only the candidate, classified correctly. Over several
+    seeds, where an image can be half lost, they are the counts that have the observed mean and mean square of the
+    per-image differences. `common`: variance of the loss due to training that moves all images together (an unbiased
+    estimate, so below zero by chance); `flips`: due to images that flip between seeds. `df`: degrees of freedom of the
+    training part of both models together (Satterthwaite 1946, Biometrics Bulletin 2:110); None for one seed, where
+    there is no such part. `step`: by how many images the difference typically jumps.
     """
 
     n: int
@@ -37,7 +37,7 @@ class LossSpread:
     step: float = 1.0
 
     def swapped(self) -> LossSpread:
-        """The same data seen from the candidate."""
+        """The same data with reference and candidate exchanged."""
         return replace(self, loss=-self.loss, losses=self.gains, gains=self.losses)
 
     def upper_bound(self, confidence: float) -> float:
@@ -51,7 +51,8 @@ class LossSpread:
         return float(brentq(rejected_by, self.loss, 1.0, xtol=1e-12))
 
     def margin(self, loss: float, confidence: float) -> float:
-        """How far the observed loss may be from a true `loss` before a one-sided test at 1 - `confidence` rejects."""
+        """The largest distance of the observed loss from a true `loss` at which a one-sided test at 1 - `confidence`
+        does not reject."""
         return self.quantile_width(loss, confidence) + self.step / (2 * self.n)
 
     def distance(self, loss: float, confidence: float) -> float:

@@ -23,8 +23,8 @@ class PairedResult:
 
     `lower` and `upper` are one-sided bounds, each at `confidence` (together a two-sided interval at
     2 * confidence - 1). `status`: not_worse when upper < tolerance, worse when lower > tolerance. `p_value`: two-sided
-    test of "no difference". `spread`: what the data say, as all of this needs it.
-    With `seeds` = 1 all of this holds for these two trained networks; the luck of training is not in it.
+    test of "no difference". `spread`: the summary of the data that all of this is computed from.
+    With `seeds` = 1 all of this holds for these two trained networks: the variance between trainings is not included.
     """
 
     loss: float
@@ -40,15 +40,15 @@ class PairedResult:
 
     @cached_property
     def needed(self) -> Needed:
-        """What would give an unresolved one an 80 % chance of a verdict; nothing when it is settled."""
+        """What would resolve an unresolved comparison with 80 % power; nothing when it is resolved."""
         if self.status != "unresolved":
             return Needed(None)
         return needed_for_verdict(self.spread, self.tolerance, self.confidence)
 
     @property
     def images_needed(self) -> int | None:
-        """Images in all, those at hand included, for an 80 % chance of a verdict; None when it is settled, when more
-        seeds are needed, or when not within ten million."""
+        """Images in total, the present ones included, for a verdict with 80 % power; None when it is resolved, when
+        more seeds are needed, or when not within ten million."""
         return self.needed.images
 
 
@@ -56,7 +56,7 @@ def paired_loss(reference: Correct, candidate: Correct, tolerance: float, *, con
     """Compares two models from their correctness on the same images.
 
     The bounds invert a score test: the image part of the variance is the one that the hypothesised loss implies
-    (Tango 1998, Statistics in Medicine 17:891), so that no disagreement at all still leaves an honest width, and the
+    (Tango 1998, Statistics in Medicine 17:891), so that the width is above zero even without any disagreement, and the
     training part of both models is added with Cochran's quantile (see `mixed_quantile`). Trainings of the two models
     are independent of each other: rows are not matched. Half a step of continuity correction keeps the one-sided
     error at 1 - confidence for few disagreements too (without it, up to 6.7 % for 5 %).
@@ -91,7 +91,7 @@ def paired_loss(reference: Correct, candidate: Correct, tolerance: float, *, con
 
 
 def result_of(spread: LossSpread, seeds: int, tolerance: float, confidence: float) -> PairedResult:
-    """`paired_loss` of data that are summed up already, over `seeds` trainings."""
+    """`paired_loss` of data that are summarised already, over `seeds` trainings."""
     upper = spread.upper_bound(confidence)
     lower = -spread.swapped().upper_bound(confidence)
     status = _verdict(lower, upper, tolerance)

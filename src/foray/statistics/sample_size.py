@@ -1,10 +1,9 @@
-"""How many images a verdict needs: the number that gives it a stated chance, not the one at which luck is even.
+"""How many images a verdict needs: the number that gives a stated power, averaged over what is not known.
 
-What is known of a loss is uncertain, so a number of images computed from the loss as observed brings a verdict in
-little more than half of all cases. Here the chance of a verdict is averaged over what loss and disagreement may truly
-be, given the data (predictive power: Spiegelhalter, Freedman & Blackburn 1986, Controlled Clinical Trials 7:8;
-assurance: O'Hagan, Stevens & Campbell 2005, Pharmaceutical Statistics 4:187), and the number is the one at which that
-average reaches 80 %.
+The observed loss is uncertain, so a number of images computed from it leads to a verdict in little more than half of
+all cases. Here the chance of a verdict is averaged over the true loss and disagreement given the data (predictive
+power: Spiegelhalter, Freedman & Blackburn 1986, Controlled Clinical Trials 7:8; assurance: O'Hagan, Stevens & Campbell
+2005, Pharmaceutical Statistics 4:187), and the number is the one at which that average reaches 80 %.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Needed:
-    """What a verdict needs. `images`: how many in all, those at hand included; None when not within ten million.
-    `more_seeds`: it is the spread between trainings that no number of images makes smaller."""
+    """What a verdict needs. `images`: in total, the present ones included; None when not within ten million.
+    `more_seeds`: the variance between trainings prevents a verdict, and more images do not reduce it."""
 
     images: int | None
     more_seeds: bool = False
@@ -40,15 +39,15 @@ class Needed:
 def needed_for_verdict(spread: LossSpread, tolerance: float, confidence: float = 0.95) -> Needed:
     """What gives an 80 % chance that the loss is found below or above the tolerance.
 
-    To about 1 % of the number. Deterministic. For data that cannot tell yet: what is settled needs nothing.
+    To about 1 % of the number. Deterministic. For unresolved comparisons: a resolved one needs nothing.
 
     Args:
-        spread: what the data at hand say about the loss.
+        spread: what the present data say about the loss.
         tolerance: loss of accuracy that is allowed, in [0, 1].
         confidence: of each one-sided bound, in (0.5, 1).
 
     Returns:
-        The number of images in all, or that more seeds are needed.
+        The number of images in total, or that more seeds are needed.
 
     >>> from foray.statistics.loss import LossSpread
     >>> needed_for_verdict(LossSpread(n=400, loss=0.005, losses=4.0, gains=2.0), tolerance=0.01)
@@ -65,12 +64,12 @@ def needed_for_verdict(spread: LossSpread, tolerance: float, confidence: float =
 
 
 def chance_of_verdict(spread: LossSpread, tolerance: float, n: int, confidence: float = 0.95) -> float:
-    """Chance that the bounds put the loss below or above the tolerance, once there are more images.
+    """Chance that the bounds put the loss below or above the tolerance, with more images.
 
     Args:
-        spread: what the data at hand say about the loss.
+        spread: what the present data say about the loss.
         tolerance: loss of accuracy that is allowed, in [0, 1].
-        n: images in all, those at hand included.
+        n: images in total, the present ones included.
         confidence: of each one-sided bound, in (0.5, 1).
 
     Returns:
@@ -80,12 +79,13 @@ def chance_of_verdict(spread: LossSpread, tolerance: float, n: int, confidence: 
 
 
 class _Future:
-    """What may be observed next, as equally likely draws from what is known now.
+    """Possible future observations, as equally likely draws given the present data.
 
-    Images: losses and gains are Poisson with rates that have Jeffreys' posterior given those at hand. Trainings (with
-    several seeds): more images mean that all is trained anew, so the luck of the trainings at hand goes and other luck
-    comes, and its variance, known with few degrees of freedom, is uncertain (inverse chi-square) and estimated again.
-    Each quantity takes the 64 middle values of equally likely parts, in the order of a Sobol sequence.
+    Images: losses and gains are Poisson with rates that have Jeffreys' posterior given the present ones. Trainings
+    (with several seeds): more images mean that all models are trained again, so the random part of the present
+    trainings is replaced by another; its variance, known with few degrees of freedom, is uncertain (inverse chi-square)
+    and estimated again. Each quantity takes the 64 middle values of equally likely parts, in the order of a Sobol
+    sequence.
     """
 
     def __init__(self, spread: LossSpread, tolerance: float, confidence: float) -> None:
@@ -106,7 +106,8 @@ class _Future:
             self._estimate = ratio[order[6]]
 
     def chance(self, n: int, training: float = 1.0) -> float:
-        """Of a verdict with `n` images in all; `training`: factor on the luck that moves all images of a training."""
+        """Of a verdict with `n` images in total; `training`: factor on the random part that moves all images of a
+        training."""
         spread, new = self._spread, n - self._spread.n
         losses = spread.losses + _poisson(new * self._loss_rate, self._noise[0])
         gains = spread.gains + _poisson(new * self._gain_rate, self._noise[1])

@@ -22,15 +22,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foray.errors import RunError
 from foray.evaluation.predictions import Predictions
-from foray.records import EpochRow, write_bytes, write_text
+from foray.records import EpochRow, RunFolder, write_bytes, write_text
 from foray.records.record import Record
+from foray.records.run_folder import parse_history
 from foray.records.sealing import sha256
 from foray.regular_files import read_regular
 from foray.training.average import WeightAverage
@@ -49,7 +50,7 @@ _CROSSFIT = "crossfit."
 class TrainingState(Record):
     """How far a run has come: `epoch` epochs (0: none is finished) and `step` steps of the next one.
 
-    `run`: what identifies the run (`run_folder.run_identity`); `files`: SHA-256 of the files in checkpoint/, by name;
+    `run`: what identifies the run (`foray.runs.identity`); `files`: SHA-256 of the files in checkpoint/, by name;
     `history`: that of the lines of finished epochs. Checkpoints of earlier versions of foray have none of them.
     """
 
@@ -100,10 +101,10 @@ class History:
         """
         try:
             content = read_regular(self.path) if self.path.exists() else b""
-            lines = content.splitlines(keepends=True)[:epochs]
-            self.rows = [EpochRow.model_validate_json(line) for line in lines]
-        except (OSError, ValidationError) as error:
+        except OSError as error:
             raise RunError(f"{self.path} is damaged. {WAY_OUT}") from error
+        lines = content.splitlines(keepends=True)[:epochs]
+        self.rows = list(parse_history(lines, self.path, WAY_OUT))
         if len(self.rows) != epochs:
             raise RunError(f"{self.path} has {len(self.rows)} of {epochs} epochs. {WAY_OUT}")
         self.digest = sha256(b"".join(lines))
@@ -135,8 +136,8 @@ class Checkpoint:
         writes: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.folder = run / "checkpoint"
-        self.history = History(run / "history.jsonl", writes=writes)
+        self.folder = RunFolder(run).checkpoint
+        self.history = History(RunFolder(run).history, writes=writes)
         self._writes = writes
         self._identity = identity
         self.keep = keep

@@ -80,8 +80,8 @@ def _last_layers(network: Network, unfreeze: str) -> list[str]:
     layers, wanted = counted_layers(network), int(unfreeze.removeprefix("last:"))
     if not 1 <= wanted <= len(layers):
         raise ForayError(
-            f"--unfreeze {unfreeze}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
-            f"{len(layers)}, or use --protocol finetune for all."
+            f"`unfreeze` {unfreeze}: {network.spec.name} has {len(layers)} layers as Keras counts them. Name 1 to "
+            f"{len(layers)}, or use `protocol` finetune for all."
         )
     dense = ["hidden.linear"] if network.spec.hidden_features else []  # above the pooling, as the classifier
     return [*(name for layer in layers[-wanted:] for name in layer.modules), *dense]
@@ -94,7 +94,7 @@ def _named_parts(network: Network, unfreeze: str) -> list[str]:
     wanted = [part.strip() for part in unfreeze.split(",")]
     if unknown := [part for part in wanted if part not in known]:
         raise ForayError(
-            f"--unfreeze {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write "
+            f"`unfreeze` {shortened(unfreeze)}: {network.spec.name} has no part {shortened(unknown[0])!r}. Write "
             f"last:34 (layers, counted as Keras does) or parts: {', '.join(known)}."
         )
     layers = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -19,12 +20,12 @@ from foray.evaluation.precision import ComputeFormat
 from foray.evaluation.predictions import Predictions
 from foray.evaluation.scores import Score
 from foray.models import Network
+from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress
 from foray.recipes import NetworkRecipe, Recipe
 from foray.records import EpochRow
 from foray.training.average import WeightAverage
 from foray.training.checkpoint import Checkpoint, Learner, TrainingState
-from foray.training.distributed import ALONE, Processes
 from foray.training.epoch_choice import stops_early
 from foray.training.freezing import PartsFromTheTop, early_parts, set_training_mode
 from foray.training.interruption import Interrupted, between_steps
@@ -49,44 +50,64 @@ def unmixed(images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tens
     return images, labels
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The images a network is trained on, and what is made of them before they are shown.
+
+    batches: of this process's share.
+    augment: `augment(images uint8 (N, 3, H, W), epoch, step, side, (start, total))` gives the normalised images
+        (N, 3, side, side), rows start, start + 1, ... of a batch of `total`.
+    resolution: the side they have in the end, pixels.
+    mix: `mix(images, labels, epoch, step)` gives mixed images and labels (N,) or shares of classes (N, C).
+    class_weights: (C,), what an image of a class counts in the loss.
+    image_ids: of the dataset's samples, to name those of a batch.
+    processes: those that share each batch.
+    """
+
+    batches: Batches
+    augment: Augmenter
+    resolution: int
+    mix: Mixer = unmixed
+    class_weights: Tensor | None = None
+    image_ids: npt.NDArray[np.str_] | None = None
+    processes: Processes = ALONE
+
+    def shown(self, images: Tensor, labels: Tensor, epoch: int, step: int, side: int) -> tuple[Tensor, Tensor]:
+        """One batch of this process, augmented to `side` pixels and mixed."""
+        total = self.batches.size(step)
+        part = (self.batches.share(total).start, total)
+        return self.mix(self.augment(images, epoch, step, side, part), labels, epoch, step)
+
+
 def fit(
     network: nn.Module,
     recipe: NetworkRecipe,
-    batches: Batches,
-    augment: Augmenter,
+    data: TrainingData,
     *,
-    resolution: int,
+    seed: int,
     validate: Callable[[nn.Module], Predictions],
     checkpoint: Checkpoint,
-    seed: int,
-    mix: Mixer = unmixed,
-    class_weights: Tensor | None = None,
-    image_ids: npt.NDArray[np.str_] | None = None,
     compute_format: ComputeFormat = "float32",
-    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> TrainingState:
     """Trains `network` in place from the checkpoint's step to the recipe's last epoch, or until val gets no better.
 
-    `augment(images uint8 (N, 3, H, W), epoch, step, side, (start, total))` gives the normalised images (N, 3, side,
-    side), rows start, start + 1, ... of a batch of `total`, and `mix(images, labels, epoch, step)` what is made of them
-    before they are shown, with labels (N,) or shares of classes (N, C). `class_weights`: (C,), what an image of a class
-    counts in the loss. `image_ids`: of the dataset's samples, to name those of a batch. `validate(network)`: predicts
-    val. Everything random in a step follows from (`seed`, epoch, step), so a run that was stopped and resumed ends with
-    the same weights as one that was not.
+    `validate(network)`: predicts val. Everything random in a step follows from (`seed`, epoch, step), so a run that was
+    stopped and resumed ends with the same weights as one that was not.
 
-    Each of several `processes` calls this with `batches` of its share. Together they see the images and follow the
+    Each of several processes calls this with `data` of its share. Together they see the images and follow the
     gradient that one process would; dropout and stochastic depth draw other numbers, and images mix within a share.
 
     Raises TrainingFailedError naming the epoch and batch whose loss is not finite, and Interrupted, the step under way
     saved, on Ctrl-C or SIGTERM.
     """
+    batches, processes = data.batches, data.processes
     # Over all that is ever trained: gradual unfreezing freezes what comes later only afterwards.
     optimizer = create_optimizer(recipe.optimizer, network)
     learner = Learner(network, optimizer, WeightAverage(network, recipe.ema_decay) if recipe.ema_decay else None)
     state = checkpoint.restore(learner)
     gradients = MicroBatches(
-        network, summed_loss(recipe, class_weights, batches.device),
+        network, summed_loss(recipe, data.class_weights, batches.device),
         size=recipe.micro_batch_size, halved_size=state.micro_batch_size, compute_format=compute_format,
         processes=processes,
     )  # fmt: skip
@@ -96,15 +117,14 @@ def fit(
     with progress.task("training", total=recipe.epochs * len(batches)) as task, between_steps(is_patient) as stop:
         task.advance(state.epoch * len(batches) + state.step)
         while not is_over(recipe, state):
-            epoch, side = state.epoch, training_side(recipe, state.epoch, resolution)
+            epoch, side = state.epoch, training_side(recipe, state.epoch, data.resolution)
             log = _EpochLog(state, batches.device, processes)
             parts.begin_epoch()
             for step, (images, labels, positions) in islice(enumerate(batches.epoch(epoch)), state.step, None):
                 now, total = epoch * len(batches) + step, batches.size(step)
                 parts.begin_step(now)
                 set_learning_rate(optimizer, learning_rate(recipe, now, len(batches)))
-                part = (batches.share(total).start, total)
-                images, targets = mix(augment(images, epoch, step, side, part), labels, epoch, step)
+                images, targets = data.shown(images, labels, epoch, step, side)
                 loss, logits = gradients.backward(images, targets, total=total, reseed=partial(noise, epoch, step))
                 if recipe.clip_norm:
                     nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
@@ -117,7 +137,7 @@ def fit(
                 saves = stops or checkpoint.is_due
                 note = ""  # the latest stays
                 if saves or log.tally.is_due or step + 1 == len(batches):
-                    _require_finite(log.tally, epoch, image_ids)
+                    _require_finite(log.tally, epoch, data.image_ids)
                     note = f"epoch {epoch + 1}/{recipe.epochs}  loss {log.tally.loss:.3f}"
                 task.advance(note=note)
                 if saves:
@@ -127,16 +147,21 @@ def fit(
                     raise Interrupted(f"in epoch {epoch + 1} after batch {step + 1} of {len(batches)}")
             try:
                 with stop.at_once():
-                    val = validate(learner.judged)
+                    val = _validated(validate, learner, epoch)
             except KeyboardInterrupt:
                 checkpoint.save(log.state_after(len(batches), gradients), learner)
                 raise Interrupted(f"in the validation of epoch {epoch + 1}") from None
-            score = val.score
-            if not math.isfinite(score.loss):
-                raise TrainingFailedError(f"The loss on val is {score.loss} after epoch {epoch + 1}. {WAY_OUT}")
             rate = learning_rate(recipe, (epoch + 1) * len(batches) - 1, len(batches))
-            state = checkpoint.save_epoch(log.state_after(0, gradients), log.row(rate, score, learner), val, learner)
+            row = log.row(rate, val.score, learner)
+            state = checkpoint.save_epoch(log.state_after(0, gradients), row, val, learner)
     return state
+
+
+def _validated(validate: Callable[[nn.Module], Predictions], learner: Learner, epoch: int) -> Predictions:
+    val = validate(learner.judged)
+    if not math.isfinite(val.score.loss):
+        raise TrainingFailedError(f"The loss on val is {val.score.loss} after epoch {epoch + 1}. {WAY_OUT}")
+    return val
 
 
 def is_over(recipe: Recipe, state: TrainingState) -> bool:

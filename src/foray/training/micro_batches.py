@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from foray.errors import OutOfMemoryError, is_out_of_memory
 from foray.evaluation.precision import ComputeFormat, compute_in
-from foray.training.distributed import ALONE, Processes
+from foray.processes import ALONE, Processes
 
 
 class MicroBatches:
@@ -96,13 +96,13 @@ class MicroBatches:
         if self._processes.count > 1:  # the others are in the midst of the step, and cannot begin it again
             raise OutOfMemoryError(
                 f"{n} images of {side} px a process are more than the memory holds in training ({reason}). "
-                "Accumulate gradients with --set micro_batch_size=N: images at once, in all processes together."
+                "Accumulate gradients with `changes` micro_batch_size=N: images at once, in all processes together."
             )
         at_once = min(self.size or n, n)
         if at_once == 1:
             raise OutOfMemoryError(
                 f"One image of {side} px is more than the memory holds in training ({reason}). Use a lower "
-                f"--resolution{', a smaller model, or --device cpu' if images.is_cuda else ' or a smaller model'}."
+                f"`resolution`{', a smaller model, or `device` cpu' if images.is_cuda else ' or a smaller model'}."
             )
         self.size = self.halved_size = -(-at_once // 2)
         if torch.cuda.is_available():

@@ -3,30 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import torch
 
 from foray.evaluation.predictions import Predictions
 from foray.models import Network
-from foray.progress import SILENT, Progress
-from foray.training.distributed import ALONE, Processes
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where a run computes and caches; none of it changes what is computed, but for rounding.
-
-    `identity`: of the run (`run_folder.run_identity`), which its checkpoint bears.
-    """
-
-    folder: Path
-    device: torch.device
-    cache_dir: Path
-    workers: int | None = None
-    progress: Progress = SILENT
-    processes: Processes = ALONE
-    identity: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

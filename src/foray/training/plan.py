@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +14,11 @@ from foray.errors import DataError, ForayError
 from foray.limits import MOST_RESOLUTION, require_range, require_seed
 from foray.models import SmallImage, build_model
 from foray.progress import SILENT, Progress
-from foray.recipes import Protocol, Recipe, changed, preset
+from foray.recipes import Recipe
+from foray.requests import SMALL_IMAGE_SIDE, TrainingRequest
 from foray.specs import ArchSpec, Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
 from foray.weights import PretrainedWeights, find_weights
-
-SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
 
 
 @dataclass(frozen=True)
@@ -58,33 +55,11 @@ class RunPlan:
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def recipe_for(
-    dataset: Dataset,
-    protocol: Protocol,
-    *,
-    recipe: Recipe | None = None,
-    epochs: int | None = None,
-    unfreeze: str | None = None,
-    changes: Sequence[str] = (),
-) -> Recipe:
-    """The protocol's preset for these images: small ones (of at most 64 pixels) are neither mirrored nor cropped.
-
-    `recipe`, if given, takes the preset's place, its protocol included. `changes`: `key=value`, see
-    `foray.recipes.changed`.
-    """
-    if recipe is None:
-        small = typical_side(dataset) <= SMALL_IMAGE_SIDE
-        recipe = preset(protocol, epochs=epochs, small_images=small, unfreeze=unfreeze)
-    return changed(recipe, changes)
-
-
 def plan_run(
     model: str,
     dataset: Dataset,
-    recipe: Recipe,
+    how: TrainingRequest,
     *,
-    weights: str | Path | None = None,
-    resolution: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
     offline: bool = False,
@@ -98,10 +73,9 @@ def plan_run(
     resolution and its graph is left as it was costed. Raises ForayError for what does not fit together.
     """
     _require_splits(dataset)
-    if resolution is not None and resolution < 1:
-        raise ForayError(f"--resolution must be at least 1 pixel, not {resolution}.")
+    recipe, resolution, weights = how.recipe_for(dataset), how.resolution, how.weights
     if resolution is not None:
-        require_range("The resolution", resolution, 1, MOST_RESOLUTION)
+        require_range("`resolution`", resolution, 1, MOST_RESOLUTION)
     require_seed(seed)
     side = typical_side(dataset)
     found: PretrainedWeights | None = None
@@ -109,7 +83,7 @@ def plan_run(
     if recipe.protocol == "scratch":
         if weights is not None:
             raise ForayError(
-                "--protocol scratch starts from fresh weights. Leave --weights out, or use --protocol finetune."
+                "`protocol` scratch starts from fresh weights. Leave `weights` out, or use `protocol` finetune."
             )
         spec = get_spec(model)
         preprocessing = _scratch_preprocessing(spec, side, resolution)
@@ -119,8 +93,8 @@ def plan_run(
         get_spec(model)  # an unknown name is said before missing weights are
         if weights is None:
             raise ForayError(
-                f"--protocol {recipe.protocol} starts from pretrained weights. Name them with --weights: a folder in "
-                "timm's layout, a folder of such folders, or hub. Without weights, use --protocol scratch."
+                f"`protocol` {recipe.protocol} starts from pretrained weights. Name them with `weights`: a folder in "
+                "timm's layout, a folder of such folders, or hub. Without weights, use `protocol` scratch."
             )
         found = find_weights(weights, model, offline=offline, progress=progress)
         spec, preprocessing = found.spec, found.preprocessing
@@ -153,17 +127,17 @@ def _scratch_preprocessing(spec: ArchSpec, side: int, resolution: int | None) ->
 
 
 def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage) -> None:
-    require_range("The resolution", resolution, 1, MOST_RESOLUTION)
+    require_range("`resolution`", resolution, 1, MOST_RESOLUTION)
     if spec.fixed_resolution and resolution != spec.resolution:
         raise ForayError(
-            f"{spec.name} is {spec.resolution} px by its name, and --resolution says {resolution}. Leave --resolution "
+            f"{spec.name} is {spec.resolution} px by its name, and `resolution` says {resolution}. Leave `resolution` "
             "out, or change the r of the name."
         )
     least = spec.stride // spec.stem.stride if small_image == "stride1_stem" else spec.stride
     if resolution < least:
         raise ForayError(
             f"At {resolution} px nothing would be left of an image after the strides of {spec.name} ({least} px in "
-            f"all). Use --resolution {least} or more."
+            f"all). Use `resolution` {least} or more."
         )
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from foray.processes import ALONE, Processes
 from foray.records.record import Record
-from foray.training.distributed import ALONE, Processes
 
 LOOK_EVERY_STEPS = {"cpu": 1, "cuda": 25}
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from foray.training.distributed import Processes
+from foray.processes import Processes
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,69 +17,77 @@ from foray.data import normalize as normalize_images
 from foray.evaluation.precision import training_format
 from foray.evaluation.predictions import Predictions, image_ids, predict_batches
 from foray.models import Network
-from foray.native.allocator import keep_freed_memory
-from foray.native.kernels import KERNELS
+from foray.native.allocator import kept_memory
+from foray.native.kernels import prepare_kernels
+from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress
 from foray.recipes import NetworkRecipe
+from foray.requests import Machine
 from foray.specs import Preprocessing
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
 from foray.training.crossfit import CROSSFIT, CrossFit, chooses_epoch, val_half
-from foray.training.distributed import ALONE, Processes
-from foray.training.loop import fit, set_norm_momentum
-from foray.training.outcome import Outcome, Workplace
+from foray.training.loop import TrainingData, fit, set_norm_momentum
+from foray.training.outcome import Outcome
 from foray.training.plan import RunPlan
 from foray.training.sync_norm import synchronise_norms
 
 EVALUATION_BATCH_SIZE = 32
 
 
-def train_whole_network(plan: RunPlan, dataset: Dataset, network: Network, at: Workplace) -> Outcome:
+def train_whole_network(
+    plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, *, identity: str,
+    progress: Progress = SILENT,
+) -> Outcome:  # fmt: skip
     """Trains `network` from its present weights, keeps the epoch the recipe names, and only then reads test.
 
-    Resumes after the last step that was saved in the run's folder.
+    Resumes after the last step that was saved in `folder`. `machine`: with a device of torch's. `identity`: of
+    the run (`run_identity`), which its checkpoint bears.
     """
-    recipe, device = plan.recipe, at.device
+    with kept_memory(progress) if torch.device(machine.device).type == "cpu" else nullcontext():
+        return _trained(plan, dataset, network, folder, machine, identity, progress)
+
+
+def _trained(
+    plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, identity: str, progress: Progress
+) -> Outcome:
+    recipe, device, processes = plan.recipe, torch.device(machine.device), machine.processes
     assert recipe.protocol != "linear"
-    with at.processes.writer_first():
-        training, evaluation = _stores(plan, dataset, at)
+    with processes.writer_first():
+        training, evaluation = _stores(plan, dataset, machine, progress)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    accelerated = prepare_processor(at.progress) if device.type == "cpu" else False
+    accelerated = device.type == "cpu" and prepare_kernels(progress)
     set_norm_momentum(network, recipe.bn_momentum)
-    synchronise_norms(network, at.processes)
+    synchronise_norms(network, processes)
     positions = dataset.indices("train")
     batches = Batches(
         training, positions, batch_size=recipe.batch_size, device=device, seed=plan.seed, sampling=recipe.sampling,
-        share=at.processes.share,
+        share=processes.share,
     )  # fmt: skip
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
     crossfit = _crossfit(recipe, dataset)
     checkpoint = Checkpoint(
-        at.folder, keep=recipe.checkpoint, identity=at.identity, crossfit=crossfit, writes=at.processes.is_writer
+        folder, keep=recipe.checkpoint, identity=identity, crossfit=crossfit, writes=processes.is_writer
     )
     earlier = checkpoint.state()
     predict = functools.partial(
         predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device,
-        processes=at.processes,
+        processes=processes,
     )  # fmt: skip
-
-    state = fit(
-        network,
-        recipe,
+    data = TrainingData(
         batches,
         Augment(recipe.augmentation, plan.preprocessing, seed=plan.seed),
-        resolution=plan.preprocessing.resolution,
+        plan.preprocessing.resolution,
         mix=Mix(recipe.augmentation, plan.num_classes, seed=plan.seed),
         class_weights=class_weights(recipe, dataset.labels[positions], plan.num_classes),
         image_ids=image_ids(dataset, np.arange(len(dataset.samples))),
-        validate=functools.partial(predict, split="val"),
-        checkpoint=checkpoint,
-        seed=plan.seed,
-        compute_format=compute_format,
-        processes=at.processes,
-        progress=at.progress,
+        processes=processes,
     )
-    at.processes.barrier()  # the writer has written the last epoch
+    state = fit(
+        network, recipe, data, seed=plan.seed, validate=functools.partial(predict, split="val"), checkpoint=checkpoint,
+        compute_format=compute_format, progress=progress,
+    )  # fmt: skip
+    processes.barrier()  # the writer has written the last epoch
     kept_epoch = checkpoint.load_kept(network, state)
     val = predict(network, split="val")
     judged = _judged(checkpoint, recipe, val, divisible=crossfit is not None)
@@ -120,23 +130,17 @@ def _judged(checkpoint: Checkpoint, recipe: NetworkRecipe, val: Predictions, *, 
     return _Judged({CROSSFIT: found.predictions}, found.epochs, found.notes)
 
 
-def _stores(plan: RunPlan, dataset: Dataset, at: Workplace) -> tuple[ImageStore, ImageStore]:
+def _stores(plan: RunPlan, dataset: Dataset, machine: Machine, progress: Progress) -> tuple[ImageStore, ImageStore]:
     """Decoded images to train on and to evaluate on."""
     evaluation = decode_for_evaluation(
-        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+        dataset, plan.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
     )
     if plan.recipe.augmentation.is_identity:
         return evaluation, evaluation
     training = decode_for_training(
-        dataset, plan.preprocessing, cache_dir=at.cache_dir, workers=at.workers, progress=at.progress
+        dataset, plan.preprocessing, cache_dir=machine.cache, workers=machine.workers, progress=progress
     )
     return training, evaluation
-
-
-def prepare_processor(progress: Progress) -> bool:
-    """Keeps memory between steps and builds the kernels, where that can be done; whether the kernels are there."""
-    keep_freed_memory(progress)
-    return KERNELS.prepare(progress)
 
 
 def _notes(state: TrainingState, recipe: NetworkRecipe, accelerated: bool) -> tuple[str, ...]:

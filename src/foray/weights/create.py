@@ -10,6 +10,7 @@ from torch import nn
 
 from foray.errors import WeightsError
 from foray.models.build import Network, SmallImage, build_model
+from foray.process_state import restores_process_state
 from foray.records import WeightsInfo
 from foray.specs import get_spec
 from foray.weights.keras_file import read_keras
@@ -19,6 +20,7 @@ from foray.weights.pretrained import PretrainedWeights, find_weights
 from foray.weights.tensor_file import copy_strictly, read_weights
 
 
+@restores_process_state
 def create_model(
     name: str,
     *,

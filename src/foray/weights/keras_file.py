@@ -50,7 +50,7 @@ def check_keras_has(spec: ArchSpec) -> None:
         raise WeightsError(
             f"{spec.name} is torchvision's network, and Keras' ResNet another one: its convolutions have biases, and a "
             "block strides in its first 1 x 1 convolution instead of the 3 x 3. Take a .pth file of torchvision, or "
-            "the weights on the hub (`hub`)."
+            "the weights on the hub (`weights` hub)."
         )
     if spec.family not in KERAS_FAMILIES:
         raise WeightsError(f"foray does not read {spec.name} from Keras' files. It reads {', '.join(KERAS_FAMILIES)}.")

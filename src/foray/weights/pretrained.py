@@ -113,7 +113,7 @@ def _twin_of(scaled: ArchSpec) -> str:
         return twin
     raise WeightsError(
         f"There are no pretrained weights of {scaled.name}: nobody has released a network of these depths and widths. "
-        "Train it with --protocol scratch, or take a released network at another resolution."
+        "Train it with `protocol` scratch, or take a released network at another resolution."
     )
 
 

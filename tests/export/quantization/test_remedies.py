@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from foray.export.graph import deployable
-from foray.export.quantization import FineTuning, PreCheck, Settings, int8_loss, quantize, remedies_for
+from foray.export.quantization import FineTuning, Int8Request, PreCheck, Settings, int8_loss, quantize, remedies_for
 from foray.export.quantization.fake_quantization import batches, in_int8, observe_ranges
 from foray.export.quantization.fine_tuning import fine_tune
 from foray.export.quantization.remedies import Remedies, Trials
 from foray.export.quantization.sensitivity import LayerSensitivity
-from foray.export.runtimes import RUNTIMES, float_writer
 from foray.records import Hardware, Speed, TimeEstimate
 from foray.statistics.paired import PairedResult, paired_loss
 from tests.export.digits import PREPROCESSING, Digits
@@ -209,10 +208,8 @@ def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path
         return int8_loss(exact, run("onnx", entry, digits.val), digits.labels[1200:], 0.01)
 
     remedies = remedies_for(network, digits.train, PREPROCESSING, fine_tuning=None)
-    make = partial(
-        quantize, network, "onnx", digits.train, preprocessing=PREPROCESSING, write_float=float_writer(RUNTIMES["onnx"])
-    )
-    model = make(tmp_path / "a", measure=measure, settings=Settings(images=16), remedies=remedies)
+    make = partial(quantize, network, PREPROCESSING, "onnx", digits.train)
+    model = make(tmp_path / "a", Int8Request(Settings(images=16), measure=measure, remedies=remedies))
     assert name in model.settings.float_layers
     assert model.meets_tolerance
     assert model.loss is not None
@@ -221,7 +218,7 @@ def test_damaged_layer_is_found_and_kept_in_float(digits: Digits, tmp_path: Path
     assert f"({name}" in model.remedies[-2]
     assert "within the tolerance" in model.remedies[-2]
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["model.onnx"]
-    again = make(tmp_path / "b", settings=model.settings)
+    again = make(tmp_path / "b", Int8Request(model.settings))
     assert again.entry.read_bytes() == model.entry.read_bytes()
 
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from foray.export.graph import deployable
-from foray.export.quantization import Quantized, Settings, quantize
+from foray.export.quantization import Int8Request, Quantized, Settings, quantize
 from foray.export.quantization.fake_quantization import named_layers
 from foray.export.quiet import quiet
-from foray.export.runtimes import RUNTIMES, float_writer
+from foray.export.runtimes import RUNTIMES
 from tests.export.digits import PREPROCESSING, Digits
 from tests.export.quantization.conftest import run
 
@@ -28,10 +28,7 @@ def quantized(request, digits: Digits, tmp_path_factory) -> tuple[str, Quantized
         pytest.skip(f"{NEEDS[runtime]} is not installed (extra: {runtime})")
     folder = tmp_path_factory.mktemp(runtime)
     settings = Settings(images=40)
-    return runtime, quantize(
-        digits.network, runtime, digits.train, folder, preprocessing=PREPROCESSING,
-        write_float=float_writer(RUNTIMES[runtime]), settings=settings,
-    )  # fmt: skip
+    return runtime, quantize(digits.network, PREPROCESSING, runtime, digits.train, folder, Int8Request(settings))
 
 
 def test_labels_are_those_of_the_float_network(quantized, digits: Digits) -> None:

@@ -33,7 +33,7 @@ def test_only_train_images_are_seen() -> None:
 
 
 def test_no_train_images_is_an_error_with_a_way_out() -> None:
-    with pytest.raises(DataError, match=r"train images.*--data"):
+    with pytest.raises(DataError, match=r"train images.*`data`"):
         train_images(*store_of(["val", "test"]))
 
 

@@ -121,8 +121,8 @@ def _records(path: Path, label_bytes: int) -> np.ndarray[tuple[int, int], np.dty
 
 def _manual(layout: _Layout) -> str:
     return (
-        f"Get {layout.archive.name} from {_PAGE} and give its folder with --data-dir; JPEG copies in class folders "
-        "can be given as DATA itself."
+        f"Get {layout.archive.name} from {_PAGE} and give its folder with `data_dir`; JPEG copies in class folders "
+        "can be given as `data` itself."
     )
 
 

@@ -131,7 +131,7 @@ DEEPWEEDS = NamedDataset(
     read=_read,
     manual=(
         "Get images.zip (468 MB) and the labels folder from https://github.com/AlexOlsen/DeepWeeds and give, with "
-        "--data-dir, the folder that holds both (images.zip or images/, and the CSV files or labels/)."
+        "`data_dir`, the folder that holds both (images.zip or images/, and the CSV files or labels/)."
     ),
     files=(_IMAGES,),
     folds=5,

@@ -134,7 +134,7 @@ def _what_is_missing(labels: Labels, images: Sequence[EncodedImage]) -> str:
 
 _MANUAL = (
     f"Get {_IMAGES} and {_DEVKIT}.tar.gz (Kaggle's {KAGGLE_LABELS} instead of the devkit does too) from "
-    f"{_PAGE} after registering, and give their folder with --data-dir; a folder of images with a labels.csv "
+    f"{_PAGE} after registering, and give their folder with `data_dir`; a folder of images with a labels.csv "
     "(filename,class_index or path,label) does too."
 )
 IMAGENET = NamedDataset(

@@ -33,7 +33,7 @@ PLANT_SEEDLINGS = NamedDataset(
     read=_read,
     manual=(
         f"Get NonsegmentedV2.zip (1.7 GB) from {_PAGE} or, after logging in, the train folder of "
-        "https://www.kaggle.com/c/plant-seedlings-classification, and give the folder or archive with --data-dir."
+        "https://www.kaggle.com/c/plant-seedlings-classification, and give the folder or archive with `data_dir`."
     ),
     files=(_ARCHIVE,),
 )

@@ -89,7 +89,7 @@ ROCK_PAPER_SCISSORS = NamedDataset(
     page="https://laurencemoroney.com/datasets.html",
     read=_read,
     manual=(
-        f"Get rps.zip and rps-test-set.zip from {_BUCKET} and give their folder with --data-dir (a folder or "
+        f"Get rps.zip and rps-test-set.zip from {_BUCKET} and give their folder with `data_dir` (a folder or "
         "archive of class folders does too)."
     ),
     files=(_TRAIN, _TEST),

@@ -19,7 +19,7 @@
 
 from foray.export.quantization.fine_tuning import FineTuning
 from foray.export.quantization.loss import int8_loss
-from foray.export.quantization.quantize import Quantized, quantize, remedies_for
+from foray.export.quantization.quantize import Int8Request, Quantized, quantize, remedies_for
 from foray.export.quantization.remedies import Remedies
 from foray.export.quantization.sensitivity import LayerSensitivity, PreCheck, pre_check
 from foray.export.quantization.settings import Settings
@@ -27,6 +27,7 @@ from foray.export.quantization.train_images import TrainImages, train_images
 
 __all__ = [
     "FineTuning",
+    "Int8Request",
     "LayerSensitivity",
     "PreCheck",
     "Quantized",

@@ -20,8 +20,8 @@ from foray.export.quantization.fake_quantization import in_int8, observe_ranges
 from foray.export.quantization.train_images import TrainImages
 from foray.models import Network, fold_batch_norm
 from foray.models.layers import StochasticDepth
-from foray.native.allocator import keep_freed_memory
-from foray.native.kernels import KERNELS
+from foray.native.allocator import kept_memory
+from foray.native.kernels import prepare_kernels
 from foray.progress import SILENT, Progress
 from foray.specs import Preprocessing
 
@@ -53,15 +53,18 @@ def fine_tune(
 
     The same seed and number of threads give the same weights bit for bit.
     """
-    keep_freed_memory(progress)
-    KERNELS.prepare(progress)
+    prepare_kernels(progress)
     teacher = fold_batch_norm(network).float().cpu().requires_grad_(False)
     student = _trainable(copy.deepcopy(teacher))
     ranges = observe_ranges(teacher, train.sample(_RANGE_IMAGES, seed), preprocessing)
     optimizer = torch.optim.Adam(student.parameters(), lr=plan.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.steps)
     generator = np.random.default_rng(seed)
-    with in_int8(student, ranges, list(ranges)), progress.task("Quantisation-aware fine-tuning", plan.steps) as task:
+    with (
+        kept_memory(progress),
+        in_int8(student, ranges, list(ranges)),
+        progress.task("Quantisation-aware fine-tuning", plan.steps) as task,
+    ):
         for _ in range(plan.steps):
             rows = generator.choice(train.rows, size=min(plan.batch_size, len(train)), replace=False)
             pixels = torch.from_numpy(np.ascontiguousarray(train.pixels[np.sort(rows)])).permute(0, 3, 1, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,14 +16,12 @@ from foray.export.quantization.remedies import Measure, Remedies, Time, Trials
 from foray.export.quantization.sensitivity import PreCheck, pre_check
 from foray.export.quantization.settings import Settings
 from foray.export.quantization.train_images import TrainImages
-from foray.export.runtimes import RUNTIMES
+from foray.export.runtimes import RUNTIMES, float_writer
 from foray.models import Network
 from foray.progress import SILENT, Progress
 from foray.records import Runtime, Speed
 from foray.specs import Preprocessing
 from foray.statistics.paired import PairedResult
-
-WriteFloat = Callable[[Deployable, Path], Path]
 
 _FEW_IMAGES = 64  # for the pre-check and for biases
 
@@ -47,47 +44,54 @@ class Quantized:
     remedies: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Int8Request:
+    """How int8 is made and judged.
+
+    settings: where to start, with no more images than there are.
+    seed: of the calibration sample.
+    measure: `measure(entry)` says how much accuracy a file loses against the float32 network on the validation split,
+        and holds the tolerance; None: the first quantisation is kept.
+    time: `time(entry)`, how long a file takes beside float32.
+    remedies: of `remedies_for`, which several runtimes may share; None: its own.
+    """
+
+    settings: Settings = Settings()
+    seed: int = 0
+    measure: Measure | None = None
+    time: Time = lambda _: None
+    remedies: Remedies | None = None
+
+
 def quantize(
     network: Network,
+    preprocessing: Preprocessing,
     runtime: Runtime,
     train: TrainImages,
     folder: Path,
+    request: Int8Request = Int8Request(),
     *,
-    preprocessing: Preprocessing,
-    write_float: WriteFloat,
-    measure: Measure | None = None,
-    time: Time = lambda _: None,
-    settings: Settings | None = None,
-    remedies: Remedies | None = None,
-    seed: int = 0,
     progress: Progress = SILENT,
 ) -> Quantized:
     """Writes `network` in int8 for `runtime` into `folder`: model.onnx, model.xml and .bin, model.tflite or model.pte.
 
     The file takes uint8 (N, R, R, 3), or one image where the float model does, and gives probabilities (N, C).
-    `write_float(module, folder)` writes the runtime's float32 model and returns its entry; ExecuTorch, which is
-    quantised before it is written, does not call it. `measure(entry)` says how much accuracy a file loses against the
-    float32 network on the validation split, and holds the tolerance; without it the first quantisation is kept.
-    `time(entry)`: how long a file takes beside float32. `settings`: where to start, with no more images than there are.
-    `remedies`: of `remedies_for`, which several runtimes may share. `seed`: of the calibration sample.
-
     Raises ForayError naming the extra when the runtime's tool is not installed, and when a graph is not the network's.
     """
     RUNTIMES[runtime].require_installed()
-    first = settings or Settings()
+    first, seed = request.settings, request.seed
     first = replace(first, images=min(first.images, len(train)))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as workshop:
-        write = _Writer(runtime, train, preprocessing, write_float, seed, progress, Path(workshop) / "float")
-        if measure is None:
+        write = _Writer(runtime, train, preprocessing, seed, progress, Path(workshop) / "float")
+        if request.measure is None:
             (Path(workshop) / "0").mkdir()
             entry = write(network, first, Path(workshop) / "0")
-            speed = time(entry)
+            speed = request.time(entry)
             return Quantized(*_moved(entry, folder), first, None, True, speed, ())
-        trials = Trials(network, write, measure, time, Path(workshop), len(train))
-        outcome = trials.run(
-            first, remedies or remedies_for(network, train, preprocessing, seed=seed, progress=progress)
-        )
+        trials = Trials(network, write, request.measure, request.time, Path(workshop), len(train))
+        remedies = request.remedies or remedies_for(network, train, preprocessing, seed=seed, progress=progress)
+        outcome = trials.run(first, remedies)
         best = outcome.best
         return Quantized(
             *_moved(best.entry, folder),
@@ -128,7 +132,6 @@ class _Writer:
     runtime: Runtime
     train: TrainImages
     preprocessing: Preprocessing
-    write_float: WriteFloat
     seed: int
     progress: Progress
     float_folder: Path
@@ -155,7 +158,7 @@ class _Writer:
                 from foray.export.quantization.litert import quantize_litert as quantize_file
         float_model = self.float_folder / RUNTIMES[self.runtime].entry
         if not float_model.exists():
-            float_model = self.write_float(module, self.float_folder)
+            float_model = float_writer(RUNTIMES[self.runtime])(module, self.float_folder)
         quantize_file(float_model, images, target, settings, weighted_layers(module.network))
         return target
 

@@ -26,7 +26,7 @@ class TrainImages:
 
     def __post_init__(self) -> None:
         if len(self.rows) == 0:
-            raise DataError("int8 needs train images to calibrate with, and there are none. Name the data with --data.")
+            raise DataError("int8 needs train images to calibrate with, and there are none. Name the data with `data`.")
         if len(self.rows) != len(self.labels):
             raise ValueError(f"{len(self.rows)} images and {len(self.labels)} labels")
 

@@ -173,14 +173,14 @@ def _own_device(device: str, local_rank: int, local_count: int) -> str:
     if device == "cpu":
         return device
     if device not in ("auto", "cuda"):
-        raise ForayError(f"Several processes cannot share {device}. Say --device cuda (each takes its own) or cpu.")
+        raise ForayError(f"Several processes cannot share {device}. Say `device` cuda (each takes its own) or cpu.")
     available = torch.cuda.device_count()
     if available == 0 and device == "auto":
         return "cpu"
     if available < local_count:
         raise ForayError(
             f"{local_count} processes need {local_count} CUDA devices, and this machine has {available}. Start as many "
-            "as it has (--nproc-per-node), or say --device cpu."
+            "as it has (--nproc-per-node), or say `device` cpu."
         )
     return f"cuda:{local_rank}"
 

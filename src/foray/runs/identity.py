@@ -1,0 +1,66 @@
+"""Whether two runs are the same: everything that decides the result, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+from foray.errors import RunError
+from foray.recipes.recipe import AnyRecipe
+from foray.recipes.toml import validated
+from foray.records import RunFolder, RunRecord
+from foray.records.sealing import sha256
+
+
+def earlier_record(run: RunFolder, planned: RunRecord) -> RunRecord | None:
+    """The record of the same run begun earlier, if any. Raises RunError when the folder holds a different run."""
+    if not run.record.exists():
+        return None
+    there = run.load()
+    differences = _differences(there, planned)
+    if differences:
+        raise RunError(
+            f"{run.path} holds a different run ({'; '.join(differences)}). Choose another folder, or delete it."
+        )
+    return there
+
+
+def run_identity(record: RunRecord) -> str:
+    """A digest of what decides the result of the run: its checkpoint bears it."""
+    recipe = validated(record.recipe, record.run_id).model_dump(mode="json", exclude_defaults=True)
+    decisive = {name: str(value) for name, value in _decisive(record).items()}
+    return sha256(json.dumps(decisive | {"recipe": recipe}, sort_keys=True).encode("utf-8"))
+
+
+def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
+    """What decides the result and is not the same, in words."""
+    theirs, ours = _decisive(there), _decisive(planned)
+    pairs: dict[str, tuple[object, object]] = {name: (theirs[name], ours[name]) for name in ours}
+    # What an older recipe does not say had the default's value.
+    pairs |= {
+        key: (there.recipe.get(key, AnyRecipe.stored_default(key)), value) for key, value in planned.recipe.items()
+    }
+    return [f"{name}: {old} there, {new} here" for name, (old, new) in pairs.items() if old != new]
+
+
+def _decisive(record: RunRecord) -> dict[str, object]:
+    """What decides the result, the recipe apart, as a person calls it."""
+    return {
+        "model": record.architecture.name,
+        "resolution": record.architecture.resolution,
+        "classes": record.architecture.num_classes,
+        "small-image handling": record.architecture.small_image,
+        "preprocessing": record.preprocessing,
+        "weights": _weights_sha256(record),
+        "data": _data(record),
+        "seed": record.seed,
+        "processes": record.processes,
+        "deterministic": record.deterministic,
+    }
+
+
+def _weights_sha256(record: RunRecord) -> str | None:
+    return record.weights.sha256[:12] if record.weights else None
+
+
+def _data(record: RunRecord) -> str:
+    return f"{record.dataset.name} {record.dataset.fingerprint[:12]}"

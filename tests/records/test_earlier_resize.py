@@ -1,0 +1,37 @@
+"""Runs and artifacts of versions that rounded the long side are read as they were made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from foray.records import ArtifactPreprocessing, RunRecord
+from foray.specs import Preprocessing
+
+KEPT = Path(__file__).parents[2] / "results" / "standin"
+
+
+def test_a_run_that_does_not_say_how_it_resized_has_rounded() -> None:
+    path = next(KEPT.glob("*/*/record.json"))
+    assert '"resize"' not in path.read_text(encoding="utf-8")
+    assert RunRecord.load(path).preprocessing.resize == "rounded"
+
+
+def test_a_run_keeps_what_it_says(tmp_path: Path) -> None:
+    earlier = RunRecord.load(next(KEPT.glob("*/*/record.json")))
+    for resize in ("cut", "squashed"):
+        record = earlier.model_copy(update={"preprocessing": Preprocessing(resize=resize)})
+        record.save(tmp_path / "record.json")
+        assert RunRecord.load(tmp_path / "record.json") == record
+
+
+def test_an_artifact_that_does_not_say_rounds() -> None:
+    stated = {"resolution": 24, "resize_side": 30, "interpolation": "bilinear", "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    assert ArtifactPreprocessing.model_validate(stated).resize == "rounded"
+
+
+def test_keys_of_runs_are_those_of_earlier_versions_unless_images_are_squashed() -> None:
+    usual = Preprocessing(resolution=160)
+    assert usual.identity == {name: value for name, value in asdict(usual).items() if name != "resize"}
+    squashed = Preprocessing(resolution=160, resize="squashed")
+    assert squashed.identity == usual.identity | {"resize": "squashed"}
