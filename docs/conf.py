@@ -7,6 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # command_pages.py
 
+from sphinx.util.inspect import TypeAliasForwardRef
+
 import foray
 
 project = "foray"
@@ -27,12 +29,10 @@ default_role = "literal"  # `names` in docstrings
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 nitpicky = True
 nitpick_ignore_regex = [
-    # Types that are a few words, which each field states.
-    (
-        r"py:.*",
-        r"(Activation|ArtifactPrecision|CertificateVerdict|Interpolation|Outcome|PairStatus|Precision|Preference"
-        r"|Resize|Runtime|StoredPreprocessing|Triple)",
-    ),
+    # Types that are a few words, which each field states; unions whose members stand on the page.
+    (r"py:.*", r"(Activation|ArtifactPrecision|CertificateVerdict|Interpolation|Outcome|PairStatus|Precision)"),
+    (r"py:.*", r"(Exported|Optimizer|Preference|Progress|Recipe|Resize|Runtime|StoredPreprocessing|Triple)"),
+    (r"py:.*", r"foray\.(progress\.Progress|processes\.Processes)"),
     # Names of other projects, whose inventories would need a connection at every build.
     (r"py:.*", r"(torch|numpy|np|npt|PIL|pydantic|pydantic_core|pathlib|collections|typing|annotated_types|os)\..*"),
     (r"py:.*", r"(Path|PathLike|Module|Tensor|device|dtype|NDArray|Array|ndarray|BaseModel|ConfigDict)"),
@@ -48,6 +48,8 @@ nb_output_stderr = "remove"  # progress, and warnings of other packages
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {"Recipe": "Recipe"}
+TypeAliasForwardRef.__repr__ = lambda alias: alias.name  # what Sphinx writes of an alias within a union
 autodoc_member_order = "bysource"
 autosummary_generate = True
 # In docstrings, examples see the names of their module; here they are given.

@@ -20,6 +20,7 @@ from foray.records import ArtifactRecord
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 PAGES = [ROOT / "README.md", *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts)]
+pytestmark = pytest.mark.timeout(1800)  # a tutorial takes a minute on a machine that does nothing else
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^ {4,}(?:torchrun --\S+ \d+ -m )?foray ((?:[^\n]*\\\n)*[^\n]*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
