@@ -81,7 +81,7 @@ def certify(
 
 
 @dataclass(frozen=True, eq=False)
-class _Scored:
+class _ScoredImages:
     """What is scored: samples with their class as a column of the reference, and the reference's rows."""
 
     samples: list[Sample]
@@ -90,7 +90,7 @@ class _Scored:
     unpredicted: int  # left out, for want of a float32 prediction
 
 
-def _scored(images: HeldOut, reference: Reference) -> _Scored:
+def _scored(images: HeldOut, reference: Reference) -> _ScoredImages:
     dataset, split = images.dataset, images.split
     columns = {name: i for i, name in enumerate(reference.classes)}
     column_of = list(range(len(columns))) if dataset.classes == reference.classes else None
@@ -103,7 +103,7 @@ def _scored(images: HeldOut, reference: Reference) -> _Scored:
     samples = [sample for sample in of_split if sample.id in rows]
     if not samples:
         raise DataError(f"{reference.source} has no prediction for any {split} image of {dataset.name}.")
-    return _Scored(
+    return _ScoredImages(
         samples,
         np.array([column_of[sample.label] for sample in samples], dtype=np.int64),
         reference.probabilities[[rows[sample.id] for sample in samples]],
@@ -151,7 +151,7 @@ def _certificate(
     record: ArtifactRecord,
     images: HeldOut,
     reference: Reference,
-    scored: _Scored,
+    scored: _ScoredImages,
     probabilities: Probabilities,
     tolerance: float,
     threads: int | None,
@@ -229,7 +229,9 @@ def _doubts(folder: Path) -> list[str]:
     return ["the predict.py beside it has changed since it was scored: export again."]
 
 
-def _warnings(record: ArtifactRecord, scored: _Scored, compared: Agreement, per_class: list[ClassDelta]) -> list[str]:
+def _warnings(
+    record: ArtifactRecord, scored: _ScoredImages, compared: Agreement, per_class: list[ClassDelta]
+) -> list[str]:
     found = []
     changed = compared.n - compared.same_labels
     if record.precision not in SAME_FUNCTION and changed > _FEW_CHANGED_LABELS * compared.n:

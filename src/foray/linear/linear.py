@@ -40,13 +40,13 @@ from foray.training.checkpoint import History, TrainingState
 from foray.training.crossfit import chooses_epoch
 from foray.training.epoch_choice import best_epoch, choose_epoch, val_scores
 from foray.training.loop import is_over
-from foray.training.outcome import Outcome
+from foray.training.outcome import TrainingOutcome
 from foray.training.plan import RunPlan
 
 
 def train_linear(
     plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, *, progress: Progress = SILENT
-) -> Outcome:
+) -> TrainingOutcome:
     """Fits a classifier to the pretrained backbone of `network` and puts it into the network.
 
     `folder`: of the run, which gets the history. `machine`: with a device of torch's.
@@ -62,7 +62,7 @@ def train_linear(
     with torch.no_grad():
         network.classifier.weight.copy_(fit.head.weight)
         network.classifier.bias.copy_(fit.head.bias)
-    return Outcome(
+    return TrainingOutcome(
         network=network,
         predictions={
             "val": study.predict(fit.head, "val"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foray.data import SPLITS, Dataset
+from foray.data import Dataset
 from foray.errors import ForayError, RunError, memory_explained
 from foray.evaluation.precision import resolve_device, training_format
 from foray.evaluation.scores import compute_metrics
@@ -36,16 +36,15 @@ from foray.records import (
     versions,
     write_text,
 )
-from foray.records.quantities import format_percent
 from foray.requests import Machine
 from foray.runs.identity import earlier_record, preprocessing_in, run_identity
 from foray.runs.saved_predictions import write_predictions
-from foray.runs.seen_images import SeenImages, seen_images, write_seen_images
+from foray.runs.seen_images import SeenImages, leak_note, seen_images, write_seen_images
 from foray.training.determinism import deterministic_algorithms
 from foray.training.freezing import unfreeze_part
 from foray.training.interruption import Interrupted, stop_signals_as_ctrl_c
 from foray.training.loop import WAY_OUT, TrainingFailedError
-from foray.training.outcome import Outcome
+from foray.training.outcome import TrainingOutcome
 from foray.training.plan import RunPlan
 from foray.training.whole_network import train_whole_network
 from foray.weights import load_weights, save_network
@@ -109,7 +108,9 @@ def train_run(
             record = _finished(record, outcome, dataset, time.perf_counter() - started)
             if processes.is_writer:
                 seen = seen_images(dataset, cache_dir=machine.cache, progress=progress)
-                record = record.model_copy(update={"notes": [*record.notes, *_of_leaked(seen, outcome)]})
+                record = record.model_copy(
+                    update={"notes": [*record.notes, *leak_note(seen, outcome.predictions["test"])]}
+                )
                 _write_results(run, outcome, seen)
                 record = record.model_copy(update={"files": run.digests()})
                 record.save(run.record)  # last: it lists the other files with their digests
@@ -238,14 +239,14 @@ def _planned_record(
     )
 
 
-def _write_results(run: RunFolder, outcome: Outcome, seen: SeenImages) -> None:
+def _write_results(run: RunFolder, outcome: TrainingOutcome, seen: SeenImages) -> None:
     save_network(outcome.network.cpu(), run.weights)
     write_seen_images(run.images, seen)
     for split, predictions in outcome.predictions.items():
         write_predictions(run, split, predictions)
 
 
-def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:
+def _finished(record: RunRecord, outcome: TrainingOutcome, dataset: Dataset, seconds: float) -> RunRecord:
     for split, predictions in outcome.predictions.items():
         if not np.isfinite(predictions.probabilities).all():
             raise TrainingFailedError(f"The network's probabilities for {split} images are not finite. {WAY_OUT}")
@@ -265,24 +266,6 @@ def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: fl
             "notes": [*record.notes, *outcome.notes],
         }
     )
-
-
-def _of_leaked(seen: SeenImages, outcome: Outcome) -> list[str]:
-    """The test accuracy without images that are copies or near copies of train or val images, where there are such."""
-    leaked = seen.leaked[seen.splits == SPLITS.index("test")]
-    if not leaked.any():
-        return []
-    test = outcome.predictions["test"]
-    right = (test.probabilities.argmax(axis=1) == test.labels)[~leaked]
-    if not len(right):
-        return [
-            "every test image is a duplicate or near-duplicate of a train or val image: the test accuracy is no "
-            "estimate"
-        ]
-    return [
-        f"without the {int(leaked.sum()):,} test images that are duplicates or near-duplicates of train or val "
-        f"images, test accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})"
-    ]
 
 
 def _reason(error: BaseException) -> str:

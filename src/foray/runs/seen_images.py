@@ -28,8 +28,10 @@ from foray.data.content import with_content
 from foray.data.near_duplicates import find_leaks, with_appearances
 from foray.data.perceptual_hash import HASH_BITS, THUMBNAIL_SIDE, Fingerprints
 from foray.errors import RunError
+from foray.evaluation.predictions import Predictions
 from foray.progress import SILENT, Progress
 from foray.records import RunFolder, RunRecord, atomic_writer
+from foray.records.quantities import format_percent
 
 _BYTES = 32  # of a SHA-256
 
@@ -135,3 +137,17 @@ def read_seen_images(run: RunFolder, record: RunRecord) -> SeenImages | None:
 
 
 _WAY_OUT = "It records the images that the run was trained on: restore it, or train again into a new folder."
+
+
+def leak_note(seen: SeenImages, test: Predictions) -> list[str]:
+    """The test accuracy without images that are near-duplicates of train or val images, where there are such."""
+    leaked = seen.leaked[seen.splits == SPLITS.index("test")]
+    if not leaked.any():
+        return []
+    right = test.correct[~leaked]
+    if not len(right):
+        return ["every test image is a near-duplicate of a train or val image: the test accuracy is no estimate"]
+    return [
+        f"without the {int(leaked.sum()):,} test images that are duplicates or near-duplicates of train or val "
+        f"images, test accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})"
+    ]

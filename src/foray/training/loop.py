@@ -123,15 +123,9 @@ def fit(
             for step, (images, labels, positions) in islice(enumerate(batches.epoch(epoch)), state.step, None):
                 now, total = epoch * len(batches) + step, batches.size(step)
                 parts.begin_step(now)
-                set_learning_rate(optimizer, learning_rate(recipe, now, len(batches)))
                 images, targets = data.shown(images, labels, epoch, step, side)
                 loss, logits = gradients.backward(images, targets, total=total, reseed=partial(noise, epoch, step))
-                if recipe.clip_norm:
-                    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                if learner.average:
-                    learner.average.update(now)
+                parts.update(now)
                 log.tally.add(step, loss, logits, targets, positions, total)
                 stops = processes.any(stop.is_made)  # read once: a request that comes later waits for the next step
                 saves = stops or checkpoint.is_due
@@ -254,7 +248,8 @@ class _TrainedParts:
             self._learner.average.choose()
 
     def begin_step(self, step: int) -> None:
-        """Unfreezes what optimiser step `step` (counted over the whole run) is the first to train, or freezes."""
+        """Sets the learning rate of optimiser step `step`, counted over the whole run; freezes and unfreezes layers."""
+        set_learning_rate(self._learner.optimizer, learning_rate(self._recipe, step, self._steps_per_epoch))
         if self._parts is None:
             return
         count = trained_parts(self._recipe, step, self._steps_per_epoch, late=self._late)
@@ -263,6 +258,16 @@ class _TrainedParts:
             self._names = names
             self._progress.note(f"Trained from here on: {', '.join(names)}")
             self.begin_epoch()
+
+    def update(self, step: int) -> None:
+        """One step of the optimiser along the gradients, and of the EMA."""
+        network, optimizer, average = self._learner.network, self._learner.optimizer, self._learner.average
+        if self._recipe.clip_norm:
+            nn.utils.clip_grad_norm_(network.parameters(), self._recipe.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if average:
+            average.update(step)
 
 
 def _require_finite(tally: RunningMetrics, epoch: int, image_ids: npt.NDArray[np.str_] | None) -> None:

@@ -28,7 +28,7 @@ from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
 from foray.training.crossfit import CROSSFIT, CrossFit, chooses_epoch, val_half
 from foray.training.loop import TrainingData, fit, set_norm_momentum
-from foray.training.outcome import Outcome
+from foray.training.outcome import TrainingOutcome
 from foray.training.plan import RunPlan
 from foray.training.sync_norm import synchronise_norms
 
@@ -38,7 +38,7 @@ EVALUATION_BATCH_SIZE = 32
 def train_whole_network(
     plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, *, identity: str,
     progress: Progress = SILENT,
-) -> Outcome:  # fmt: skip
+) -> TrainingOutcome:  # fmt: skip
     """Trains `network` from its present weights, keeps the epoch the recipe names, and only then reads test.
 
     Resumes after the last step that was saved in `folder`. `machine`: with a device of torch's. `identity`: of
@@ -50,7 +50,7 @@ def train_whole_network(
 
 def _trained(
     plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, identity: str, progress: Progress
-) -> Outcome:
+) -> TrainingOutcome:
     recipe, device, processes = plan.recipe, torch.device(machine.device), machine.processes
     assert recipe.protocol != "linear"
     with processes.writer_first():
@@ -91,7 +91,7 @@ def _trained(
     kept_epoch = checkpoint.load_kept(network, state)
     val = predict(network, split="val")
     judged = _judged(checkpoint, recipe, val, divisible=crossfit is not None)
-    return Outcome(
+    return TrainingOutcome(
         network=network,
         predictions={"val": val, **judged.predictions, "test": predict(network, split="test")},
         best_epoch=kept_epoch,
