@@ -43,7 +43,9 @@ NOISE_CLASSES = 1000
 
 
 def main() -> None:
-    given = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
+    given = parser.parse_args()
     serve(lambda: prepare(given))
 
 
@@ -70,7 +72,7 @@ def prepare(given: argparse.Namespace) -> Work:
             pass
     source = source_of(given, device)
     network = network_of(given, source.num_classes).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    training = Training(network, training_format("auto", device))
+    training = Training(network, training_format(given.precision, device))
     endless = source.batches_of_every_epoch()
     resident = next(endless)
     normalized = normalize(crop(resident.images, given.resolution), source.augment.preprocessing)
@@ -85,7 +87,12 @@ def prepare(given: argparse.Namespace) -> Work:
             training.step(lambda: normalized, resident.labels)
         finish(device)
 
-    about = {"precision": training.compute_format, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    about = {
+        "precision": training.compute_format,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "preloaded": preloaded_allocators(),
+    }
     return Work({"step": loop, "network": network_only}, about, memory_of(device))
 
 
@@ -189,6 +196,13 @@ def finish(device: torch.device) -> None:
     """Waits for what a GPU has been told to do."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def preloaded_allocators() -> list[str]:
+    """Those that `LD_PRELOAD` put in the place of the C library's (Linux)."""
+    mapped = Path("/proc/self/maps")
+    found = mapped.read_text(encoding="utf-8") if mapped.exists() else ""
+    return [name for name in ("jemalloc", "mimalloc") if f"lib{name}" in found]
 
 
 class CudaMemory:

@@ -6,12 +6,14 @@ import importlib.util
 import json
 import os
 import platform
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from foray.process_state import process_state_restored
 from tests.caches import new_cache
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,6 +117,23 @@ def test_memory_freed_after_training_is_the_systems_again(runs) -> None:
     there, left = runs[1]["memory"]
     assert there > 700
     assert left < 50
+
+
+def test_the_last_block_to_end_puts_back_what_the_first_found(monkeypatch) -> None:
+    monkeypatch.setenv("FORAY_TEST", "first")
+    outer, inner = process_state_restored(), process_state_restored()
+    random.seed(1)
+    before = random.getstate()
+    outer.__enter__()
+    os.environ["FORAY_TEST"] = "second"
+    random.seed(2)
+    inner.__enter__()
+    during = random.getstate()
+    os.environ["FORAY_TEST_2"] = "third"
+    outer.__exit__(None, None, None)
+    assert (os.environ["FORAY_TEST"], os.environ["FORAY_TEST_2"], random.getstate()) == ("second", "third", during)
+    inner.__exit__(None, None, None)
+    assert (os.environ["FORAY_TEST"], os.environ.get("FORAY_TEST_2"), random.getstate()) == ("first", None, before)
 
 
 def test_exports_leave_the_process_as_it_was(runs, tmp_path) -> None:

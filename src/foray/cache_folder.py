@@ -1,4 +1,6 @@
-"""Where foray keeps what can be made again: downloads, unpacked archives, decoded images, compiled libraries."""
+"""The cache folder, for files that can be recreated: downloads, unpacked archives, decoded images, compiled
+libraries.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Errors a person can act on.
+"""Errors that a user can fix.
 
-Every error that bad input can cause is a `ForayError`: its message names the thing and the way out. The command
+Every error caused by bad input is a `ForayError`: its message names the cause and the fix. The command
 line prints the message alone and exits with status 2; from Python it is an ordinary exception. A message names
 parameters in backticks, `seeds`; the command line writes the option instead, --seeds.
 """
@@ -55,7 +55,7 @@ class RecipeError(ForayError):
 
 
 class QuantityError(ForayError):
-    """A number without its unit, with a wrong unit, or out of range."""
+    """A number with a missing or wrong unit, or out of range."""
 
 
 class RunError(ForayError):
@@ -67,35 +67,37 @@ class FolderBusyError(RunError):
 
 
 class NotSteadyError(ForayError):
-    """An answer depends on a latency that was not steady: measured again when the machine is idle, it may be known."""
+    """The answer depends on a latency that was not steady; measure again when the machine is idle."""
 
     exit_status = 4
 
 
 class DiskFullError(ForayError):
-    """There is no room for what has to be written."""
+    """The disk is full."""
 
 
 class OutOfMemoryError(ForayError):
-    """The memory of the machine or of the GPU does not suffice."""
+    """The machine or the GPU is out of memory."""
 
 
 class OtherProcessFailedError(ForayError):
-    """Another process of the same run failed first and says why; the command line ends this one without a word."""
+    """Another process of the same run failed first and reports why; the command line ends this one silently."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python, numpy or torch (on a CPU or GPU) or the system says by `error` that memory could not be had."""
+    """Whether `error` means out of memory, from Python, numpy, torch (on a CPU or GPU) or the system."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # torch has a class of its own for GPUs alone; on a CPU it raises RuntimeError.
+    # torch has its own class for GPUs only; on a CPU it raises RuntimeError.
     is_torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_torchs)
 
 
 @contextmanager
 def memory_explained(what: str, way_out: str) -> Iterator[None]:
-    """Inside the block, out of memory becomes an OutOfMemoryError: `what` needed it, `way_out` is what to change."""
+    """Inside the block, out of memory becomes an OutOfMemoryError; `what`: what needed memory; `way_out`: what to
+    change.
+    """
     try:
         yield
     except (MemoryError, OSError, RuntimeError) as error:

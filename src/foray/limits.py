@@ -1,4 +1,4 @@
-"""How much one request may ask for. Beyond lies a slip of the keyboard that would take a machine for hours or for good.
+"""Upper limits of a request. Larger values are almost certainly typing errors that would occupy a machine for hours.
 
 Standard library only.
 """
@@ -42,7 +42,7 @@ def require_seed(seed: int) -> None:
 
 
 def require_tolerance(tolerance: float) -> None:
-    """Raises ForayError for what is no difference of accuracies in [0, 1), such as 5 for five points."""
+    """Raises ForayError for values that are not a difference of accuracies in [0, 1), such as 5 for five points."""
     if not 0 <= tolerance < 1:
         raise ForayError(f"The tolerance must be between 0 and 1 (0.01 is one point), not {tolerance}.")
 

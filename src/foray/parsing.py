@@ -1,4 +1,4 @@
-"""Text from outside, read without surprise: whatever it holds, the result is a value or an error of one kind."""
+"""Parsing of untrusted text: the result is a value or an error of one kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN_CHARACTERS = 80
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value that JSON text holds. Raises ValueError for what is no JSON, or is nested too deeply."""
+    """The value that JSON text holds. Raises ValueError for text that is not JSON or is nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -33,7 +33,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 def home_expanded(path: str | Path) -> Path:
     """The path with a leading `~` replaced by the home folder. Raises ForayError where there is no such user.
 
-    A file whose own name begins with `~` stays what it is.
+    A path to an existing file whose name begins with `~` is not changed.
     """
     try:
         return Path(path).expanduser()
@@ -46,6 +46,6 @@ def home_expanded(path: str | Path) -> Path:
 
 
 def shortened(value: object) -> str:
-    """What a message shows of a value from outside: its beginning where it is long."""
+    """A value shortened for a message."""
     text = str(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}... ({len(text):,} characters)"

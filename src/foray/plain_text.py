@@ -1,7 +1,7 @@
-r"""Text from outside - names of files, classes, data sets and devices - where it must not be more than text.
+r"""Escaping of untrusted text: names of files, classes, data sets and devices.
 
-Control characters move a terminal's cursor, rename its window or hide what stands before them; some characters of
-Unicode turn the direction of a line round. They are shown as `\u001b`: visible, and within JSON the same string.
+Control characters move a terminal's cursor, rename its window or hide preceding text; some characters of
+Unicode reverse the direction of a line. They are shown as `\u001b`: visible, and within JSON the same string.
 Standard library only. `foray.deploy.predict`, which has to work without foray, has `one_line` of its own.
 """
 
@@ -48,7 +48,7 @@ def markdown_code(text: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """`text` on one line as a cell that no spreadsheet takes for a formula: an apostrophe before what begins like one.
+    """`text` on one line as a spreadsheet cell that is not read as a formula: formulas get a leading apostrophe.
 
     As OWASP recommends (owasp.org/www-community/attacks/CSV_Injection); also after a semicolon, at which some
     spreadsheets part cells. Numbers stay.

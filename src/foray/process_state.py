@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
@@ -25,6 +26,10 @@ _OPENVINO_TELEMETRY = "openvino_telemetry"
 _ONNXRUNTIME_TELEMETRY = "ORT_DISABLE_TELEMETRY"  # read when onnxruntime is imported
 # scikit-learn sets these for OpenMP libraries. Those stay loaded, and without them a second one may end the process.
 _STAYS = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
+
+_lock = threading.Lock()
+_open_blocks = 0
+_at_the_end = contextlib.ExitStack()  # of the last of them
 
 
 def restores_process_state(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,18 +48,24 @@ def process_state_restored() -> Iterator[None]:
     """Puts back at the end of the block: environment variables, the random generators of Python, numpy and torch,
     warnings filters, levels and handlers of loggers, and the start method of multiprocessing.
 
-    Within the block OpenVINO, NNCF and ONNX Runtime send nothing to their makers. What libraries add when they are
-    first imported stays where taking it back would break them: entries of `sys.path`, loggers of their own.
+    Within the block OpenVINO, NNCF and ONNX Runtime send nothing to their makers. Of blocks that are open at once, in
+    one thread or in several, the last to end puts back what the first found: a call that begins and ends during another
+    changes nothing under it. What libraries add when they are first imported stays where taking it back would break
+    them: entries of `sys.path`, loggers of their own.
     """
-    with (
-        _environment_restored(),
-        _random_generators_restored(),
-        _loggers_restored(),
-        _start_method_restored(),
-        warnings.catch_warnings(),
-        _no_telemetry(),
-    ):
+    global _open_blocks
+    with _lock:
+        if _open_blocks == 0:
+            for restored in _RESTORED:
+                _at_the_end.enter_context(restored())
+        _open_blocks += 1
+    try:
         yield
+    finally:
+        with _lock:
+            _open_blocks -= 1
+            if _open_blocks == 0:
+                _at_the_end.close()
 
 
 def send_no_telemetry() -> None:
@@ -147,3 +158,13 @@ def _start_method_restored() -> Iterator[None]:
     finally:
         if multiprocessing.get_start_method(allow_none=True) != before:
             multiprocessing.set_start_method(before, force=True)
+
+
+_RESTORED = (
+    _environment_restored,
+    _random_generators_restored,
+    _loggers_restored,
+    _start_method_restored,
+    warnings.catch_warnings,
+    _no_telemetry,
+)

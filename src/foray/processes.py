@@ -1,10 +1,11 @@
-"""Several processes that train one network: who they are, which images each takes, what they tell one another.
+"""Distributed training: rank and device of each process, its share of the images, and collective operations.
 
-`torchrun --nproc-per-node 2 -m foray train ...` starts them; its environment says who is who. Every process holds the
-whole network and takes its share of each batch. Gradients are summed in one pass after the backward pass, in buckets,
-instead of through DistributedDataParallel: that would have to be built anew whenever the set of trained weights changes
-(gradual unfreezing), be told of accumulation, and averages where a sum over unequal shares is wanted; what it gains,
-talking while the backward pass still computes, is little for networks of 10 to 80 MB of weights.
+`torchrun --nproc-per-node 2 -m foray train ...` starts them; rank and world size are read from its environment. Every
+process holds the whole network and takes its share of each batch. Gradients are summed in one pass after the backward
+pass, in buckets, instead of through DistributedDataParallel: that would have to be rebuilt whenever the set of trained
+weights changes (gradual unfreezing) and needs special handling of gradient accumulation; it averages, where a sum over
+unequal shares is needed; and overlapping communication with the backward pass gains little for networks of 10 to 80 MB
+of weights.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from foray.errors import ForayError, OtherProcessFailedError, RunError
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
-# While one process decodes images the others wait. That one of them has died is told by closed sockets (gloo) and by
+# While one process decodes images the others wait. A dead process is detected by closed sockets (gloo) and by
 # torchrun, which ends all when one ends, not by this limit.
 _PATIENCE = timedelta(days=7)
 _BUCKET_BYTES = 32 * 2**20  # extra memory that summing gradients takes
 
 
 class ProcessLostError(RunError):
-    """Another process of the run ended without saying why."""
+    """Another process of the run ended without an error message."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Processes:
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process writes files and speaks to the user: exactly one does."""
+        """Whether this is rank 0, the process that writes files and prints."""
         return self.rank == 0
 
     def share(self, n: int) -> slice:
@@ -75,7 +76,7 @@ class Processes:
 
     @property
     def own_entropy(self) -> tuple[int, ...]:
-        """What makes random numbers this process's own, beside a seed; the writer draws as a single process does."""
+        """Offset of the random seed of this rank; rank 0 draws as a single process does."""
         return () if self.is_writer else (self.rank,)
 
     def total(self, value: float) -> float:
@@ -109,12 +110,12 @@ class Processes:
         return torch.cat([gathered[rank, : share.stop - share.start] for rank, share in enumerate(shares)])
 
     def barrier(self) -> None:
-        """Waits until every process is here."""
+        """Barrier: waits for every process."""
         self.total(0.0)
 
     @contextmanager
     def writer_first(self) -> Iterator[None]:
-        """The writer runs the block, then the others do, and find its files written."""
+        """Rank 0 runs the block first, then the others, which find its files."""
         if not self.is_writer:
             self.barrier()
         yield
@@ -130,11 +131,11 @@ ALONE = Processes()
 
 @contextmanager
 def joined_processes(device: str = "auto") -> Iterator[Processes]:
-    """The processes torchrun started, talking to one another inside the block; without torchrun, this one alone.
+    """The processes that torchrun started, as a process group inside the block; without torchrun, this process alone.
 
-    They talk through NCCL on CUDA, where process i of a machine takes device i, and through gloo on a CPU. When a
-    process fails, it alone raises its error; the others raise OtherProcessFailedError, or ProcessLostError if it could
-    not tell. After an error a process must end, so that the others see it.
+    The backend is NCCL on CUDA, where process i of a machine takes device i, and gloo on a CPU. When a process fails,
+    it alone raises its error; the others raise OtherProcessFailedError, or ProcessLostError if it was killed. After an
+    error a process must end, so that the others see it.
 
     Raises ForayError for an incomplete environment, and for a machine with fewer devices than processes.
     """
@@ -155,7 +156,7 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
 
 
 def _place(environment: Mapping[str, str]) -> tuple[int, int, int, int] | None:
-    """(rank, count, local rank, local count) as torchrun tells them; None: this process is alone."""
+    """(rank, count, local rank, local count) from torchrun's environment; None: a single process."""
     if environment.get("WORLD_SIZE", "1") == "1":
         return None
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -199,7 +200,7 @@ def _start(device: str) -> Store:
         backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:
-        raise ForayError(f"The processes cannot reach one another: {error}") from error
+        raise ForayError(f"The processes cannot connect to each other: {error}") from error
     return PrefixStore("foray", store)
 
 
@@ -218,8 +219,8 @@ def _all_there() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise ProcessLostError(
-            "A process of this run ended without saying why (killed, or out of memory). The same command goes on after "
-            "the last finished epoch."
+            "A process of this run ended without an error message (killed, or out of memory). The same command "
+            "continues after the last finished epoch."
         ) from error
 
 

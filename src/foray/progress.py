@@ -1,4 +1,4 @@
-"""How long work tells of itself: the library calls this interface, the command line draws it (rich).
+"""Progress of long work: the library calls this interface, the command line draws it (rich).
 
 Library code takes `progress: Progress = SILENT` and never prints.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -18,13 +19,16 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """Where bars and notes go."""
+    """Receives progress bars and notes."""
 
-    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
-        """Opens a bar of `total` steps (None: unknown length) for the duration of the `with` block."""
+    def task(self, description: str, total: int | None, done: int = 0) -> AbstractContextManager[Task]:
+        """Opens a bar of `total` steps (None: unknown length) for the duration of the `with` block.
+
+        `done`: steps made earlier, which take no part in the time left.
+        """
 
     def note(self, message: str) -> None:
-        """Says one line: a choice that was made, a size announced before it is written."""
+        """Prints one line, for example a choice that was made, or a size before it is written."""
 
 
 class _SilentTask:
@@ -33,10 +37,10 @@ class _SilentTask:
 
 
 class SilentProgress:
-    """Says nothing; the default."""
+    """Prints nothing; the default."""
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Task]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Task]:
         yield _SilentTask()
 
     def note(self, message: str) -> None:
@@ -44,3 +48,17 @@ class SilentProgress:
 
 
 SILENT: Progress = SilentProgress()
+
+
+@dataclass(frozen=True)
+class NamedProgress:
+    """Progress of one of several pieces of work: `name` stands before each description."""
+
+    progress: Progress
+    name: str
+
+    def task(self, description: str, total: int | None, done: int = 0) -> AbstractContextManager[Task]:
+        return self.progress.task(f"{self.name}: {description}", total, done)
+
+    def note(self, message: str) -> None:
+        self.progress.note(message)

@@ -21,7 +21,7 @@ _KINDS = {
 
 
 def require_regular(path: str | Path) -> None:
-    """For who hands a path on to a library that opens it itself.
+    """For paths that are passed to a library that opens them itself.
 
     Raises OSError, whose `strerror` says what is there instead, or that nothing is there.
     """

@@ -64,7 +64,7 @@ class TrainingRequest:
     epochs: instead of the preset's.
     unfreeze: for `partial`, `last:N` layers or parts by name.
     resolution: input side, pixels; None: that of the weights, or of the images.
-    weights: pretrained weights, a folder or `hub`; needed but for `scratch`.
+    weights: pretrained weights, a folder or `hub`; needed except for `scratch`.
     """
 
     protocol: Protocol = "finetune"

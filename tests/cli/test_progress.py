@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from foray.cli.progress import PlainProgress, RichProgress
+from foray.progress import NamedProgress
 
 
 class Clock:
@@ -34,6 +35,25 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
     assert lines[2].startswith("Decoding: ")
     assert all("9 images/s" in line for line in lines)
     assert captured.out == ""
+
+
+def test_steps_of_an_earlier_start_take_no_part_in_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    """100 steps of one second, 80 of them made before: 10 s are left after 10 more, not 1."""
+    clock = Clock()
+    with PlainProgress(every_seconds=10.0, clock=clock).task("training", 100, done=80) as task:
+        for _ in range(20):
+            clock.seconds += 1.0
+            task.advance()
+    assert capsys.readouterr().err.splitlines()[0] == "training: 90/100, 10 s left"
+
+
+def test_lines_say_which_of_several_models_they_are_about(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    progress = NamedProgress(PlainProgress(every_seconds=1.0, clock=clock), "mobilenet_v2 seed 1")
+    with progress.task("training", 2) as task:
+        clock.seconds += 1.0
+        task.advance()
+    assert capsys.readouterr().err.splitlines()[0] == "mobilenet_v2 seed 1: training: 1/2, 1 s left"
 
 
 def test_unknown_total_and_failure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from foray.cli.tables import print_rows, print_table
+from foray.cli.verdict import print_comparison
+from foray.records import COSTS, Comparison, Preference
+from tests.report.example import write_comparison
 
 
 @pytest.mark.parametrize("name", ["resnet", "mobilenet_v2_x0.25", "tf_efficientnet_v2_b0", "an image " * 12])
@@ -30,3 +35,24 @@ def test_markup_in_names_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[red]x[/red]" in text
     assert "[b]what[/b]" in text
     assert "[i]value[/i]" in text
+
+
+@pytest.mark.parametrize("prefer", ["latency", "macs", "params", "memory", "file"])
+def test_a_comparison_of_long_names_fits_80_columns_with_every_unit(
+    prefer: Preference, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    comparison = Comparison.load(write_comparison(tmp_path) / "comparison.json")
+    rows = [
+        row.model_copy(update={"model": f"tf_efficientnet_v2_of_a_long_name_{i}"})
+        for i, row in enumerate(comparison.candidates)
+    ]
+    decision = comparison.decision.model_copy(update={"prefer": prefer})
+    print_comparison(comparison.model_copy(update={"candidates": rows, "decision": decision}))
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    shown = "macs" if prefer == "latency" else prefer
+    written = [COSTS[shown].write(cost) for row in rows if (cost := row.cost.cost(shown)) is not None]
+    assert len(written) >= 3
+    for amount in written:
+        assert amount in text

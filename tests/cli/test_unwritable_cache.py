@@ -37,7 +37,7 @@ class Notes:
         self.notes.append(message)
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Notes]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Notes]:
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -90,10 +90,7 @@ def test_an_unwritable_cache_waits_for_nobody_and_names_the_way_out(tmp_path: Pa
     assert done.returncode == 2
     assert "Waiting" not in done.stderr
     assert f"Cannot create the folder {cache / 'decoded'}" in done.stderr
-    assert (
-        "Not a directory. Nothing can be kept in this cache: name one that can be written with --cache-dir or "
-        "FORAY_CACHE."
-    ) in done.stderr
+    assert ("Not a directory. This cache is not writable: name another with --cache-dir or FORAY_CACHE.") in done.stderr
     inspected = cli("data", "inspect", images, "--cache-dir", cache)  # which needs no cache
     assert inspected.returncode == 0
     assert "What the files hold is not remembered" in inspected.stderr

@@ -35,7 +35,7 @@ class World:
         self.now += seconds
 
     @contextmanager
-    def task(self, description, total):
+    def task(self, description, total, done=0):
         yield self
 
     def advance(self, n=1, note=""):
@@ -70,7 +70,7 @@ def test_it_waits_until_the_machine_is_quiet_and_says_for_what() -> None:
     assert world.began[0] == pytest.approx(11.5)
     assert taken.waited_seconds == pytest.approx(11)
     assert world.notes == [
-        "Other processes use 63 % of the processors: waiting up to 60 s for a quiet machine, to time it."
+        "Other processes use 63 % of the processors: waiting up to 60 s for an idle machine before timing."
     ]
 
 

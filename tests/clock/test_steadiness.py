@@ -26,7 +26,7 @@ def test_a_machine_that_slows_by_14_per_cent_is_reported():
 
 def test_a_speed_that_changes_from_turn_to_turn_is_reported():
     assert bench.unsteadiness([1.0, 2.0] * 15) == [
-        "its speed wavered by a factor of 2.0 from turn to turn: something else was running"
+        "its speed wavered by a factor of 2.0 between turns: other processes were running"
     ]
 
 
@@ -133,4 +133,4 @@ def test_one_burst_is_never_steady():
 def test_a_tail_that_something_else_makes_is_reported():
     times = bursts(*[10.0] * 6)
     times[:, 0] = 35.0  # a tenth of the passes
-    assert bench.spread_warnings(times, 6) == ["p95 is 3.5 x p50: something else used the device"]
+    assert bench.spread_warnings(times, 6) == ["p95 is 3.5 x p50: other processes used the device"]

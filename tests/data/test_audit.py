@@ -46,7 +46,7 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
     assert {item.id: item.reason for item in audit.unreadable} == {
         "a/zero.jpg": "the file is empty (0 bytes)",
         "b/cut.png": "the file is truncated",
-        "b/page.jpg": f"it is not an image of a kind that is read here ({', '.join(FORMATS)})",
+        "b/page.jpg": f"it is not an image in a supported format ({', '.join(FORMATS)})",
         "b/zero.jpg": "the file is empty (0 bytes)",
     }
     assert audit.exact_duplicates == []

@@ -48,7 +48,7 @@ class Counting(SilentProgress):
         self.notes.append(message)
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Task]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Task]:
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -373,7 +373,7 @@ def test_a_full_disk_leaves_nothing_behind(images: Dataset, tiny_disk: Path) -> 
 def test_a_disk_that_fills_up_after_the_check_leaves_nothing_behind(images: Dataset, tiny_disk: Path) -> None:
     class Crowded(SilentProgress):
         @contextmanager
-        def task(self, description: str, total: int | None) -> Iterator[Task]:
+        def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Task]:
             (tiny_disk / "of somebody else").write_bytes(bytes(48 * 1024))
             yield Counting()
 

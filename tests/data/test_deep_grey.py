@@ -158,7 +158,7 @@ def test_signed_values_need_a_stated_range(order: str) -> None:
 
 def test_32_bit_integers_need_a_stated_range() -> None:
     for values in ([0, 255], [0, 60000], [0, 2**31]):
-        assert "32-bit pixels have no agreed range; save it with 8 bits" in refusal(
+        assert "32-bit pixels have no defined range; save it with 8 bits" in refusal(
             grey_tiff(values, bits=32, code="I")
         )
     stated = (MAX, LONG, [2**32 - 1])

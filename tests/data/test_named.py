@@ -335,7 +335,7 @@ def test_imagenet_labels_that_contradict_the_devkit(tmp_path):
         open_dataset("imagenet", data_dir=tmp_path)
     (tmp_path / "LOC_val_solution.csv").unlink()
     (tmp_path / "data" / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n9\n")
-    with pytest.raises(DataError, match="should hold an ILSVRC2012_ID a line: 9"):
+    with pytest.raises(DataError, match="should hold one ILSVRC2012_ID per line: 9"):
         open_dataset("imagenet", data_dir=tmp_path)
     (tmp_path / "data" / "meta.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
     with pytest.raises(DataError, match=r"Cannot read the class list .*meta\.mat"):

@@ -109,8 +109,8 @@ def test_hidden_and_system_files_are_ignored_and_others_noted(tmp_path):
     dataset = open_dataset(tmp_path)
     assert len(dataset.samples) == 6
     assert dataset.notes == (
-        "2 files passed over (not an image by suffix, or in no class): a/readme.txt, stray.png",
-        "1 class folder without images passed over: empty class",
+        "2 files skipped (no image suffix, or in no class folder): a/readme.txt, stray.png",
+        "1 class folder without images skipped: empty class",
     )
 
 

@@ -226,7 +226,8 @@ def test_a_class_tied_together_stays_in_train_and_is_noted():
     done = complete_splits(dataset_of(samples), seed=0)
     assert {s.split for s in done.samples if s.label == 1} == {"train"}
     assert done.notes == tuple(
-        f"{split} has no image of class 1 (its images belong together and are in train)" for split in ("val", "test")
+        f"{split} has no image of class 1 (its images belong to one group, which is in train)"
+        for split in ("val", "test")
     )
 
 

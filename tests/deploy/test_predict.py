@@ -284,7 +284,7 @@ def test_a_picture_in_postscript_starts_no_program_on_the_device(onnx_artifact: 
     )  # fmt: skip
     assert not ghostscript.ran
     assert done.returncode == 2
-    assert "x.jpg: it is not an image of a kind that is read here (JPEG, PNG," in done.stderr
+    assert "x.jpg: it is not an image in a supported format (JPEG, PNG," in done.stderr
 
 
 @pytest.mark.parametrize("format_", FORMATS)

@@ -272,7 +272,7 @@ def test_weights_that_do_not_classify_imagenet_are_refused(shared_data: Path, sm
     config = json.loads((smallest / "config.json").read_text()) | {"num_classes": 12}
     (twelve / "config.json").write_text(json.dumps(config))
     shutil.copy(smallest / "model.safetensors", twelve)
-    with pytest.raises(WeightsError, match="12 classes apart, not the 1000 of ImageNet"):
+    with pytest.raises(WeightsError, match="12 classes, not the 1000 of ImageNet"):
         evaluate(twelve, tmp_path, tmp_path)
 
 

@@ -66,6 +66,34 @@ def exported(run: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory
     return one
 
 
+@needs_openvino
+def test_an_export_without_images_says_where_those_of_the_run_are_or_were(
+    pictures: Path, run: Path, tmp_path: Path
+) -> None:
+    said = Notes()
+    export_run(run, ["openvino"], ["fp32"], tmp_path / "one", progress=said)
+    assert f"without a certificate, because no images were given (`data`). Those of the run are in {pictures}." in said
+    moved = shutil.copytree(run, tmp_path / "run")
+    record = RunRecord.load(moved / "record.json")
+    inputs = record.inputs.model_copy(update={"data": str(tmp_path / "gone")})
+    record.model_copy(update={"inputs": inputs}).save(moved / "record.json")
+    export_run(moved, ["openvino"], ["fp32"], tmp_path / "two", progress=said)
+    assert f"were in {tmp_path / 'gone'}, which is not there any more: name where they are now." in said
+
+
+class Notes(SilentProgress):
+    """Progress that keeps what it is told; `in`: whether a note ends so."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def __contains__(self, end: str) -> bool:
+        return any(note.endswith(end) for note in self.notes)
+
+
 def test_the_folder_is_complete_and_certified(run: Path, exported: Exported) -> None:
     names = {path.name for path in exported.folder.iterdir()}
     assert {"model.xml", "model.bin", "artifact.json", "labels.txt", "README.md", "predict.py"} <= names

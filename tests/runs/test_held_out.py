@@ -233,7 +233,9 @@ def test_given_splits_that_share_pictures_are_scored_as_they_are_and_said(small_
             Image.open(path).save(data / "test" / name / f"again {i}.bmp")
     record, run = trained_on(data, small_weights, tmp_path / "runs")
     assert record.metrics["test"].n == 28
-    assert any(note.startswith("8 of 28 test images are copies or near copies of train") for note in record.notes)
+    assert any(
+        note.startswith("8 of 28 test images are duplicates or near-duplicates of train") for note in record.notes
+    )
     assert any(
         note.startswith("without the 8 test images that are copies") and "n = 20" in note for note in record.notes
     )

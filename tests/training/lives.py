@@ -76,8 +76,8 @@ class Deadly:
         pass
 
     @contextlib.contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Any]:
-        self.is_training = description == "training"
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Any]:
+        self.is_training = description.endswith("training")
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:

@@ -50,8 +50,8 @@ class SignalsAt:
         pass
 
     @contextlib.contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[SignalsAt]:
-        self.is_training = description == "training"
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[SignalsAt]:
+        self.is_training = description.endswith("training")
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:

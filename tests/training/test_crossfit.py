@@ -71,7 +71,7 @@ class KeepsEveryEpoch:
         pass
 
     @contextlib.contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[KeepsEveryEpoch]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[KeepsEveryEpoch]:
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -320,7 +320,7 @@ def test_a_run_begun_by_an_older_version_goes_on_and_says_that_it_is_not_cross_f
     (folder / "checkpoint" / "state.json").write_text(json.dumps(older))
     record = train_run(plan, squares, folder, device="cpu")
     assert (record.status, list(record.metrics)) == ("done", ["val", "test"])
-    assert [note for note in record.notes if "an older version of foray began this run" in note]
+    assert [note for note in record.notes if "the run was started by an older version of foray" in note]
     whole = tmp_path / "whole"
     train_run(plan, squares, whole, device="cpu")
     ours, theirs = (load_file(run / "best.safetensors") for run in (folder, whole))

@@ -55,7 +55,7 @@ class StopsInTheSecondEpoch:
     """Progress that ends the training amid its second epoch."""
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[StopsInTheSecondEpoch]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[StopsInTheSecondEpoch]:
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:

@@ -30,7 +30,7 @@ class Meanwhile:
     def note(self, message: str) -> None:
         pass
 
-    def task(self, description: str, total: int | None):
+    def task(self, description: str, total: int | None, done: int = 0):
         return self
 
     def __enter__(self):

@@ -45,7 +45,7 @@ class KillsTheSecond:
         self._steps = 0
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[KillsTheSecond]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[KillsTheSecond]:
         yield self
 
     def advance(self, n: int = 1, note: str = "") -> None:

@@ -30,7 +30,7 @@ CONFIG = {"architecture": "mobilenetv1_025", "num_classes": 7, "pretrained_cfg":
         ("crop_pct", "1e400", r"crop_pct must be in \(0, 1\], not inf"),
         ("crop_pct", "NaN", "crop_pct must be in"),
         ("input_size", "[3, 1e400, 1e400]", "infinity"),
-        ("input_size", "[3, 100000, 100000]", "the input has 100000 pixels a side; foray takes at most 4096"),
+        ("input_size", "[3, 100000, 100000]", "the input has 100000 pixels per side; foray supports at most 4096"),
         ("input_size", f"[3, {'9' * 5000}, {'9' * 5000}]", "cannot be read as JSON"),
         ("std", "[1e400, 1, 1]", "std must be positive and finite"),
         ("mean", "[1e400, 1, 1]", "mean must be finite"),

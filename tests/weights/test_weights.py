@@ -119,7 +119,7 @@ def test_without_a_config_what_is_assumed_and_what_else_fits_is_said_and_recorde
         NAME: "symmetric padding, mean (0.5, 0.5, 0.5), deviation (0.5, 0.5, 0.5) and bicubic resizing",
         f"tf_{NAME}": "TensorFlow's padding, mean (0.5, 0.5, 0.5), deviation (0.5, 0.5, 0.5) and bilinear resizing",
     }
-    assert f"{path.name} does not say how images are prepared for it. foray assumes {manner[asked]}" in note
+    assert f"{path.name} does not state its preprocessing. foray assumes {manner[asked]}" in note
     assert f"{other} has tensors of the same names and shapes, with {manner[other]}" in note
     assert f"ask for {other}, or put timm's config.json beside the file" in note
 

@@ -43,7 +43,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= self.total:
-            raise ValueError(f"rows {self.start} to {self.stop} are no part of a batch of {self.total}")
+            raise ValueError(f"rows {self.start} to {self.stop} are not part of a batch of {self.total}")
 
     def __len__(self) -> int:
         return self.stop - self.start

@@ -56,9 +56,9 @@ class RichProgress:
         self._display.stop()
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Task]:
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Task]:
         started = time.monotonic()
-        task = self._display.add_task(escape(one_line(description)), total=total, note="")
+        task = self._display.add_task(escape(one_line(description)), total=total, completed=done, note="")
         bar = _Bar(self._display, task)
         try:
             yield bar
@@ -71,10 +71,10 @@ class RichProgress:
 
 
 class _Lines:
-    def __init__(self, progress: PlainProgress, description: str, total: int | None) -> None:
+    def __init__(self, progress: PlainProgress, description: str, total: int | None, done: int) -> None:
         self._progress, self._description, self._total = progress, description, total
         self._started = self._said = progress.clock()
-        self._done = 0
+        self._done = self._earlier = done
         self.note = ""
 
     @property
@@ -89,8 +89,9 @@ class _Lines:
             return
         self._said = now
         left = ""
-        if self._total and self._done:
-            left = f", {format_seconds(self.seconds * (self._total - self._done) / self._done)} left"
+        if self._total and self._done > self._earlier:
+            seconds = self.seconds * (self._total - self._done) / (self._done - self._earlier)
+            left = f", {format_seconds(seconds)} left"
         of = f"/{self._total:,}" if self._total else ""
         note = f", {self.note}" if self.note else ""
         self._progress.note(f"{self._description}: {self._done:,}{of}{left}{note}")
@@ -103,8 +104,8 @@ class PlainProgress:
         self.every_seconds, self.clock = every_seconds, clock
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Task]:
-        lines = _Lines(self, description, total)
+    def task(self, description: str, total: int | None, done: int = 0) -> Iterator[Task]:
+        lines = _Lines(self, description, total, done)
         yield lines
         self.note(_finished(description, lines.seconds, lines.note))
 

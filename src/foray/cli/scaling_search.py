@@ -48,11 +48,10 @@ def print_search(search: ScalingSearch, out: Path, picture: Path) -> None:
     for loss in search.one_dimension:
         status = "worse" if loss.status == "worse" else "not shown to be worse"
         needed = f"; about {format_about(loss.images_needed)} in total would tell" if loss.images_needed else ""
-        print(
-            f"  {loss.candidate}: {status}\n"
-            f"    loses {format_points(loss.loss)} on test ({100 * loss.lower:.1f} to {100 * loss.upper:.1f}, "
-            f"n = {loss.n:,}){needed}"
-        )
+        bounds = f"{100 * loss.lower:.1f} to {100 * loss.upper:.1f}, n = {loss.n:,}"
+        said = f"loses {format_points(loss.loss)} on test ({bounds}){needed}"
+        print(f"  {loss.candidate}: {status}")
+        print(textwrap.fill(said, 80, initial_indent="    ", subsequent_indent="    "))
     if search.best:
         best = search.candidate(search.best)
         print(f"\nMost accurate on {split}: {best.model}")

@@ -1,4 +1,4 @@
-"""One burst: every candidate in a process of its own, timed in turns, in an order that is drawn."""
+"""One burst: every candidate in its own process, timed interleaved, in random order."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _fits(candidate: RuntimeCandidate, batch: int, seconds: float, note: Callabl
     if batch * seconds <= _LONGEST_PASS_SECONDS and (memory is None or needed <= _MEMORY_SHARE * memory):
         return True
     note(
-        f"{candidate.name}: a batch of {batch} is not timed, it would take about {batch * seconds:.0f} s and "
+        f"{candidate.name}: a batch of {batch} is not timed: it would take about {batch * seconds:.0f} s and "
         f"{needed / 1e9:.1f} GB."
     )
     return False

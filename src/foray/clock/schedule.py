@@ -124,15 +124,17 @@ class _QuietWait:
         return self._limit - self.waited
 
     def wait(self) -> None:
-        """Until nobody else uses the processors, or the patience is spent."""
+        """Waits until no other process uses the processors, or until the limit."""
         if self.left <= 0:
             return
         load = self._look(_LOOK_SECONDS)
         if load is None or load.is_quiet:
             return
-        self._progress.note(f"Other processes {load}: waiting up to {self.left:.0f} s for a quiet machine, to time it.")
+        self._progress.note(
+            f"Other processes {load}: waiting up to {self.left:.0f} s for an idle machine before timing."
+        )
         before, began = self.waited, self._clock()
-        with self._progress.task("Waiting for a quiet machine", round(self.left)) as bar:
+        with self._progress.task("Waiting for an idle machine", round(self.left)) as bar:
             shown = 0
             while self.left > 0 and load is not None and not load.is_quiet:
                 load = self._look(2 * _LOOK_SECONDS)

@@ -111,7 +111,7 @@ def appearances_of(samples: Sequence[Sample], *, cache_dir: Path, progress: Prog
 def near_pairs(appearances: Appearances, *, cache_dir: Path, progress: Progress = SILENT) -> NearPairs:
     """The near-duplicates among all images of `appearances`; none of more than `MOST_IMAGES`."""
     if len(appearances.contents) > MOST_IMAGES:
-        progress.note(f"More than {MOST_IMAGES:,} images: near-duplicates are not looked for, exact copies are.")
+        progress.note(f"More than {MOST_IMAGES:,} images: only exact duplicates are looked for, not near-duplicates.")
         return NearPairs((), *(np.zeros(0, np.int64),) * 2, np.zeros(0, np.float32))
     path = cache_dir / "pairs" / f"{_key(appearances.contents, MIN_CORRELATION, MAX_HASH_DISTANCE, MAX_PAIRS)}.npz"
     stored = _load(path, {"first": (), "second": (), "correlations": ()})
@@ -209,4 +209,4 @@ def _save(path: Path, arrays: Arrays, progress: Progress) -> None:
         with atomic_writer(path) as stream:
             np.savez(stream, allow_pickle=False, **arrays)
     except RunError as error:  # a cache that cannot be written: it is only a memory
-        progress.note(f"How the images look is not remembered, and they are looked at again next time. {error}")
+        progress.note(f"The thumbnails could not be cached and are computed again next time. {error}")

@@ -114,8 +114,8 @@ def _remove_unpacked(target: Path, part: Path, archive: Path) -> None:
     unpacked, there = ({str(path.relative_to(home)) for path in home.rglob("*")} for home in (part, target))
     if foreign := there - unpacked:
         raise DataError(
-            f"{target} holds {some_names(foreign)}, not from {archive.name}, which has to be unpacked there again. "
-            "Move what is yours elsewhere."
+            f"{target} holds {some_names(foreign)}, not from {archive.name}, which has to be unpacked there "
+            "again. Move your own files elsewhere."
         )
     shutil.rmtree(target)
 
@@ -140,7 +140,7 @@ def _extract(archive: Path, target: Path, limits: Limits, progress: Progress) ->
                 done = max(done, member.packed_offset)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{archive} holds names that are not UTF-8, though it says so. Unpack it yourself and give the folder."
+            f"{archive} declares UTF-8 names but holds others. Unpack it yourself and give the folder."
         ) from error
     except DAMAGE as error:
         raise DataError(f"{archive} is damaged or cut short ({error}). Copy or download it again.") from error
@@ -176,7 +176,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             name = zip_member_name(info, archive)
             _safe(name, archive)
             if stat.S_ISLNK(info.external_attr >> 16):
-                raise DataError(f"{archive} holds a link ({name}), which is refused. Pack the files themselves.")
+                raise DataError(f"{archive} holds a link ({name}), which is not accepted. Pack the files themselves.")
             if name.endswith("/") or not _is_wanted(name) or _is_root(name):
                 continue
             with packed.open(info) as stream:
@@ -191,7 +191,9 @@ def _tar_members(archive: Path, target: Path) -> Iterator[_Member]:
                 continue
             if not info.isreg() and not info.islnk():  # a hard link is another name of a file in the archive
                 kind = "a link" if info.issym() else "a device or other special file"
-                raise DataError(f"{archive} holds {kind} ({info.name}), which is refused. Pack the files themselves.")
+                raise DataError(
+                    f"{archive} holds {kind} ({info.name}), which is not accepted. Pack the files themselves."
+                )
             if not _is_wanted(info.name):
                 continue
             if info.islnk():

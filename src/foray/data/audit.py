@@ -130,7 +130,7 @@ def typical_side(dataset: Dataset) -> int:
     chosen = dataset.samples[::step][:_SIDES_SAMPLED]
     sides = [min(size) for sample in chosen if (size := _header_size(sample)) is not None]
     if not sides:
-        raise DataError(f"None of the images of {dataset.name} can be read, for example {chosen[0].id}.")
+        raise DataError(f"No image of {dataset.name} can be read, for example {chosen[0].id}.")
     return int(np.median(sides))
 
 

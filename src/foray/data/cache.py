@@ -98,7 +98,7 @@ def decode_for_evaluation(
 ) -> ImageStore:
     """All images as the network sees them in evaluation: (N, R, R, 3), `prepare` of a full decode.
 
-    `cache_dir`: in place of `cache_directory()`; `workers`: threads, by default one a core. Raises
+    `cache_dir`: in place of `cache_directory()`; `workers`: threads, by default one per core. Raises
     UnreadableImagesError naming what cannot be read, and DiskFullError; neither leaves a file behind.
     """
     return _store(dataset, "evaluation", StoredForm(preprocessing, draft=False), cache_dir, workers, progress)

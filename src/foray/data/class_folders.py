@@ -22,7 +22,7 @@ def read_folder(root: Path, name: str, source: str) -> Dataset:
     """The images below `root`, splits as the folders give them; ids are paths relative to the dataset's own root.
 
     Class names are the folder names as `class_name` writes them, sorted. Hidden and system files are passed over; files
-    without an image suffix and class folders without images are passed over with a note. Raises DataError when there
+    without an image suffix and class folders without images are skipped with a note. Raises DataError when there
     are no class folders or no images, class names differ by nothing but case, white space or Unicode form, or a link
     leads nowhere or to images of another class.
     """
@@ -210,8 +210,8 @@ def _split_folders(root: Path) -> Mapping[Split, Path]:
             found[split] = path
     if found and (mixed := [path.name for path in others if any(map(is_image, walk_files(path)))]):
         raise DataError(
-            f"{root} has split folders ({some_names(path.name for path in found.values())}) beside folders with images "
-            f"({some_names(mixed)}). Move the latter into a split, or out of the way."
+            f"{root} has split folders ({some_names(path.name for path in found.values())}) as well as folders "
+            f"with images ({some_names(mixed)}). Move the latter into a split, or elsewhere."
         )
     return found
 
@@ -265,7 +265,7 @@ def _notes(root: Path, others: Sequence[Path], empty: Sequence[str]) -> tuple[st
     notes = []
     if others:
         named = some_names(path.relative_to(root).as_posix() for path in others)
-        notes.append(f"{counted(len(others), 'file')} passed over (not an image by suffix, or in no class): {named}")
+        notes.append(f"{counted(len(others), 'file')} skipped (no image suffix, or in no class folder): {named}")
     if empty:
-        notes.append(f"{counted(len(empty), 'class folder')} without images passed over: {some_names(empty)}")
+        notes.append(f"{counted(len(empty), 'class folder')} without images skipped: {some_names(empty)}")
     return tuple(notes)

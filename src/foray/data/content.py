@@ -1,4 +1,4 @@
-"""What is in a file, whatever its name: SHA-256, computed once in parallel and remembered by path, size and times."""
+"""Content of files: SHA-256, computed once in parallel and cached by path, size and times."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _digests(files: Sequence[Path], cache_dir: Path, progress: Progress) -> list
         try:
             write_text(store, sealed(json.dumps(known)))
         except RunError as error:  # a cache that cannot be written: it is only a memory
-            progress.note(f"What the files hold is not remembered, and they are read again next time. {error}")
+            progress.note(f"The digests could not be cached, and the files are read again next time. {error}")
     return [known[str(path)][0] for path in files]
 
 

@@ -70,7 +70,7 @@ def decode_into(
 ) -> dict[str, str]:
     """Writes sample i at byte i * image_bytes of the open file. Returns why samples are unreadable, by id.
 
-    `workers`: threads, by default one a core. `digests`: (N,), filled with those of the images (`row_digest`). Raises
+    `workers`: threads, by default one per core. `digests`: (N,), filled with those of the images (`row_digest`). Raises
     DiskFullError, or the OSError of the write.
     """
 
@@ -140,12 +140,12 @@ def write_at(descriptor: int, pixels: npt.NDArray[np.uint8], offset: int) -> Non
 def _room_error(error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(
-            "The disk is full while caching decoded images. Free some room, or set FORAY_CACHE to a folder on "
+            "The disk is full while caching decoded images. Free some space, or set FORAY_CACHE to a folder on "
             "another disk, and run the same command again."
         )
     if error.errno == errno.EFBIG:
         return DiskFullError(
-            "The cache of decoded images is larger than a file may be here (ulimit -f, or the file system's limit). "
+            "The cache of decoded images exceeds the largest file size here (ulimit -f, or the file system's limit). "
             "Raise the limit, or set FORAY_CACHE to a folder on another disk."
         )
     return error

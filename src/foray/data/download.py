@@ -1,4 +1,4 @@
-"""Downloads: pooch with hashes, tried mirror by mirror, and a downloader that goes on where it was interrupted."""
+"""Downloads: pooch with hashes and mirrors, and a downloader that resumes."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def _try_mirrors(file: RemoteFile, folder: Path, expected: str | None, progress:
                 pooch.retrieve(url, expected, fname=file.name, path=folder, downloader=downloader)
                 return []
             except _WebPage:
-                reason = "it sends a web page instead of the file"
+                reason = "the server sends a web page instead of the file"
                 break
             except ValueError:  # pooch: another hash than the expected one; asking again would not help
-                reason = "what it sends does not have the expected hash"
+                reason = "the file from the server does not have the expected hash"
                 break
             except urllib.error.HTTPError as error:
                 reason = f"HTTP status {error.code} ({error.reason})"
@@ -143,7 +143,7 @@ def _receive(response: http.client.HTTPResponse, part: Path, validator: Path, ha
     resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
     if resumed and not (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-"):
         part.unlink()
-        raise ConnectionError("the server resumed at another place")
+        raise ConnectionError("the server resumed at a wrong position")
     start = have if resumed else 0
     rest = response.headers.get("Content-Length")
     total = start + int(rest) if rest is not None else None
@@ -151,8 +151,10 @@ def _receive(response: http.client.HTTPResponse, part: Path, validator: Path, ha
     tag = response.headers.get("ETag", "")
     if confirms := (tag if tag.startswith('"') else response.headers.get("Last-Modified", "")):
         validator.write_text(confirms, encoding="ascii")
-    with part.open("ab" if resumed else "wb") as out, progress.task(f"Downloading {response.url}", total) as task:
-        task.advance(start)
+    with (
+        part.open("ab" if resumed else "wb") as out,
+        progress.task(f"Downloading {response.url}", total, start) as task,
+    ):
         received = start + _copy(response, out, task.advance)
     if total is not None and received < total:
         raise ConnectionError(f"connection closed after {received:,} of {total:,} bytes")

@@ -99,7 +99,7 @@ class DecodedBatch:
 def decoded_batches(
     images: Sequence[EncodedImage], batches: Iterable[range], preprocessing: Preprocessing, *, workers: int | None
 ) -> Iterator[DecodedBatch]:
-    """The `batches` of positions in `images`, in that order. `workers`: threads, by default one a core."""
+    """The `batches` of positions in `images`, in that order. `workers`: threads, by default one per core."""
     workers = decoding_threads(workers)
     todo = iter(batches)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="foray-decode")

@@ -1,4 +1,6 @@
-"""Near-duplicates among the samples of a data set: which to believe, which to keep together, which lie on two sides."""
+"""Near-duplicates among the samples of a data set: which are certain, which to keep in one split, and which cross
+splits.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ def with_appearances(dataset: Dataset, *, cache_dir: Path, progress: Progress = 
     if not _is_mixed(*_labelled(dataset.samples, near)):
         return replace(dataset, appearances=appearances, near=near)
     none = NearPairs((), near.first[:0], near.second[:0], near.correlations[:0])
-    note = "images of different classes look alike when small, so only exact copies are looked for, not near-duplicates"
+    note = "thumbnails of different classes look alike, so only exact duplicates are looked for, not near-duplicates"
     return replace(dataset, appearances=appearances, near=none, notes=(*dataset.notes, note))
 
 
@@ -131,7 +133,7 @@ def find_leaks(dataset: Dataset) -> Leaks:
 def leak_note(dataset: Dataset, leaks: Leaks) -> str:
     """One sentence on what `find_leaks` found; empty where that is nothing."""
     counts = Counter(sample.split for sample in dataset.samples)
-    parts, alike = [], "are copies or near copies of"
+    parts, alike = [], "are duplicates or near-duplicates of"
     if leaks.val:
         parts.append(f"{len(leaks.val):,} of {counted(counts['val'], 'val image')} {alike} train images")
     if leaks.test:

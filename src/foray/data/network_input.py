@@ -1,4 +1,4 @@
-"""What an image goes through before a network sees it, exactly as the weights' configuration states it.
+"""Preprocessing of an image, exactly as the weights' configuration states it.
 
 `prepare` is timm's evaluation transform on Pillow images (timm.data.create_transform, `crop_mode` "center" or
 "squash"): Resize and CenterCrop, bit for bit (`foray.deploy.predict.resize_and_crop`, as a device does it). `normalize`

@@ -20,7 +20,7 @@ Carving = Literal["by content", "by name"]  # what decides, beside the seed; "by
 
 @dataclass(frozen=True)
 class SplitUnit:
-    """Images that must stay together. `key`: the smallest content (by name: id); `labels`: images a class."""
+    """Images that must stay together. `key`: the smallest content (by name: id); `labels`: images per class."""
 
     key: str
     ids: tuple[str, ...]

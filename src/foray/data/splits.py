@@ -170,7 +170,7 @@ def _origin(given: Sequence[str], carved: Sequence[str], how: str) -> str:
 def _require_enough(dataset: Dataset, *, carving_all: bool) -> None:
     if len(dataset.classes) < 2:
         only = f"one class ({dataset.classes[0]})" if dataset.classes else "no classes"
-        raise DataError(f"{dataset.name} has {only}; telling images apart needs at least two classes.")
+        raise DataError(f"{dataset.name} has {only}; classification needs at least two classes.")
     needed = 3 if carving_all else 2
     sizes = Counter(sample.label for sample in dataset.samples)
     small = [label for label in range(len(dataset.classes)) if sizes[label] < needed]
@@ -189,8 +189,8 @@ def _require_train(dataset: Dataset) -> None:
     unseen = [name for label, name in enumerate(dataset.classes) if label not in trained]
     if unseen:
         raise DataError(
-            f"{dataset.name} has no train image of {some_names(unseen)}: a network cannot learn a class it never sees. "
-            "Put images of it into train, or remove the class."
+            f"{dataset.name} has no train image of {some_names(unseen)}: put images of it into train, or remove "
+            "the class."
         )
 
 
@@ -200,7 +200,7 @@ def _absences(dataset: Dataset, carved: Sequence[str]) -> list[str]:
     for split in SPLITS:
         absent = [name for label, name in enumerate(dataset.classes) if (split, label) not in present]
         if absent:
-            why = " (its images belong together and are in train)" if split in carved else ""
+            why = " (its images belong to one group, which is in train)" if split in carved else ""
             notes.append(f"{split} has no image of {some_names(absent)}{why}")
     return notes
 

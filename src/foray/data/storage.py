@@ -36,5 +36,5 @@ def require_free_space(folder: Path, needed_bytes: int, what: str) -> None:
     if free < needed_bytes:
         raise DiskFullError(
             f"{what} needs {needed_bytes / 1e6:,.0f} MB but {existing} has {free / 1e6:,.0f} MB free. "
-            "Free some room, or set FORAY_CACHE to a folder on another disk."
+            "Free some space, or set FORAY_CACHE to a folder on another disk."
         )

@@ -1,4 +1,4 @@
-"""Milliseconds of each layer of an artifact, where its runtime tells: onnxruntime and OpenVINO."""
+"""Milliseconds per layer of an artifact, where its runtime reports them: onnxruntime and OpenVINO."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Opened:
 
     `network(batch)`: one pass over `batch` images as the network takes them; `label()`: from the bytes of an image file
     to class probabilities; `layers()`: (name, kind, milliseconds) of each layer at batch 1, in the order of execution,
-    or None where the runtime does not tell.
+    or None where the runtime does not report it.
     """
 
     network: Callable[[int], Callable[[], object]]

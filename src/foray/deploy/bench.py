@@ -181,7 +181,7 @@ def unsteadiness(calibrations: Sequence[float]) -> list[str]:
         found.append(f"the machine {way} by {100 * abs(change):.0f} % during the measurement")
     low, high = np.percentile(calibrations, [10, 90])
     if high / low > WAVER_LIMIT:
-        found.append(f"its speed wavered by a factor of {high / low:.1f} from turn to turn: something else was running")
+        found.append(f"its speed varied by a factor of {high / low:.1f} between turns: other processes were running")
     return found
 
 
@@ -204,11 +204,11 @@ def spread_warnings(times: Times, bursts: int) -> list[str]:
     medians = sorted(_by_burst(times, 50, bursts))
     second, last_but_one = (medians[1], medians[-2]) if len(medians) > 3 else (medians[0], medians[-1])
     if bursts == 1:
-        found.append("all passes are of one moment and one process: what others would give is not known")
+        found.append("all passes are from one process at one time, so the variation between processes is not known")
     elif last_but_one > SPREAD_LIMIT * second:
         found.append(f"the medians of its bursts ran from {medians[0]:.3g} to {medians[-1]:.3g} ms")
     if p95 > TAIL_LIMIT * p50:
-        found.append(f"p95 is {p95 / p50:.1f} x p50: something else used the device")
+        found.append(f"p95 is {p95 / p50:.1f} x p50: other processes used the device")
     return found
 
 
@@ -440,11 +440,11 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
     """The command. Returns the exit status: 2 for what cannot be read or written."""
     parser = reader.Arguments(description="Time the network beside this file on this device.")
     parser.add_argument("--device", metavar="NAME", help='its name in reports, as in --device "Raspberry Pi 5"')
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one a core)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one per core)")
     parser.add_argument("--out", type=Path, metavar="FILE", default=Path("device.json"), help="(default: device.json)")
-    parser.add_argument("--bursts", type=int, metavar="N", default=BURSTS, help=f"moments to time at ({BURSTS})")
+    parser.add_argument("--bursts", type=int, metavar="N", default=BURSTS, help=f"number of bursts ({BURSTS})")
     parser.add_argument("--burst", nargs=4, help=argparse.SUPPRESS)  # what its own processes are started with
-    parser.add_argument("--append", action="store_true", help="keep what is in the file about other artifacts")
+    parser.add_argument("--append", action="store_true", help="keep the entries of other artifacts in the file")
     options = parser.parse_args(arguments)
     if options.bursts < 1 or (options.threads is not None and options.threads < 1):
         parser.error("--threads and --bursts must be at least 1")
@@ -466,7 +466,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
     print(reader.one_line(_sentence(profile)))
     for note in profile["unsteady"]:
         print(f"Not steady: {note}. Measure again when the device is idle.")
-    print(reader.one_line(f"Written: {options.out}. Decide by it: foray compare ... --profiles {options.out.name}"))
+    print(reader.one_line(f"Written: {options.out}. Use it with: foray compare ... --profiles {options.out.name}"))
     return 0
 
 

@@ -303,14 +303,14 @@ def _as_rgb(image: Image.Image, samples: _Samples) -> Image.Image:
 def _require_depth(image: Image.Image, samples: _Samples) -> None:
     """Raises where Pillow has cut values to 8 bits, or read them as unsigned, and others would have been right."""
     if samples.signed:
-        raise _UnknownRangeError("signed pixels have no agreed range; save it with unsigned 8 bits")
+        raise _UnknownRangeError("signed pixels have no defined range; save it with unsigned 8 bits")
     if samples.bits != 16 or (samples.white or 0) >= 2**15:
         return
     if samples.white is not None:
-        raise _UnknownRangeError(f"its 16-bit colours end at {samples.white:g}; save it with 8 bits a colour")
+        raise _UnknownRangeError(f"its 16-bit colours end at {samples.white:g}; save it with 8 bits per colour")
     largest = max(high for _, high in _extrema(image))
     if largest == 0 or (largest == 1 and image.format == "PPM"):  # where Pillow rounds
-        raise _UnknownRangeError("none of its 16-bit colour values is above 255; save it with 8 bits a colour")
+        raise _UnknownRangeError("none of its 16-bit colour values is above 255; save it with 8 bits per colour")
 
 
 def _extrema(image: Image.Image) -> list[tuple[float, float]]:
@@ -346,7 +346,7 @@ def _white_of(values: npt.NDArray[Any], samples: _Samples) -> float:
     if values.dtype.kind == "f" or samples.signed or samples.bits > 16:
         kind = "floating-point" if values.dtype.kind == "f" else f"{samples.bits}-bit {'signed ' * samples.signed}"
         raise _UnknownRangeError(
-            f"{kind.strip()} pixels have no agreed range; save it with 8 bits, or state the range in TIFF's tags "
+            f"{kind.strip()} pixels have no defined range; save it with 8 bits, or state the range in TIFF's tags "
             "SMinSampleValue and SMaxSampleValue"
         )
     if samples.significant is None:
@@ -377,7 +377,7 @@ def _reason(source: Source, error: Exception) -> str:
     if _is_empty(source):
         return "the file is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
-        return f"it is not an image of a kind that is read here ({', '.join(FORMATS)})"
+        return f"it is not an image in a supported format ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         return f"it has more than {most:,} pixels; if it is genuine, set {MOST_PIXELS_NAME} to a larger number"
@@ -432,7 +432,7 @@ def open_artifact(folder: str | Path) -> Artifact:
         labels = (folder / "labels.txt").read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         missing = error.filename or folder
-        raise ArtifactError(f"{folder} is no complete artifact: {missing}: {error.strerror or error}.") from error
+        raise ArtifactError(f"{folder} is not a complete artifact: {missing}: {error.strerror or error}.") from error
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         why = repr(error)[:200]
         raise ArtifactError(f"{folder / 'artifact.json'} is damaged ({why}). Export again.") from error
@@ -479,7 +479,7 @@ def _inside(folder: Path, name: str) -> Path:
             "It was not written by foray: nothing is loaded from it."
         )
     if path.resolve().parent != folder.resolve():
-        raise ArtifactError(f"{path} is a link that leads out of the artifact's folder. Put a copy of the file there.")
+        raise ArtifactError(f"{path} is a link to a file outside the artifact's folder. Copy the file into it.")
     return regular(path)
 
 
@@ -706,13 +706,13 @@ def main(arguments: Sequence[str] | None = None, folder: Path = Path(__file__).p
     parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="image files, folders or patterns")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes named for each image (default: 5)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one a core)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the runtime (default: one per core)")
     options = parser.parse_args(arguments)
     try:
         set_pixel_limit()
         artifact = open_artifact(folder)
         if artifact.failed is not None:
-            print(one_line(f"predict.py: certified as failed: {artifact.failed}"), file=sys.stderr)
+            print(one_line(f"predict.py: failed certification: {artifact.failed}"), file=sys.stderr)
         images = images_in(options.images)
         seen = predict_images(artifact, open_session(artifact, options.threads), images, max(options.top, 1))
         unreadable = _print_json(seen) if options.json else _print_lines(seen)

@@ -1,4 +1,4 @@
-"""What a network answers on images, and how good that is."""
+"""Predictions of a network and their metrics."""
 
 from foray.evaluation.scores import compute_metrics
 

@@ -22,7 +22,7 @@ def read_arrays(content: bytes, names: Sequence[str]) -> dict[str, Array]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             return {name: np.asarray(stored[name]) for name in names}
-    except Exception as error:  # whatever unzipping, parsing headers and making arrays of any size raise
+    except Exception as error:  # any error of unzipping, parsing headers or allocating arrays
         raise DamagedArraysError(f"{type(error).__name__}: {error}") from error
 
 

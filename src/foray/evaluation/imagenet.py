@@ -1,7 +1,7 @@
 """Top-1 and top-5 of published weights on ImageNet: image files to predictions, without a cache of pixels.
 
-Threads decode while the network computes. Predictions are kept in shards, so an interrupted evaluation goes on where it
-was; what it finds is, bit for bit, what one run would have found.
+Threads decode while the network computes. Predictions are kept in shards, so an interrupted evaluation continues; the
+result is bitwise that of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -142,10 +142,10 @@ def evaluate_weights(
 def _require_imagenet_classes(found: PretrainedWeights) -> None:
     """Raises WeightsError for weights that do not classify into ImageNet's classes."""
     if found.num_classes == 0:
-        raise WeightsError(f"The weights in {found.source} are a backbone without classifier: it predicts no classes.")
+        raise WeightsError(f"The weights in {found.source} are a backbone without a classifier.")
     if found.num_classes not in (_CLASSES, _CLASSES + 1):
         raise WeightsError(
-            f"The weights in {found.source} tell {found.num_classes:,} classes apart, not the 1000 of ImageNet (or "
+            f"The weights in {found.source} have {found.num_classes:,} classes, not the 1000 of ImageNet (or "
             "1001 with TensorFlow's background). Score a run on its own images with foray evaluate RUN DATA."
         )
 
@@ -159,7 +159,7 @@ def _load(found: PretrainedWeights) -> tuple[Classifier, WeightsInfo]:
 
 
 def _key(found: PretrainedWeights, engine: InferenceEngine, device: torch.device) -> str:
-    """What decides the predictions of an image, but for the image."""
+    """Everything that decides the predictions of an image, except the image."""
     about = {
         "format": _FORMAT_VERSION, "architecture": found.spec.name, "weights": found.sha256,
         "preprocessing": asdict(found.preprocessing), "engine": engine.name, "version": versions().get(engine.name),
@@ -186,7 +186,7 @@ class PredictionJob:
         kept = {shard: found for shard in shards if (found := read_shard(paths[shard], len(shard))) is not None}
         missing = [shard for shard in shards if shard not in kept]
         if kept and missing:
-            progress.note(f"Going on: {sum(map(len, kept)):,} of {len(self.images):,} images were predicted before.")
+            progress.note(f"Continuing: {sum(map(len, kept)):,} of {len(self.images):,} images were predicted already.")
         began = time.perf_counter()
         computed = sum(map(len, missing))
         with progress.task("evaluating", total=computed) as task:

@@ -1,4 +1,4 @@
-"""What class probabilities are worth: accuracy with its interval, F1, confusion, loss."""
+"""Metrics of class probabilities: accuracy with its interval, F1, confusion, loss."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def compute_metrics(
     """Scores `probabilities` (N, C) against `labels` (N,), each in [0, C).
 
     Intervals are Wilson's at 95 %. `loss` is the mean cross-entropy in nats, probabilities below 1e-12 counted as
-    that. Macro-F1 is the mean over the classes that have images. Raises ForayError for probabilities that are no
-    numbers, ValueError for shapes that do not fit and for an empty split.
+    that. Macro-F1 is the mean over the classes that have images. Raises ForayError for probabilities that are not
+    finite, ValueError for shapes that do not fit and for an empty split.
     """
     n, num_classes = probabilities.shape
     if n == 0 or labels.shape != (n,) or len(classes) != num_classes:
         raise ValueError(f"{labels.shape} labels and {probabilities.shape} probabilities for {len(classes)} classes")
     if wrong := int((~np.isfinite(probabilities)).any(axis=1).sum()):
         raise ForayError(
-            f"The network's probabilities for {wrong:,} of {n:,} {split} images are no numbers: its weights are "
-            "damaged, or a value overflows in it."
+            f"The network's probabilities for {wrong:,} of {n:,} {split} images are not finite: its weights are "
+            "damaged, or a value overflows."
         )
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((num_classes, num_classes), dtype=np.int64)

@@ -36,11 +36,11 @@ class Agreement:
         if not self.logit_error <= LARGEST_LOGIT_ERROR:
             found.append(
                 f"Its log-probabilities are {100 * self.logit_error:.1f} % off, where rounding explains "
-                f"{100 * LARGEST_LOGIT_ERROR:.0f} %: it computes something else than the network."
+                f"{100 * LARGEST_LOGIT_ERROR:.0f} %: it does not compute the same function as the network."
             )
         changed = self.n - self.same_labels
         if wilson_interval(changed, self.n, 0.9)[0] > MOST_CHANGED_LABELS:  # one-sided 95 %
-            found.append(f"{changed} of {self.n:,} labels changed, which is more than near-ties explain.")
+            found.append(f"{changed} of {self.n:,} labels changed, more than near-ties explain.")
         return found
 
 
@@ -64,7 +64,7 @@ def no_probabilities(candidate: Probabilities) -> str | None:
     if not np.isfinite(candidate).all():
         return "Some of its outputs are not finite numbers."
     if candidate.min() < -_SUM_ERROR or np.abs(candidate.sum(axis=1) - 1).max() > _SUM_ERROR:
-        return "Its outputs are no probabilities: they do not sum to 1."
+        return "Its outputs are not probabilities: they do not sum to 1."
     return None
 
 

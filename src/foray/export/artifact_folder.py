@@ -202,8 +202,8 @@ def _refuse(folder: Path, foreign: Sequence[str]) -> None:
     if foreign:
         more = f" and {len(foreign) - _SHOWN_NAMES} more" if len(foreign) > _SHOWN_NAMES else ""
         raise RunError(
-            f"{folder} holds {', '.join(foreign[:_SHOWN_NAMES])}{more}, which foray export did not write and will not "
-            f"delete. {_way_out('it' if len(foreign) == 1 else 'them')}"
+            f"{folder} holds {', '.join(foreign[:_SHOWN_NAMES])}{more}, which foray export did not write and "
+            f"does not delete. {_way_out('it' if len(foreign) == 1 else 'them')}"
         )
 
 
@@ -222,5 +222,7 @@ def _remove_artifact(folder: Path) -> None:
 
 def _explained(folder: Path, error: OSError) -> ForayError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"The disk is full while writing {folder}. Free some room and run the same command again.")
+        return DiskFullError(
+            f"The disk is full while writing {folder}. Free some space and run the same command again."
+        )
     return RunError(f"Cannot write {folder}: {error.strerror or error}.")

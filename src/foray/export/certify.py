@@ -81,7 +81,7 @@ def certify(
 
 
 @dataclass(frozen=True, eq=False)
-class _Scored:
+class _ScoredImages:
     """What is scored: samples with their class as a column of the reference, and the reference's rows."""
 
     samples: list[Sample]
@@ -90,20 +90,20 @@ class _Scored:
     unpredicted: int  # left out, for want of a float32 prediction
 
 
-def _scored(images: HeldOut, reference: Reference) -> _Scored:
+def _scored(images: HeldOut, reference: Reference) -> _ScoredImages:
     dataset, split = images.dataset, images.split
     columns = {name: i for i, name in enumerate(reference.classes)}
     column_of = list(range(len(columns))) if dataset.classes == reference.classes else None
     if column_of is None:
         if unknown := sorted(set(dataset.classes) - set(columns)):
-            raise DataError(f"{reference.source} does not know the class {unknown[0]!r} of {dataset.name}.")
+            raise DataError(f"{reference.source} has no class {unknown[0]!r} of {dataset.name}.")
         column_of = [columns[name] for name in dataset.classes]
     rows = {id_: row for row, id_ in enumerate(reference.image_ids.tolist())}
     of_split = [sample for sample in dataset.samples if sample.split == split]
     samples = [sample for sample in of_split if sample.id in rows]
     if not samples:
         raise DataError(f"{reference.source} has no prediction for any {split} image of {dataset.name}.")
-    return _Scored(
+    return _ScoredImages(
         samples,
         np.array([column_of[sample.label] for sample in samples], dtype=np.int64),
         reference.probabilities[[rows[sample.id] for sample in samples]],
@@ -151,7 +151,7 @@ def _certificate(
     record: ArtifactRecord,
     images: HeldOut,
     reference: Reference,
-    scored: _Scored,
+    scored: _ScoredImages,
     probabilities: Probabilities,
     tolerance: float,
     threads: int | None,
@@ -219,25 +219,27 @@ def _failures(
     if record.precision in SAME_FUNCTION:
         found += compared.unlike()
     if wrong := reader_faults():
-        found.append(f"The reader gets these wrong: {', '.join(wrong)}.")
+        found.append(f"predict.py decodes these images wrongly: {', '.join(wrong)}.")
     return found
 
 
 def _doubts(folder: Path) -> list[str]:
     if is_own_reader(folder):
         return []
-    return ["predict.py beside it is not the reader that it was scored with: export it again."]
+    return ["the predict.py beside it has changed since it was scored: export again."]
 
 
-def _warnings(record: ArtifactRecord, scored: _Scored, compared: Agreement, per_class: list[ClassDelta]) -> list[str]:
+def _warnings(
+    record: ArtifactRecord, scored: _ScoredImages, compared: Agreement, per_class: list[ClassDelta]
+) -> list[str]:
     found = []
     changed = compared.n - compared.same_labels
     if record.precision not in SAME_FUNCTION and changed > _FEW_CHANGED_LABELS * compared.n:
-        found.append(f"{changed} of {compared.n:,} labels are not those of float32.")
+        found.append(f"{changed} of {compared.n:,} labels differ from those of float32.")
     if scored.unpredicted:
         found.append(f"{scored.unpredicted} images have no float32 prediction and were left out.")
     if unseen := [row.name for row in per_class if not row.n]:
-        found.append(f"Nothing is known of {len(unseen)} classes without images, such as {unseen[0]}.")
+        found.append(f"The loss is not known for {len(unseen)} classes without images, such as {unseen[0]}.")
     return found
 
 
@@ -248,7 +250,7 @@ def _per_class(
     theirs: npt.NDArray[np.bool_],
     tolerance: float,
 ) -> list[ClassDelta]:
-    """Lower bounds hold for all classes at once (Bonferroni): some class is always the unluckiest."""
+    """Lower bounds hold for all classes at once (Bonferroni): one of the classes is always the lowest by chance."""
     confidence = 1 - (1 - CONFIDENCE) / len(np.unique(labels))
     rows = []
     for i, name in enumerate(classes):

@@ -24,7 +24,7 @@ from foray.export.certify import certify
 from foray.export.graph import deployable
 from foray.export.quantization import Int8Request, Quantized, Remedies, quantize, remedies_for
 from foray.export.reference import Reference, reference_of_network, reference_of_run
-from foray.export.request import ChosenImages, ExportRequest, carved_for_int8
+from foray.export.request import ChosenImages, ExportRequest, carved_for_int8, not_certified
 from foray.export.runtimes import RuntimeSupport, add_resize, plan_exports, write_float
 from foray.export.source import ExportSource, source_of_run, source_of_weights
 from foray.export.speed import stopwatch
@@ -73,6 +73,8 @@ def export_run(
         given = request.open_images(source.origin, machine, progress)
         tested = held_out(run, given, cache_dir=machine.cache, progress=progress)
         chosen = ChosenImages(as_the_run_split(run, given), tested)
+    else:
+        progress.note(not_certified(run))
     return _Export(source, request, chosen, machine, progress).write_all(plan, Path(out))
 
 
@@ -242,7 +244,7 @@ class _Export:
         return in_classes_of(self.request.open_calibration(self.machine, self.progress), self.source.classes)
 
     def _tested(self, precision: ArtifactPrecision) -> HeldOut:
-        """What a file is certified on: for int8 no image that it was calibrated on or chosen by."""
+        """The images a file is certified on: for int8 none that it was calibrated or selected on."""
         assert self.chosen is not None
         if precision != "int8":
             return self.chosen.tested

@@ -103,7 +103,7 @@ def _for_any_number(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.value_info[:]  # for two images
     inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     if inferred.graph.output[0].type.tensor_type.shape.dim[0].dim_param != "batch":
-        raise AssertionError("An operator of this network depends on the number of images; write it another way.")
+        raise AssertionError("An operator of this network depends on the batch size; implement it differently.")
     return inferred
 
 

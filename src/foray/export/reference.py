@@ -75,7 +75,7 @@ def reference_of_weights(
     network = build_model(found.spec, num_classes=len(classes), seed=0)
     info = load_weights(network, found)
     if info.head != "kept":
-        raise DataError(f"The weights {weights} know {found.num_classes} classes, the artifact {len(classes)}.")
+        raise DataError(f"The weights {weights} have {found.num_classes} classes, the artifact {len(classes)}.")
     origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=info)
     preprocessing = replace(found.preprocessing, resize=record.preprocessing.resize)
     source = ExportSource(network, preprocessing, tuple(classes), origin)
@@ -92,7 +92,7 @@ def reference_of_network(
     """Runs the network in float32 on the images. Raises DataError when there are none, or a class is unknown to it."""
     dataset, name = images.dataset, source.label
     if unknown := sorted(set(dataset.classes) - set(source.classes)):
-        raise DataError(f"{name[:1].upper()}{name[1:]} does not know the class {unknown[0]!r} of {dataset.name}.")
+        raise DataError(f"{name[:1].upper()}{name[1:]} has no class {unknown[0]!r} of {dataset.name}.")
     only = replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.split == images.split))
     if not only.samples:
         raise DataError(f"{dataset.name} has no {images.split} images.")
@@ -122,5 +122,5 @@ def _kept(run: RunFolder, record: RunRecord, images: HeldOut, progress: Progress
     if not np.array_equal(found.labels[rows], dataset.labels):
         return None
     ids = image_ids(dataset, np.arange(len(rows)))
-    source = f"run {record.run_id}, float32, as it was tested"
+    source = f"run {record.run_id}, float32, on its test split"
     return Reference(source, classes, ids, found.probabilities[rows])

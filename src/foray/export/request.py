@@ -11,7 +11,8 @@ from foray.data.open import completed
 from foray.errors import DataError
 from foray.limits import require_seed, require_tolerance
 from foray.progress import Progress
-from foray.records import ArtifactOrigin
+from foray.records import ArtifactOrigin, RunFolder
+from foray.regular_files import is_there
 from foray.requests import ImageSource, Machine
 from foray.runs.held_out import HeldOut, fold_for
 
@@ -67,6 +68,17 @@ class ChosenImages:
 
     dataset: Dataset
     tested: HeldOut
+
+
+def not_certified(run: str | Path) -> str:
+    """What an export without images lacks, and where the images of the run are or were."""
+    said = "Files are written without a certificate, because no images were given (`data`)."
+    inputs = RunFolder(Path(run)).load().inputs
+    if inputs is None or inputs.data in NAMED_DATASETS:
+        return said
+    if is_there(inputs.data):
+        return f"{said} Those of the run are in {inputs.data}."
+    return f"{said} Those of the run were in {inputs.data}, which is not there any more: name where they are now."
 
 
 def carved_for_int8(given: Dataset, machine: Machine, progress: Progress) -> Dataset:

@@ -159,5 +159,5 @@ def _not_exported(support: RuntimeSupport, module: Deployable, error: Exception)
     why = lines[0] if lines else type(cause).__name__
     return ForayError(
         f"{module.network.spec.name} cannot be written for {support.name} ({type(cause).__name__}: {why}). "
-        f"Another runtime may take it: {', '.join(name for name in RUNTIMES if name != support.name)}."
+        f"Another runtime may support it: {', '.join(name for name in RUNTIMES if name != support.name)}."
     )

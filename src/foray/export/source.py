@@ -75,8 +75,8 @@ def source_of_weights(
         raise ForayError(f"The weights {found.source} have no classifier. Train one on your images: foray train.")
     if classes is not None and len(classes) != found.num_classes:
         raise ForayError(
-            f"The weights {found.source} know {found.num_classes} classes, the data {len(classes)}. To tell your own "
-            "classes apart, train first (foray train) and export the run."
+            f"The weights {found.source} know {found.num_classes} classes, the data {len(classes)}. For your own "
+            "classes, train first (foray train) and export the run."
         )
     network = build_model(found.spec, num_classes=found.num_classes, seed=0)
     origin = ArtifactOrigin(id=found.source, network_sha256=found.sha256, weights=load_weights(network, found))

@@ -76,7 +76,7 @@ class Stopwatch:
 def stopwatch(
     source: ExportSource, support: RuntimeSupport, threads: int | None, progress: Progress = SILENT
 ) -> Iterator[Stopwatch]:
-    """Writes the float32 artifact, which is gone at the end. `threads` None: one a core."""
+    """Writes the float32 artifact, which is gone at the end. `threads` None: one per core."""
     with scratch_folder("foray-float32") as folder:
         write_float(support, "fp32", deployable(source.network, source.preprocessing), folder)
         finished(folder, source, support, "fp32")

@@ -212,8 +212,8 @@ def write_candidates(
 ) -> list[RuntimeCandidate]:
     """Writes every subject for every setup below `folder`, one file for all numbers of threads.
 
-    int8 is calibrated on noise: the files take as long as real ones and know nothing. Raises ForayError where a runtime
-    lacks an operator.
+    int8 is calibrated on noise: latency is that of real files, accuracy is meaningless. Raises ForayError where a
+    runtime lacks an operator.
     """
     candidates = []
     written: dict[Path, int] = {}

@@ -122,7 +122,7 @@ def cached_features(
     cache_dir: Path,
     progress: Progress = SILENT,
 ) -> tuple[Features, str]:
-    """`extract_features`, kept under `cache_dir`/features: the seeds of a model and repeated runs pay once.
+    """`extract_features`, kept under `cache_dir`/features: computed once for all seeds of a model and repeated runs.
 
     The key is the identity of the images, the weights, the architecture, the normalisation and the engine with its
     version. Features that are damaged, or of an earlier version without a digest, are computed again, with a note.

@@ -17,7 +17,7 @@ NUM_FOLDS = 5
 
 
 def out_of_fold_positions(dataset: Dataset, seed: int, num_folds: int = NUM_FOLDS) -> list[npt.NDArray[np.int64]]:
-    """Positions in `dataset.samples` of the train and val images, one sorted array a fold.
+    """Positions in `dataset.samples` of the train and val images, one sorted array per fold.
 
     Each fold is carved from what the ones before left, by the rule the splits are carved with (`data.splits.carve`),
     so images that share a group or their bytes are in one fold, and so are near-duplicates. Folds of a tiny data set

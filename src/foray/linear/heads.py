@@ -46,7 +46,7 @@ class Head:
 
 @dataclass(frozen=True)
 class HeadEpoch:
-    """What an epoch came to for one head. `epoch` counts from 1."""
+    """Result of an epoch for one head. `epoch` counts from 1."""
 
     epoch: int
     learning_rate: float
@@ -69,7 +69,7 @@ def train_heads(
     """Trains one head on each array of image positions in `members`, all from `initial`.
 
     `views` (K, N, F), the features of K views of each image, and `labels` (N,) are on one device. Heads with equally
-    many batches an epoch share one batched problem. `epochs` stops before the recipe's end. `after_epoch` sees the
+    many batches per epoch share one batched problem. `epochs` stops before the recipe's end. `after_epoch` sees the
     first head, and answers whether its training is over. Raises TrainingFailedError.
     """
     heads: dict[int, Head] = {}
@@ -88,7 +88,7 @@ def train_heads(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Steps this small are no faster on more threads, which would only wait for each other."""
+    """Such small steps are not faster on more threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -98,7 +98,7 @@ def _one_thread() -> Iterator[None]:
 
 
 class _Heads:
-    """H heads with equally many batches an epoch: weights (H, F, C), biases (H, 1, C)."""
+    """H heads with equally many batches per epoch: weights (H, F, C), biases (H, 1, C)."""
 
     def __init__(
         self,

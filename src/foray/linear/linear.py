@@ -2,12 +2,12 @@
 
 Beside the head fitted to train, five more are fitted to four fifths of train and val each. Every train and val image
 is then predicted by a head that has not seen it, in any of its views: `out_of_fold`, a selection split several times
-the size of val. Where val chooses how long a head trains, or its L2 penalty, it does so anew for each of the
-five, from train and val less the images that it will predict: no image has a say in a choice by which it is judged.
+the size of val. The epoch or the L2 penalty is selected again for each of the five, on train and val without the images
+that the head will predict: no image influences a choice by which it is scored.
 
 With `feature_views` K above 1, heads are fitted to K views of each of their images, the plain one among them (see
 `views`). Train and val are augmented, since the five heads are fitted to both; test is not.
-Nothing is resumed: a run that was killed finds the features on disk and fits its heads anew, in seconds.
+Nothing is resumed: a killed run finds the features on disk and fits its heads again, in seconds.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from foray.training.checkpoint import History, TrainingState
 from foray.training.crossfit import chooses_epoch
 from foray.training.epoch_choice import best_epoch, choose_epoch, val_scores
 from foray.training.loop import is_over
-from foray.training.outcome import Outcome
+from foray.training.outcome import TrainingOutcome
 from foray.training.plan import RunPlan
 
 
 def train_linear(
     plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, *, progress: Progress = SILENT
-) -> Outcome:
+) -> TrainingOutcome:
     """Fits a classifier to the pretrained backbone of `network` and puts it into the network.
 
     `folder`: of the run, which gets the history. `machine`: with a device of torch's.
@@ -62,7 +62,7 @@ def train_linear(
     with torch.no_grad():
         network.classifier.weight.copy_(fit.head.weight)
         network.classifier.bias.copy_(fit.head.bias)
-    return Outcome(
+    return TrainingOutcome(
         network=network,
         predictions={
             "val": study.predict(fit.head, "val"),
@@ -166,10 +166,10 @@ class _Study:
         return kept[0]
 
     def solve(self) -> _Fit:
-        """The exact head on train with the L2 penalty that is best on val; the history has a line a penalty."""
+        """The exact head on train with the L2 penalty that is best on val; the history has one line per penalty."""
         rows: list[EpochRow] = []
         solutions: list[SolvedHead] = []
-        with self.progress.task("solving for the head", total=len(PENALTIES)) as task:
+        with self.progress.task("fitting the head", total=len(PENALTIES)) as task:
             problem = self._problem(self.dataset.indices("train"))
             for penalty in PENALTIES:
                 started = time.perf_counter()
@@ -214,11 +214,14 @@ class _Study:
                     rows.append(choose_epoch(self._scores(own, judged), *self._rule).epoch)
                 else:
                     rows.append(row)
-                    notes = ["all images of train or of val belong together: they had a say in their own predictions"]
+                    notes = [
+                        "all images of train or of val belong to one group: the selection used the images it is "
+                        "scored on"
+                    ]
                 task.advance()
         if self.recipe.solver == "lbfgs":
             penalties = " or ".join(f"{PENALTIES[chosen - 1]:.3g}" for chosen in sorted(set(rows)))
-            notes.append(f"lbfgs: the out-of-fold heads have an L2 penalty of {penalties}, chosen without their fold")
+            notes.append(f"lbfgs: the out-of-fold heads have an L2 penalty of {penalties}, selected without their fold")
         return rows, notes
 
     def _scores(self, train: npt.NDArray[np.int64], val: npt.NDArray[np.int64]) -> list[Score]:
@@ -277,8 +280,8 @@ class _Study:
 
 def _notes(solutions: list[SolvedHead], chosen: SolvedHead) -> tuple[str, ...]:
     notes = [
-        f"lbfgs: of {len(solutions)} L2 penalties from {solutions[0].penalty:.3g} to {solutions[-1].penalty:.3g}, val "
-        f"chose {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms)"
+        f"lbfgs: of {len(solutions)} L2 penalties from {solutions[0].penalty:.3g} to {solutions[-1].penalty:.3g}, "
+        f"val selected {chosen.penalty:.3g} (C = {1 / chosen.penalty:.3g} in scikit-learn's terms)"
     ]
     if not chosen.converged:
         notes.append("lbfgs: the head's gradient did not come below the tolerance")

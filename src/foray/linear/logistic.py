@@ -1,4 +1,4 @@
-"""Softmax regression with an L2 penalty on cached features, solved to the end: the exact linear head.
+"""Softmax regression with an L2 penalty on cached features, to convergence: the exact linear head.
 
     J(W, b) = sum_i 1/K sum_v l(x_iv W + b, y_i) + penalty / 2 |W|^2
 
@@ -29,7 +29,7 @@ from foray.training.class_weights import class_weights
 from foray.training.loop import TrainingFailedError
 
 # From strong to weak, so that each solution is a good start for the next: 1000 to 0.1 (C = 0.001 to 10 in
-# scikit-learn's terms), two a decade.
+# scikit-learn's terms), two per decade.
 PENALTIES: tuple[float, ...] = tuple(10.0 ** (3 - i / 2) for i in range(9))
 
 # Largest entry of the gradient of J where its curvature is about 1: J is then within its square of the minimum or so.
@@ -64,7 +64,7 @@ class LogisticProblem:
         where = torch.from_numpy(positions).to(views.device)
         own = views[:, where].flatten(0, 1).double()  # (K n, F)
         if not bool(own.isfinite().all()):
-            raise TrainingFailedError("Features are not finite, so no head can be fitted to them. Check the weights.")
+            raise TrainingFailedError("Features are not finite, so no head can be fitted. Check the weights.")
         self._dtype = views.dtype
         # The intercept is free, so the mean changes nothing but the conditioning: it always goes.
         self._scaling = Standardization.of(own) if recipe.standardize_features else Standardization.shift_only(own)

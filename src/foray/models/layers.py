@@ -98,7 +98,7 @@ def conv2d(
     At stride 1, and for 1 x 1 kernels, SAME padding is symmetric at every size: only strided convolutions differ.
     """
     if kernel % 2 == 0:
-        raise ValueError(f"Kernels are odd, not {kernel}")
+        raise ValueError(f"Kernel sizes must be odd, not {kernel}")
     if valid:
         return PlainConv2d(in_channels, out_channels, kernel, stride, padding=0, groups=groups, bias=bias)
     if padding == "same" and stride > 1 and kernel > 1:
@@ -243,7 +243,7 @@ class LayerStyle:
     def depthwise(
         self, channels: int, kernel: int, *, stride: int = 1, activate: bool = True, multiplier: int = 1
     ) -> ConvNormActivation:
-        """`multiplier` kernels a channel, batch norm, and the activation unless `activate` is False."""
+        """`multiplier` kernels per channel, batch norm, and the activation unless `activate` is False."""
         conv = conv2d(channels, channels * multiplier, kernel, stride=stride, groups=channels, padding=self.padding)
         return self._with_norm(conv, activate)
 

@@ -1,8 +1,8 @@
-"""Memory that is freed is kept for the next step.
+"""Freed memory is kept for the next step.
 
 glibc hands large blocks back to the operating system as soon as they are freed, so every step of a training faults its
 gigabytes of activations in anew, page by page. On a virtual machine this was measured to take more than half of
-MobileNetV2's step. The blocks of one step are those of the next: kept, they are paid for once.
+MobileNetV2's step. The blocks of one step are needed again in the next, so keeping them avoids the page faults.
 
 Two means, of which `FORAY_ALLOCATOR` names those to use (default: `arena,mallopt`; `0`: none):
 
@@ -84,7 +84,7 @@ def _keep(progress: Progress) -> None:
         library = arena().load()
         assert library is not None
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        library.arena_open(ctypes.c_size_t(memory))  # addresses, not memory; where they are refused all stays as it was
+        library.arena_open(ctypes.c_size_t(memory))  # reserves addresses, not memory; on failure nothing changes
     if "mallopt" in means and _for_good:
         mallopt = ctypes.CDLL(None).mallopt
         for name, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _GROWTH_BYTES)):

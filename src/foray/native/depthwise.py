@@ -1,6 +1,6 @@
 """Depthwise convolution with a backward pass of its own, in training on a CPU.
 
-PyTorch's backward pass takes several times what its memory traffic asks for, most of all where the convolution strides.
+PyTorch's backward pass takes several times the time of its memory traffic, most of all for strided convolutions.
 The forward pass is PyTorch's. Gradients equal PyTorch's to rounding; where the kernel does not fit, its own runs.
 """
 

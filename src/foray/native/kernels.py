@@ -53,17 +53,17 @@ def _chosen() -> frozenset[str]:
 
 
 def compiled_kernels() -> ctypes.CDLL | None:
-    """The library of all kernels, or None where it cannot be had. The first call on a machine takes some seconds."""
+    """The library of all kernels, or None where it cannot be built. The first call on a machine takes some seconds."""
     return KERNELS.load()
 
 
 def address(tensor: torch.Tensor | None) -> ctypes.c_void_p:
-    """Where the numbers of `tensor` lie; None: nowhere."""
+    """Address of the data of `tensor`; None: null pointer."""
     return ctypes.c_void_p(tensor.data_ptr() if tensor is not None else None)
 
 
 def number_format(dtype: torch.dtype) -> int | None:
-    """How the kernels name a format (number_formats.h); None: they do not know it."""
+    """The kernels' code of a number format (number_formats.h); None: not supported."""
     return {torch.float32: 0, torch.bfloat16: 1}.get(dtype)
 
 

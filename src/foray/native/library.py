@@ -1,6 +1,6 @@
 """Builds C++ with the machine's compiler, once, and loads it.
 
-What is built is an acceleration and no more: without a compiler, or where the build fails, PyTorch does the work.
+The kernels are optional: without a compiler, or where the build fails, PyTorch's operators are used.
 `FORAY_KERNELS=0` leaves all of it out. The compiler may be slow, but not hang, and leaves no file behind. A damaged
 library would end the process that loads it: the name of its file therefore holds a digest of its bytes, which is
 checked first, and a library that does not match is built anew.
@@ -33,7 +33,7 @@ from foray.records import scratch_folder, write_bytes
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math")
 _TORCH = Path(torch.__file__).parent
 _FOLDER = "compiled"  # in the cache
-IDLE_SECONDS = 10.0  # without using a processor, after which a compiler is taken to hang
+IDLE_SECONDS = 10.0  # idle time after which the compiler is considered hung
 MOST_SECONDS = 120.0  # however busy it is
 _POLL_SECONDS = 0.1
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -53,7 +53,7 @@ class Library:
     uses_torch: bool = False
 
     def prepare(self, progress: Progress) -> bool:
-        """Builds it now rather than where it is first needed, saying so; whether it is there."""
+        """Builds it now instead of at first use, with a note; returns whether it is available."""
         compiler = _compiler()
         if compiler and self._built(compiler) is None:
             progress.note(f"Compiling {self.name} for this processor, once: some seconds.")
@@ -64,7 +64,7 @@ class Library:
 
     @functools.cache  # noqa: B019 (libraries are few, and stay loaded)
     def load(self) -> ctypes.CDLL | None:
-        """The library, or None where it cannot be had. The first call on a machine takes some seconds."""
+        """The library, or None where it cannot be built. The first call on a machine takes some seconds."""
         compiler = _compiler()
         if compiler is None:
             return None
@@ -106,7 +106,7 @@ class Library:
         return path
 
     def _linked(self) -> list[str]:
-        """Links the OpenMP library that torch carries: with one pool of threads none waits for a core another holds."""
+        """Links the OpenMP library of torch, so that both share one thread pool."""
         linked = [str(path) for path in sorted((_TORCH / "lib").glob("libgomp*.so*"))]
         if self.uses_torch:
             linked += [f"-I{_TORCH / 'include'}", f"-L{_TORCH / 'lib'}", "-lc10"]

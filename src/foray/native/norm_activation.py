@@ -106,7 +106,13 @@ def _is_frozen(x: Tensor, norm: nn.BatchNorm2d) -> bool:
 
 
 class _NormActivation(torch.autograd.Function):
-    """y, batch mean and (biased) variance; the statistics carry no gradient."""
+    """y, batch mean and (biased) variance; the statistics carry no gradient.
+
+    No operator of torch.library: `custom_op` takes about 0.5 ms more a layer, forward and backward together (a step of
+    MobileNetV2 at 32 px, batch 4, one thread: 127 ms instead of 96), and an operator defined around this function 2 %
+    of that step. Neither would gain anything: what is exported or compiled takes PyTorch's operators, so that files
+    and graphs need none of ours.
+    """
 
     @staticmethod
     def forward(

@@ -1,6 +1,6 @@
 """Recipes with a name of their own: longer and stronger than the presets, or for one purpose.
 
-Each is one function whose docstring says what it is and what came out. "Not run yet" means just that: its numbers are
+Each is one function whose docstring states its purpose and results. "Not run yet" means just that: its numbers are
 those of the literature it names, not of a measurement here.
 """
 
@@ -27,7 +27,7 @@ _STRONG = PHOTOS.model_copy(
 
 
 def scratch_strong() -> ScratchRecipe:
-    """Every weight from its initialisation, for long: what keeps 300 epochs from learning the images by heart.
+    """Every weight from its initialisation, for 300 epochs, regularised against memorising the images.
 
     TrivialAugment, erasing, mixup and CutMix, label smoothing, stochastic depth, and the average of weights in place of
     the last ones. For photographs, a few thousand at least; below some 100 epochs `scratch` is the better choice.

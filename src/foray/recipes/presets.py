@@ -65,7 +65,7 @@ def scratch(augmentation: Augmentation = PHOTOS) -> ScratchRecipe:
 
     Command:  foray train digits --model mobilenet_v2_x0.5 --protocol scratch --epochs 15 --seed 0 (to 4)
     Result:   98.9 % test top-1, median of five seeds (98.1 to 99.6 %; n = 269)
-    Time:     2 min, 8 s an epoch
+    Time:     2 min, 8 s per epoch
     Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
     return ScratchRecipe(
@@ -144,7 +144,7 @@ def partial(augmentation: Augmentation = PHOTOS, unfreeze: str = "last:34") -> P
               DATA: as for `linear`
     Result:   86.4 % test top-1 (83.8 to 88.7 %, n = 723), one seed, with earlier numbers of both presets (a rate of
               5e-4, images of full size), where `finetune` had 89.8 %
-    Time:     3 min, 39 s an epoch
+    Time:     3 min, 39 s per epoch
     Hardware: two cores of an Intel Xeon at 2.5 GHz, float32
     """
     return partial_of(finetune(augmentation), unfreeze)

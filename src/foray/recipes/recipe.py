@@ -67,7 +67,7 @@ class Augmentation(Frozen):
             ("random_crop_ratio", *self.random_crop_ratio),
         ):
             if not 0 < low <= high:
-                raise ValueError(f"`{key}` = [{low:g}, {high:g}] is no range: write the lower bound, above 0, first")
+                raise ValueError(f"`{key}` = [{low:g}, {high:g}] is not a range: write the lower bound, above 0, first")
         if self.random_crop_scale[1] > 1:
             raise ValueError("`random_crop_scale` is a share of the image's area: its upper bound is at most 1")
         return self
@@ -92,7 +92,7 @@ class AnyRecipe(Variant):
     schedule: RateSchedule = RateSchedule()
     augmentation: Augmentation = Augmentation()
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    # What a class counts in the loss: `inverse` to its number of train images, or to its `effective` number
+    # Class weights of the loss: `inverse` to its number of train images, or to its `effective` number
     # (1 - beta^n) / (1 - beta) (Cui et al. 2019, arXiv:1901.05555, eq. 2); the mean over train images is 1.
     class_weights: Literal["none", "inverse", "effective"] = "none"
     effective_beta: float = Field(default=0.999, gt=0, lt=1)
@@ -140,8 +140,8 @@ class AnyNetworkRecipe(AnyRecipe):
     def _has_micro_batches_within_the_batch(self) -> Self:
         if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
             raise ValueError(
-                f"`micro_batch_size` = {self.micro_batch_size} is a part of the batch, and `batch_size` is "
-                f"{self.batch_size}: lower the one or raise the other"
+                f"`micro_batch_size` = {self.micro_batch_size} must not exceed `batch_size`, which is "
+                f"{self.batch_size}: lower the former or raise the latter"
             )
         return self
 
@@ -214,8 +214,8 @@ class LinearRecipe(AnyRecipe):
         for key, stated in (("layer_decay", self.optimizer.layer_decay != 1.0), ("decay_all", decays_all)):
             if stated:
                 raise ValueError(
-                    f"`optimizer.{key}` is about the layers below the classifier, which the protocol linear does not "
-                    "train: remove it, or use the protocol finetune"
+                    f"`optimizer.{key}` applies to the layers below the classifier, which the protocol linear "
+                    "does not train: remove it, or use the protocol finetune"
                 )
         return self
 
@@ -227,13 +227,11 @@ class LinearRecipe(AnyRecipe):
         for key in by_batch_or_epoch:
             if getattr(self, key) != self.stored_default(key):
                 raise ValueError(
-                    f"`solver` = lbfgs solves for the head at once, so `{key}` has no meaning: remove it, or set "
+                    f"`solver` = lbfgs fits the head to convergence, so `{key}` has no meaning: remove it, or set "
                     "solver to gradient"
                 )
         if self.dropout:
-            raise ValueError(
-                "`solver` = lbfgs is exact, which `dropout` is not: set dropout to 0, or solver to gradient"
-            )
+            raise ValueError("`solver` = lbfgs cannot use `dropout`: set dropout to 0, or solver to gradient")
         return self
 
 

@@ -163,7 +163,7 @@ _ROCK_PAPER_SCISSORS = StudyRecipe(
     unstated=_EFFICIENTNET_UNSTATED
     | {
         "optimizer.learning_rate": Choice(0.01, "the one rate the study prints for SGD, in a MobileNetV2 experiment"),
-        "batch_size": Choice(32, "with some two thousand training images, 128 would leave 17 steps an epoch"),
+        "batch_size": Choice(32, "with some two thousand training images, 128 would leave 17 steps per epoch"),
         "augmentation.horizontal_flip": Choice(0.5, "a mirrored hand is the other hand, with the same meaning"),
         "splits": Choice(
             "the official test images as test; val, 15 % of the official training images, chooses the epoch",

@@ -1,8 +1,7 @@
 """Amounts as people write and read them: '6M', '30ms', '60MB', '1pt' in; '5.29 M', '16.5 ms', '91.2 %' out.
 
 A number whose unit is missing or wrong is an error, never a guess: '--max-latency 30' may mean milliseconds or
-seconds, '--tolerance 1%' may mean of the images or of the accuracy. Prefixes are decimal (1 MB = 1,000,000 bytes);
-MiB and the like are binary. Numbers are read with `decimal`, so '5.3M' is exactly 5,300,000.
+seconds. Prefixes are decimal (1 MB = 1,000,000 bytes), MiB is binary; '5.3M' is exactly 5,300,000 (`decimal`).
 """
 
 from __future__ import annotations
@@ -50,10 +49,8 @@ def parse_count(text: str, option: str = "the count") -> int:
     Raises:
         QuantityError: for a missing or unknown unit, or a number that is not positive.
 
-    >>> parse_count("5.3M")
-    5300000
-    >>> parse_count("4,231,976")
-    4231976
+    >>> parse_count("5.3M"), parse_count("4,231,976")
+    (5300000, 4231976)
     """
     number, unit = _split(text, option, "6M", _COUNT_UNITS)
     if unit is None:

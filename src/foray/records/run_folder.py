@@ -137,7 +137,7 @@ class RunFolder:
 
     @property
     def _way_out(self) -> str:
-        return f"Delete {self.path}, and run the command that began it again."
+        return f"Delete {self.path}, and run the command that started it again."
 
 
 def parse_history(lines: Sequence[bytes], path: Path, way_out: str) -> tuple[EpochRow, ...]:

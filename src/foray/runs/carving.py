@@ -1,4 +1,4 @@
-"""By which rule the runs of a folder were carved, so that runs of earlier versions go on with the splits they had."""
+"""How the splits of a folder's runs were carved, so that runs of earlier versions keep their splits."""
 
 from __future__ import annotations
 

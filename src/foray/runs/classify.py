@@ -1,4 +1,4 @@
-"""What a trained run sees in images."""
+"""Classification of images by a trained run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def predict(
                     continue
                 top = next(answers)
                 if not np.isfinite([value for _, value in top]).all():
-                    raise RunError(f"{run} has no answer for {path}: a value overflows in its network.")
+                    raise RunError(f"{run} gives no finite probabilities for {path}: a value overflows in its network.")
                 predictions.append(Prediction(path, *top[0], top))
             task.advance(len(chunk))
     return predictions

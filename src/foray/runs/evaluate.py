@@ -65,6 +65,6 @@ def _of_leaked(images: HeldOut, predictions: Predictions) -> list[str]:
     right = (predictions.probabilities.argmax(axis=1) == predictions.labels)[others]
     rest = f"on the others accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})" if len(right) else ""
     return [
-        f"{int(images.leaked.sum()):,} of these {len(others):,} images are near copies of images the run was trained "
-        f"or selected on; {rest or 'there are no others'}."
+        f"{int(images.leaked.sum()):,} of these {len(others):,} images are near-duplicates of images that the "
+        f"run was trained or selected on; {rest or 'there are no others'}."
     ]

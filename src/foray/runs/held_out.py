@@ -1,7 +1,8 @@
-"""Which images a run may be scored on: none that it was trained or selected on, whatever they are called now.
+"""Held-out images of a run: none that it was trained or selected on, recognised by content.
 
 Evaluation is not training, so nothing is carved: of data with splits the test split is scored, of data without splits
-all images, less those that the run knows. Of the run's own data that leaves the run's own test split.
+all images, except those that the run was trained or selected on. Of the run's own data that leaves the run's own test
+split.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from foray.records import LeftOut, RunFolder, RunRecord
 from foray.runs.seen_images import SeenImages, read_seen_images
 
 _KNOWN: dict[Split, str] = {
-    "train": "The run was trained on these images: the score says what it remembers, not what it does on new ones.",
-    "val": "The run was selected on these images (its epoch or penalty): the score is on the high side.",
+    "train": "The run was trained on these images: the score is not an estimate for new images.",
+    "val": "The run was selected on these images (its epoch or penalty): the score is optimistic.",
 }
 
 
@@ -97,8 +98,8 @@ def held_out(
     kept = [sample for sample in chosen if of_use[sample.id] in (None, "test") and sample.id not in copies]
     if not kept:
         raise DataError(
-            f"No image of {dataset.name} is left to score {record.run_id} on. {left_out.sentence} Give images that the "
-            "run has not seen, or ask for the split train or val to score it on those on purpose."
+            f"No image of {dataset.name} remains to score {record.run_id} on. {left_out.sentence} Give images that the "
+            "run has not seen, or name the split train or val to score it on those deliberately."
         )
     rows = [seen.tested_row.get(sample.content, -1) for sample in kept]
     return HeldOut(
@@ -112,7 +113,9 @@ def held_out(
 
 
 def without_run(dataset: Dataset, split: Split = "test") -> HeldOut:
-    """Of `dataset`, as `open_given` reads it, what published weights are scored on: nobody here knows what they saw."""
+    """Of `dataset`, as `open_given` reads it, what published weights are scored on: their training images are not
+    known.
+    """
     require_known("split", split, SPLITS)
     return HeldOut(_only(dataset, _candidates(dataset, split, []), split), split, None)
 
@@ -131,8 +134,8 @@ def in_classes_of(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     if unknown:
         raise DataError(
             f"The classes of {dataset.name} are not those the run was trained on (unknown: {', '.join(unknown[:5])}). "
-            f"It knows {', '.join(list(classes)[:10])}{' and more' if len(classes) > 10 else ''}: name the classes "
-            "alike, or leave the unknown ones out."
+            f"Its classes are {', '.join(list(classes)[:10])}{' and more' if len(classes) > 10 else ''}: name the "
+            "classes alike, or leave the unknown ones out."
         )
     if len(position) < len(classes):
         raise DataError(f"The classes of {dataset.name} cannot be told apart by name: some names repeat.")
@@ -190,16 +193,14 @@ def _near_copies(
     if not new:
         return set(), ()
     if not len(seen.fingerprints):
-        return set(), ("Near copies of the run's images could not be looked for, exact copies were.",)
+        return set(), ("Exact duplicates of the run's images were looked for, near-duplicates could not be.",)
     appearances = appearances_of(new, cache_dir=cache_dir, progress=progress)
     found = nearest(appearances.fingerprints_of(new), seen.fingerprints)
     labels = seen.labels[seen.fitted]
     ours, theirs = [new[i].label for i in found], [int(labels[j]) for j, _ in found.values()]
     if is_mixed(ours, theirs, [*labels.tolist(), *(sample.label for sample in new)]):
-        note = (
-            f"{len(found):,} images look like images of the run, often of another class: they are not taken as copies."
-        )
-        return set(), (note,)
+        look_like = "look like images of the run, often of another class, and are not treated as duplicates."
+        return set(), (f"{len(found):,} images {look_like}",)
     return {new[i].id for i in found}, ()
 
 
@@ -208,15 +209,18 @@ def _unchecked(record: RunRecord, dataset: Dataset, split: Split) -> HeldOut:
     before, tested = _as_before(record, dataset), None
     if before is not None:
         chosen = [sample for sample in before.samples if sample.split == split]
-        notes = ["The run is of an earlier version and keeps no digests of its images; these are its own, unchanged."]
+        notes = [
+            "The run is of an earlier version and has no digests of its images; by fingerprint, these are its own "
+            "images."
+        ]
         notes += [_KNOWN[split]] if split in _KNOWN else []
         tested = np.arange(len(chosen)) if split == "test" else None
         dataset = before
     else:
         chosen = _candidates(dataset, split, [])
         notes = [
-            "The run is of an earlier version and keeps no digests of its images: whether it was trained on some of "
-            "these cannot be checked."
+            "The run is of an earlier version and has no digests of its images, so it cannot be checked whether "
+            "it was trained on some of these."
         ]
     return HeldOut(_only(dataset, chosen, split), split, None, tuple(notes), tested)
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from foray.errors import RunError
 from foray.recipes.recipe import AnyRecipe
 from foray.recipes.toml import validated
 from foray.records import RunFolder, RunRecord
 from foray.records.sealing import sha256
+from foray.specs import Preprocessing
+
+
+def preprocessing_in(run: RunFolder, planned: Preprocessing) -> Preprocessing:
+    """`planned`, but for a run begun by a version that rounded the long side: it continues to round."""
+    if planned.resize != "cut" or not run.record.exists():
+        return planned
+    there = run.load().preprocessing
+    return there if there == replace(planned, resize="rounded") else planned
 
 
 def earlier_record(run: RunFolder, planned: RunRecord) -> RunRecord | None:
-    """The record of the same run begun earlier, if any. Raises RunError when the folder holds a different run."""
+    """The record of the same run, started earlier, if any. Raises RunError when the folder holds a different run."""
     if not run.record.exists():
         return None
     there = run.load()
@@ -35,7 +45,7 @@ def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
     """What decides the result and is not the same, in words."""
     theirs, ours = _decisive(there), _decisive(planned)
     pairs: dict[str, tuple[object, object]] = {name: (theirs[name], ours[name]) for name in ours}
-    # What an older recipe does not say had the default's value.
+    # A key that an older recipe lacks had the default value.
     pairs |= {
         key: (there.recipe.get(key, AnyRecipe.stored_default(key)), value) for key, value in planned.recipe.items()
     }

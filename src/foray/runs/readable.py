@@ -31,6 +31,8 @@ def readable(
         except UnreadableImagesError as error:
             if not source.skip_unreadable:
                 raise
-            progress.note(f"Left out {len(error.ids)} unreadable images.")
-            return readable(dataset.without(error.ids, why="unreadable"), wanted, source, machine, progress)
+            fewer = dataset.without(error.ids, why="unreadable")
+            for note in fewer.notes[len(dataset.notes) :]:  # before anything is trained
+                progress.note(f"Left out: {note}.")
+            return readable(fewer, wanted, source, machine, progress)
     return dataset

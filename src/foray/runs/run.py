@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foray.data import SPLITS, Dataset
+from foray.data import Dataset
 from foray.errors import ForayError, RunError, memory_explained
 from foray.evaluation.precision import resolve_device, training_format
 from foray.evaluation.scores import compute_metrics
 from foray.linear.linear import train_linear
 from foray.models import Network, build_model
 from foray.processes import Processes
-from foray.progress import SILENT, Progress
+from foray.progress import SILENT, NamedProgress, Progress
 from foray.recipes import recipe_toml
 from foray.records import (
     ArchitectureInfo,
@@ -36,16 +36,15 @@ from foray.records import (
     versions,
     write_text,
 )
-from foray.records.quantities import format_percent
 from foray.requests import Machine
-from foray.runs.identity import earlier_record, run_identity
+from foray.runs.identity import earlier_record, preprocessing_in, run_identity
 from foray.runs.saved_predictions import write_predictions
-from foray.runs.seen_images import SeenImages, seen_images, write_seen_images
+from foray.runs.seen_images import SeenImages, leak_note, seen_images, write_seen_images
 from foray.training.determinism import deterministic_algorithms
 from foray.training.freezing import unfreeze_part
 from foray.training.interruption import Interrupted, stop_signals_as_ctrl_c
 from foray.training.loop import WAY_OUT, TrainingFailedError
-from foray.training.outcome import Outcome
+from foray.training.outcome import TrainingOutcome
 from foray.training.plan import RunPlan
 from foray.training.whole_network import train_whole_network
 from foray.weights import load_weights, save_network
@@ -64,8 +63,8 @@ def train_run(
 ) -> RunRecord:
     """Trains, scores and records one run in `folder`, whose name is the run's id.
 
-    Returns at once when the folder holds the same run, done; goes on after its last saved step when it was interrupted
-    or failed. The test split is read once, after training. Whatever ends a run early stands in its record (status
+    Returns at once when the folder holds the same run, done; resumes after its last saved step when it was interrupted
+    or failed. The test split is read once, after training. The reason of an early end is in its record (status
     "failed"). `inputs`: what `resume` needs to find images and weights again. Each of several processes
     of `machine` makes the same call; one of them writes. Raises RunError when the folder holds
     a different run or another run uses it, or when another thread of this process trains, TrainingFailedError when the
@@ -73,10 +72,12 @@ def train_run(
     and weights raise.
     """
     started = time.perf_counter()
+    progress = NamedProgress(progress, plan.spec.name + (f" seed {plan.seed}" if plan.seed else ""))
     run, processes = RunFolder(folder), machine.processes
     device = resolve_device(processes.device_of(machine.device))
     machine = replace(machine, device=str(device))
     _require_one_process_for_linear(plan, processes)
+    plan = replace(plan, preprocessing=preprocessing_in(run, plan.preprocessing))
     enough_memory = partial(memory_explained, *_memory_use(plan))
     with (
         _only_training(), enough_memory(), _claimed(folder, processes), stop_signals_as_ctrl_c(),
@@ -107,10 +108,12 @@ def train_run(
             record = _finished(record, outcome, dataset, time.perf_counter() - started)
             if processes.is_writer:
                 seen = seen_images(dataset, cache_dir=machine.cache, progress=progress)
-                record = record.model_copy(update={"notes": [*record.notes, *_of_leaked(seen, outcome)]})
+                record = record.model_copy(
+                    update={"notes": [*record.notes, *leak_note(seen, outcome.predictions["test"])]}
+                )
                 _write_results(run, outcome, seen)
                 record = record.model_copy(update={"files": run.digests()})
-                record.save(run.record)  # last: it says that the others are there, and what they are
+                record.save(run.record)  # last: it lists the other files with their digests
         except BaseException as error:
             if processes.is_writer:
                 record.model_copy(update={"status": "failed", "failure": _reason(error)}).save(run.record)
@@ -125,9 +128,9 @@ def _only_training() -> Iterator[None]:
     """One run at a time in this process. Raises RunError for a second one, in another thread."""
     if not _TRAINING.acquire(blocking=False):
         raise RunError(
-            "Another thread of this process is training. Dropout and stochastic depth use torch's one random generator "
-            "of the process, so that two runs at once would change each other's results. Train one after the other, or "
-            "start a process for each."
+            "Another thread of this process is training. Dropout and stochastic depth use torch's global random "
+            "generator, so two runs at once would change each other's results. Train one after the other, or in "
+            "separate processes."
         )
     try:
         yield
@@ -136,7 +139,7 @@ def _only_training() -> Iterator[None]:
 
 
 def _memory_use(plan: RunPlan) -> tuple[str, str]:
-    """What needs memory in training, and how to need less of it."""
+    """What needs memory in training, and how to reduce it."""
     side, recipe = plan.preprocessing.resolution, plan.recipe
     if recipe.protocol == "linear":
         return (
@@ -166,7 +169,7 @@ def _begun(planned: RunRecord, run: RunFolder, plan: RunPlan, processes: Process
     """The record of the run in its folder, written there by the writer; that of an earlier session if it is done."""
     earlier = earlier_record(run, planned)
     if earlier is None and not processes.is_writer:
-        raise RunError(f"{run.path} is not the same folder for all processes. Put it where every machine sees it.")
+        raise RunError(f"{run.path} is not the same folder for all processes. Use a folder that every machine shares.")
     if earlier and earlier.status == "done":
         return earlier
     record = planned.model_copy(update={"created": earlier.created}) if earlier else planned
@@ -179,7 +182,7 @@ def _begun(planned: RunRecord, run: RunFolder, plan: RunPlan, processes: Process
 def _require_one_process_for_linear(plan: RunPlan, processes: Processes) -> None:
     if plan.recipe.protocol == "linear" and processes.count > 1:
         raise ForayError(
-            "The protocol linear runs the backbone once and trains a head on what it gave, in one process. Start it "
+            "The protocol linear runs the backbone once and trains a head on its features, in one process. Start it "
             "without torchrun."
         )
 
@@ -236,17 +239,17 @@ def _planned_record(
     )
 
 
-def _write_results(run: RunFolder, outcome: Outcome, seen: SeenImages) -> None:
+def _write_results(run: RunFolder, outcome: TrainingOutcome, seen: SeenImages) -> None:
     save_network(outcome.network.cpu(), run.weights)
     write_seen_images(run.images, seen)
     for split, predictions in outcome.predictions.items():
         write_predictions(run, split, predictions)
 
 
-def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: float) -> RunRecord:
+def _finished(record: RunRecord, outcome: TrainingOutcome, dataset: Dataset, seconds: float) -> RunRecord:
     for split, predictions in outcome.predictions.items():
         if not np.isfinite(predictions.probabilities).all():
-            raise TrainingFailedError(f"The network's probabilities for {split} images are no numbers. {WAY_OUT}")
+            raise TrainingFailedError(f"The network's probabilities for {split} images are not finite. {WAY_OUT}")
     return record.model_copy(
         update={
             "status": "done",
@@ -265,26 +268,11 @@ def _finished(record: RunRecord, outcome: Outcome, dataset: Dataset, seconds: fl
     )
 
 
-def _of_leaked(seen: SeenImages, outcome: Outcome) -> list[str]:
-    """The test accuracy without images that are copies or near copies of train or val images, where there are such."""
-    leaked = seen.leaked[seen.splits == SPLITS.index("test")]
-    if not leaked.any():
-        return []
-    test = outcome.predictions["test"]
-    right = (test.probabilities.argmax(axis=1) == test.labels)[~leaked]
-    if not len(right):
-        return ["every test image is a copy or near copy of a train or val image: the test accuracy says nothing"]
-    return [
-        f"without the {int(leaked.sum()):,} test images that are copies or near copies of train or val images, test "
-        f"accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})"
-    ]
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         where = f" {error}" if str(error) else ""
         goes_on = "from there" if where else "after the last step that was saved"
-        return f"interrupted{where}; the same command, or foray train --resume, goes on {goes_on}"
+        return f"interrupted{where}; the same command, or foray train --resume, continues {goes_on}"
     return str(error) or type(error).__name__
 
 

@@ -47,7 +47,7 @@ def _require_consistent(predictions: Predictions, record: RunRecord, split: str)
         )
     kinds = (ids.dtype.kind, labels.dtype.kind, probabilities.dtype.kind)
     if kinds != ("U", "i", "f") or not np.isfinite(probabilities).all():
-        raise DamagedArraysError("its probabilities are not all numbers, or its ids and labels of another kind")
+        raise DamagedArraysError("its probabilities are not finite, or its ids or labels have a wrong type")
     if labels.min() < 0 or labels.max() >= classes or len(np.unique(ids)) < n:
         raise DamagedArraysError("it holds labels of no class, or an image twice")
     if (metrics := record.metrics.get(split)) is None:

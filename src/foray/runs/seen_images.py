@@ -1,4 +1,4 @@
-"""images.npz of a run: which images it was trained, selected and tested on, whatever their files are called later.
+"""images.npz of a run: the images it was trained, selected and tested on, by content.
 
     contents     uint8 (N, 32)     SHA-256 of each file's bytes (or of the pixels), in the order of the data set
     splits       int8 (N,)         0 train, 1 val, 2 test
@@ -28,8 +28,10 @@ from foray.data.content import with_content
 from foray.data.near_duplicates import find_leaks, with_appearances
 from foray.data.perceptual_hash import HASH_BITS, THUMBNAIL_SIDE, Fingerprints
 from foray.errors import RunError
+from foray.evaluation.predictions import Predictions
 from foray.progress import SILENT, Progress
 from foray.records import RunFolder, RunRecord, atomic_writer
+from foray.records.quantities import format_percent
 
 _BYTES = 32  # of a SHA-256
 
@@ -134,4 +136,18 @@ def read_seen_images(run: RunFolder, record: RunRecord) -> SeenImages | None:
     return seen
 
 
-_WAY_OUT = "It says which images the run was trained on: put it back from a copy, or train again into a new folder."
+_WAY_OUT = "It records the images that the run was trained on: restore it, or train again into a new folder."
+
+
+def leak_note(seen: SeenImages, test: Predictions) -> list[str]:
+    """The test accuracy without images that are near-duplicates of train or val images, where there are such."""
+    leaked = seen.leaked[seen.splits == SPLITS.index("test")]
+    if not leaked.any():
+        return []
+    right = test.correct[~leaked]
+    if not len(right):
+        return ["every test image is a near-duplicate of a train or val image: the test accuracy is no estimate"]
+    return [
+        f"without the {int(leaked.sum()):,} test images that are duplicates or near-duplicates of train or val "
+        f"images, test accuracy is {format_percent(float(right.mean()))} (n = {len(right):,})"
+    ]

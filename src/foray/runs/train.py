@@ -38,7 +38,7 @@ def train(
 ) -> RunRecord:
     """Trains `model` as `how` says and scores it on the test split, in the folder `out`/<run_id of the record>.
 
-    The same call again returns the same run, or goes on with it. Each of several processes of `machine` makes this
+    The same call again returns the finished run, or resumes it. Each of several processes of `machine` makes this
     call. Raises ForayError for data, models, weights or numbers that do not fit.
     """
 
@@ -61,7 +61,7 @@ def train(
 
 @restores_process_state
 def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress = SILENT) -> RunRecord:
-    """Goes on with a run that `train` began, from its last saved step; `run`: its folder, or the `out` it was given.
+    """Resumes a run that `train` started, from its last saved step; `run`: its folder, or the `out` it was given.
 
     Images, model, recipe, weights, seed and options are those that its record states; `processes` have to be as many
     as then. Returns at once when the run is done. Raises RunError when there is no such run, or several, when images or
@@ -70,7 +70,9 @@ def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress 
     folder = find_run(Path(run))
     record = folder.load()
     if record.inputs is None:
-        raise RunError(f"{folder.path} was not begun by foray train. Run the command that began it again: it goes on.")
+        raise RunError(
+            f"{folder.path} was not started by foray train. Run the command that started it again: it continues."
+        )
     source, how, machine = requests_of(record.inputs)
     how = replace(how, recipe=validated(record.recipe, str(folder.record)))
     machine = replace(machine, device=record.device, processes=processes)
@@ -128,8 +130,8 @@ def _require_unchanged(folder: Path, record: RunRecord, plan: RunPlan, dataset: 
     for what, (source, there, here) in pairs.items():
         if there != here:
             raise RunError(
-                f"{folder} cannot go on: the {what} of {source} have changed since it began (SHA-256 {there[:12]} "
-                f"then, {here[:12]} now). Put them back, or begin a new run instead of going on."
+                f"{folder} cannot be resumed: the {what} of {source} have changed since it started (SHA-256 "
+                f"{there[:12]} then, {here[:12]} now). Put them back, or begin a new run instead of going on."
             )
 
 

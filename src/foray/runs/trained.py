@@ -49,4 +49,4 @@ def _require_numbers(network: Network, path: Path) -> None:
     """Raises WeightsError for NaN or infinity, which make every class as probable as every other."""
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise WeightsError(f"{path} is damaged: {name} holds values that are no numbers. {RunRecord.way_out}")
+            raise WeightsError(f"{path} is damaged: {name} holds values that are not finite. {RunRecord.way_out}")

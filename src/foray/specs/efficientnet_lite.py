@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 to Lite4 (Google 2020: tpu/models/official/efficientnet/lite/efficientnet_lite_builder.py).
 
 EfficientNet for integer hardware: no squeeze-excitation, ReLU6, and a stem, a head, and first and last stages that are
-not scaled. The `tf_` names are the authors' networks at their resolutions; nobody trained the symmetric ones, which
-follow PyTorch's conventions.
+not scaled. The `tf_` names are the authors' networks at their resolutions; the symmetric ones have no published
+weights and follow PyTorch's conventions.
 """
 
 from __future__ import annotations

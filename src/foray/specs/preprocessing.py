@@ -1,9 +1,9 @@
-"""What an image goes through before a network sees it: attached to weights, not to scripts."""
+"""Preprocessing of images: part of the weights, not of scripts."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from foray.limits import LEAST_CROP_PCT
@@ -34,7 +34,7 @@ class Preprocessing:
     interpolation: Interpolation = "bicubic"
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
-    resize: Resize = "cut"
+    resize: Resize = field(default="cut", repr=False)  # checkpoints of earlier versions do not bear it
 
     def __post_init__(self) -> None:
         if not 1 <= self.resolution < 2**31:

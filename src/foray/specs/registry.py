@@ -163,8 +163,8 @@ def scaled_spec(wanted: ScaledName) -> ArchSpec:
     name = str(wanted._replace(resolution=resolution))
     if resolution < base.stride:
         raise ForayError(
-            f"Model {name!r}: {resolution} px is less than the network's stride of {base.stride} px, nothing would be "
-            f"left to see. Use at least r{base.stride}."
+            f"Model {name!r}: {resolution} px is less than the network's stride of {base.stride} px, too small "
+            f"for it. Use at least r{base.stride}."
         )
     return replace(
         scale(base, name, rule, width_mult=wanted.width_mult, depth_mult=wanted.depth_mult),

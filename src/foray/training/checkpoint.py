@@ -1,15 +1,15 @@
-"""What a stopped run goes on from: weights, optimiser state, average and history, of the last epoch or of a step in it.
+"""Checkpoints for resuming: weights, optimiser state, EMA and history, of the last epoch or of a step within it.
 
     checkpoint/epoch-0007.safetensors               weights and optimiser state after epoch 7, and the predictions of
                                                     each half of val by the epoch that the other half would keep
     checkpoint/epoch-0007-step-000123.safetensors   after 123 more steps, saved every few minutes and on Ctrl-C
     checkpoint/state.json                           which of them is last, which is best; written last, so that it is
                                                     never ahead
-    history.jsonl                                   one line an epoch
+    history.jsonl                                   one line per epoch
 
 The files of the last and of the best epoch are kept, others removed once state.json names newer ones. A process killed
 at any moment leaves a state.json whose files are complete; steps after it are made again, bit for bit. state.json also
-says which run it is of and what the digests of its files are: a run never goes on from damaged weights or another's.
+says which run it belongs to and the digests of its files: a run never resumes from damaged weights or another run's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from foray.training.crossfit import CrossFit
 from foray.training.epoch_choice import best_epoch, val_scores
 from foray.training.running_metrics import RunningSums
 
-WAY_OUT = "Delete the run's folder to start anew."
+WAY_OUT = "Delete the run's folder to start again."
 SAVE_SECONDS = 180.0  # between two checkpoints within an epoch
 _NETWORK = "network."
 _AVERAGE = "average."
@@ -62,7 +62,7 @@ class TrainingState(Record):
     elapsed_seconds: float = 0.0  # in finished epochs
     epoch_seconds: float = 0.0  # in the unfinished epoch
     tally: RunningSums = RunningSums()  # of the unfinished epoch
-    micro_batch_size: int | None = None  # images at once, once memory ended; None: as the recipe says
+    micro_batch_size: int | None = None  # size of micro-batches after out of memory; None: as in the recipe
     run: str | None = None
     files: dict[str, str] = Field(default_factory=dict)
     history: str | None = None
@@ -122,8 +122,8 @@ class History:
 
 class Checkpoint:
     """The checkpoint/ folder and history of one run folder. `keep`: which epoch's weights are the result; `crossfit`:
-    of val, where it chooses; `identity`: of the run, whose own checkpoint alone it goes on from; `writes`: False in a
-    process that reads what another one writes.
+    of val, where it chooses; `identity`: of the run, which its checkpoint must have; `writes`: False on ranks
+    other than 0.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Checkpoint:
         self._saved_at = clock()
 
     def state(self) -> TrainingState:
-        """How far the run has come. Raises RunError when that is damaged, or another run's."""
+        """The progress of the run. Raises RunError when it is damaged, or another run's."""
         path = self.folder / "state.json"
         state = TrainingState.load(path) if path.exists() else TrainingState()
         if state.run is not None and self._identity is not None and state.run != self._identity:
@@ -175,7 +175,7 @@ class Checkpoint:
         return self.save(finished, learner)
 
     def save(self, state: TrainingState, learner: Learner) -> TrainingState:
-        """Writes what `learner` has come to, says so in state.json, and only then removes what is no longer needed."""
+        """Writes the state of `learner`, then state.json, and only then removes obsolete files."""
         if not self._writes:
             return state
         latest = self._path(state.epoch, state.step)
@@ -225,7 +225,7 @@ class Checkpoint:
 
 @contextmanager
 def _fits(path: Path) -> Iterator[None]:
-    """Says which file it is whose tensors are damaged, or of another network."""
+    """Errors name the file whose tensors are damaged or of another network."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:

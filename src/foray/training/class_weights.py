@@ -1,4 +1,4 @@
-"""What an image of a class counts in the loss, so that rare classes are not drowned by frequent ones."""
+"""Class weights of the loss, for data with rare classes."""
 
 from __future__ import annotations
 

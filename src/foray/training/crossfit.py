@@ -1,12 +1,12 @@
-"""Judging on val although val chooses the epoch: each half of val is predicted by the epoch that the other half chose.
+"""Cross-fitting: each half of val is scored at the epoch that the other half selected, because val selects the epoch.
 
 The kept epoch is the best of many on val, so its accuracy there is too high: by half a point or so with 700 images, and
 by more the more a network's epochs differ. An epoch chosen on one half of val has seen no label of the other half, and
 its accuracy there is that of new images. Both halves together are predictions for all of val. The halves are the same
 for all models and seeds of a data set.
 
-With early stopping each half also ends training for itself. Where the whole of val ended it before a half would have,
-that half chooses among the epochs that ran.
+Early stopping also applies to each half by itself. Where all of val stopped training before a half would have, that
+half selects among the epochs that were trained.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class CrossFitted:
 
 
 def chooses_epoch(recipe: Recipe) -> bool:
-    """Whether val has a say in which epoch is kept."""
+    """Whether val selects the epoch."""
     return recipe.checkpoint == "best" or recipe.early_stopping_epochs is not None
 
 
@@ -62,7 +62,7 @@ def val_half(dataset: Dataset) -> npt.NDArray[np.int64] | None:
 
 
 class CrossFit:
-    """What each half of val would keep so far, and how that epoch predicts the other half; nothing of other epochs.
+    """The epoch that each half of val would keep so far, and its predictions for the other half.
 
     `half` (N,): see `val_half`. `keep` and `patience` (epochs): those of the recipe.
     """
@@ -132,6 +132,6 @@ def _early_end(choices: Sequence[EpochChoice], epochs: int) -> tuple[str, ...]:
     if not unfinished:
         return ()
     return (
-        f"early stopping by all of val ended training after epoch {epochs}; {unfinished} of the two halves of val "
-        "alone would have gone on, and chose among the epochs that ran",
+        f"early stopping on all of val ended training after epoch {epochs}; {unfinished} of the two halves of "
+        "val alone would have continued; they selected among the epochs that were trained",
     )

@@ -1,4 +1,4 @@
-"""Runs that repeat bit for bit, and which operations kept one on a GPU from doing so."""
+"""Bitwise reproducible runs, and the GPU operations that prevent them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which epoch is kept, by what each scored on val: one rule for all of val, for a half of it, and for heads."""
+"""Selection of the epoch by its score on val: one rule for all of val, for a half of it, and for heads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from foray.records import EpochRow
 
 
 class Scored(Protocol):
-    """What an epoch scored: accuracy, and mean cross-entropy in nats."""
+    """Score of an epoch: accuracy, and mean cross-entropy in nats."""
 
     @property
     def top1(self) -> float: ...
@@ -29,17 +29,17 @@ class EpochChoice:
 
 
 def best_epoch(scores: Sequence[Scored]) -> int:
-    """The epoch, from 1, with the highest accuracy; the lower loss decides between equals, then the earlier one."""
+    """The epoch, from 1, with the highest accuracy; ties: the lower loss, then the earlier epoch."""
     return 1 + max(range(len(scores)), key=lambda i: _merit(scores[i]))
 
 
 def stops_early(epoch: int, best: int, patience: int | None) -> bool:
-    """Whether nothing has got better for `patience` epochs after epoch `epoch`; None: it is never asked."""
+    """Early stopping: whether there was no improvement for `patience` epochs after epoch `epoch`; None: never."""
     return patience is not None and epoch - best >= patience
 
 
 def choose_epoch(scores: Sequence[Scored], keep: Literal["best", "last"], patience: int | None) -> EpochChoice:
-    """The epoch that is kept where `scores` alone say when training ends and which epoch is best.
+    """The epoch that is kept, with early stopping and selection by `scores` only.
 
     `scores`: of epochs 1, 2, ..., at least one; those after the early end are not looked at.
     """

@@ -1,4 +1,4 @@
-"""What is trained and what stays as it is: the protocol `partial`, gradual unfreezing, batch norms of frozen layers.
+"""Frozen and trained layers: the protocol `partial`, gradual unfreezing, batch norms of frozen layers.
 
 `last:34` unfreezes the last 34 layers as Keras counts them (foray.models.counted_layers), `stages.6,head` parts of the
 network by name. The classifier, which is new, is always trained. Parts are also what learning rates differ by.

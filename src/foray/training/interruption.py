@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP while a run is trained: the step under way is finished and saved before the run ends.
+"""Ctrl-C, SIGTERM and SIGHUP during training: the current step is finished and saved before the run ends.
 
 SIGHUP comes when the terminal or the ssh connection is closed. A signal that is ignored stays ignored: nohup.
 """
@@ -20,7 +20,7 @@ class Interrupted(KeyboardInterrupt):
     """A run that was stopped from outside.
 
     `where`: the step after which it was saved; "" when it was stopped at once, so that the step under way is lost.
-    `folder`: where it is and from where it goes on.
+    `folder`: of the run, from which it resumes.
     """
 
     def __init__(self, where: str = "", folder: Path | None = None) -> None:
@@ -29,7 +29,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether somebody has asked for the end. A second signal does not wait for the step, but raises at once, unless
+    """Whether an end was requested. A second signal does not wait for the step, but raises at once, unless
     `is_patient`: torchrun passes on the Ctrl-C that its processes have had already."""
 
     def __init__(self, *, is_patient: bool = False) -> None:
@@ -85,5 +85,5 @@ def _handlers(wanted: Mapping[signal.Signals, Callable[[int, FrameType | None], 
 
 
 def _may_handle() -> bool:
-    """Python lets the main thread alone set handlers; elsewhere signals do what they did before."""
+    """Only the main thread can set handlers; in other threads signals are not changed."""
     return threading.current_thread() is threading.main_thread()

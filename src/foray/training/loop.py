@@ -38,11 +38,11 @@ Augmenter = Callable[[Tensor, int, int, int, tuple[int, int]], Tensor]
 Mixer = Callable[[Tensor, Tensor, int, int], tuple[Tensor, Tensor]]
 
 WAY_OUT = "Lower the learning rate, or train with precision float32."
-_NAMED_IMAGES = 4  # of a batch whose loss is no number
+_NAMED_IMAGES = 4  # of a batch whose loss is not finite
 
 
 class TrainingFailedError(ForayError):
-    """Training cannot go on: the loss is not a finite number."""
+    """Training cannot continue: the loss is not finite."""
 
 
 def unmixed(images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
@@ -90,7 +90,7 @@ def fit(
     compute_format: ComputeFormat = "float32",
     progress: Progress = SILENT,
 ) -> TrainingState:
-    """Trains `network` in place from the checkpoint's step to the recipe's last epoch, or until val gets no better.
+    """Trains `network` in place from the checkpoint's step to the recipe's last epoch, or until early stopping.
 
     `validate(network)`: predicts val. Everything random in a step follows from (`seed`, epoch, step), so a run that was
     stopped and resumed ends with the same weights as one that was not.
@@ -114,8 +114,8 @@ def fit(
     parts = _TrainedParts(learner, gradients, recipe, len(batches), progress)
     noise = partial(reseed, seed, *processes.own_entropy)
     is_patient = processes.count > 1
-    with progress.task("training", total=recipe.epochs * len(batches)) as task, between_steps(is_patient) as stop:
-        task.advance(state.epoch * len(batches) + state.step)
+    steps, done = recipe.epochs * len(batches), state.epoch * len(batches) + state.step
+    with progress.task("training", steps, done) as task, between_steps(is_patient) as stop:
         while not is_over(recipe, state):
             epoch, side = state.epoch, training_side(recipe, state.epoch, data.resolution)
             log = _EpochLog(state, batches.device, processes)
@@ -123,15 +123,9 @@ def fit(
             for step, (images, labels, positions) in islice(enumerate(batches.epoch(epoch)), state.step, None):
                 now, total = epoch * len(batches) + step, batches.size(step)
                 parts.begin_step(now)
-                set_learning_rate(optimizer, learning_rate(recipe, now, len(batches)))
                 images, targets = data.shown(images, labels, epoch, step, side)
                 loss, logits = gradients.backward(images, targets, total=total, reseed=partial(noise, epoch, step))
-                if recipe.clip_norm:
-                    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                if learner.average:
-                    learner.average.update(now)
+                parts.update(now)
                 log.tally.add(step, loss, logits, targets, positions, total)
                 stops = processes.any(stop.is_made)  # read once: a request that comes later waits for the next step
                 saves = stops or checkpoint.is_due
@@ -165,15 +159,15 @@ def _validated(validate: Callable[[nn.Module], Predictions], learner: Learner, e
 
 
 def is_over(recipe: Recipe, state: TrainingState) -> bool:
-    """Whether the last epoch is done, or val has not got better for `early_stopping_epochs`."""
+    """Whether the last epoch is done, or early stopping applies."""
     return state.epoch >= recipe.epochs or stops_early(state.epoch, state.best_epoch, recipe.early_stopping_epochs)
 
 
 def summed_loss(recipe: Recipe, class_weights: Tensor | None, device: torch.device) -> nn.CrossEntropyLoss:
     """Cross-entropy summed over the images of a batch, of labels (N,) or shares of classes (N, C).
 
-    Summed and not averaged: the mean that PyTorch computes with class weights divides by the weights of the labels at
-    hand, so an image would count more or less depending on its neighbours, and not at all the same with shares.
+    Summed and not averaged: with class weights PyTorch's mean divides by the sum of the weights of the batch's labels,
+    so the weight of an image would depend on the rest of the batch, and on how labels are mixed.
     """
     weight = class_weights.to(device) if class_weights is not None else None
     return nn.CrossEntropyLoss(weight, label_smoothing=recipe.label_smoothing, reduction="sum")
@@ -198,7 +192,7 @@ def set_norm_momentum(network: nn.Module, momentum: float | None) -> None:
 
 
 class _EpochLog:
-    """What is noted during an epoch, which may have begun before this process did."""
+    """State of the current epoch, which may have started in an earlier process."""
 
     def __init__(self, begun: TrainingState, device: torch.device, processes: Processes) -> None:
         self._begun = begun
@@ -230,7 +224,7 @@ class _EpochLog:
 
 
 class _TrainedParts:
-    """What is trained at a step, and is hence in training mode, averaged and minded by `gradients`."""
+    """The layers trained at a step: they are in training mode, averaged by the EMA, and known to `gradients`."""
 
     def __init__(
         self, learner: Learner, gradients: MicroBatches, recipe: NetworkRecipe, steps_per_epoch: int, progress: Progress
@@ -254,7 +248,8 @@ class _TrainedParts:
             self._learner.average.choose()
 
     def begin_step(self, step: int) -> None:
-        """Unfreezes what optimiser step `step` (counted over the whole run) is the first to train, or freezes."""
+        """Sets the learning rate of optimiser step `step`, counted over the whole run; freezes and unfreezes layers."""
+        set_learning_rate(self._learner.optimizer, learning_rate(self._recipe, step, self._steps_per_epoch))
         if self._parts is None:
             return
         count = trained_parts(self._recipe, step, self._steps_per_epoch, late=self._late)
@@ -263,6 +258,16 @@ class _TrainedParts:
             self._names = names
             self._progress.note(f"Trained from here on: {', '.join(names)}")
             self.begin_epoch()
+
+    def update(self, step: int) -> None:
+        """One step of the optimiser along the gradients, and of the EMA."""
+        network, optimizer, average = self._learner.network, self._learner.optimizer, self._learner.average
+        if self._recipe.clip_norm:
+            nn.utils.clip_grad_norm_(network.parameters(), self._recipe.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if average:
+            average.update(step)
 
 
 def _require_finite(tally: RunningMetrics, epoch: int, image_ids: npt.NDArray[np.str_] | None) -> None:

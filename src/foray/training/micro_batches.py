@@ -1,12 +1,12 @@
-"""The gradient of one optimiser step, from its batch in one piece or in several.
+"""The gradient of one optimiser step, from the whole batch or from micro-batches (gradient accumulation).
 
 Each micro-batch adds the gradient of its loss, summed over its images and divided by the images of the whole batch, so
 that together they give the gradient of the whole batch's mean loss. Batch norm sees one micro-batch at a time.
 
-Of several processes each cuts its share of the batch into as many micro-batches as the whole batch has, and batch norm
-sees the i-th of all processes together; gradients are summed over the processes at the end.
+With several processes each splits its share into as many micro-batches as the whole batch has; batch norm uses the
+i-th micro-batch of all processes together; gradients are summed over the processes at the end.
 
-Out of memory, on a CPU or GPU, micro-batches are halved and the step is begun again. The failed attempt leaves no
+Out of memory, on a CPU or GPU, micro-batches are halved and the step is repeated. The failed attempt leaves no
 trace: batch norm's running statistics are put back and the random numbers start anew.
 """
 
@@ -24,9 +24,9 @@ from foray.processes import ALONE, Processes
 
 
 class MicroBatches:
-    """`size`: images that go through the network at once, None for the whole batch; halved when memory ends.
+    """`size`: images that go through the network at once, None for the whole batch; halved on out of memory.
 
-    `criterion` sums over images. `halved_size`: what memory left of it; None: it sufficed so far.
+    `criterion` sums over images. `halved_size`: the size after out of memory; None: not needed so far.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class MicroBatches:
         self._statistics = _Statistics(network)
 
     def choose(self) -> None:
-        """Minds the batch norms that are trained now; to be called when something was unfrozen."""
+        """Registers the batch norms that are trained now; call it after unfreezing."""
         self._statistics = _Statistics(self._network)
 
     def backward(
@@ -75,7 +75,7 @@ class MicroBatches:
             self._halve(images, reason)
 
     def _accumulate(self, images: Tensor, targets: Tensor, total: int) -> tuple[Tensor, Tensor]:
-        """Micro-batches of sizes that differ by one at most: a single image left over would starve batch norm."""
+        """Micro-batches of sizes that differ by one at most: a micro-batch of one image would break batch norm."""
         parts = -(-total // min(self.size or total, total))
         loss, logits = torch.zeros((), device=images.device), []
         for some, theirs in zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True):
@@ -93,15 +93,15 @@ class MicroBatches:
 
     def _halve(self, images: Tensor, reason: str) -> None:
         n, side = len(images), images.shape[-1]
-        if self._processes.count > 1:  # the others are in the midst of the step, and cannot begin it again
+        if self._processes.count > 1:  # the other ranks are within the step and cannot restart it
             raise OutOfMemoryError(
-                f"{n} images of {side} px a process are more than the memory holds in training ({reason}). "
-                "Accumulate gradients with `changes` micro_batch_size=N: images at once, in all processes together."
+                f"{n} images of {side} px per process do not fit into memory in training ({reason}). "
+                "Accumulate gradients with `changes` micro_batch_size=N (images at once, over all processes)."
             )
         at_once = min(self.size or n, n)
         if at_once == 1:
             raise OutOfMemoryError(
-                f"One image of {side} px is more than the memory holds in training ({reason}). Use a lower "
+                f"One image of {side} px does not fit into memory in training ({reason}). Use a lower "
                 f"`resolution`{', a smaller model, or `device` cpu' if images.is_cuda else ' or a smaller model'}."
             )
         self.size = self.halved_size = -(-at_once // 2)
@@ -119,7 +119,7 @@ class _Statistics:
         self._kept = [(same, [buffer.clone() for buffer in same]) for same in by_dtype]
 
     def keep(self) -> None:
-        """Copies them: one kernel a type, where a loop would launch hundreds."""
+        """Copies them with one kernel per dtype instead of hundreds."""
         for buffers, copies in self._kept:
             torch._foreach_copy_(copies, buffers)
 

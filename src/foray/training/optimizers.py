@@ -7,7 +7,7 @@ RMSProp divides a gradient g by its running size, v <- rho v + (1 - rho) g^2, an
 
 Where g is large the two agree. Of a steady g = 1e-4 (v = g^2) Keras makes steps of 1e-4 / sqrt(1e-8 + 1e-7) = 0.302 lr,
 PyTorch of 1e-4 / (1e-4 + 1e-8) = 1.000 lr. And the first step, when v = (1 - rho) g^2, is 0.315 lr in Keras and 9.99 lr
-in PyTorch, 32 times as far. A rate found in one is no rate for the other.
+in PyTorch, 32 times as far. A learning rate tuned for one does not fit the other.
 
 Weight decay: SGD and PyTorch's RMSProp add it to the gradient; AdamW and Keras' RMSProp shrink the weight apart from
 it.

@@ -1,4 +1,4 @@
-"""What training a network comes to, whatever the protocol."""
+"""The result of training a network, for every protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from foray.models import Network
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class TrainingOutcome:
     """`network`: with the weights that are kept; `predictions`: by split, "test" among them; epochs count from 1."""
 
     network: Network

@@ -1,4 +1,4 @@
-"""What a run will do, settled before anything is trained: variant, weights, resolution, small-image handling."""
+"""The plan of a run, complete before training: variant, weights, resolution, small-image handling."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def plan_run(
     offline: bool = False,
     progress: Progress = SILENT,
 ) -> RunPlan:
-    """Settles a run. Weights are found (and fetched if they are the hub's), nothing is trained.
+    """Plans a run. Weights are found (and downloaded from the hub), nothing is trained.
 
     Resolution: as given; else with weights their native one, to which smaller images are enlarged ("upsampled"); from
     scratch the architecture's, but for images of at most 64 pixels 32 or their own side, whichever is larger. Training
@@ -90,7 +90,7 @@ def plan_run(
         if preprocessing.resolution <= SMALL_IMAGE_SIDE and not spec.fixed_resolution:
             small_image = "stride1_stem"
     else:
-        get_spec(model)  # an unknown name is said before missing weights are
+        get_spec(model)  # unknown names are reported before missing weights
         if weights is None:
             raise ForayError(
                 f"`protocol` {recipe.protocol} starts from pretrained weights. Name them with `weights`: a folder in "
@@ -121,7 +121,7 @@ def plan_run(
 def _scratch_preprocessing(spec: ArchSpec, side: int, resolution: int | None) -> Preprocessing:
     if side > SMALL_IMAGE_SIDE:
         return replace(spec.preprocessing, resolution=resolution or spec.resolution)
-    # Of a small image every pixel counts: the whole of it is shown, not the middle seven eighths.
+    # Small images are used whole, without the central crop of 7/8.
     usual = spec.resolution if spec.fixed_resolution else max(32, side)
     return replace(spec.preprocessing, resolution=resolution or usual, crop_pct=1.0)
 
@@ -136,7 +136,7 @@ def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage
     least = spec.stride // spec.stem.stride if small_image == "stride1_stem" else spec.stride
     if resolution < least:
         raise ForayError(
-            f"At {resolution} px nothing would be left of an image after the strides of {spec.name} ({least} px in "
+            f"At {resolution} px is smaller than the total stride of {spec.name} ({least} px in "
             f"all). Use `resolution` {least} or more."
         )
 

@@ -1,7 +1,7 @@
-"""Mean loss and accuracy of the batches of an epoch, as they pass (augmented, with the weights of that moment).
+"""Running mean of loss and accuracy over the batches of an epoch (augmented, with the weights of each step).
 
-Sums stay on the device: reading a number from a GPU waits for all it was told to do. They are looked at every step on a
-CPU and every 25 steps on a GPU; the first step whose loss is no number is found all the same.
+Sums stay on the device: reading a value from a GPU synchronises. They are read every step on a CPU and every 25 steps
+on a GPU; the first step whose loss is not finite is still identified.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RunningSums(Record):
 
 @dataclass(frozen=True, eq=False)
 class NotFinite:
-    """A batch whose loss is no number. `step` counts from 0; `positions`: (N,) in the dataset."""
+    """A batch whose loss is not finite. `step` counts from 0; `positions`: (N,) in the dataset."""
 
     step: int
     loss: float
@@ -65,7 +65,7 @@ class RunningMetrics:
         return len(self._unseen) >= self._every_steps
 
     def look(self) -> NotFinite | None:
-        """Reads the sums from the device; the first batch since the last look whose loss is no number, if any."""
+        """Reads the sums from the device; the first batch since the last read whose loss is not finite, if any."""
         unseen, self._unseen = self._unseen, deque()
         loss = float(self._loss.item())
         if not math.isfinite(loss):

@@ -19,7 +19,9 @@ from foray.processes import Processes
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """nn.BatchNorm2d over the images of all `processes`. In inference mode it is nn.BatchNorm2d, and says nothing."""
+    """nn.BatchNorm2d over the images of all `processes`. In inference mode it is nn.BatchNorm2d, without
+    communication.
+    """
 
     def __init__(self, norm: nn.BatchNorm2d, processes: Processes) -> None:
         """Takes the place of `norm`: the same parameters, the same buffers, not copies of them."""
@@ -54,7 +56,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 def synchronise_norms(network: nn.Module, processes: Processes) -> None:
-    """Puts a SyncBatchNorm2d in the place of every batch norm of `network`; alone, nothing is changed.
+    """Replaces every batch norm of `network` by SyncBatchNorm2d; for a single process nothing changes.
 
     Parameters, buffers and the keys of the state stay what they are. Those in inference mode work as before.
     """
@@ -86,7 +88,7 @@ def batch_statistics(x: Tensor, processes: Processes) -> tuple[Tensor, Tensor, T
 class _Normalize(torch.autograd.Function):
     """(x - mean) / sqrt(var + eps) * weight + bias, where mean and var depend on all processes' x.
 
-    With y = (x - mean) / sqrt(var + eps), n values a channel over all processes, and sums over all of them, the
+    With y = (x - mean) / sqrt(var + eps), n values per channel over all processes, and sums over all of them, the
     gradient is weight / sqrt(var + eps) * (g - sum(g) / n - y * sum(g y) / n) (Ioffe & Szegedy 2015, section 3, put
     together). Those of weight and bias stay sums over this process's images: they are summed with all the others.
     """

@@ -28,7 +28,7 @@ from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
 from foray.training.crossfit import CROSSFIT, CrossFit, chooses_epoch, val_half
 from foray.training.loop import TrainingData, fit, set_norm_momentum
-from foray.training.outcome import Outcome
+from foray.training.outcome import TrainingOutcome
 from foray.training.plan import RunPlan
 from foray.training.sync_norm import synchronise_norms
 
@@ -38,7 +38,7 @@ EVALUATION_BATCH_SIZE = 32
 def train_whole_network(
     plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, *, identity: str,
     progress: Progress = SILENT,
-) -> Outcome:  # fmt: skip
+) -> TrainingOutcome:  # fmt: skip
     """Trains `network` from its present weights, keeps the epoch the recipe names, and only then reads test.
 
     Resumes after the last step that was saved in `folder`. `machine`: with a device of torch's. `identity`: of
@@ -50,7 +50,7 @@ def train_whole_network(
 
 def _trained(
     plan: RunPlan, dataset: Dataset, network: Network, folder: Path, machine: Machine, identity: str, progress: Progress
-) -> Outcome:
+) -> TrainingOutcome:
     recipe, device, processes = plan.recipe, torch.device(machine.device), machine.processes
     assert recipe.protocol != "linear"
     with processes.writer_first():
@@ -87,11 +87,11 @@ def _trained(
         network, recipe, data, seed=plan.seed, validate=functools.partial(predict, split="val"), checkpoint=checkpoint,
         compute_format=compute_format, progress=progress,
     )  # fmt: skip
-    processes.barrier()  # the writer has written the last epoch
+    processes.barrier()  # rank 0 has written the last epoch
     kept_epoch = checkpoint.load_kept(network, state)
     val = predict(network, split="val")
     judged = _judged(checkpoint, recipe, val, divisible=crossfit is not None)
-    return Outcome(
+    return TrainingOutcome(
         network=network,
         predictions={"val": val, **judged.predictions, "test": predict(network, split="test")},
         best_epoch=kept_epoch,
@@ -110,7 +110,7 @@ def _crossfit(recipe: NetworkRecipe, dataset: Dataset) -> CrossFit | None:
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """Cross-fitted predictions of val, by split: none where val chose nothing, or where there is a note that says why.
+    """Cross-fitted predictions of val, by split; none where val selects nothing, or with a note on the reason.
     `epochs`: those they come from."""
 
     predictions: dict[str, Predictions]
@@ -123,8 +123,12 @@ def _judged(checkpoint: Checkpoint, recipe: NetworkRecipe, val: Predictions, *, 
     if not chooses_epoch(recipe):
         return _Judged({}, [])
     if checkpoint.crossfit is None:
-        why = "an older version of foray began this run" if divisible else "all images of val belong together"
-        note = f"val is not cross-fitted, because {why}: its accuracy is that of an epoch chosen on val, so optimistic"
+        why = (
+            "the run was started by an older version of foray" if divisible else "all images of val belong to one group"
+        )
+        note = (
+            f"val is not cross-fitted, because {why}: its accuracy is optimistic, because the epoch was selected on val"
+        )
         return _Judged({}, [], (note,))
     found = checkpoint.crossfit.result(val, checkpoint.history.rows, recipe.epochs)
     return _Judged({CROSSFIT: found.predictions}, found.epochs, found.notes)
@@ -148,7 +152,7 @@ def _notes(state: TrainingState, recipe: NetworkRecipe, accelerated: bool) -> tu
     if state.micro_batch_size is not None:
         at_once = recipe.micro_batch_size or recipe.batch_size
         notes.append(
-            f"memory did not hold {at_once} images at once: gradients were accumulated, and batch norm sees batches of "
+            f"out of memory with {at_once} images at once: gradients were accumulated, and batch norm used batches of "
             f"{state.micro_batch_size} images"
         )
     return tuple(notes)

@@ -101,7 +101,9 @@ def fetch(hub_id: str, *, offline: bool = False, progress: Progress = SILENT) ->
             hub.snapshot_download(hub_id, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], local_files_only=offline)
         )
     except (hub.errors.HfHubHTTPError, OSError, ValueError) as error:
-        raise WeightsError(f"{hub_id} cannot be had from the Hugging Face hub: {_reason(error, offline)}") from error
+        raise WeightsError(
+            f"{hub_id} cannot be fetched from the Hugging Face hub: {_reason(error, offline)}"
+        ) from error
     finally:
         if not bars_were_off:
             enable_progress_bars()
@@ -114,4 +116,4 @@ def _reason(error: Exception, offline: bool) -> str:
     if offline:
         return "it is not in the local cache, and offline mode forbids a download. Fetch it once with a connection."
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{first_line.rstrip('.')}. Check the id and the connection; if a folder was meant, it is not there."
+    return f"{first_line.rstrip('.')}. Check the id and the connection; if a folder was meant, it does not exist."

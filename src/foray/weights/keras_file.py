@@ -76,7 +76,7 @@ def read_keras(path: Path, spec: ArchSpec) -> dict[str, Tensor]:
         except (ValueError, IndexError) as error:
             shapes = ", ".join("x".join(map(str, array.shape)) for array in arrays) or "none"
             raise WeightsError(
-                f"{path}: the arrays of its layer {kind} {taken[kind]} ({shapes}) are not those of such a layer. The "
+                f"{path}: the arrays of its layer {kind} {taken[kind]} ({shapes}) do not fit such a layer. The "
                 "file is damaged: fetch or write it again."
             ) from error
     if left := [f"{len(layers[kind]) - n} {kind}" for kind, n in taken.items() if n < len(layers[kind])]:

@@ -112,7 +112,7 @@ def _twin_of(scaled: ArchSpec) -> str:
     if twin := listed_twin(scaled):
         return twin
     raise WeightsError(
-        f"There are no pretrained weights of {scaled.name}: nobody has released a network of these depths and widths. "
+        f"There are no pretrained weights of {scaled.name}: no network of these depths and widths has been released. "
         "Train it with `protocol` scratch, or take a released network at another resolution."
     )
 
@@ -229,7 +229,7 @@ def _contradiction(path: Path, what: str) -> WeightsError:
 
 def _assumption(file: str, spec: ArchSpec, layout: Layout) -> str:
     """What is taken for granted about weights without a config, and what else would fit their tensors."""
-    said = f"{file} does not say how images are prepared for it. foray assumes {_manner(spec)}, as of {spec.name}."
+    said = f"{file} does not state its preprocessing. foray assumes {_manner(spec)}, as of {spec.name}."
     other = _other_variant(spec) if layout == "timm" else None
     if other is None:
         return f"{said} If that is wrong, put timm's {CONFIG_FILE} beside the file."

@@ -100,7 +100,7 @@ def _unwrapped(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         while (shorter := re.sub(_WRAPPER, "", bare)) != bare:
             bare = shorter
         if bare in tensors:
-            raise WeightsError(f"{path} holds {bare} twice, the second time as {name}. Save one network alone.")
+            raise WeightsError(f"{path} holds {bare} twice, the second time as {name}. Save a single network.")
         if bare != _AVERAGE_COUNTER:
             tensors[bare] = tensor
     return tensors
@@ -115,9 +115,9 @@ def _load(path: Path) -> Any:
     except Exception as error:  # whatever reading, unzipping and refusing to unpickle raise: no file of weights
         if kinds := _refused_kinds(path, error):
             raise WeightsError(
-                f"{path} holds more than tensors and plain values ({kinds}). Reading that could run code that whoever "
-                "wrote the file put there, so foray does not. Save the weights alone, in the program that wrote the "
-                "file: torch.save(model.state_dict(), 'weights.pth')."
+                f"{path} holds more than tensors and plain values ({kinds}). Reading those could run code from "
+                "the file, so foray does not. Save only the weights, in the program that wrote the file: "
+                "torch.save(model.state_dict(), 'weights.pth')."
             ) from error
         first_line = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path} cannot be read as a file of weights ({first_line}).") from error
@@ -177,8 +177,8 @@ def copy_strictly(
         raise WeightsError(f"The weights of {source} do not fit the network. {'. '.join(problems).capitalize()}.")
     if broken := [names[key] for key, tensor in present.items() if not tensor.to(state[key].dtype).isfinite().all()]:
         raise WeightsError(
-            f"The weights of {source} hold values that are NaN or infinite, in {_listing(broken)}. The file is damaged "
-            "or of a training that diverged: take another one."
+            f"The weights of {source} hold values that are NaN or infinite, in {_listing(broken)}. The file is "
+            "damaged or from a diverged training: use another one."
         )
     for key, tensor in present.items():
         state[key].copy_(tensor)

@@ -132,7 +132,7 @@ def _variant(architecture: str, model_args: dict[str, Any]) -> tuple[ArchSpec, f
         if (other := model_args.pop(name, only)) != only:
             raise WeightsError(f"{name} is {shortened(repr(other))}; foray's networks have {only!r}.")
     if unknown := sorted(model_args.keys() - _HARMLESS_ARGS):
-        raise WeightsError(f"foray does not know the model_args {', '.join(unknown)} of {shortened(architecture)}.")
+        raise WeightsError(f"foray does not support the model_args {', '.join(unknown)} of {shortened(architecture)}.")
     our_name = _our_name(architecture.removeprefix(TF_PREFIX))
     if our_name is None:
         raise WeightsError(f"foray has no architecture that is timm's {shortened(architecture)}.")
@@ -178,15 +178,19 @@ def _preprocessing(details: dict[str, Any], default: Preprocessing) -> Preproces
     if channels != 3:
         raise WeightsError(f"the input has {shortened(channels)} channels; foray feeds RGB images.")
     if height != width:
-        raise WeightsError(f"the input is {height} x {width}; foray feeds squares only.")
+        raise WeightsError(f"the input is {height} x {width}; foray supports square inputs only.")
     if int(height) > MOST_RESOLUTION:
-        raise WeightsError(f"the input has {shortened(height)} pixels a side; foray takes at most {MOST_RESOLUTION}.")
+        raise WeightsError(
+            f"the input has {shortened(height)} pixels per side; foray supports at most {MOST_RESOLUTION}."
+        )
     interpolation = details.get("interpolation", default.interpolation)
     if interpolation not in ("bilinear", "bicubic"):
-        raise WeightsError(f"foray does not know the interpolation {shortened(interpolation)!r}.")
+        raise WeightsError(f"foray does not support the interpolation {shortened(interpolation)!r}.")
     crop_mode = details.get("crop_mode", "center")
     if crop_mode not in _RESIZES:
-        raise WeightsError(f"foray does not know the crop_mode {shortened(crop_mode)!r}, only {', '.join(_RESIZES)}.")
+        raise WeightsError(
+            f"foray does not support the crop_mode {shortened(crop_mode)!r}, only {', '.join(_RESIZES)}."
+        )
     return Preprocessing(
         resolution=int(height),
         crop_pct=float(details.get("crop_pct", default.crop_pct)),

@@ -73,7 +73,7 @@ def _read(described: NamedDataset, request: Request, layout: _Layout) -> Dataset
     try:
         names = read_regular_text(folder / layout.class_names).split()
     except UnicodeDecodeError as error:
-        raise DataError(f"{folder / layout.class_names} is damaged: it is no UTF-8. Copy it again.") from error
+        raise DataError(f"{folder / layout.class_names} is damaged: it is not UTF-8. Copy it again.") from error
     return Dataset(
         name=described.name,
         source=layout.archive.urls[0],

@@ -119,7 +119,9 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError(f"{table} lacks the column {missing[0]}; it is not a label file of DeepWeeds.")
     for line, row in rows:
         if not _LABEL.fullmatch(row["label"]):
-            raise DataError(f"{table}, line {line}: the label {shortened(row['label'])!r} is no number of a class.")
+            raise DataError(
+                f"{table}, line {line}: the label {shortened(row['label'])!r} is not the number of a class."
+            )
     return rows
 
 
@@ -135,5 +137,5 @@ DEEPWEEDS = NamedDataset(
     ),
     files=(_IMAGES,),
     folds=5,
-    groups="images of one moment, by file name",
+    groups="images of one moment (file name)",
 )

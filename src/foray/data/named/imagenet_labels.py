@@ -148,4 +148,4 @@ def _ground_truth(devkit: Path, synsets: Sequence[tuple[int, str, str]], ids: Ma
         numbers = [int(line) for line in read_regular(path).decode("ascii").split()]
         return {f"ILSVRC2012_val_{n:08d}": index[number] for n, number in enumerate(numbers, start=1)}
     except (ValueError, KeyError) as error:
-        raise DataError(f"{path} should hold an ILSVRC2012_ID a line: {shortened(error)}.") from error
+        raise DataError(f"{path} should hold one ILSVRC2012_ID per line: {shortened(error)}.") from error

@@ -13,11 +13,11 @@ def advise(spec: ArchSpec, agreement: float, interval: tuple[float, float], n: i
     low, high = interval
     seen = f"simulated int8 keeps {agreement:.1%} of the labels (95 % interval {low:.1%} to {high:.1%}, n = {n})"
     if agreement >= _ENOUGH_AGREEMENT:
-        return f"{spec.name} should take int8 well: {seen}."
+        return f"{spec.name} should quantise well to int8: {seen}."
     variant = quantizable_variant(spec)
-    way_out = f", or {variant}, which was made for it" if variant else ""
+    way_out = f", or {variant}, which was designed for it" if variant else ""
     return (
-        f"{spec.name} will suffer from int8: {seen}; expect to need layers in float32 or quantisation-aware "
+        f"{spec.name} will lose accuracy in int8: {seen}; expect to need layers in float32 or quantisation-aware "
         f"fine-tuning{way_out}."
     )
 

@@ -132,8 +132,8 @@ class Trials:
                     shutil.rmtree(other.folder, ignore_errors=True)
         if len(self.attempts) > 1:
             self.sentences.append(
-                f"Kept: {self.best.what}. It was chosen among {len(self.attempts)} attempts by these images, so its "
-                "loss on them is optimistic; the certificate, on test images, is the judge."
+                f"Kept: {self.best.what}. It was selected among {len(self.attempts)} attempts on these images, "
+                "so its loss on them is optimistic; the certificate uses test images."
             )
         return Outcome(self.best, tuple(self.sentences))
 
@@ -150,8 +150,8 @@ class Trials:
         settings, loss = self.best.settings, self.best.loss  # those of the best way of calibrating
         if loss.lower <= loss.tolerance:
             self.sentences.append(
-                f"{loss.n} validation images cannot tell whether {format_points(loss.tolerance)} or more are lost: "
-                "layers in float32, which take time, and fine-tuning were not tried."
+                f"{loss.n} validation images are too few to decide whether {format_points(loss.tolerance)} or more a "
+                "re lost: slower remedies (layers in float32, fine-tuning) were not tried."
             )
             return
         found = remedies.pre_check()

@@ -16,7 +16,7 @@ class Settings:
     The defaults are what loses least with published ImageNet weights. `images`: how many train images the ranges of the
     activations are taken from. `ranges`: "full" is the widest range seen; "clipped" cuts rare outliers off, each tool
     in its own way. `float_layers`: names of layers (as in `Network.named_modules`) that stay in float32. `weights`: one
-    scale a "channel", or one a "tensor", which loses much on depthwise layers and is there to show that it does.
+    scale per "channel" or per "tensor"; the latter loses much on depthwise layers and is there for comparison.
 
     Raises ValueError for fewer than one image.
     """

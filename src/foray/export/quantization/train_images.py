@@ -53,7 +53,7 @@ def train_images(dataset: Dataset, store: ImageStore) -> TrainImages:
 def stratified_order(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
     """A random order of 0..N-1 in which every beginning holds the classes in proportion, within one image each.
 
-    Image k of a class with m images is due at (k + u) / m, with one random u in [0, 1) a class.
+    Image k of a class with m images is due at (k + u) / m, with one random u in [0, 1) per class.
     """
     generator = np.random.default_rng(seed)
     due = np.empty(len(labels))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from foray.records import ArtifactPreprocessing, RunRecord
+from foray.records import ArtifactPreprocessing, RunFolder, RunRecord
+from foray.runs.identity import preprocessing_in
 from foray.specs import Preprocessing
 
 KEPT = Path(__file__).parents[2] / "results" / "standin"
@@ -35,3 +36,16 @@ def test_keys_of_runs_are_those_of_earlier_versions_unless_images_are_squashed()
     assert usual.identity == {name: value for name, value in asdict(usual).items() if name != "resize"}
     squashed = Preprocessing(resolution=160, resize="squashed")
     assert squashed.identity == usual.identity | {"resize": "squashed"}
+
+
+def test_a_run_begun_by_an_earlier_version_goes_on_rounding(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert preprocessing_in(run, Preprocessing()) == Preprocessing()
+    earlier = RunRecord.load(next(KEPT.glob("*/*/record.json")))
+    earlier.save(run.record)
+    rounded = earlier.preprocessing
+    planned = replace(rounded, resize="cut")
+    assert preprocessing_in(run, planned) == rounded
+    assert str(planned) == str(rounded)  # of which the identity in a checkpoint is made
+    for other in (replace(rounded, resize="squashed"), replace(planned, resolution=planned.resolution + 32)):
+        assert preprocessing_in(run, other) == other
