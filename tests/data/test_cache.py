@@ -432,7 +432,7 @@ except DiskFullError as error:
     print("refused", error)
 """
     with run_child(code, images, tmp_path / "cache") as child:
-        assert "larger than a file may be" in wait_for(child.stdout, "refused")
+        assert "exceeds the largest file size" in wait_for(child.stdout, "refused")
     assert files_in(tmp_path / "cache") == []
 
 

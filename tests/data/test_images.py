@@ -221,5 +221,5 @@ def test_the_summary_names_five_files_the_count_and_the_way_out() -> None:
     assert "a/4.jpg" in message
     assert "a/5.jpg" not in message
     assert "1,229 more" in message
-    assert "--skip-unreadable" in message
+    assert "`skip_unreadable`" in message
     assert str(UnreadableImagesError({"x": "y"})).startswith("1 image cannot be read: x (y). Remove it,")

@@ -78,7 +78,7 @@ def test_a_class_may_be_called_train(tmp_path):
 
 
 def test_split_folders_beside_class_folders_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"split folders \(test, train\) beside folders with images \(cats\)"):
+    with pytest.raises(DataError, match=r"split folders \(test, train\) as well as folders with images \(cats\)"):
         open_dataset(draw_classes(tmp_path, {"train/a": 3, "train/b": 3, "test/a": 3, "test/b": 3, "cats": 1}))
 
 

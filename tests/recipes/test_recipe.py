@@ -34,7 +34,7 @@ FLIPS = "augmentation.horizontal_flip=0.5"
         ("linear", ["augmentation.cutmix_alpha=1", "solver=lbfgs"], "`augmentation.cutmix_alpha`", "set both to 0"),
         ("linear", ["solver=lbfgs", "sampling=balanced"], "so `sampling` has no meaning", "solver to gradient"),
         ("linear", ["solver=lbfgs", "dropout=0.2"], "`dropout`", "set dropout to 0"),
-        ("finetune", ["micro_batch_size=64"], "`micro_batch_size` = 64 is a part of the batch", "`batch_size` is 32"),
+        ("finetune", ["micro_batch_size=64"], "`micro_batch_size` = 64 must not exceed `batch_size`", "which is 32"),
         ("finetune", ["optimizer.momentum=0.9"], "`momentum` is for the optimizer sgd, not for adamw", "0.9 here"),
         ("finetune", ["optimizer.rho=0.9"], "`rho` is for the optimizer rmsprop", "remove it"),
         ("finetune", ["optimizer.convention=pytorch"], "`convention` is for the optimizer rmsprop", "remove it"),
