@@ -17,7 +17,7 @@ from foray.data import open_dataset
 from foray.data.open import open_given
 from foray.errors import DataError, RunError
 from foray.recipes import RMSprop, preset
-from foray.records import Metrics, RunRecord
+from foray.records import Metrics, RunFolder, RunRecord
 from foray.runs import predict, resume
 from foray.runs.carving import carving_in
 from foray.runs.held_out import held_out
@@ -27,7 +27,7 @@ from tests.small_training import MODEL
 
 
 def seen_by(run):
-    return read_seen_images(run, RunRecord.load(run / "record.json"))
+    return read_seen_images(RunFolder(run), RunRecord.load(run / "record.json"))
 
 
 SIDE = 32
