@@ -35,14 +35,24 @@ def open_dataset(
     carving: Carving = "by content",
     progress: Progress = SILENT,
 ) -> Dataset:
-    """The images `data` names, to train on: with train, val and test, content hashes, near-duplicates and fingerprint.
+    """Images to train on: with train, val and test, content hashes, near-duplicates and fingerprint.
 
-    `data`: a folder of class folders (with or without train/val/test above them), a .zip or .tar(.gz|.xz) of one, a
-    CSV of path,label[,split][,group], or the name of a dataset (see `NAMED_DATASETS`; a folder of that name is given
-    as ./name). Missing splits are carved from `seed`, near-duplicates on one side; `carving` "by name" carves as
-    earlier versions did, for their runs. `fold`, `data_dir` (a copy the user has) and `offline` are for named datasets.
-    Every image is decoded once, small, and that is remembered. Raises DataError, naming the thing and the way out.
-    `imagenet`, which is for evaluation, comes back with a test split only.
+    Every image is decoded once, small, and that is remembered.
+
+    Args:
+        data: a folder of class folders (with or without train/val/test above them), a .zip or .tar(.gz|.xz) of one, a
+            CSV of path,label[,split][,group], or the name of a data set (see `NAMED_DATASETS`; a folder of that name is
+            given as ./name). `imagenet`, which is for evaluation, comes back with a test split only.
+        seed: of the splits that are missing; near-duplicates stay on one side.
+        fold: fold of a data set with official folds; None: its own default.
+        data_dir: folder with a copy of the named data set.
+        offline: download nothing.
+        cache_dir: decoded images and downloads; None: see `foray.cache_folder`.
+        carving: how missing splits are made; "by name" as earlier versions did, for their runs.
+        progress: what is told of the progress.
+
+    Raises:
+        DataError: naming the thing and the way out.
     """
     cache_dir = cache_dir or cache_directory()
     dataset = open_given(data, fold=fold, data_dir=data_dir, offline=offline, cache_dir=cache_dir, progress=progress)

@@ -30,10 +30,18 @@ def predict(
 ) -> list[Prediction]:
     """Classifies image files with a finished run, in the order given, in float32.
 
-    run: folder of a finished run.
-    images: files, folders (all images in them) and patterns such as `new/*.jpg`.
-    Returns one prediction per image; of one that cannot be read, `error` says why.
-    Raises RunError when `run` is no finished run, DataError when a folder or a pattern gives no image.
+    Args:
+        run: folder of a finished run.
+        images: files, folders (all images in them) and patterns such as `new/*.jpg`.
+        device: where the network runs: `auto`, `cpu` or `cuda`.
+        progress: what is told of the progress.
+
+    Returns:
+        One prediction per image; of one that cannot be read, `error` says why.
+
+    Raises:
+        RunError: when `run` is no finished run.
+        DataError: when a folder or a pattern gives no image.
     """
     trained = load_run(run)
     target = resolve_device(device)

@@ -31,13 +31,26 @@ def create_model(
     stochastic_depth_prob: float | None = None,
     seed: int | None = 0,
 ) -> Network:
-    """The network called `name` (`foray models` lists them), with fresh weights or those of `weights`.
+    """The network of a name, with fresh weights or published ones.
 
-    `weights`: see `find_weights`. They decide which variant is built: "mobilenet_v2" with TensorFlow weights is
-    `tf_mobilenet_v2`, as `network.spec.name` says, the same graph as without the weights. A classifier for other than
-    `num_classes` classes is replaced by a fresh one. Other arguments as in `build_model`.
+    Weights decide which variant is built: "mobilenet_v2" with TensorFlow weights is `tf_mobilenet_v2`, as
+    `network.spec.name` says, the same graph as without the weights.
 
-    Raises UnknownNameError (with the nearest names) and WeightsError.
+    Args:
+        name: of a model, as `foray models` lists them.
+        num_classes: outputs; a classifier of the weights for another number is replaced by a fresh one.
+        weights: see `find_weights`; None: fresh weights.
+        small_image: how the stem is adapted to small images, see `build_model`.
+        dropout: before the classifier, in [0, 1); None: the architecture's own.
+        stochastic_depth_prob: of the last block, in [0, 1); None: the architecture's own.
+        seed: of fresh weights; None: they are drawn from torch's own generator.
+
+    Returns:
+        The network, a `torch.nn.Module` from images (N, 3, H, W) to logits (N, num_classes).
+
+    Raises:
+        UnknownNameError: with the nearest names, for a name that is not known.
+        WeightsError: for weights that cannot be found, or do not fit.
     """
     found = None if weights is None else find_weights(weights, name)
     network = build_model(
