@@ -22,7 +22,7 @@ TINY = "mobilenet_v1_x0.25"
 # Sentences that are kept in files, about commands, and options of torchrun.
 ABOUT_COMMANDS = (
     "comparison/selection.py", "decision/", "recipes/study.py", "records/cost_vocabulary.py", "reproduce/judge.py",
-    "reproduce/reproduction_page.py", "reproduce/section_", "reproduce/all_claims.py",
+    "reproduce/reproduction_page.py", "reproduce/sources.py", "reproduce/section_", "reproduce/all_claims.py",
 )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_every_parameter_that_a_message_names_is_an_option_of_a_verb() -> None:
         (
             lambda: foray.compare("digits", [TINY], "scratch", seeds=0),
             ("scale", "--search", "digits", "--steps", "2", "--dry-run"),
-            ("`seeds` must be at least 1, not 0.", "--steps must be at least 3, not 2: below"),
+            ("`seeds` must be at least 1, not 0.", "--steps must be at least 3, not 2: with fewer"),
         ),
         (
             lambda: foray.train("digits", TINY, "scratch", resolution=5000),
@@ -95,8 +95,8 @@ def test_every_parameter_that_a_message_names_is_an_option_of_a_verb() -> None:
         (
             lambda: foray.compare("digits", [TINY], "scratch", precision="int8"),
             ("compare", "digits", "--models", TINY, "--protocol", "scratch", "--precision", "int8"),
-            ("`precision` int8 is of a runtime: name it too, for example `runtime` litert.",
-             "--precision int8 is of a runtime: name it too, for example --runtime litert."),
+            ("`precision` int8 needs a runtime: name it too, for example `runtime` litert.",
+             "--precision int8 needs a runtime: name it too, for example --runtime litert."),
         ),
     ],
 )  # fmt: skip

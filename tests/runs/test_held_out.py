@@ -17,7 +17,7 @@ from foray.data import open_dataset
 from foray.data.open import open_given
 from foray.errors import DataError, RunError
 from foray.recipes import RMSprop, preset
-from foray.records import Metrics, RunRecord
+from foray.records import Metrics, RunFolder, RunRecord
 from foray.runs import predict, resume
 from foray.runs.carving import carving_in
 from foray.runs.held_out import held_out
@@ -27,7 +27,7 @@ from tests.small_training import MODEL
 
 
 def seen_by(run):
-    return read_seen_images(run, RunRecord.load(run / "record.json"))
+    return read_seen_images(RunFolder(run), RunRecord.load(run / "record.json"))
 
 
 SIDE = 32
@@ -144,7 +144,7 @@ def test_if_nothing_remains_the_error_says_what_to_do(noisy, photos, tmp_path) -
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(sample.image.path, target)
     with pytest.raises(
-        DataError, match=r"No image of known is left.*84 trained on, 18 used to select.*Give images that"
+        DataError, match=r"No image of known remains.*84 trained on, 18 used to select.*Give images that"
     ):
         evaluate(run, tmp_path / "known")
 
@@ -237,11 +237,11 @@ def test_given_splits_that_share_pictures_are_scored_as_they_are_and_said(small_
         note.startswith("8 of 28 test images are duplicates or near-duplicates of train") for note in record.notes
     )
     assert any(
-        note.startswith("without the 8 test images that are copies") and "n = 20" in note for note in record.notes
+        note.startswith("without the 8 test images that are duplicates") and "n = 20" in note for note in record.notes
     )
     metrics = evaluate(run, data)
     assert metrics.n == 28
-    assert "8 of these 28 images are near copies" in metrics.notes[0]
+    assert "8 of these 28 images are near-duplicates" in metrics.notes[0]
     assert "(n = 20)" in metrics.notes[0]
 
 
@@ -276,7 +276,7 @@ def test_images_that_all_look_alike_are_not_taken_for_copies(small_weights, tmp_
     _, run = trained_on(tmp_path / "photos", small_weights, tmp_path / "runs")
     metrics = evaluate(run, tmp_path / "new")
     assert (metrics.n, metrics.left_out.near_copies) == (30, 0)
-    assert "could not be looked for" in metrics.notes[0]
+    assert "near-duplicates could not be" in metrics.notes[0]
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_a_run_of_an_earlier_version_keeps_its_splits(earlier, photos, tmp_path)
         with np.load(run / "predictions" / f"{split}.npz") as kept:
             assert [sample.id for sample in images.dataset.samples] == kept["image_ids"].tolist()
         assert (metrics.n, metrics.left_out) == (18, None)
-        assert "keeps no digests of its images; these are its own" in metrics.notes[0]
+        assert "has no digests of its images; by fingerprint, these are its own" in metrics.notes[0]
     broken_off = tmp_path / run.name
     shutil.copytree(run, broken_off)
     record.model_copy(update={"status": "failed", "metrics": {}}).save(broken_off / "record.json")
@@ -369,7 +369,7 @@ def test_other_data_cannot_be_checked_for_a_run_of_an_earlier_version_and_it_say
     _, run = earlier
     metrics = evaluate(run, noise(tmp_path / "new", {"no": 4, "yes": 4}, first=9000))
     assert (metrics.n, metrics.left_out) == (8, None)
-    assert "whether it was trained on some of these cannot be checked" in metrics.notes[0]
+    assert "cannot be checked whether it was trained on some of these" in metrics.notes[0]
 
 
 def test_what_is_held_out_knows_the_predictions_that_were_kept(noisy, photos, tmp_path) -> None:

@@ -255,7 +255,7 @@ def _how_to_get(claim: Claim, absent: Sequence[str]) -> str:
         ways.append(f"--scale standin does on {' and '.join(others)}")
     if own:
         ways.append(f"--scale full does on {' and '.join(SOURCES[name].title for name in own)}")
-    images = " ".join(f"{SOURCES[name].title}: {SOURCES[name].manual}" for name in own)
+    images = " ".join(f"{SOURCES[name].title}: {SOURCES[name].manual_of_commands}" for name in own)
     return f"Not run: foray reproduce {claim.id} {', '.join(ways)}. {images}".strip()
 
 

@@ -36,6 +36,11 @@ class Source:
         described = NAMED_DATASETS[self.named]
         return described.manual or f"See {described.page}."
 
+    @property
+    def manual_of_commands(self) -> str:
+        """The same beside commands: options in place of parameters."""
+        return self.manual.replace("`data_dir`", "--data-dir").replace("`data`", "DATA")
+
 
 _CARVING: Carving = "by name"  # as in the kept results; the image names of these sets do not change
 SOURCES: Mapping[str, Source] = {
@@ -70,8 +75,8 @@ def where_is(name: str, data_dir: Path | None, cache: Path, *, offline: bool) ->
     if name == source.named and described.files:
         if not described.missing_files(cache):
             return "downloaded"
-        return f"missing. {source.manual}" if offline else "missing, will be downloaded"
-    return f"missing. {source.manual}"
+        return f"missing. {source.manual_of_commands}" if offline else "missing, will be downloaded"
+    return f"missing. {source.manual_of_commands}"
 
 
 def open_source(
