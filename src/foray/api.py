@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from foray.clock.schedule import WAIT_SECONDS
 from foray.data import Split
+from foray.process_state import restores_process_state
 from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from foray.export.export import Exported
 
 
+@restores_process_state
 def compare(
     data: str | Path,
     models: Sequence[str],
@@ -112,6 +114,7 @@ def compare(
     return run_comparison(request, out, machine, command=command, progress=progress)
 
 
+@restores_process_state
 def train(
     data: str | Path,
     model: str,
@@ -182,6 +185,7 @@ def train(
     )  # fmt: skip
 
 
+@restores_process_state
 def evaluate(
     run: str | Path,
     data: str | Path,
@@ -226,6 +230,7 @@ def evaluate(
     return evaluate_run(run, source, split, Machine(device, None, workers, cache_dir), progress=progress)
 
 
+@restores_process_state
 def export_run(
     run: str | Path,
     runtimes: Sequence[str],

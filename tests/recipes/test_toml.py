@@ -121,3 +121,9 @@ def test_keys_that_do_not_go_together_are_told(tmp_path: Path) -> None:
         ForayError, match=r"recipe\.toml: `unfreeze` is for the protocol partial, not for finetune: remove it"
     ):
         read_recipe(path)
+
+
+def test_a_recipe_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + recipe_toml(preset("finetune")).encode())
+    assert read_recipe(path) == preset("finetune")

@@ -14,7 +14,6 @@ from foray.comparison.plan import ComparisonPlan, plan_comparison
 from foray.comparison.request import ComparisonRequest
 from foray.decision import broken_bounds, latency_is_open
 from foray.errors import RunError
-from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.records import Comparison, CostProfile, RunFolder, RunRecord, folder_lock
 from foray.report import require_no_foreign_report, write_report
@@ -26,7 +25,6 @@ from foray.runs.outcomes import ModelOutcome, outcomes_of
 from foray.runs.readable import readable
 
 
-@restores_process_state
 def compare(
     request: ComparisonRequest,
     out: str | Path = "out",

@@ -21,7 +21,6 @@ from foray.errors import ForayError, require_known
 from foray.export.timing import RuntimeSetup, plan_setups
 from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
 from foray.models import build_model
-from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe
 from foray.records import Budget, CostProfile, Preference, hardware
@@ -117,7 +116,6 @@ class ComparisonPlan:
         return total
 
 
-@restores_process_state
 def plan_comparison(
     request: ComparisonRequest,
     machine: Machine = Machine(),

@@ -48,7 +48,6 @@ class Exported:
     written: bool
 
 
-@restores_process_state
 def export_run(
     run: str | Path,
     request: ExportRequest,

@@ -12,7 +12,6 @@ from foray.errors import require_known
 from foray.evaluation.precision import resolve_device
 from foray.evaluation.predictions import Predictions
 from foray.evaluation.scores import compute_metrics
-from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.records import Metrics
 from foray.records.quantities import format_percent
@@ -22,7 +21,6 @@ from foray.runs.trained import load_run
 from foray.training.whole_network import predict_split
 
 
-@restores_process_state
 def evaluate(
     run: str | Path,
     source: ImageSource,

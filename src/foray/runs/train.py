@@ -10,7 +10,6 @@ from foray.data.split_units import Carving
 from foray.data.splits import carving_of
 from foray.errors import RunError
 from foray.parsing import home_expanded
-from foray.process_state import restores_process_state
 from foray.processes import ALONE, Processes
 from foray.progress import SILENT, Progress
 from foray.recipes.toml import validated
@@ -24,7 +23,6 @@ from foray.runs.run_id import run_id, run_name
 from foray.training.plan import RunPlan, plan_run
 
 
-@restores_process_state
 def train(
     source: ImageSource,
     model: str,
@@ -59,7 +57,6 @@ def train(
     return train_run(plan, dataset, Path(out) / run_id(plan, dataset), machine, inputs=inputs, progress=progress)
 
 
-@restores_process_state
 def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress = SILENT) -> RunRecord:
     """Resumes a run that `train` started, from its last saved step; `run`: its folder, or the `out` it was given.
 
