@@ -166,6 +166,24 @@ print("done")
 """
 
 
+COMMAND = """
+import sys
+from foray.cli.main import main
+sys.argv = ["foray", "--version"]
+try:
+    main()
+except SystemExit:
+    pass
+light = "torch" not in sys.modules
+from foray.native import allocator
+print(allocator._for_good and light)
+"""
+
+
+def test_a_command_keeps_memory_for_good_and_decides_so_without_torch() -> None:
+    assert told(COMMAND).split()[-1] == "True"
+
+
 @needs_arena
 def test_pytorch_has_its_allocator_again_after_the_block() -> None:
     assert told(OWN_ALLOCATOR) == "done\n"

@@ -36,7 +36,6 @@ _FOLDER = "compiled"  # in the cache
 IDLE_SECONDS = 10.0  # idle time after which the compiler is considered hung
 MOST_SECONDS = 120.0  # however busy it is
 _POLL_SECONDS = 0.1
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class CompilerError(Exception):
@@ -184,4 +183,4 @@ def _processor_seconds(group: int) -> float:
             fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
             if int(fields[2]) == group:
                 ticks += sum(int(value) for value in fields[11:15])
-    return ticks / _TICKS
+    return ticks / os.sysconf("SC_CLK_TCK")
