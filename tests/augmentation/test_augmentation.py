@@ -346,7 +346,7 @@ def test_parts_of_a_batch_are_the_whole_bit_for_bit(
 
 def test_a_part_outside_its_batch_is_an_error() -> None:
     for part in ((3, 4), (-1, 4)):
-        with pytest.raises(ValueError, match="no part of a batch of 4"):
+        with pytest.raises(ValueError, match="not part of a batch of 4"):
             Augment(Augmentation(), UNIT, seed=0)(noise(2, 32), 0, 0, part=part)
 
 

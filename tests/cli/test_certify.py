@@ -42,7 +42,7 @@ def test_few_images_are_inconclusive_and_say_how_many_would_decide(
     assert certificate["verdict"] == "inconclusive"
     assert certificate["label_agreement"]["value"] == 1.0
     assert certificate["n"] < certificate["images_needed"]
-    assert certificate["reference"].endswith("as it was tested")
+    assert certificate["reference"].endswith("on its test split")
 
 
 def test_images_the_run_knows_are_left_out_and_said(

@@ -96,7 +96,7 @@ def test_predictions_cut_short_give_no_verdict(comparison: Finished, images: Pat
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stderr
     assert "test.npz is damaged" in " ".join(done.stderr.split())
-    assert "run the command that began it again" in " ".join(done.stderr.split())
+    assert "run the command that started it again" in " ".join(done.stderr.split())
     assert (tmp_path / "out" / "comparison.json").read_bytes() == before
 
 

@@ -277,7 +277,7 @@ def test_a_picture_in_postscript_starts_no_program(comparison: Finished, cli: Cl
     inspected = cli("data", "inspect", "pictures", PATH=ghostscript.path)
     assert not ghostscript.ran
     assert inspected.returncode == 0, inspected.stderr
-    assert "not an image of a kind that is read here" in inspected.stdout
+    assert "not an image in a supported format" in inspected.stdout
     predicted = cli("predict", comparison.run, ghostscript.picture, PATH=ghostscript.path)
     assert not ghostscript.ran
     assert predicted.returncode == 2

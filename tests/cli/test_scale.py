@@ -43,7 +43,7 @@ def test_a_latency_of_one_burst_is_measured_and_keeps_no_bound(cli: Cli) -> None
     said = " ".join(done.stderr.split())
     assert "Not known which network keeps the bound of 10,000 ms latency: the latency of mobilenet_v2" in said
     assert "was not steady (" in said
-    assert "all passes are of one moment and one process" in said
+    assert "all passes are from one process at one time" in said
 
 
 @pytest.mark.parametrize(

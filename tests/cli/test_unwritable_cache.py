@@ -93,7 +93,7 @@ def test_an_unwritable_cache_waits_for_nobody_and_names_the_way_out(tmp_path: Pa
     assert ("Not a directory. This cache is not writable: name another with --cache-dir or FORAY_CACHE.") in done.stderr
     inspected = cli("data", "inspect", images, "--cache-dir", cache)  # which needs no cache
     assert inspected.returncode == 0
-    assert "What the files hold is not remembered" in inspected.stderr
+    assert "The digests could not be cached" in inspected.stderr
 
 
 def test_what_a_read_only_cache_holds_is_used(home: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_a_read_only_cache_holds_is_used(home: Path) -> None:
         store = decode_for_evaluation(again, SMALL, cache_dir=cache, workers=1, progress=notes)
         assert np.array_equal(store.pixels, pixels)
         assert fetch(fetched, cache, offline=False, manual="").read_bytes() == b"downloaded"
-        assert any("is not remembered" in note and "Permission denied" in note for note in notes.notes)
+        assert any("could not be cached" in note and "Permission denied" in note for note in notes.notes)
         with pytest.raises(RunError, match=r"Permission denied\. Nothing can be kept in this cache") as refusal:
             decode_for_evaluation(again, Preprocessing(24), cache_dir=cache, workers=1, progress=notes)
         assert not isinstance(refusal.value, FolderBusyError)
@@ -124,7 +124,7 @@ def test_what_a_read_only_cache_holds_is_used(home: Path) -> None:
 def test_a_folder_that_another_process_holds_is_busy(tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"):
         for lock in (folder_lock, cache_lock):
-            with pytest.raises(FolderBusyError, match=r"Another run is using .*\. Wait for it to end"), lock(tmp_path):
+            with pytest.raises(FolderBusyError, match=r"Another run is using .*\. Wait until it ends"), lock(tmp_path):
                 pass
 
 

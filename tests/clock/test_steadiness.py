@@ -26,7 +26,7 @@ def test_a_machine_that_slows_by_14_per_cent_is_reported():
 
 def test_a_speed_that_changes_from_turn_to_turn_is_reported():
     assert bench.unsteadiness([1.0, 2.0] * 15) == [
-        "its speed wavered by a factor of 2.0 between turns: other processes were running"
+        "its speed varied by a factor of 2.0 between turns: other processes were running"
     ]
 
 
@@ -127,7 +127,7 @@ def test_one_burst_that_is_apart_widens_the_interval_and_two_are_not_steady():
 
 def test_one_burst_is_never_steady():
     (said,) = bench.spread_warnings(bursts(10.0), 1)
-    assert said.startswith("all passes are of one moment and one process")
+    assert said.startswith("all passes are from one process at one time")
 
 
 def test_a_tail_that_something_else_makes_is_reported():

@@ -90,7 +90,7 @@ def test_errors_name_the_worker():
 
 
 def test_no_artifact(tmp_path):
-    with pytest.raises(ForayError, match=r"x: .*is no complete artifact"):
+    with pytest.raises(ForayError, match=r"x: .*is not a complete artifact"):
         artifact_worker("x", tmp_path, 1)
 
 

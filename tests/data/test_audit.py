@@ -61,7 +61,7 @@ def test_no_readable_image_at_all(tmp_path):
     audit = inspect_dataset(dataset)
     assert len(audit.unreadable) == 6
     assert audit.width is None
-    with pytest.raises(DataError, match=r"None of the images of .* can be read"):
+    with pytest.raises(DataError, match=r"No image of .* can be read"):
         typical_side(dataset)
 
 

@@ -80,7 +80,7 @@ def test_images_that_are_all_alike_are_split_as_if_they_were_not_and_a_note_says
     dataset = open_dataset(tmp_path)
     assert Counter(split_of(dataset).values()) == {"train": 28, "val": 6, "test": 6}
     assert not find_leaks(dataset)
-    assert any("only exact copies are looked for" in note for note in dataset.notes)
+    assert any("only exact duplicates are looked for" in note for note in dataset.notes)
 
 
 def test_near_duplicates_across_given_splits_are_counted(tmp_path):

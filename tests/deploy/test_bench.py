@@ -59,7 +59,7 @@ def test_on_a_device_without_foray(artifact: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "mean_colour, 16 px, onnx float32, 1 thread: p50 " in done.stdout
-    assert "Not steady: all passes are of one moment and one process" in done.stdout
+    assert "Not steady: all passes are from one process at one time" in done.stdout
     found = load_profiles(tmp_path / "device.json", {"mean_colour": SIDE})["mean_colour"]
     assert found.device == "Raspberry Pi 5"
     assert (found.runtime, found.precision, found.threads) == ("onnx", "float32", 1)
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_added_to_is_left_alone(artifact, tmp_path, capsys
 
 def test_what_cannot_be_read_or_written(artifact, tmp_path, capsys, quick):
     assert bench.main(["--out", str(tmp_path / "device.json")], tmp_path) == 2
-    assert "is no complete artifact" in capsys.readouterr().err
+    assert "is not a complete artifact" in capsys.readouterr().err
     damaged = write_artifact(tmp_path / "damaged")
     (damaged / "model.onnx").write_bytes((damaged / "model.onnx").read_bytes()[:-5])
     assert bench.main([], damaged) == 2

@@ -224,7 +224,7 @@ def test_a_newer_artifact_and_what_is_none_are_told_apart(copied: Path, tmp_path
         (copied / "artifact.json").write_text(content)
         with pytest.raises(ArtifactError, match=r"artifact\.json is damaged"):
             open_artifact(copied)
-    with pytest.raises(ArtifactError, match="is no complete artifact"):
+    with pytest.raises(ArtifactError, match="is not a complete artifact"):
         open_artifact(tmp_path / "nowhere")
 
 
@@ -240,7 +240,7 @@ def test_an_artifact_that_failed_says_so(copied: Path, photographs: list[Path]) 
     redescribe(copied, certificate={"verdict": "fail", "failures": ["It loses at least 40 points."]})
     done = run_without(["torch"], copied / "predict.py", photographs[0], "--top", 1)
     assert done.returncode == 0
-    assert "certified as failed: It loses at least 40 points." in done.stderr
+    assert "failed certification: It loses at least 40 points." in done.stderr
     assert done.stdout.count("%") == 1
 
 

@@ -136,7 +136,7 @@ def test_what_was_trained_on_is_left_out_of_the_certificate_by_any_name(
     assert certificate.left_out == exported.record.certificate.left_out
     assert certificate.left_out.trained_on == trained.dataset.counts["train"]
     assert certificate.left_out.selected_on == trained.dataset.counts["val"]
-    assert certificate.reference.endswith("as it was tested")  # known by content, not by name
+    assert certificate.reference.endswith("on its test split")  # known by content, not by name
     assert certificate.top1 == exported.record.certificate.top1
     said = f"Left out of the score: {certificate.left_out.trained_on} trained on"
     assert said in (one.folder / "README.md").read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_some_of_the_classes_certify(run: Path, tmp_path: Path) -> None:
     (one,) = export_run(run, ["openvino"], ["fp32"], tmp_path / "out", data=tmp_path / "new", workers=1, threads=1)
     assert one.record.certificate is not None
     assert [(row.name, row.n) for row in one.record.certificate.per_class] == [("blue", 0), ("green", 0), ("red", 4)]
-    assert "Nothing is known of 2 classes without images" in " ".join(one.record.certificate.warnings)
+    assert "The loss is not known for 2 classes without images" in " ".join(one.record.certificate.warnings)
 
 
 def test_what_int8_is_calibrated_on_does_not_certify_it(run: Path, tmp_path: Path) -> None:

@@ -32,5 +32,5 @@ def test_costs_in_pytorch_are_those_of_the_analysis_with_times(keep_resident: bo
 
 
 def test_a_folder_that_is_no_artifact_is_not_timed(tmp_path: Path) -> None:
-    with pytest.raises(ForayError, match="is no complete artifact"):
+    with pytest.raises(ForayError, match="is not a complete artifact"):
         artifact_candidate(tmp_path, 1)

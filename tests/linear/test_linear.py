@@ -52,7 +52,7 @@ def test_the_exact_head_has_the_penalty_that_val_chose(squares, small_weights, t
     assert [row.learning_rate for row in rows] == [None] * len(PENALTIES)
     chosen = rows[record.best_epoch - 1]
     assert chosen.val_top1 == record.metrics["val"].top1.value == max(row.val_top1 for row in rows)
-    assert any(f"val chose {chosen.l2_penalty:.3g}" in note for note in record.notes)
+    assert any(f"val selected {chosen.l2_penalty:.3g}" in note for note in record.notes)
     counts = record.dataset.counts
     assert record.metrics["out_of_fold"].n == counts["train"] + counts["val"]
     assert record.metrics["out_of_fold"].top1.value > 0.6  # one in three by chance
@@ -159,7 +159,7 @@ def test_all_of_val_in_one_fold_chooses_for_it_and_the_record_says_so(squares, s
     samples = tuple(replace(s, group="one day") if s.split == "val" else s for s in squares.samples)
     together = replace(squares, samples=samples).fingerprinted()
     record, _ = trained(recipe_with(checkpoint="best"), together, small_weights, tmp_path)
-    assert [note for note in record.notes if "all images of train or of val belong together" in note]
+    assert [note for note in record.notes if "all images of train or of val belong to one group" in note]
     assert record.metrics["out_of_fold"].n == 48
 
 

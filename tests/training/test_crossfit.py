@@ -198,7 +198,7 @@ def test_a_half_that_would_have_trained_on_is_named() -> None:
     assert found.epochs == [3, 1]
     assert found.predictions.probabilities.tolist() == np.array([wrong, wrong, wrong, wrong], np.float32).tolist()
     (note,) = found.notes
-    assert "ended training after epoch 3; 1 of the two halves of val alone would have gone on" in note
+    assert "ended training after epoch 3; 1 of the two halves of val alone would have continued" in note
     assert crossfit.result(val, rows, epochs=3).notes == ()  # it was to end then
 
 
@@ -301,7 +301,7 @@ def test_each_half_ends_training_for_itself(digits, tmp_path, keep: str) -> None
         choices = [choose_epoch([row.val_halves[own] for row in rows], keep, 1) for own in (0, 1)]
         assert len(rows) < 20
         assert record.judged_epochs == [choice.epoch for choice in choices]
-        said = [note for note in record.notes if "of the two halves of val alone would have gone on" in note]
+        said = [note for note in record.notes if "of the two halves of val alone would have continued" in note]
         assert bool(said) == (not all(choice.stopped for choice in choices))
 
 

@@ -107,7 +107,7 @@ def test_weights_that_are_no_numbers_predict_nothing(runs: Path, value: float) -
 
 def test_predictions_cut_short_are_noticed(runs: Path) -> None:
     cut_test(runs / "0")
-    with pytest.raises(RunError, match=r"test\.npz is damaged: it is not as the run wrote it"):
+    with pytest.raises(RunError, match=r"test\.npz is damaged: it SHA-256 differs from the recorded one"):
         read_predictions(RunFolder(runs / "0"), "test")
 
 
@@ -180,7 +180,9 @@ def unfinished(runs: Path) -> Path:
 
 def test_flipped_bits_of_a_checkpoint_are_noticed(unfinished: Path, squares) -> None:
     flip_a_bit(unfinished / "0" / "checkpoint" / "epoch-0002.safetensors", -5000)
-    with pytest.raises(RunError, match=r"Cannot read .*epoch-0002\.safetensors: it is not as the run wrote it"):
+    with pytest.raises(
+        RunError, match=r"Cannot read .*epoch-0002\.safetensors: it SHA-256 differs from the recorded one"
+    ):
         train_run(seeded(squares, 0), squares, unfinished / "0", device="cpu")
 
 
@@ -194,7 +196,9 @@ def test_a_run_does_not_go_on_from_the_checkpoint_of_another_seed(unfinished: Pa
 def test_a_run_does_not_go_on_with_the_weights_of_another_seed(unfinished: Path, squares) -> None:
     name = "checkpoint/epoch-0002.safetensors"
     shutil.copy(unfinished / "1" / name, unfinished / "0" / name)
-    with pytest.raises(RunError, match=r"Cannot read .*epoch-0002\.safetensors: it is not as the run wrote it"):
+    with pytest.raises(
+        RunError, match=r"Cannot read .*epoch-0002\.safetensors: it SHA-256 differs from the recorded one"
+    ):
         train_run(seeded(squares, 0), squares, unfinished / "0", device="cpu")
 
 

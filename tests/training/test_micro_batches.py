@@ -111,7 +111,7 @@ def test_out_of_memory_ends_as_if_the_smaller_micro_batch_had_been_asked_for(squ
     record = train_run(plan(squares), squares, tmp_path / "halved", device="cpu")
     assert tried[:3] == [8, 4, 2]
     assert set(tried[2:]) == {2}  # found once
-    assert any("batch norm sees batches of 2 images" in note for note in record.notes)
+    assert any("batch norm used batches of 2 images" in note for note in record.notes)
     halved = Checkpoint(tmp_path / "halved", keep="best").state()
     assert halved.micro_batch_size == 2
     asked = tmp_path / "asked" / "checkpoint" / "state.json"  # which need not remember what its recipe says
@@ -127,12 +127,14 @@ def test_the_micro_batch_that_was_found_is_remembered(squares, tmp_path, monkeyp
             train_run(plan(squares), squares, tmp_path / "stopped", device="cpu", progress=SignalsAt(signal.SIGINT, 3))
     record = train_run(plan(squares), squares, tmp_path / "stopped", device="cpu")  # memory would suffice now
     assert_same_run(tmp_path / "stopped", tmp_path / "whole")
-    assert any("batch norm sees batches of 2 images" in note for note in record.notes)
+    assert any("batch norm used batches of 2 images" in note for note in record.notes)
 
 
 def test_not_even_one_image(squares, tmp_path, monkeypatch) -> None:
     out_of_memory_above(0, monkeypatch)
-    with pytest.raises(ForayError, match=r"One image of 32 px is more than .* \(CUDA out of memory.*2 GiB\)"):
+    with pytest.raises(
+        ForayError, match=r"One image of 32 px does not fit into memory in training .* \(CUDA out of memory.*2 GiB\)"
+    ):
         train_run(plan(squares), squares, tmp_path / "run", device="cpu")
     assert "--resolution" in RunRecord.load(tmp_path / "run" / "record.json").failure
 

@@ -190,7 +190,7 @@ def test_runs_of_a_comparison_are_gone_on_with_by_their_own_command(squares, tmp
     plan = plan_run(MODEL, squares, small_recipe(epochs=3))
     with pytest.raises(Interrupted):
         train_run(plan, squares, tmp_path / "run", device="cpu", progress=SignalsAt(signal.SIGINT, 2))
-    with pytest.raises(RunError, match="was not begun by foray train"):
+    with pytest.raises(RunError, match="was not started by foray train"):
         resume(tmp_path / "run")
 
 

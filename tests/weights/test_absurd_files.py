@@ -75,9 +75,9 @@ def test_a_keras_file_holds_the_network_it_was_made_of(weights: Path) -> None:
     [
         ((2**20, 2**20), "says it has 4,398,046,511,104 bytes, more than the file"),
         ((2**40,), "says it has 4,398,046,511,104 bytes, more than the file"),
-        ((3,), r"its layer conv2d 1 \(3\) are not those of such a layer"),
-        ((1,) * 32, "are not those of such a layer"),
-        ((), "are not those of such a layer"),
+        ((3,), r"its layer conv2d 1 \(3\) do not fit such a layer"),
+        ((1,) * 32, "do not fit such a layer"),
+        ((), "do not fit such a layer"),
     ],
 )
 @pytest.mark.parametrize("chunks", [None, True])

@@ -40,7 +40,7 @@ def preset(
     if protocol not in get_args(Protocol):
         raise UnknownNameError("protocol", str(protocol), get_args(Protocol))
     if unfreeze is not None and protocol != "partial":
-        raise ForayError(f"`unfreeze` is for `protocol` partial; {protocol} has settled what is trained.")
+        raise ForayError(f"`unfreeze` is for `protocol` partial; {protocol} already states what is trained.")
     if epochs is not None:
         require_range("`epochs`", epochs, 1, MOST_EPOCHS)
     augmentation = SMALL_IMAGES if small_images else PHOTOS

@@ -133,7 +133,7 @@ class RunFolder:
         return RunError(f"Cannot read {file}: {error.strerror or error}. {self._way_out}")
 
     def _damaged(self, file: Path) -> RunError:
-        return RunError(f"{file} is damaged: it is not as the run wrote it (SHA-256). {self._way_out}")
+        return RunError(f"{file} is damaged: its SHA-256 differs from the recorded one. {self._way_out}")
 
     @property
     def _way_out(self) -> str:

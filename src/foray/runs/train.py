@@ -128,7 +128,7 @@ def _require_unchanged(folder: Path, record: RunRecord, plan: RunPlan, dataset: 
         if there != here:
             raise RunError(
                 f"{folder} cannot be resumed: the {what} of {source} have changed since it started (SHA-256 "
-                f"{there[:12]} then, {here[:12]} now). Put them back, or begin a new run instead of going on."
+                f"{there[:12]} then, {here[:12]} now). Restore them, or start a new run."
             )
 
 

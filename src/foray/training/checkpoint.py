@@ -109,7 +109,7 @@ class History:
             raise RunError(f"{self.path} has {len(self.rows)} of {epochs} epochs. {WAY_OUT}")
         self.digest = sha256(b"".join(lines))
         if digest not in (None, self.digest):
-            raise RunError(f"{self.path} is damaged: it is not as the run wrote it (SHA-256). {WAY_OUT}")
+            raise RunError(f"{self.path} is damaged: its SHA-256 differs from the recorded one. {WAY_OUT}")
 
     def replace(self, rows: list[EpochRow]) -> None:
         """Writes the file with these rows."""
@@ -237,7 +237,7 @@ def _read(path: Path, state: TrainingState) -> dict[str, Tensor]:
     content = read_regular(path)
     expected = state.files.get(path.name)
     if expected is not None and sha256(content) != expected:
-        raise ValueError("it is not as the run wrote it (SHA-256).")
+        raise ValueError("its SHA-256 differs from the recorded one.")
     return load(content)
 
 

@@ -102,8 +102,8 @@ def test_stops_at_the_first_that_suffices(tmp_path: Path, good: str, tried: list
 
 def test_the_loss_of_one_among_several_is_called_optimistic_and_that_of_a_single_one_is_not(tmp_path: Path) -> None:
     several = Bench(**(LOSSES | {"full_more": 1})).run(tmp_path)
-    assert "chosen among 2 attempts by these images, so its loss on them is optimistic" in several.sentences[-1]
-    assert "the certificate, on test images, is the judge" in several.sentences[-1]
+    assert "selected among 2 attempts on these images, so its loss on them is optimistic" in several.sentences[-1]
+    assert "the certificate uses test images" in several.sentences[-1]
     single = Bench(**(LOSSES | {"full": 1})).run(_empty(tmp_path.parent / "single"))
     assert len(single.sentences) == 1
 
@@ -115,7 +115,10 @@ def test_where_the_images_cannot_tell_no_layer_is_made_slower(tmp_path: Path) ->
     assert bench.tried == CALIBRATED
     assert outcome.best.loss.lower <= 0.01 < outcome.best.loss.loss
     assert outcome.best.entry.read_text() == "full_more"
-    assert any("100 validation images cannot tell whether 1 point or more are lost" in one for one in outcome.sentences)
+    assert any(
+        "100 validation images are too few to decide whether 1 point or more are lost" in one
+        for one in outcome.sentences
+    )
 
 
 def test_layers_in_float32_that_win_little_are_not_kept(tmp_path: Path) -> None:

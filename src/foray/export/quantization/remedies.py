@@ -150,8 +150,8 @@ class Trials:
         settings, loss = self.best.settings, self.best.loss  # those of the best way of calibrating
         if loss.lower <= loss.tolerance:
             self.sentences.append(
-                f"{loss.n} validation images are too few to decide whether {format_points(loss.tolerance)} or more a "
-                "re lost: slower remedies (layers in float32, fine-tuning) were not tried."
+                f"{loss.n} validation images are too few to decide whether {format_points(loss.tolerance)} or more are "
+                "lost: slower remedies (layers in float32, fine-tuning) were not tried."
             )
             return
         found = remedies.pre_check()
