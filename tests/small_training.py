@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from foray.data import Dataset, ImageArray, Sample
 from foray.evaluation.predictions import Predictions
 from foray.models import Network, build_model
-from foray.recipes import SGD, Recipe, ScratchRecipe
+from foray.recipes import SGD, FinetuneRecipe, Recipe, ScratchRecipe
 from foray.specs import get_spec
 from foray.weights.key_map import timm_keys
 
@@ -78,8 +78,9 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small_recipe(**changes: object) -> Recipe:
-    """Two epochs of momentum SGD from scratch."""
-    return ScratchRecipe(
+    """Two epochs of momentum SGD, from scratch unless `protocol` is "finetune"."""
+    kind = FinetuneRecipe if changes.pop("protocol", "scratch") == "finetune" else ScratchRecipe
+    return kind(
         epochs=2,
         batch_size=8,
         optimizer=SGD(learning_rate=0.05, momentum=0.9, weight_decay=1e-4),

@@ -94,7 +94,7 @@ def compare(
         progress: what is told of the progress.
 
     Returns:
-        The comparison, as `out`/comparison.json has it.
+        The comparison, with `out`/comparison.json has it.
 
     Raises:
         ForayError: for data, models, weights or numbers that do not fit, and when `out` holds another comparison, or

@@ -115,7 +115,7 @@ def test_what_a_read_only_cache_holds_is_used(home: Path) -> None:
         assert np.array_equal(store.pixels, pixels)
         assert fetch(fetched, cache, offline=False, manual="").read_bytes() == b"downloaded"
         assert any("could not be cached" in note and "Permission denied" in note for note in notes.notes)
-        with pytest.raises(RunError, match=r"Permission denied\. Nothing can be kept in this cache") as refusal:
+        with pytest.raises(RunError, match=r"Permission denied\. This cache is not writable") as refusal:
             decode_for_evaluation(again, Preprocessing(24), cache_dir=cache, workers=1, progress=notes)
         assert not isinstance(refusal.value, FolderBusyError)
         assert not any("Waiting" in note for note in notes.notes)

@@ -94,8 +94,8 @@ def test_near_duplicates_across_given_splits_are_counted(tmp_path):
     assert leaks.val == {f"val/{'ab'[i % 2]}/{i}.png" for i in range(5)}
     assert leaks.test == {f"test/{'ab'[i % 2]}/{i}.png" for i in range(8)}
     assert (
-        "5 of 30 val images are duplicates or near-duplicates of train images and 8 of 30 test images are copies or "
-        "near copies of train or val images"
+        "5 of 30 val images are duplicates or near-duplicates of train images and 8 of 30 test images are duplicates "
+        "or near-duplicates of train or val images"
     ) in dataset.notes
 
 

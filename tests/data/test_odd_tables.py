@@ -55,7 +55,7 @@ def request(folder: Path) -> Request:
 
 def test_a_deepweeds_label_that_is_no_number_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("Filename,Label,Species\n1.jpg,one,Lantana\n")
-    with pytest.raises(DataError, match=r"labels\.csv, line 2: the label 'one' is no number of a class"):
+    with pytest.raises(DataError, match=r"labels\.csv, line 2: the label 'one' is not the number of a class"):
         DEEPWEEDS.read(DEEPWEEDS, request(tmp_path))
 
 
@@ -71,7 +71,7 @@ def test_a_deepweeds_fold_of_images_without_labels_is_named(tmp_path: Path) -> N
 
 def test_names_of_cifars_classes_that_are_no_text_are_said(tmp_path: Path) -> None:
     (tmp_path / "batches.meta.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match=r"batches\.meta\.txt is damaged: it is no UTF-8"):
+    with pytest.raises(DataError, match=r"batches\.meta\.txt is damaged: it is not UTF-8"):
         CIFAR10.read(CIFAR10, request(tmp_path))
 
 

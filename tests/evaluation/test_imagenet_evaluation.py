@@ -263,7 +263,7 @@ def test_of_1001_classes_the_background_is_left_out(
 
 
 def test_weights_that_do_not_classify_imagenet_are_refused(shared_data: Path, smallest: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="a backbone without classifier"):
+    with pytest.raises(WeightsError, match="a backbone without a classifier"):
         evaluate(shared_data / "weights" / "tf_efficientnet_b0.backbone_in1k", tmp_path, tmp_path, "efficientnet_b0")
     with pytest.raises(WeightsError, match="not of mobilenet_v2"):
         evaluate(smallest, tmp_path, tmp_path, "mobilenet_v2")

@@ -279,7 +279,7 @@ def test_a_time_that_cannot_be_measured_is_none_and_costs_no_file(run: Path, tmp
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert Stopwatch(source, support, tmp_path / "gone", 1, progress).time(entry) is None
     assert "The time of int8 could not be measured: " in notes[-1]
-    assert "gone is no complete artifact" in notes[-1]
+    assert "gone is not a complete artifact" in notes[-1]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -26,7 +26,7 @@ ARTIFACT = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a small network, one epoch on squares of two colours, one with a line break in its name."""
-    from foray.runs import train
+    from foray import train
 
     squares = tmp_path_factory.mktemp("pictures") / "squares"
     for name, red in {"dark  and\nblue": 20, "light": 220}.items():

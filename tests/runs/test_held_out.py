@@ -303,7 +303,7 @@ def test_a_damaged_list_of_images_is_an_error_and_not_a_score(noisy, photos, tmp
     content = bytearray((copy / "images.npz").read_bytes())
     content[len(content) // 2] ^= 255
     (copy / "images.npz").write_bytes(content)
-    with pytest.raises(RunError, match=r"images\.npz is damaged: it SHA-256 differs from the recorded one"):
+    with pytest.raises(RunError, match=r"images\.npz is damaged: its SHA-256 differs from the recorded one"):
         evaluate(copy, photos)
 
 
@@ -391,7 +391,7 @@ def test_digests_of_another_run_or_none_at_all_are_an_error(noisy, photos, small
         arrays = dict(stored)
     arrays["contents"] = arrays["contents"][::-1]
     np.savez(other / "images.npz", **arrays)
-    with pytest.raises(RunError, match=r"images\.npz is damaged: it SHA-256 differs from the recorded one"):
+    with pytest.raises(RunError, match=r"images\.npz is damaged: its SHA-256 differs from the recorded one"):
         evaluate(other, photos)
     (other / "images.npz").unlink()
     with pytest.raises(RunError, match=r"Cannot read .*images\.npz"):

@@ -107,7 +107,7 @@ def test_weights_that_are_no_numbers_predict_nothing(runs: Path, value: float) -
 
 def test_predictions_cut_short_are_noticed(runs: Path) -> None:
     cut_test(runs / "0")
-    with pytest.raises(RunError, match=r"test\.npz is damaged: it SHA-256 differs from the recorded one"):
+    with pytest.raises(RunError, match=r"test\.npz is damaged: its SHA-256 differs from the recorded one"):
         read_predictions(RunFolder(runs / "0"), "test")
 
 
@@ -123,10 +123,10 @@ def test_predictions_cut_short_are_noticed_without_digests(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("probabilities", lambda found: np.full_like(found, np.nan), "not all numbers"),
+        ("probabilities", lambda found: np.full_like(found, np.nan), "not finite"),
         ("probabilities", lambda found: found[:, :2], "for 3 classes"),
         ("labels", lambda found: found + 7, "labels of no class"),
-        ("labels", lambda found: found.astype(np.float32), "another kind"),
+        ("labels", lambda found: found.astype(np.float32), "a wrong type"),
         ("image_ids", lambda found: np.repeat(found[:1], len(found)), "an image twice"),
         ("image_ids", lambda found: found[:, None], "of shapes"),
     ],
@@ -181,7 +181,7 @@ def unfinished(runs: Path) -> Path:
 def test_flipped_bits_of_a_checkpoint_are_noticed(unfinished: Path, squares) -> None:
     flip_a_bit(unfinished / "0" / "checkpoint" / "epoch-0002.safetensors", -5000)
     with pytest.raises(
-        RunError, match=r"Cannot read .*epoch-0002\.safetensors: it SHA-256 differs from the recorded one"
+        RunError, match=r"Cannot read .*epoch-0002\.safetensors: its SHA-256 differs from the recorded one"
     ):
         train_run(seeded(squares, 0), squares, unfinished / "0", device="cpu")
 
@@ -197,7 +197,7 @@ def test_a_run_does_not_go_on_with_the_weights_of_another_seed(unfinished: Path,
     name = "checkpoint/epoch-0002.safetensors"
     shutil.copy(unfinished / "1" / name, unfinished / "0" / name)
     with pytest.raises(
-        RunError, match=r"Cannot read .*epoch-0002\.safetensors: it SHA-256 differs from the recorded one"
+        RunError, match=r"Cannot read .*epoch-0002\.safetensors: its SHA-256 differs from the recorded one"
     ):
         train_run(seeded(squares, 0), squares, unfinished / "0", device="cpu")
 

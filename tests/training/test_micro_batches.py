@@ -133,7 +133,7 @@ def test_the_micro_batch_that_was_found_is_remembered(squares, tmp_path, monkeyp
 def test_not_even_one_image(squares, tmp_path, monkeypatch) -> None:
     out_of_memory_above(0, monkeypatch)
     with pytest.raises(
-        ForayError, match=r"One image of 32 px does not fit into memory in training .* \(CUDA out of memory.*2 GiB\)"
+        ForayError, match=r"One image of 32 px does not fit into memory in training \(CUDA out of memory.*2 GiB\)"
     ):
         train_run(plan(squares), squares, tmp_path / "run", device="cpu")
     assert "--resolution" in RunRecord.load(tmp_path / "run" / "record.json").failure

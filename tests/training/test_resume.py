@@ -178,11 +178,11 @@ def test_changed_images_and_weights_are_refused(pictures, small_weights, tmp_pat
     from safetensors.torch import save_file
 
     save_file({key: tensor + 1 for key, tensor in state.items()}, weights / "model.safetensors")
-    with pytest.raises(RunError, match=r"the weights of .*weights.* have changed since it began \(SHA-256"):
+    with pytest.raises(RunError, match=r"the weights of .*weights.* have changed since it started \(SHA-256"):
         resume(run)
     save_file(state, weights / "model.safetensors")
     next((pictures / "train" / "red").iterdir()).unlink()
-    with pytest.raises(RunError, match=r"the images of .*squares have changed since it began"):
+    with pytest.raises(RunError, match=r"the images of .*squares have changed since it started"):
         resume(run)
 
 

@@ -72,7 +72,7 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
     if there.id != plan.key:
         raise RunError(
             f"{folder} holds another comparison ({there.dataset.name}, {there.protocol}, {there.created[:10]}). "
-            "Choose another folder as `out`."
+            "Choose another folder with `out`."
         )
 
 

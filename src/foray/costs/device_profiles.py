@@ -54,7 +54,7 @@ def require_replaceable(path: Path, device: str) -> None:
         return
     there = DeviceProfiles.load(path).device
     if there != device:
-        raise RunError(f"{path} was measured on {there}, and would be overwritten. Choose another folder as `out`.")
+        raise RunError(f"{path} was measured on {there}, and would be overwritten. Choose another folder with `out`.")
 
 
 def load_profiles(

@@ -21,8 +21,7 @@ def cache_lock(folder: Path, *, wait_seconds: float = 0.0, what: str = "run") ->
             raise
         except RunError as error:
             raise RunError(
-                f"{error} Nothing can be kept in this cache: name one that can be written with `cache_dir` or "
-                "FORAY_CACHE."
+                f"{error} This cache is not writable: name another with `cache_dir` or FORAY_CACHE."
             ) from error
         yield
 

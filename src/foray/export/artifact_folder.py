@@ -208,7 +208,7 @@ def _refuse(folder: Path, foreign: Sequence[str]) -> None:
 
 
 def _way_out(it: str) -> str:
-    return f"Move {it} elsewhere, or choose another folder as `out`."
+    return f"Move {it} elsewhere, or choose another folder with `out`."
 
 
 def _remove_artifact(folder: Path) -> None:

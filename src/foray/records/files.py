@@ -68,7 +68,7 @@ def require_writable(folder: Path) -> None:
     if not is_folder:
         raise RunError(f"Cannot write in {folder}: it is a file, not a folder.")
     if not os.access(folder, os.W_OK):
-        raise RunError(f"Cannot write in the folder {folder}: it is read-only. Choose another as `out`.")
+        raise RunError(f"Cannot write in the folder {folder}: it is read-only. Choose another with `out`.")
 
 
 def remove_unfinished_files(folder: Path) -> None:

@@ -171,7 +171,7 @@ def find_run(folder: Path) -> RunFolder:
         return RunFolder(folder)
     runs = runs_in(folder)
     if not runs:
-        raise RunError(f"There is no run in {folder}. Name the folder that was given as `out`.")
+        raise RunError(f"There is no run in {folder}. Name the folder that was given with `out`.")
     unfinished = unfinished_runs(folder)
     choice = unfinished or [run.path for run in runs]
     if len(choice) > 1:

@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> ComparisonFolder:
     if not is_there(folder / COMPARISON):
         raise RunError(
             f"There is no finished comparison in {folder}: it has no comparison.json. "
-            "Name the folder that was given to foray compare as `out`."
+            "Name the folder that was given to foray compare with `out`."
         )
     comparison = Comparison.load(folder / COMPARISON)
     for candidate in comparison.candidates:

@@ -81,7 +81,7 @@ def require_no_foreign_report(folder: Path) -> None:
     if there := [name for name in (_PAGE, _MARKDOWN, _CSV) if (folder / name).exists()]:
         raise RunError(
             f"{folder} holds {' and '.join(there)} but no {COMPARISON}: foray did not write that and does not "
-            "overwrite it. Move it elsewhere, or choose another folder as `out`."
+            "overwrite it. Move it elsewhere, or choose another folder with `out`."
         )
 
 

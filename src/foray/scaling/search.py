@@ -39,7 +39,7 @@ def search(
     with folder_lock(out, what="search"):
         path = out / SEARCH_FILE
         if path.exists() and ScalingSearch.load(path).id != plan.key:
-            raise RunError(f"{out} holds the search of other data, recipe or proxy. Choose another folder as `out`.")
+            raise RunError(f"{out} holds the search of other data, recipe or proxy. Choose another folder with `out`.")
         with progress.task("Scaling search", total=len(plan.specs()) * len(plan.seeds)) as task:
             trained = train_runs(
                 plan.runs(), out, machine, finished=lambda run, _: task.advance(note=run.group), progress=progress

@@ -113,7 +113,7 @@ def test_one_scale_a_tensor_is_predicted_to_lose(digits: Digits) -> None:
     assert by_tensor.layers[0].weight_sqnr_db < 15
     assert by_channel.agreement > 0.9
     assert by_tensor.agreement < by_channel.agreement - 0.03
-    assert "tiny will suffer from int8" in by_tensor.advice
+    assert "tiny will lose accuracy in int8" in by_tensor.advice
 
 
 def test_pre_check_says_how_many_labels_stay(digits: Digits) -> None:
@@ -121,7 +121,7 @@ def test_pre_check_says_how_many_labels_stay(digits: Digits) -> None:
     assert check.n == 100
     assert check.interval[0] < check.agreement <= check.interval[1]
     assert check.agreement >= 0.97
-    assert "tiny should take int8 well" in check.advice
+    assert "tiny should quantise well to int8" in check.advice
     assert "n = 100" in check.advice
     assert [layer.agreement is None for layer in check.layers[:3]] == [False, False, True]
     assert {layer.name for layer in check.layers} == set(named_layers(digits.network))
