@@ -79,7 +79,7 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small_recipe(**changes: object) -> Recipe:
     """Two epochs of momentum SGD, from scratch unless `protocol` is "finetune"."""
-    kind = FinetuneRecipe if changes.pop("protocol", "scratch") == "finetune" else ScratchRecipe
+    kind = FinetuneRecipe if changes.get("protocol") == "finetune" else ScratchRecipe
     return kind(
         epochs=2,
         batch_size=8,

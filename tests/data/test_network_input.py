@@ -49,8 +49,8 @@ def test_resize_and_crop_are_torchvisions(
     preprocessing = Preprocessing(resolution, crop_pct, interpolation)
     mode = transforms.InterpolationMode(interpolation)
     side = int(resolution / crop_pct)
-    scale = side / min(width, height)
-    rounded = (side, round(scale * width)) if width > height else (round(scale * height), side)  # height, width
+    short = min(width, height)
+    rounded = tuple(side if pixels == short else round(side * pixels / short) for pixels in (height, width))
     for resize, size in {"cut": side, "rounded": rounded, "squashed": (side, side)}.items():
         expected = transforms.CenterCrop(resolution)(transforms.Resize(size, mode)(image))
         found = prepare(image, replace(preprocessing, resize=resize))

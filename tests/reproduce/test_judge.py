@@ -57,9 +57,9 @@ def test_a_number_on_other_images_is_never_judged(right: int) -> None:
 def test_beaten_is_above_and_not_reproduced_below(right: int, expected: float, tolerance: float) -> None:
     verdict = accuracy_verdict(Accuracy("cifar10-b0", expected, tolerance), evidence(right, 1000))
     if verdict == "beaten":
-        assert right / 1000 > expected + tolerance
+        assert right / 1000 - expected > tolerance
     elif verdict == "not reproduced":
-        assert right / 1000 < expected - tolerance
+        assert expected - right / 1000 > tolerance
     else:
         assert verdict == "reproduced"
 

@@ -136,7 +136,7 @@ def test_not_even_one_image(squares, tmp_path, monkeypatch) -> None:
         ForayError, match=r"One image of 32 px does not fit into memory in training \(CUDA out of memory.*2 GiB\)"
     ):
         train_run(plan(squares), squares, tmp_path / "run", device="cpu")
-    assert "--resolution" in RunRecord.load(tmp_path / "run" / "record.json").failure
+    assert "`resolution`" in RunRecord.load(tmp_path / "run" / "record.json").failure
 
 
 def test_statistics_of_a_failed_attempt_are_put_back() -> None:

@@ -1,4 +1,4 @@
-"""foray.export.prepare.Prepare as an ONNX graph, written down rather than exported.
+"""foray.export.prepare as an ONNX graph, written down rather than exported.
 
 The exporter takes as long for it as for a third of a network. What each line computes stands in prepare.py; tests hold
 both against Pillow.
@@ -52,7 +52,7 @@ prepare (uint8[batch, height, width, 3] {INPUT}) => (uint8[batch, {side}, {side}
 
 
 def _weights(name: str, length: str, preprocessing: Preprocessing) -> str:
-    """(R, L), called `name`: Prepare._weights of a side of `length` pixels."""
+    """(R, L), called `name`: the weights of a side of `length` pixels."""
     return f"""
   {name}_cut = Min ({length}, longest)
   {_resized(name, preprocessing.resize)}

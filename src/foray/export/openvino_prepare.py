@@ -1,4 +1,4 @@
-"""foray.export.prepare.Prepare as OpenVINO operators, put together rather than converted.
+"""foray.export.prepare as OpenVINO operators, put together rather than converted.
 
 Converting it takes a quarter of the time of a network. What each line computes stands in prepare.py; tests hold both
 against Pillow.
@@ -35,7 +35,7 @@ def prepare_graph(preprocessing: Preprocessing) -> tuple[Node, Node]:
 
 
 def _weights(length: Node, short: Node, preprocessing: Preprocessing) -> Node:
-    """(R, L): Prepare._weights of a side of `length` pixels."""
+    """(R, L): the weights of a side of `length` pixels."""
     cut = op.minimum(length, op.multiply(short, _integer(LONGEST_STRIP)))
     resized = _resized(cut, short, preprocessing)
     first = _rounded_half_to_even(op.subtract(resized, _integer(preprocessing.resolution)), _integer(2))

@@ -4,12 +4,14 @@ glibc hands large blocks back to the operating system as soon as they are freed,
 gigabytes of activations in anew, page by page. On a virtual machine this was measured to take more than half of
 MobileNetV2's step. The blocks of one step are needed again in the next, so keeping them avoids the page faults.
 
-Two means, of which `FORAY_ALLOCATOR` names those to use (default: `arena,mallopt`; `0`: none):
+Two means, of which `FORAY_ALLOCATOR` names those to use (default: `arena,mallopt`; `0`: none). The first that can be had
+is taken: with the arena `mallopt` was measured to add nothing.
 
 - `arena`: PyTorch's large tensors come from an allocator of our own (arena.cpp). What is held is the most they ever
   needed at once. It can be taken back.
-- `mallopt`: glibc keeps what it is given, for convolutions have workspaces that are no tensors. Its settings cannot be
-  read, so they cannot be put back: only for processes of foray's own, which say so with `keep_for_good`.
+- `mallopt`: glibc keeps what it is given, where there is no C++ compiler. It takes twice the memory of the arena. Its
+  settings cannot be read, so they cannot be put back: only for processes of foray's own, which say so with
+  `keep_for_good`.
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ def _keep(progress: Progress) -> None:
         assert library is not None
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         library.arena_open(ctypes.c_size_t(memory))  # reserves addresses, not memory; on failure nothing changes
-    if "mallopt" in means and _for_good:
+    elif "mallopt" in means and _for_good:
         mallopt = ctypes.CDLL(None).mallopt
         for name, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _GROWTH_BYTES)):
             mallopt(name, value)
