@@ -4,7 +4,7 @@ glibc hands large blocks back to the operating system as soon as they are freed,
 gigabytes of activations in anew, page by page. On a virtual machine this was measured to take more than half of
 MobileNetV2's step. The blocks of one step are needed again in the next, so keeping them avoids the page faults.
 
-Two means, of which `FORAY_ALLOCATOR` names those to use (default: `arena,mallopt`; `0`: none). The first that is available
+Two means, of which `FORAY_ALLOCATOR` names those to use (default: `arena,mallopt`; `0`: none). The first one available
 is used: beside the arena `mallopt` was measured to add nothing (docs/native.md).
 
 - `arena`: PyTorch's large tensors come from an allocator of our own (arena.cpp). What is held is the most they ever
