@@ -24,7 +24,7 @@ def inspect(
     offline: options.Offline = False,
     cache_dir: options.CacheDir = None,
 ) -> None:
-    """Show counts, sizes, imbalance, unreadable files and duplicates by name, licence."""
+    """Show counts, sizes, imbalance and licence; name unreadable files and duplicates."""
     from foray.cli.audit import print_audit
     from foray.cli.progress import terminal_progress
     from foray.data import inspect_dataset, open_dataset

@@ -93,7 +93,7 @@ CacheDir = Annotated[
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave unreadable images out and name them in the report.")
 ]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device to train on.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device that networks run on.")]
 Workers = Annotated[
     int | None,
     typer.Option(
