@@ -170,7 +170,15 @@ def test_names_of_a_zip_in_utf8_or_the_western_code_page_are_read(tmp_path, code
 
 
 @pytest.mark.parametrize(
-    ("code_page", "name"), [("cp932", "雑草"), ("gbk", "杂草"), ("cp949", "잡초"), ("cp866", "сорняк")]
+    ("code_page", "name"),
+    [
+        ("cp932", "雑草"),
+        ("cp932", "イヌ"),
+        ("cp932", "表示ソ"),
+        ("gbk", "杂草"),
+        ("cp949", "잡초"),
+        ("cp866", "сорняк"),
+    ],
 )
 def test_names_of_a_zip_in_another_code_page_are_refused_and_the_way_out_is_named(tmp_path, code_page, name):
     archive = zip_in(tmp_path / "weeds.zip", code_page, f"{name}/1.png")

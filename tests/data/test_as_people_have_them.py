@@ -13,7 +13,8 @@ import pytest
 from pictures import draw, draw_classes
 from PIL import Image
 
-from foray.data import load_image, open_dataset
+import foray
+from foray.data import UnreadableImagesError, load_image, open_dataset
 from foray.data.class_folders import class_name
 from foray.errors import DataError
 
@@ -132,6 +133,20 @@ def test_a_class_of_photographs_without_a_decoder_is_reported_before_training(tm
     assert "7 images cannot be read" in said
     assert ".HEIC needs the decoder pillow-heif, which is not there; install it (pip install pillow-heif)" in said
     assert "('a', 'b') no image is left of 1 class: c" in said
+
+
+def test_training_goes_on_without_a_class_that_cannot_be_read_where_that_is_asked_for(tmp_path: Path) -> None:
+    root = draw_classes(tmp_path / "weeds", {"a": 8, "b": 8})
+    (root / "c").mkdir()
+    for i in range(7):
+        (root / "c" / f"{i}.jpg").write_bytes(b"\xff\xd8\xff" + bytes([i]))
+    asked = {"epochs": 1, "resolution": 32, "workers": 1, "cache_dir": tmp_path / "cache"}
+    with pytest.raises(UnreadableImagesError, match="7 images cannot be read"):
+        foray.train(root, "mobilenet_v1_x0.25", "scratch", out=tmp_path / "stopped", **asked)
+    record = foray.train(root, "mobilenet_v1_x0.25", "scratch", out=tmp_path / "runs", skip_unreadable=True, **asked)
+    assert record.dataset.classes == ["a", "b"]
+    assert record.architecture.num_classes == 2
+    assert "no image is left of 1 class: c" in record.notes
 
 
 def test_raw_files_beside_their_jpegs_are_not_in_the_way(tmp_path: Path) -> None:

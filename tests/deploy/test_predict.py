@@ -304,18 +304,23 @@ def test_a_folder_or_a_pattern_stands_for_its_images_and_one_bad_file_loses_noth
     for place, photo in zip(("a.jpg", "deep/b.JPG", "deep/@eaDir/b.jpg"), photographs, strict=False):
         shutil.copy(photo, new / place)
     (new / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (new / "dead.png").symlink_to("nowhere.png")
     (new / "notes.txt").write_text("no image")
     for command in (["foray", "predict", onnx_artifact], [onnx_artifact / "predict.py"]):
         done = run_without(["torch"], *command, "--json", new)
         assert done.returncode == 2, done.stderr
         seen = {Path(row["path"]).relative_to(new).as_posix(): row for row in json.loads(done.stdout)}
-        assert list(seen) == ["a.jpg", "broken.jpg", "deep/b.JPG"]
+        assert list(seen) == ["a.jpg", "broken.jpg", "dead.png", "deep/b.JPG"]
+        assert seen["dead.png"]["error"] == "there is no such file"
         assert seen["broken.jpg"]["error"]
         assert seen["broken.jpg"]["label"] == ""
         assert all(seen[name]["label"] and not seen[name]["error"] for name in ("a.jpg", "deep/b.JPG"))
         done = run_without(["torch"], *command, "--json", new / "a*.jp*")
         assert [Path(row["path"]).name for row in json.loads(done.stdout)] == ["a.jpg"]
         assert done.returncode == 0
+        done = run_without(["torch"], *command, "--json", new / "*.gif", new / "a.jpg")  # the good one is not lost
+        assert [bool(row["error"]) for row in json.loads(done.stdout)] == [False, True]
+        assert done.returncode == 2
         done = run_without(["torch"], *command, new / "*.gif")
         assert done.returncode == 2
         assert "*.gif gives no image" in done.stderr

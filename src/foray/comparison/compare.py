@@ -46,7 +46,9 @@ def compare(
     plan = plan_comparison(request, machine, carving=carving_in(folder), progress=progress)
     with folder_lock(folder, what="comparison"):
         shown = [model.preprocessing for model in plan.models]
-        plan = replace(plan, dataset=readable(plan.dataset, shown, request.source, machine, progress))
+        dataset = readable(plan.dataset, shown, request.source, machine, progress)
+        models = tuple(replace(model, num_classes=len(dataset.classes)) for model in plan.models)
+        plan = replace(plan, dataset=dataset, models=models)
         _require_same_comparison(folder, plan)
         clock = CostSource(
             plan, folder, threads=machine.threads, wait_seconds=request.costs.wait_seconds, progress=progress

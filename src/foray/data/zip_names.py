@@ -29,15 +29,15 @@ def zip_member_name(info: zipfile.ZipInfo, archive: Path) -> str:
     the code page of a DOS. What looks like a European name in code page 437 is taken for that; raises DataError for the
     rest, such as Japanese names of Windows, which would become garbled class names.
     """
-    name = info.filename.replace("\\", "/")
+    name = info.filename
     if info.flag_bits & _IN_UTF8 or name.isascii():
-        return name
-    raw = name.encode("cp437", errors="replace")  # what zipfile decoded it from
+        return _with_slashes(name)
+    raw = name.encode("cp437", errors="replace")  # what zipfile decoded it from; 0x5C may be half of a character
     try:
-        return raw.decode("utf-8")
+        return _with_slashes(raw.decode("utf-8"))
     except UnicodeError:
         if _looks_western(name):
-            return name
+            return _with_slashes(name)
     readings = [f"{shortened(text)} in {code}" for code in _CODE_PAGES if (text := _decoded(raw, code)) is not None]
     perhaps = f": {', '.join(readings)}" if readings else ""
     raise DataError(
@@ -46,12 +46,21 @@ def zip_member_name(info: zipfile.ZipInfo, archive: Path) -> str:
     )
 
 
+def _with_slashes(name: str) -> str:
+    return name.replace("\\", "/")
+
+
 def _looks_western(name: str) -> bool:
-    """Whether letters beyond ASCII are at most half of each word, none a capital after a small letter, and no signs."""
+    """Whether letters beyond ASCII are at most half of each word, no capital follows a small letter where one of them
+    is beyond ASCII, and there are no signs."""
     words = re.findall(r"[^\W\d_]+", name)
     signs = [character for character in name if not character.isascii() and not character.isalpha()]
     few = all(2 * sum(not letter.isascii() for letter in word) <= len(word) for word in words)
-    cased = all(one.isupper() or two.isascii() or two.islower() for word in words for one, two in pairwise(word))
+    cased = all(
+        one.isupper() or two.islower() or (one.isascii() and two.isascii())
+        for word in words
+        for one, two in pairwise(word)
+    )
     return not signs and few and cased
 
 

@@ -664,22 +664,25 @@ def images_in(paths: Iterable[Path]) -> list[Path]:
     """The image files that a person names: each file as it is, of a folder all images in it and its folders, in order.
 
     A name with `*`, `?` or `[` that no file has is a pattern (some shells leave them as they are). Hidden files, and
-    folders that systems make (`@eaDir`, `__MACOSX`), are passed over. Raises ArtifactError when a folder or a pattern
-    gives no image.
+    folders that systems make (`@eaDir`, `__MACOSX`), are passed over. Raises ArtifactError when none of them gives an
+    image.
     """
     found: list[Path] = []
+    missing: list[str] = []
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
-            here = [file for file in sorted(path.rglob("*")) if _is_picture(file.relative_to(path)) and file.is_file()]
+            inside = sorted(path.rglob("*"))  # links that lead nowhere and pipes too: reading them says what is wrong
+            here = [file for file in inside if _is_picture(file.relative_to(path)) and not file.is_dir()]
         elif re.search(r"[*?\[]", str(path)) and not os.path.exists(path):  # noqa: PTH110
             names = glob.glob(str(path), recursive=True)  # noqa: PTH207 (of an absolute pattern Path.glob knows nothing)
             here = sorted(Path(name) for name in names if Path(name).is_file())
         else:
             here = [path]
-        if not here:
-            raise ArtifactError(f"{path} gives no image: there is no file with the suffix of one.")
         found += here
-    return found
+        missing += [] if here else [str(path)]
+    if missing and not found:
+        raise ArtifactError(f"{', '.join(missing)} gives no image: there is no file with the suffix of one.")
+    return [*found, *map(Path, missing)]  # reading these says that nothing is there
 
 
 def is_visible(name: str) -> bool:

@@ -45,7 +45,7 @@ def train(
         plan = plan_run(
             model, dataset, how, seed=seed, deterministic=deterministic, offline=source.offline, progress=progress
         )
-        return plan, _readable(dataset, plan, source, machine, progress)
+        return _readable(plan, dataset, source, machine, progress)
 
     with machine.processes.writer_first():  # what has to be downloaded, it downloads
         plan, dataset = planned("by content")
@@ -80,14 +80,18 @@ def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress 
             record.architecture.requested, dataset, how, seed=record.seed, deterministic=record.deterministic,
             offline=source.offline, progress=progress,
         )  # fmt: skip
-        dataset = _readable(dataset, plan, source, machine, progress)
+        plan, dataset = _readable(plan, dataset, source, machine, progress)
     _require_unchanged(folder.path, record, plan, dataset)
     return train_run(plan, dataset, folder.path, machine, inputs=record.inputs, progress=progress)
 
 
-def _readable(dataset: Dataset, plan: RunPlan, source: ImageSource, machine: Machine, progress: Progress) -> Dataset:
+def _readable(
+    plan: RunPlan, dataset: Dataset, source: ImageSource, machine: Machine, progress: Progress
+) -> tuple[RunPlan, Dataset]:
     """Without unreadable images where they are to be left out; else they are found when the run begins."""
-    return readable(dataset, [plan.preprocessing], source, machine, progress) if source.skip_unreadable else dataset
+    if source.skip_unreadable:
+        dataset = readable(dataset, [plan.preprocessing], source, machine, progress)
+    return replace(plan, num_classes=len(dataset.classes)), dataset  # a class may have gone with its images
 
 
 def inputs_of(source: ImageSource, how: TrainingRequest, machine: Machine) -> RunInputs:
