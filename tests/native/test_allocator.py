@@ -119,17 +119,17 @@ for _ in range(3):
         small = torch.full((1000,), 5.0)
         tensors = [torch.ones(20 * MIB) for _ in range(10)]
         del tensors
-    assert status("VmRSS") < resident + 100, status("VmRSS") - resident
+    assert status("VmRSS") < resident + 120, status("VmRSS") - resident  # 64 outlive; libraries take some 30
     assert all(bool((tensor == i).all()) for i, tensor in enumerate(outliving))
     del outliving[::2]
-    assert status("VmRSS") < resident + 60
+    assert status("VmRSS") < resident + 78  # 32 outlive
     later = torch.ones(200 * MIB)
     del later
-    assert status("VmRSS") < resident + 60
+    assert status("VmRSS") < resident + 78  # 32 outlive
     assert [float(tensor[-1]) for tensor in outliving] == [1, 3, 5, 7]
     del outliving
     assert float(small.sum()) == 5000
-    assert status("VmRSS") < resident + 30
+    assert status("VmRSS") < resident + 50
     assert status("VmSize") < mapped + 300, "the addresses stay reserved"
 print("done")
 """
