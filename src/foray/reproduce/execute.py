@@ -17,7 +17,7 @@ from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, Unava
 from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
 from foray.reproduce.pretrained import at_resolution, test_images, write_random_weights
 from foray.reproduce.results_folder import is_kept, keep_run, read_unavailable
-from foray.reproduce.sources import open_source, reduced
+from foray.reproduce.sources import SOURCES, open_source, reduced
 from foray.requests import Machine, TrainingRequest
 from foray.runs.many import PlannedRun, train_runs
 from foray.runs.run_id import run_id
@@ -182,24 +182,25 @@ class Study:
         if experiment.scale == "mini":
             names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
             names += ["digits"]
-        key = (*names, experiment.per_class)
+        key = (*names, experiment.per_class, experiment.fold)
         if key not in self._opened:
-            self._opened[key] = reduced(self._first_of(names), experiment.per_class)
+            self._opened[key] = reduced(self._first_of(names, experiment.fold), experiment.per_class)
         return self._opened[key]
 
-    def _first_of(self, names: Sequence[str]) -> Dataset:
+    def _first_of(self, names: Sequence[str], fold: int | None) -> Dataset:
         """The images of the first source found. Raises the DataError of the last."""
         for name in names[:-1]:
             try:
-                return self._open(name)
+                return self._open(name, fold)
             except DataError as error:
                 self.progress.note(str(error))
-        return self._open(names[-1])
+        return self._open(names[-1], fold)
 
-    def _open(self, name: str) -> Dataset:
+    def _open(self, name: str, fold: int | None) -> Dataset:
         return open_source(
-            name, self.request.data_dir, self.machine.cache, offline=self.request.stays_offline, progress=self.progress
-        )
+            name, self.request.data_dir, self.machine.cache, fold=fold if SOURCES[name].folds else None,
+            offline=self.request.stays_offline, progress=self.progress,
+        )  # fmt: skip
 
     def _weights_for(self, experiment: Experiment) -> tuple[str, bool]:
         """Where the pretrained weights are, and whether they are random ones: only at `mini`, where there are none.

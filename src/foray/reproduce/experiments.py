@@ -34,7 +34,7 @@ class Experiment:
 
     `source`: a name of `foray.reproduce.sources`; `changes`: `key=value` of the recipe (foray.recipes.changed);
     `resolution` in pixels, None: the weights' or architecture's own. `against`: the role of the study's experiment that
-    it is compared with, where that is another one.
+    it is compared with, where that is another one. `fold`: of the official ones, None: the first.
     """
 
     role: str
@@ -47,6 +47,7 @@ class Experiment:
     per_class: PerClass | None = None
     seeds: tuple[int, ...] = (0,)
     against: str | None = None
+    fold: int | None = None
 
     @property
     def key(self) -> str:
@@ -60,6 +61,7 @@ class Experiment:
 
 _MODELS = {"b0": "efficientnet_b0", "b1": "efficientnet_b1", "b2": "efficientnet_b2"}
 _TRANSFER = {"mobilenet": "mobilenet_v2", "b0": "efficientnet_b0", "v2b0": "efficientnet_v2_b0"}
+FROZEN_FOLDS = tuple(f"deepweeds-mobilenet-frozen-fold{fold}" for fold in range(1, 5))
 _NATIVE = {"b0": 224, "b1": 240, "b2": 260}  # pixels (Tan & Le's)
 _PROTOCOLS = {
     "frozen": "study_mobilenet_linear",
@@ -88,6 +90,10 @@ def _full() -> dict[str, Experiment]:
         Experiment("rps-b2", "full", "efficientnet_b2", "study_rps_finetune", "rock_paper_scissors", 300),
         *(Experiment(f"deepweeds-{name}-{protocol}", "full", model, recipe, "deepweeds", 224)
           for name, model in _TRANSFER.items() for protocol, recipe in _PROTOCOLS.items()),
+        *(Experiment(role, "full", "mobilenet_v2", _PROTOCOLS["frozen"], "deepweeds", 224, fold=fold)
+          for fold, role in enumerate(FROZEN_FOLDS, start=1)),
+        Experiment("deepweeds-mobilenet-frozen-sgd", "full", "mobilenet_v2", _PROTOCOLS["frozen"], "deepweeds", 224,
+                   ("optimizer.name=sgd", "optimizer.learning_rate=0.01")),
         Experiment("deepweeds-mobilenet-scratch", "full", "mobilenet_v2", "study_deepweeds_scratch", "deepweeds", 224),
         Experiment("imagenet-mobilenet", "full", "mobilenet_v2", None, "imagenet", 224),
     ]  # fmt: skip

@@ -31,6 +31,11 @@ class Source:
     same_images: bool = True
 
     @property
+    def folds(self) -> int:
+        """Number of official folds; 0 where there are none."""
+        return NAMED_DATASETS[self.named].folds
+
+    @property
     def manual(self) -> str:
         """Its official location."""
         described = NAMED_DATASETS[self.named]
@@ -80,7 +85,13 @@ def where_is(name: str, data_dir: Path | None, cache: Path, *, offline: bool) ->
 
 
 def open_source(
-    name: str, data_dir: Path | None, cache: Path, *, offline: bool, progress: Progress = SILENT
+    name: str,
+    data_dir: Path | None,
+    cache: Path,
+    *,
+    fold: int | None = None,
+    offline: bool,
+    progress: Progress = SILENT,
 ) -> Dataset:
     """The images of a source. Raises DataError, with the official location, when they are missing or incomplete.
 
@@ -88,7 +99,7 @@ def open_source(
     """
     source = SOURCES[name]
     own = data_dir / name if data_dir else None
-    wanted = ImageSource(source.named, offline=offline)
+    wanted = ImageSource(source.named, fold=fold, offline=offline)
     if own is not None and name != "digits" and is_there(own):
         dataset = _own_copy(replace(wanted, data_dir=own), own, cache, progress)
     elif source.name == source.named and name != "imagenet":
