@@ -10,10 +10,13 @@ from foray.records.comparison import PairedLoss
 from foray.records.metrics import Estimate
 from foray.records.record import Record
 
-Scale = Literal["full", "standin", "mini"]
+# "full": the study's images and protocol. "reduced": its images, and as many epochs and pixels as two hours on two cores
+# allow. "standin": other images. "mini": a few images and two epochs, never judged.
+Scale = Literal["full", "reduced", "standin", "mini"]
 Verdict = Literal[
-    "reproduced", "beaten", "not reproduced", "differs in protocol", "error in the study", "data not available here"
-]
+    "reproduced", "beaten", "exceeded by another protocol", "not reproduced", "undecided", "differs in protocol",
+    "error in the study", "no result",
+]  # fmt: skip
 
 
 class ExperimentInfo(Record):
@@ -53,8 +56,8 @@ class Evidence(Record):
 
     `measured`: accuracy on `split` over seeds and images; `measure`: what it is, in words. `images`: images
     trained on, repetitions included (one epoch for the backbone of cached features); `steps`: optimiser steps.
-    `differs`: differences from the study, in words; those of the recipe alone in `recipe_differs`. `older_recipe`:
-    differences from the present recipe.
+    `differs`: differences from the study, in words; those of the recipe and the resolution alone in
+    `protocol_differs`. `older_recipe`: differences from the present recipe. `fold`: of the official ones.
     """
 
     role: str
@@ -68,6 +71,7 @@ class Evidence(Record):
     measure: str = "top-1"
     test: Estimate | None = None
     best_epoch: int | None = None
+    fold: int | None = None
     seeds: list[int]
     epochs: int
     resolution: int
@@ -77,17 +81,16 @@ class Evidence(Record):
     seconds_per_epoch: float | None = None
     hardware: str
     differs: list[str] = Field(default_factory=list)
-    recipe_differs: list[str] = Field(default_factory=list)
+    protocol_differs: list[str] = Field(default_factory=list)
     older_recipe: list[str] = Field(default_factory=list)
     command: str
 
 
 class ClaimResult(Record):
-    """The verdict on one claim. `decided`: False where the images are too few to decide."""
+    """The verdict on one claim. "undecided": the images, or the seeds, are too few."""
 
     claim: str
     verdict: Verdict
-    decided: bool = True
     sentence: str
     evidence: list[Evidence] = Field(default_factory=list)
     pairs: list[PairedLoss] = Field(default_factory=list)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from foray.recipes import STUDY, Choice
 from foray.records.quantities import format_points
 from foray.reproduce.experiments import ROLES
 
-Section = Literal["table1", "mobilenet", "figure1", "comparison", "scaling", "analysis"]
+Section = Literal["table1", "mobilenet", "figure1", "comparison", "scaling", "analysis", "related"]
 SECTIONS: Mapping[Section, str] = {
     "table1": "EfficientNet: Table 1 and Rock-Paper-Scissors",
     "mobilenet": "MobileNetV2 on ImageNet and DeepWeeds",
@@ -18,6 +18,7 @@ SECTIONS: Mapping[Section, str] = {
     "comparison": "EfficientNet against MobileNetV2",
     "scaling": "Compound scaling",
     "analysis": "Separable convolutions and the numbers of others",
+    "related": "Related work",
 }
 
 
@@ -44,13 +45,9 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Order:
-    """Each of a chain is more accurate than the one before: paired tests of all neighbours on test.
-
-    `ours`: the experiment is ours, and the study has no protocol for it.
-    """
+    """Each of a chain is more accurate than the one before: paired tests of all neighbours on test."""
 
     chains: tuple[tuple[str, ...], ...]
-    ours: bool = False
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -65,11 +62,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Gap:
-    """`candidate` gains nothing over `reference` ("no better") or differs little ("similar"): by `margin` at most."""
+    """What `candidate` gains over `reference`, against `margin`.
+
+    "no better": less than the margin. "similar": it neither gains nor loses as much. "better": more than the margin.
+    """
 
     reference: str
     candidate: str
-    kind: Literal["no better", "similar"]
+    kind: Literal["no better", "similar", "better"]
     margin: float
 
     @property
@@ -77,30 +77,54 @@ class Gap:
         return (self.reference, self.candidate)
 
     def rule(self) -> str:
-        sides = "the gain's upper bound is" if self.kind == "no better" else "both bounds of the difference are"
+        holds = {
+            "no better": "the gain's upper bound is below",
+            "similar": "both bounds of the difference are within",
+            "better": "the gain's lower bound is above",
+        }[self.kind]
         return (
-            f"paired test on the same test images: reproduced when {sides} within {100 * self.margin:g} points (95 % "
-            "each side), not reproduced when it is shown to be more, undecided otherwise"
+            f"paired test on the same test images: reproduced when {holds} {100 * self.margin:g} points (95 % each "
+            "side), not reproduced when the contrary is shown by several seeds, undecided otherwise"
         )
+
+
+class Timed(NamedTuple):
+    """A network at a resolution in pixels whose training, or inference, is timed beside others.
+
+    `trains`: every weight, or a new head alone with the backbone run anew in each epoch.
+    """
+
+    model: str
+    resolution: int
+    trains: Literal["whole", "head"] = "whole"
 
 
 @dataclass(frozen=True)
 class TimeRatio:
-    """How much longer `slow` trains than `fast`, by epoch or by run, on the same machine."""
+    """How many times as long as `fast` `slow` takes, timed in turns on one machine.
 
-    fast: str
-    slow: str
+    `of`: one epoch of training over the same images; or a run of `epochs` (those of fast and of slow); or latency, the
+    time of one image on a runtime.
+    """
+
+    fast: Timed
+    slow: Timed
     low: float
     high: float | None = None
-    of: Literal["epoch", "run"] = "epoch"
+    of: Literal["epoch", "run", "latency"] = "epoch"
+    epochs: tuple[int, int] | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return (self.fast, self.slow)
+        return ("times-latency" if self.of == "latency" else "times-training",)
 
     def rule(self) -> str:
         bounds = f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
-        return f"seconds a {self.of} of the slower over those of the faster, same machine: reproduced at {bounds} times"
+        what = {"epoch": "an epoch", "run": "a run", "latency": "one image"}[self.of]
+        return (
+            f"seconds of {what} of the slower over those of the faster, in turns on one machine: reproduced at {bounds} "
+            "times, undecided when the 95 % interval holds the bound"
+        )
 
 
 @dataclass(frozen=True)
@@ -152,7 +176,7 @@ Judge = Accuracy | Order | Gap | TimeRatio | CurveShape | Arithmetic
 class Claim:
     """One number or statement of the study.
 
-    `where`: where it is printed; `original`: the statement of the cited papers, and `original_percent` their
+    `where`: where it is printed; `origin`: whether the study states it, or the experiment is ours; `original`: the statement of the cited papers, and `original_percent` their
     number, as the table shows it; `recipe`: a name of foray.recipes.STUDY,
     whose unstated choices are the claim's; `unstated`: further ones. Raises ValueError for an unknown role or recipe.
     """
@@ -163,6 +187,7 @@ class Claim:
     where: str
     data: str
     judge: Judge
+    origin: Literal["study", "ours"] = "study"
     recipe: str | None = None
     expected: str = ""
     original: str = ""
