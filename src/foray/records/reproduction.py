@@ -10,9 +10,9 @@ from foray.records.comparison import PairedLoss
 from foray.records.metrics import Estimate
 from foray.records.record import Record
 
-# "full": the study's images and protocol. "reduced": its images, and as many epochs and pixels as two hours on two cores
-# allow. "standin": other images. "mini": a few images and two epochs, never judged.
-Scale = Literal["full", "reduced", "standin", "mini"]
+# "full": the study's images and protocol. "reduced": as many epochs, pixels and images as two hours on two cores allow.
+# "mini": a few images and two epochs, never judged.
+Scale = Literal["full", "reduced", "mini"]
 Verdict = Literal[
     "reproduced", "beaten", "exceeded by another protocol", "not reproduced", "undecided", "differs in protocol",
     "error in the study", "no result",
