@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foray.plain_text import markdown
-from foray.records import Estimate
-from foray.records.quantities import format_interval, percent_number
-from foray.records.reproduction import ClaimResult, Evidence, Reproduction
+from foray.records.quantities import format_points
+from foray.records.reproduction import ClaimResult, Reproduction
+from foray.recipes import STUDY, Choice
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
+from foray.reproduce.page_tables import comparable, is_comparable, number_row, run_brief, run_row, smaller_row
+from foray.reproduce.summary import summary_of
 
-NOTHING = "–"
 RUNS = "Runs"
-SCALE_WORDS = {"full": "the study's", "standin": "reduced or stand-in", "mini": "mini"}
 
 
 @dataclass(frozen=True)
 class ClaimView:
-    """One claim with its verdict; `facts`: what, value."""
+    """One claim with its verdict. `value`: what came out, in few words; `facts`: what, value."""
 
     claim: Claim
     result: ClaimResult
+    value: str
     facts: tuple[tuple[str, str], ...]
-
-    @property
-    def verdict(self) -> str:
-        """In words, with "(undecided)" where it is."""
-        return self.result.verdict + ("" if self.result.decided else " (undecided)")
 
     @property
     def css(self) -> str:
@@ -39,7 +33,7 @@ class ClaimView:
 
 @dataclass(frozen=True)
 class SectionView:
-    """A section of the study."""
+    """Claims under one heading."""
 
     key: str
     title: str
@@ -48,120 +42,81 @@ class SectionView:
 
 @dataclass(frozen=True)
 class Page:
-    """The content of the page."""
+    """The content of the page.
+
+    `counts`: verdicts on the study's statements; `numbers`: its figures beside comparable ones of ours; `smaller`: other
+    results for its figures; `ours`: questions that the study did not ask; `choices`: what it leaves unstated, by recipe.
+    """
 
     mini: bool
+    summary: tuple[str, ...]
     counts: tuple[tuple[str, int], ...]
-    sections: tuple[SectionView, ...]
     numbers: tuple[tuple[str, ...], ...]
+    sections: tuple[SectionView, ...]
+    ours: tuple[ClaimView, ...]
+    smaller: tuple[tuple[str, ...], ...]
+    choices: tuple[tuple[str, tuple[str, ...]], ...]
     runs: tuple[tuple[str, ...], ...]
     missing: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]
-    has_figure: bool
 
 
-NUMBER_COLUMNS = ("Images", "Network", "Printed %", "Originally %", "Ours %", "95 %", "n", "On", "Verdict")
-RUN_COLUMNS = (
-    "Run", "Network", "Images", "px", "Epochs", "Seeds", "Validation %", "test %", "Images x epochs", "Steps",
-    "Minutes", "s per epoch", "What differs", "Machine",
-)  # fmt: skip
-
-
-def page_of(found: Reproduction, *, has_figure: bool) -> Page:
+def page_of(found: Reproduction) -> Page:
     """The page of a reproduction."""
-    views = [ClaimView(CLAIMS[one.claim], one, _facts(CLAIMS[one.claim], one)) for one in found.results]
+    views = [_view(one) for one in found.results]
+    of_the_study = [view for view in views if view.claim.origin == "study"]
     sections = [
-        SectionView(key, title, tuple(view for view in views if view.claim.section == key))
+        SectionView(key, title, tuple(view for view in of_the_study if view.claim.section == key))
         for key, title in SECTIONS.items()
     ]
+    figures = [view for view in of_the_study if isinstance(view.claim.judge, Accuracy) and view.result.evidence]
+    recipes = dict.fromkeys(view.claim.recipe for view in views if view.claim.recipe)
     return Page(
         mini=found.mini,
-        counts=tuple(Counter(one.verdict for one in found.results).most_common()),
+        summary=() if found.mini else summary_of(found),
+        counts=tuple(Counter(view.result.verdict for view in of_the_study).most_common()),
+        numbers=tuple(number_row(view.claim, view.result) for view in figures if is_comparable(view.result)),
         sections=tuple(section for section in sections if section.claims),
-        numbers=tuple(_number(view) for view in views if isinstance(view.claim.judge, Accuracy)),
-        runs=tuple(_run(one) for one in found.runs),
+        ours=tuple(view for view in views if view.claim.origin == "ours"),
+        smaller=tuple(smaller_row(view.claim, view.result) for view in figures if not is_comparable(view.result)),
+        choices=tuple((name, tuple(map(_choice, STUDY[name].unstated.items()))) for name in recipes),
+        runs=tuple(run_row(one) for one in found.runs),
         missing=tuple((role, f"{why.kind}: {why.reason}") for role, why in sorted(found.missing.items())),
         commands=tuple(dict.fromkeys(one.command for one in found.runs if one.command)),
-        has_figure=has_figure,
     )
 
 
-def _number(view: ClaimView) -> tuple[str, ...]:
-    judge, claim = view.claim.judge, view.claim
-    assert isinstance(judge, Accuracy)
-    evidence = view.result.evidence
-    ours = evidence[0] if evidence else None
-    network = claim.id.rsplit(".", 1)[-1] if judge.at_epoch is None else f"B0, epoch {judge.at_epoch}"
-    if claim.section == "mobilenet":
-        network = f"MobileNetV2, {claim.id.partition('.')[2]}"
-    return (
-        claim.data,
-        network.upper() if network in ("b0", "b1", "b2") else network,
-        f"{100 * judge.expected:.4g}",
-        claim.original_percent or NOTHING,
-        percent_number(ours.measured.value) if ours else NOTHING,
-        format_interval(ours.measured, " to ") if ours else NOTHING,
-        f"{ours.measured.n:,}" if ours else NOTHING,
-        f"{ours.data}, {SCALE_WORDS[ours.scale]}" if ours else NOTHING,
-        view.verdict,
-    )
+def _view(result: ClaimResult) -> ClaimView:
+    claim = CLAIMS[result.claim]
+    return ClaimView(claim, result, _value(claim, result), _facts(claim, result))
 
 
-def _run(one: Evidence) -> tuple[str, ...]:
-    return (
-        f"{one.scale}/{one.role}",
-        one.model,
-        one.data,
-        str(one.resolution),
-        str(one.epochs) if one.epochs else NOTHING,
-        ", ".join(map(str, one.seeds)) or NOTHING,
-        f"{one.measure}: {_with_interval(one.measured)}",
-        _with_interval(one.test) if one.test else NOTHING,
-        f"{one.images:,}",
-        f"{one.steps:,}",
-        f"{one.minutes:.1f}",
-        NOTHING if one.seconds_per_epoch is None else f"{one.seconds_per_epoch:.1f}",
-        "; ".join([*one.differs, *(f"older recipe: {change}" for change in one.older_recipe)]) or "nothing",
-        one.hardware,
-    )
+def _value(claim: Claim, result: ClaimResult) -> str:
+    """What came out, for the row of a claim that is not opened."""
+    if isinstance(claim.judge, Accuracy) and result.evidence:
+        return comparable(claim.judge, result)
+    if len(result.pairs) == 1:
+        return f"a difference of {format_points(abs(result.pairs[0].loss))}"
+    return ""
 
 
 def _facts(claim: Claim, result: ClaimResult) -> tuple[tuple[str, str], ...]:
     judge = claim.judge
     expected = f"{100 * judge.expected:.4g} %" if isinstance(judge, Accuracy) else claim.expected
     rows = [
-        ("Printed", claim.where),
-        ("Recipe", claim.recipe or ""),
-        ("Images", claim.data),
+        ("Printed in", claim.where),
         ("Expected", expected),
         ("Judged", judge.rule()),
-        ("Originally", claim.original),
+        ("Original papers", claim.original),
+        ("Recipe", claim.recipe or ""),
+        ("Images", claim.data if claim.data != "none" else ""),
+        ("Our choice", "; ".join(map(_choice, claim.unstated.items()))),
         ("Note", claim.note),
-        ("Unstated, our choice", "; ".join(
-            f"{key} = {choice.value} ({choice.reason})" for key, choice in claim.choices().items()
-        )),
-        (RUNS, "; ".join(_brief(one) for one in result.evidence)),
-    ]  # fmt: skip
+        (RUNS, "; ".join(run_brief(one) for one in result.evidence)),
+    ]
     return tuple((what, value) for what, value in rows if value)
 
 
-def _brief(one: Evidence) -> str:
-    seeds = f"seeds {', '.join(map(str, one.seeds))}, " if one.seeds else ""
-    return (
-        f"{one.scale}/{one.role}: {one.measure} {_with_interval(one.measured, ' %')}, "
-        f"{seeds}{one.images:,} images in {one.steps:,} steps, {one.minutes:.1f} min, "
-        f"{one.hardware}"
-    )
-
-
-def _with_interval(estimate: Estimate, sign: str = "") -> str:
-    return f"{percent_number(estimate.value)}{sign} ({format_interval(estimate, ' to ')}, n = {estimate.n:,})"
-
-
-def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(map(markdown, cells)) + " |"
-
-    return [line(columns), "|" + "---|" * len(columns), *map(line, rows)]
+def _choice(item: tuple[str, Choice]) -> str:
+    key, choice = item
+    return f"{key} = {choice.value} ({choice.reason})"
