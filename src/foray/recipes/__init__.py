@@ -16,7 +16,8 @@ from foray.recipes.recipe import (
     Recipe,
     ScratchRecipe,
 )
-from foray.recipes.study import STUDY, Choice, Printed, StudyRecipe
+from foray.recipes.study import STUDY
+from foray.recipes.study_recipe import Choice, Printed, StudyRecipe
 from foray.recipes.toml import changed, read_recipe, recipe_toml
 
 __all__ = [

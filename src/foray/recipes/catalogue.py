@@ -12,7 +12,8 @@ from typing import Literal
 from foray.errors import UnknownNameError
 from foray.recipes import modern, presets
 from foray.recipes.recipe import Recipe
-from foray.recipes.study import STUDY, Choice, Printed, StudyRecipe
+from foray.recipes.study import STUDY
+from foray.recipes.study_recipe import Choice, Printed, StudyRecipe
 from foray.recipes.toml import changed, recipe_toml
 
 Group = Literal["protocol", "modern", "study"]

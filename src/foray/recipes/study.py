@@ -8,8 +8,6 @@ their default, and some that are, because a reader would ask (momentum, augmenta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from foray.recipes.optimizer import SGD, Optimizer, RMSprop
 from foray.recipes.presets import partial_of
@@ -21,39 +19,7 @@ from foray.recipes.recipe import (
     Recipe,
     ScratchRecipe,
 )
-
-
-class Choice(NamedTuple):
-    """Our value for what the study does not print, and why."""
-
-    value: object
-    reason: str
-
-
-@dataclass(frozen=True)
-class Printed:
-    """One figure of the study. `top1`: on validation images, in [0, 1]; None where it has words alone."""
-
-    data: str
-    model: str
-    epochs: int | None
-    top1: float | None
-    resolution: int | None = None  # pixels; None: not printed
-    words: str = ""
-
-
-@dataclass(frozen=True)
-class StudyRecipe:
-    """One experiment. `expected`: what our run of it should come to; `unstated`: key -> our choice."""
-
-    name: str
-    experiment: str
-    recipe: Recipe
-    printed: tuple[Printed, ...]
-    expected: str
-    stated: tuple[str, ...]
-    unstated: Mapping[str, Choice]
-
+from foray.recipes.study_recipe import Choice, Printed, StudyRecipe
 
 _WIDE_RESNETS = "Wide ResNets, which made weight decay 5e-4 usual (arXiv:1605.07146, section 3), train so"
 _AS_HEAD = "as in study_mobilenet_linear, so that the MobileNetV2 experiments differ in what is trained alone"
@@ -109,7 +75,7 @@ _CIFAR = StudyRecipe(
         Printed("cifar100", "efficientnet_b0", 500, 0.869),
     ),
     expected="the printed figures or more: at 224 px Tan & Le 2019 (arXiv:1905.11946, table 5) have 98.1 % for B0 on "
-    "CIFAR-10 and 88.1 % on CIFAR-100. Not run yet.",
+    "CIFAR-10 and 88.1 % on CIFAR-100",
     stated=_EFFICIENTNET_STATED,
     unstated=_EFFICIENTNET_UNSTATED
     | {
@@ -143,7 +109,7 @@ _DEEPWEEDS = StudyRecipe(
         Printed("deepweeds", "efficientnet_b1", 500, 0.947),
         Printed("deepweeds", "efficientnet_b2", 500, 0.950),
     ),
-    expected="the printed figures. Not run yet.",
+    expected="the printed figures",
     stated=_EFFICIENTNET_STATED,
     unstated=_EFFICIENTNET_UNSTATED
     | {
@@ -234,7 +200,7 @@ _MOBILENET_LINEAR = StudyRecipe(
         checkpoint="last",
     ),
     printed=(Printed("deepweeds", "mobilenet_v2", 10, 0.7995),),
-    expected="the printed figure. Not run yet.",
+    expected="the printed figure",
     stated=("protocol", "epochs", "optimizer.name", "optimizer.learning_rate"),
     unstated=_MOBILENET_UNSTATED
     | _KERAS_RMSPROP
@@ -260,7 +226,7 @@ _MOBILENET_LAST34 = StudyRecipe(
             words="no better than the frozen backbone's 79.95 %, slowly over-fitting: train rises, val stays",
         ),
     ),
-    expected="about the 79.95 % of study_mobilenet_linear, with a growing gap to train. Not run yet.",
+    expected="about the 79.95 % of study_mobilenet_linear, with a growing gap to train",
     stated=("protocol", "unfreeze", "optimizer.name"),
     unstated=_MOBILENET_UNSTATED
     | _KERAS_RMSPROP
@@ -274,7 +240,7 @@ _MOBILENET_SGD = StudyRecipe(
     experiment="MobileNetV2 on DeepWeeds: the same with SGD at 1e-2 in place of RMSProp.",
     recipe=_mobilenet(SGD(learning_rate=1e-2), "last:34"),
     printed=(Printed("deepweeds", "mobilenet_v2", None, None, words="very similar to RMSProp"),),
-    expected="within the noise of study_mobilenet_last34. Not run yet.",
+    expected="within the noise of study_mobilenet_last34",
     stated=("optimizer.name", "optimizer.learning_rate"),
     unstated=_MOBILENET_UNSTATED
     | _WITH_UNFROZEN_LAYERS
@@ -299,7 +265,7 @@ _MOBILENET_WHOLE = StudyRecipe(
             words="train is high early, yet val keeps rising; considerably longer than the frozen backbone",
         ),
     ),
-    expected="the printed figure. Not run yet.",
+    expected="the printed figure",
     stated=("protocol", "epochs", "optimizer.name", "optimizer.learning_rate"),
     unstated=_MOBILENET_UNSTATED | _KERAS_RMSPROP | _WITH_UNFROZEN_LAYERS,
 )
