@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from foray.errors import UnknownNameError
-from foray.reproduce import section_analysis, section_comparison, section_mobilenet, section_table1
+from foray.reproduce import section_analysis, section_comparison, section_mobilenet, section_related, section_table1
 from foray.reproduce.claim import SECTIONS, Claim
 
-_ALL = (*section_table1.CLAIMS, *section_mobilenet.CLAIMS, *section_comparison.CLAIMS, *section_analysis.CLAIMS)
+_ALL = (
+    *section_table1.CLAIMS,
+    *section_mobilenet.CLAIMS,
+    *section_comparison.CLAIMS,
+    *section_analysis.CLAIMS,
+    *section_related.CLAIMS,
+)
 CLAIMS: Mapping[str, Claim] = {claim.id: claim for claim in _ALL}
 assert len(CLAIMS) == len(_ALL), "two claims of one name"
 
