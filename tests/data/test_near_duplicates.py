@@ -182,28 +182,6 @@ def test_unreadable_and_flat_images_are_near_nothing(tmp_path):
 # --- real images -----------------------------------------------------------------------------------------------------
 
 
-def test_rock_paper_scissors_carved_as_before_leaks_374_of_378_val_images(shared_data):
-    folder = shared_data / "data" / "rock_paper_scissors_28px"
-    before = open_dataset("rock_paper_scissors", data_dir=folder, carving="by name")
-    leaks = find_leaks(before)
-    assert (len(leaks.val), len(leaks.test)) == (374, 0)
-    assert sum(sample.split == "val" for sample in before.samples) == 378
-
-
-def test_rock_paper_scissors_is_carved_by_hand_and_nothing_leaks(shared_data):
-    folder = shared_data / "data" / "rock_paper_scissors_28px"
-    by_hand = open_dataset("rock_paper_scissors", data_dir=folder)
-    hands = {}
-    for sample in by_hand.samples:
-        hands.setdefault(sample.group, set()).add(sample.split)
-    assert len(hands) == 33
-    assert all(len(splits) == 1 for splits in hands.values())
-    assert not find_leaks(by_hand)
-    unnamed = open_dataset(folder / "rock_paper_scissors_28px.zip")  # no groups: by its near-duplicates alone
-    assert not find_leaks(unnamed)
-    assert all(100 <= n <= 130 for n in Counter(s.label for s in unnamed.samples if s.split == "val").values())
-
-
 def test_photographs_of_one_clip_are_found_across_given_splits(shared_data):
     archive = shared_data / "data" / "rock_paper_scissors_photos" / "rps_real_photos.zip"
     dataset = open_dataset(archive)
@@ -211,7 +189,7 @@ def test_photographs_of_one_clip_are_found_across_given_splits(shared_data):
     assert len(leaks.test) == 47
     assert not leaks.val  # carved by foray
     by_name = open_dataset("rock_paper_scissors", data_dir=archive)
-    assert any("groups in more than one given split: paper.0095" in note for note in by_name.notes)
+    assert any("groups in more than one given split: photograph paper.0095" in note for note in by_name.notes)
 
 
 def test_plant_seedlings_and_flowers_are_not_flagged_wholesale(shared_data):

@@ -88,7 +88,7 @@ def open_given(
     described = NAMED_DATASETS.get(data) if isinstance(data, str) else None
     try:
         if described is not None:
-            dataset = described.read(described, _request(described, fold, data_dir, offline, cache_dir, progress))
+            dataset = described.open(_request(described, fold, data_dir, offline, cache_dir, progress))
         else:
             _refuse_options(data, fold, data_dir)
             dataset = _read_path(home_expanded(data), cache_dir, progress)

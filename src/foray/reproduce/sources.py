@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foray.data import NAMED_DATASETS, SPLITS, Dataset
-from foray.data.split_units import Carving
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
 from foray.regular_files import is_there
@@ -47,7 +46,6 @@ class Source:
         return self.manual.replace("`data_dir`", "--data-dir").replace("`data`", "DATA")
 
 
-_CARVING: Carving = "by name"  # as in the kept results; the image names of these sets do not change
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
@@ -117,14 +115,14 @@ def open_source(
 def _own_copy(wanted: ImageSource, own: Path, cache: Path, progress: Progress) -> Dataset:
     archives = [path for path in own.iterdir() if path.name.endswith((".tar.xz", ".zip"))] if own.is_dir() else []
     if str(wanted.data).startswith("cifar") and archives:  # JPEG copies in class folders
-        copied = ImageSource(archives[0]).open(cache, carving=_CARVING, progress=progress)
+        copied = ImageSource(archives[0]).open(cache, progress=progress)
         return replace(copied, notes=(*copied.notes, "JPEG copies"))
-    return wanted.open(cache, carving=_CARVING, progress=progress)
+    return wanted.open(cache, progress=progress)
 
 
 def _official(source: Source, wanted: ImageSource, cache: Path, progress: Progress) -> Dataset:
     try:
-        return wanted.open(cache, carving=_CARVING, progress=progress)
+        return wanted.open(cache, progress=progress)
     except DataError as error:
         if not wanted.offline:
             raise

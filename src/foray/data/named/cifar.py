@@ -14,7 +14,7 @@ import numpy as np
 
 from foray.data.dataset import Dataset, ImageArray, Sample, Split
 from foray.data.download import RemoteFile
-from foray.data.named.descriptor import NamedDataset, Request
+from foray.data.named.descriptor import Grouping, NamedDataset, Request
 from foray.errors import DataError
 from foray.regular_files import read_regular_text, require_regular
 
@@ -126,12 +126,17 @@ def _manual(layout: _Layout) -> str:
     )
 
 
+_GROUPS = Grouping(
+    "the pictures were found one by one on the web; their names are numbers",
+    'Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images"',
+)
 CIFAR10 = NamedDataset(
     name="cifar10",
     title="CIFAR-10, 60,000 images of 32x32 pixels, 10 classes",
     licence=_LICENCE,
     page=_PAGE,
     read=_read_10,
+    groups=_GROUPS,
     manual=_manual(_CIFAR10),
     files=(_CIFAR10.archive,),
 )
@@ -141,6 +146,7 @@ CIFAR100 = NamedDataset(
     licence=_LICENCE,
     page=_PAGE,
     read=_read_100,
+    groups=_GROUPS,
     manual=_manual(_CIFAR100),
     files=(_CIFAR100.archive,),
 )

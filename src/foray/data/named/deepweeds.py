@@ -13,7 +13,7 @@ from foray.data.class_folders import is_image, walk_files
 from foray.data.csv_table import read_table
 from foray.data.dataset import SPLITS, Dataset, ImageFile, Sample, counted, some_names
 from foray.data.download import RemoteFile
-from foray.data.named.descriptor import NamedDataset, Request
+from foray.data.named.descriptor import Grouping, NamedDataset, Request
 from foray.errors import DataError
 from foray.parsing import shortened
 
@@ -28,7 +28,6 @@ _IMAGES = RemoteFile(
     ),
     about_bytes=468_000_000,
 )
-_NAME = re.compile(r"(?P<moment>\d{8}-\d{6})-\d+\.jpg")
 _LABEL_SHA256 = {
     "labels.csv": "6fb95b89fd9d384f94e185a5cab6c5da7c987649399c90618ecc60acfb0112eb",
     "test_subset0.csv": "fb212793b988bc0455aae2e48cb9eb3168014c2f47fbdb93f5f1e284e0974f75",
@@ -71,7 +70,7 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
             if row["label"] != species[name]["label"]:
                 differing.append(name)
             label = int(species[name]["label"])
-            samples.append(Sample(name, ImageFile(images[name]), label, split, group=_moment(name)))
+            samples.append(Sample(name, ImageFile(images[name]), label, split))
     if absent:
         raise DataError(
             f"deepweeds: {counted(len(absent), 'image')} of fold {request.fold} cannot be found: {some_names(absent)}. "
@@ -87,12 +86,6 @@ def _read(described: NamedDataset, request: Request) -> Dataset:
         fold=request.fold,
         notes=(f"label of labels.csv, not of the fold's file, used for {some_names(differing)}",) if differing else (),
     )
-
-
-def _moment(name: str) -> str | None:
-    """Date and time of 20160928-140337-0.jpg: its cameras, the last number, saw the same place at that moment."""
-    found = _NAME.fullmatch(name)
-    return found["moment"] if found else None
 
 
 def _table(name: str, described: NamedDataset, request: Request) -> Path:
@@ -131,11 +124,16 @@ DEEPWEEDS = NamedDataset(
     licence="CC BY 4.0",
     page="https://github.com/AlexOlsen/DeepWeeds",
     read=_read,
+    groups=Grouping(  # 20160928-140337-0.jpg: date, time, camera
+        "in one second up to four cameras photographed one place",
+        "https://github.com/AlexOlsen/DeepWeeds (Data organization)",
+        what="images of one moment",
+        kinds={"moment": re.compile(r"(?P<group>\d{8}-\d{6})-\d+\.jpg")},
+    ),
     manual=(
         "Get images.zip (468 MB) and the labels folder from https://github.com/AlexOlsen/DeepWeeds and give, with "
         "`data_dir`, the folder that holds both (images.zip or images/, and the CSV files or labels/)."
     ),
     files=(_IMAGES,),
     folds=5,
-    groups="images of one moment (file name)",
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pooch
 
 from foray.data.archive import is_archive, unpack
 from foray.data.class_folders import visible_folders
-from foray.data.dataset import Dataset, some_names
+from foray.data.dataset import Dataset, counted, some_names
 from foray.data.download import RemoteFile, fetch
 from foray.deploy.predict import is_visible
 from foray.errors import DataError
@@ -33,12 +34,37 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Grouping:
+    """Which images of a named set belong together, and so must share a split; file names tell.
+
+    `reason`: why they belong together or, without `kinds`, why no group is known; `source`: where that is stated.
+    `what`: the images of one group, in words. `kinds`: each kind of group with the pattern of its file names, whose
+    part `group` tells one group from another.
+    """
+
+    reason: str
+    source: str
+    what: str = ""
+    kinds: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.what}, by file name" if self.kinds else f"none known: {self.reason}"
+
+    def group_of(self, id_: str) -> str | None:
+        """The group of the image with that id, its kind first; None where its name fits no pattern."""
+        name = id_.rpartition("/")[2]
+        for kind, pattern in self.kinds.items():
+            if found := pattern.fullmatch(name):
+                return f"{kind} {found['group']}"
+        return None
+
+
+@dataclass(frozen=True)
 class NamedDataset:
     """A dataset with a name. `manual`: how a person gets it and what `--data-dir` may hold. `folds`: 0 = none.
 
     `files`: what is downloaded, but for tables of a few kB; none where the data are built in or nobody may fetch them.
-    `evaluation_only`: all images are the test split; there is nothing to train on. `groups`: which images belong
-    together and how it is known; empty where nothing is.
+    `evaluation_only`: all images are the test split; there is nothing to train on. `read`: the images without groups.
     """
 
     name: str
@@ -46,11 +72,22 @@ class NamedDataset:
     licence: str
     page: str
     read: Callable[[NamedDataset, Request], Dataset]
+    groups: Grouping
     manual: str = ""
     files: tuple[RemoteFile, ...] = ()
     folds: int = 0
     evaluation_only: bool = False
-    groups: str = ""
+
+    def open(self, request: Request) -> Dataset:
+        """The images, each with its group; a note counts those whose names tell none though others' do."""
+        dataset = self.read(self, request)
+        if not self.groups.kinds:
+            return dataset
+        samples = tuple(replace(sample, group=self.groups.group_of(sample.id)) for sample in dataset.samples)
+        notes = dataset.notes
+        if unknown := [sample.id for sample in samples if sample.group is None]:
+            notes += (f"{counted(len(unknown), 'image')} of no known group, by file name: {some_names(unknown)}",)
+        return replace(dataset, samples=samples, notes=notes)
 
     def missing_files(self, cache_dir: Path) -> list[RemoteFile]:
         """Those of `files` that are not downloaded yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from foray.data.dataset import Dataset, ImageArray, Sample
-from foray.data.named.descriptor import NamedDataset, Request
+from foray.data.named.descriptor import Grouping, NamedDataset, Request
 
 
 def _read(described: NamedDataset, request: Request) -> Dataset:
@@ -34,4 +34,8 @@ DIGITS = NamedDataset(
     licence="CC BY 4.0",
     page="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
     read=_read,
+    groups=Grouping(
+        "13 people wrote them, and nothing tells who wrote which",
+        "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+    ),
 )

@@ -18,7 +18,7 @@ from foray.data.archive import is_archive, unpack
 from foray.data.class_folders import is_image, walk_files
 from foray.data.dataset import Dataset, ImageFile, Sample, counted, some_names
 from foray.data.encoded_images import EncodedImage, encoded_files, images_in_tar
-from foray.data.named.descriptor import NamedDataset, Request
+from foray.data.named.descriptor import Grouping, NamedDataset, Request
 from foray.data.named.imagenet_labels import GROUND_TRUTH, KAGGLE_LABELS, Labels, class_names, find_labels
 from foray.errors import DataError
 from foray.progress import SILENT, Progress
@@ -143,6 +143,7 @@ IMAGENET = NamedDataset(
     licence="ImageNet terms of access: non-commercial research and education",
     page=_PAGE,
     read=_read,
+    groups=Grouping("these images are for evaluation, and nothing is divided", _PAGE),
     manual=_MANUAL,
     evaluation_only=True,
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from foray.data.class_folders import read_folder
 from foray.data.dataset import Dataset
 from foray.data.download import RemoteFile
-from foray.data.named.descriptor import NamedDataset, Request, copy_of_class_folders
+from foray.data.named.descriptor import Grouping, NamedDataset, Request, copy_of_class_folders
 
 _PAGE = "https://vision.eng.au.dk/plant-seedlings-dataset/"
 _ARCHIVE = RemoteFile(
@@ -31,6 +31,10 @@ PLANT_SEEDLINGS = NamedDataset(
     licence="CC BY-SA 4.0",
     page=_PAGE,
     read=_read,
+    groups=Grouping(
+        "each plant was photographed many times as it grew, and file names do not tell the plant",
+        "Giselsson et al. 2017, arXiv:1711.05458",
+    ),
     manual=(
         f"Get NonsegmentedV2.zip (1.7 GB) from {_PAGE} or, after logging in, the train folder of "
         "https://www.kaggle.com/c/plant-seedlings-classification, and give the folder or archive with `data_dir`."
