@@ -15,7 +15,7 @@ from foray.reproduce.claim import SECTIONS, Accuracy, Claim
 
 NOTHING = "–"
 RUNS = "Runs"
-SCALE_WORDS = {"full": "the study's", "standin": "reduced or stand-in", "mini": "mini"}
+SCALE_WORDS = {"full": "the study's", "reduced": "reduced", "mini": "mini"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class ClaimView:
 
     @property
     def verdict(self) -> str:
-        """In words, with "(undecided)" where it is."""
-        return self.result.verdict + ("" if self.result.decided else " (undecided)")
+        """In words."""
+        return self.result.verdict
 
     @property
     def css(self) -> str:
