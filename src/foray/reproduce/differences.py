@@ -82,7 +82,7 @@ def older_recipe(result: Result) -> list[str]:
     there, architecture = result.record.dataset, result.record.architecture
     kept = experiment.per_class.words() if experiment.per_class else None
     found += _changed("fold", there.fold or 0, experiment.fold or 0) if SOURCES[result.info.source].folds else []
-    found += _changed("images per class", result.info.reduced or "all", kept or "all")
+    found += _changed("images", result.info.reduced or "all", kept or "all")
     found += _changed("network", architecture.requested, experiment.model)
     found += _recipe_changes(result.record.recipe, experiment.resolved()).values()
     return [*found, *_side_difference(architecture.resolution, experiment)]

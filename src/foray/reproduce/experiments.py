@@ -99,7 +99,7 @@ def _full() -> dict[str, Experiment]:
     return {one.role: one for one in found}
 
 
-# 10,000 images of CIFAR-10: 8,500 and 1,500 of its training images, and 1,000 per class more, all of its test images.
+# 10,000 of CIFAR-10's training images, 15 % of them for val, and all of its test images.
 _CIFAR_PART = PerClass(850, 150, 1000)
 _CIFAR_FINETUNE = ("epochs=10", "batch_size=64")
 # The study states no rate for training from scratch: to be chosen on val, one that trains every network.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from foray.records.reproduction import Evidence, Scale, Unavailable
 from foray.reproduce.differences import study_of
 from foray.reproduce.evidence import evidence_of
+from foray.reproduce.experiments import TIMES_ROLES
 from foray.reproduce.results_folder import SCALES, Result, RunResult
 
 Runs = Mapping[str, Sequence[RunResult]]  # by role, one per seed
@@ -26,8 +27,9 @@ class Findings:
     also: Mapping[str, Sequence[Result]] = field(default_factory=dict)
 
     def evidence(self, roles: Sequence[str], at_epoch: int | None = None) -> list[Evidence]:
-        """Evidence of the roles that have results."""
-        return [evidence_of(self.results[role], at_epoch) for role in roles if role in self.results]
+        """Evidence of the roles that have results; times have none of this kind."""
+        there = [role for role in roles if role in self.results and role not in TIMES_ROLES]
+        return [evidence_of(self.results[role], at_epoch) for role in there]
 
     def together(self, roles: Sequence[str]) -> Runs | None:
         """Runs of all `roles` that may be compared: those of the first scale at which all have some.

@@ -36,8 +36,7 @@ def judged_order(claim: Claim, judge: Order, findings: Findings) -> ClaimResult:
         told += f" One training of each {LUCK}"
     if absent := [step for step in steps if step not in [tested for tested, _ in found]]:
         verdict = verdict if verdict == "not reproduced" else "undecided"
-        reasons = " ".join(dict.fromkeys(why_not_together(findings, step) for step in absent))
-        told += f" {len(absent)} of {len(steps)} steps have no result. {reasons}"
+        told += f" Steps without a result: {len(absent)} of {len(steps)}. {_why_absent(findings, absent)}"
     used: dict[tuple[str, str], Sequence[Result]] = {
         (role, results[0].info.scale): results for _, runs in found for role, results in runs.items()
     }
@@ -83,6 +82,13 @@ def _of_gap(judge: Gap, pair: PairedLoss) -> Shown:
         case "similar":
             holds, contrary = -margin < low and high < margin, low > margin or high < -margin
     return "holds" if holds else "contrary" if contrary else "open"
+
+
+def _why_absent(findings: Findings, steps: Sequence[tuple[str, str]]) -> str:
+    """Roles that were not run, each once, and pairs that were but are not compared."""
+    not_run = list(dict.fromkeys(role for step in steps for role in step if role not in findings.results))
+    groups = [not_run, *(step for step in steps if not set(step) & set(not_run))]
+    return " ".join(why_not_together(findings, roles) for roles in groups if roles)
 
 
 def _is_luck(shown: Shown, pair: PairedLoss) -> bool:
