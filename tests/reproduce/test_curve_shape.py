@@ -18,6 +18,7 @@ OVERFITS = CurveShape("deepweeds-mobilenet-last34", "overfits")
 RISES = CurveShape("deepweeds-mobilenet-whole", "keeps rising")
 EPOCHS = 20
 RISING = [0.86 + 0.14 * i / (EPOCHS - 1) for i in range(EPOCHS)]
+FULL = [1 - 0.3 * math.exp(-i / 1.6) for i in range(EPOCHS)]  # 97.5 % at epoch 5, and then at 100 %
 HIGH = [0.91 + 0.004 * i for i in range(EPOCHS)]
 FLAT = [0.80] * EPOCHS
 CLIMBING = [0.70 + 0.01 * i for i in range(EPOCHS)]
@@ -41,6 +42,9 @@ def lagging(epochs_of_lag: float) -> list[float]:
     ("shape", "train", "val", "shown"),
     [
         (OVERFITS, RISING, FLAT, "holds"),
+        (OVERFITS, FULL, FLAT, "holds"),  # it has not 2 points to gain along the line, and loses all its errors
+        (OVERFITS, [0.98] * EPOCHS, FLAT, "contrary"),
+        (OVERFITS, [1.0] * EPOCHS, FLAT, "open"),
         (OVERFITS, RISING, CLIMBING, "contrary"),
         (OVERFITS, RISING, FALLING, "contrary"),
         (OVERFITS, FLAT, FLAT, "contrary"),

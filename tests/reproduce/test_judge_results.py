@@ -175,8 +175,8 @@ def test_what_is_missing_of_an_order_is_told_once(made: Made) -> None:
     larger = (WHOLE, "deepweeds-b0", "deepweeds-b1", "deepweeds-b2")
     found = judge(made, Order((larger, (WHOLE, "deepweeds-b0-whole"))))
     assert found.sentence.endswith(
-        "Steps without a result: 3 of 4. Not run: deepweeds-b1, deepweeds-b2. Only networks at one scale and resolution "
-        "are compared: deepweeds-mobilenet-whole (full, 224 px), deepweeds-b0-whole (reduced, 160 px)."
+        "Steps without a result: 3 of 4. Not run: deepweeds-b1, deepweeds-b2. Only networks at one scale and resolution"
+        " are compared: deepweeds-mobilenet-whole (full, 224 px), deepweeds-b0-whole (reduced, 160 px)."
     )
 
 

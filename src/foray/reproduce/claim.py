@@ -143,8 +143,8 @@ class CurveShape:
         rest = ", not reproduced when several seeds show the contrary, undecided otherwise and below 8 epochs"
         if self.shape == "overfits":
             return (
-                f"{lines}train rises by 2 points or more, above 0 with its 95 % interval, and val's change lies within "
-                f"2 points either way, with its interval{rest}"
+                f"{lines}train rises by 2 points or by half of its errors, above 0 with its 95 % interval, and val's "
+                f"change lies within 2 points either way, with its interval{rest}"
             )
         return f"{lines}train reaches 90 % in the first quarter and val's slope is above 0 with its 95 % interval{rest}"
 
