@@ -24,7 +24,10 @@ def test_the_list_has_every_claim_and_runs_nothing(
     printed = capsys.readouterr().out
     assert all(claim in printed for claim in CLAIMS)
     assert f"{len(CLAIMS)} claims need" in printed
-    assert "NonsegmentedV2.zip" in printed  # where the images of a stand-in are found
+    assert "at scale reduced" in printed
+    assert "rps-b0" in printed
+    assert "rps-b2" not in printed  # at full alone
+    assert "github.com/AlexOlsen/DeepWeeds" in printed  # where the images are found
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,12 +42,10 @@ def test_the_list_of_the_full_scale_says_how_to_spread_it(capsys: pytest.Capture
 def test_judging_again_prints_every_verdict(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    foray("scaling.product", "mobilenet.frozen", "--from", finished.results, "--out", tmp_path)
+    foray("scaling.product", "mobilenet.whole.keeps_rising", "--from", finished.results, "--out", tmp_path)
     printed = capsys.readouterr().out
     assert printed.startswith("Mini")
-    assert "1 error in the study, 1 data not available here." in printed or (
-        "1 data not available here, 1 error in the study." in printed
-    )
+    assert "1 no result, 1 error in the study." in printed
     assert (tmp_path / "reproduction.html").is_file()
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from foray.errors import RunError
 from foray.records import RunRecord
-from foray.records.reproduction import ExperimentInfo, Reproduction
+from foray.records.reproduction import ExperimentInfo, Reproduction, Scale
 from foray.reproduce import execute
-from foray.reproduce.evidence import older_recipe
+from foray.reproduce.all_claims import claims_named
+from foray.reproduce.differences import older_recipe
 from foray.reproduce.execute import StudyRequest
-from foray.reproduce.reproduce import reproduce, rewrite
+from foray.reproduce.reproduce import judge_all, read_findings, reproduce, rewrite
 from foray.reproduce.results_folder import RunResult, read_results
 from foray.requests import Machine
 from foray.runs import many
@@ -31,22 +32,20 @@ def by_claim(found: Reproduction) -> dict[str, str]:
 
 def test_mini_numbers_are_never_judged(finished: Finished) -> None:
     assert finished.found.mini
-    assert {one.claim for one in finished.found.results} == {
-        "mobilenet.frozen", "mobilenet.whole", "mobilenet.whole.keeps_rising", "mobilenet.whole.longer",
-        "figure1.caption", "scaling.product",
-    }  # fmt: skip
+    assert [one.claim for one in finished.found.results] == [claim.id for claim in claims_named(NAMES)]
     for one in finished.found.results:
         if one.claim.startswith("mobilenet"):
-            assert one.verdict == "data not available here"  # digits in place of DeepWeeds
-            assert one.sentence.startswith("Mini, not judged: the code path ran (")
+            assert one.verdict == "no result"
+            assert one.sentence.startswith("Mini, not judged: ")
+            assert bool(one.evidence) == ("the code path ran (1 run on scikit-learn's digits" in one.sentence)
         else:
             assert one.verdict == "error in the study"
 
 
 def test_evidence_says_what_was_run(finished: Finished) -> None:
-    frozen, whole = finished.found.runs
-    assert (frozen.role, whole.role) == ("deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole")
-    for one in (frozen, whole):
+    by_role = {one.role: one for one in finished.found.runs}
+    assert set(by_role) == {"deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole"}
+    for one in by_role.values():
         assert (one.epochs, one.seeds, one.resolution) == (2, [0], 32)
         assert one.images == 2 * 40  # four of each of ten classes, twice
         assert one.steps == 2 * 5
@@ -54,7 +53,8 @@ def test_evidence_says_what_was_run(finished: Finished) -> None:
         assert one.minutes > 0
         assert "random weights in place of pretrained ones" in one.differs
         assert "scikit-learn's digits in place of DeepWeeds" in one.differs
-        assert "batch_size: 8, not 32" in one.recipe_differs
+        assert "32 px, not 224" in one.protocol_differs
+        assert "batch_size: 8, not 32" in one.protocol_differs
         assert one.older_recipe == []
 
 
@@ -73,7 +73,7 @@ def test_an_interrupted_reproduction_goes_on_with_the_same_command(
     """Stopped after training and before its result was kept: the run is found done, and nothing is trained again."""
 
     def again() -> Reproduction:
-        request = StudyRequest(("mobilenet.frozen",), "mini")
+        request = StudyRequest(("mobilenet.last34.overfits",), "mini")
         return reproduce(request, tmp_path, Machine(cache_dir=finished.out / "cache", workers=1))
 
     def interrupt(*_: object) -> None:
@@ -84,9 +84,9 @@ def test_an_interrupted_reproduction_goes_on_with_the_same_command(
         with pytest.raises(KeyboardInterrupt):
             again()
     assert not list((tmp_path / "results").rglob("record.json"))
-    trained = only(tmp_path / "runs", "deepweeds-mobilenet-frozen") / "best.safetensors"
+    trained = only(tmp_path / "runs", "deepweeds-mobilenet-last34") / "best.safetensors"
     before = trained.stat().st_mtime_ns
-    assert by_claim(again()) == {"mobilenet.frozen": "data not available here"}
+    assert by_claim(again()) == {"mobilenet.last34.overfits": "no result"}
     assert trained.stat().st_mtime_ns == before
     assert len(list((tmp_path / "results").rglob("record.json"))) == 1
 
@@ -141,6 +141,24 @@ def test_an_experiment_that_is_no_more_is_passed_over(finished: Finished, tmp_pa
     assert [one.role for one in found.runs] == ["deepweeds-mobilenet-frozen"]
 
 
+def test_full_results_come_before_reduced_ones_and_both_are_listed(finished: Finished, tmp_path: Path) -> None:
+    whole = only(finished.results, "deepweeds-mobilenet-whole")
+    for scale, role in (
+        ("reduced", "deepweeds-mobilenet-whole"),
+        ("full", "deepweeds-mobilenet-whole"),
+        ("full", "cifar10-mobilenet"),
+    ):  # of which there is no full experiment
+        copied = tmp_path / scale / role / whole.name
+        shutil.copytree(whole, copied)
+        info = ExperimentInfo.load(copied / "experiment.json")
+        info.model_copy(update={"scale": scale, "role": role}).save(copied / "experiment.json")
+    findings = read_findings(tmp_path, mini=False)
+    assert list(findings.results) == list(findings.also) == ["deepweeds-mobilenet-whole"]
+    runs = judge_all(findings, claims_named(["mobilenet.whole"])).runs
+    assert [one.scale for one in runs] == ["full", "reduced"]
+    assert all("images: scikit-learn's digits, not DeepWeeds" in one.older_recipe for one in runs)
+
+
 @pytest.mark.parametrize("name", ["record.json", "history.jsonl", "predictions.npz", "experiment.json"])
 def test_a_damaged_file_is_named(finished: Finished, tmp_path: Path, name: str) -> None:
     results = copy_of(finished, tmp_path / "results")
@@ -170,12 +188,17 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         rewrite(tmp_path, tmp_path / "page")
 
 
-def test_what_cannot_be_run_is_noted_with_its_official_place(tmp_path: Path) -> None:
-    found = reproduce(StudyRequest(("mobilenet.imagenet", "mobilenet.frozen"), "standin", offline=True), tmp_path)
-    assert set(by_claim(found).values()) == {"data not available here"}
+@pytest.mark.parametrize("scale", ["full", "reduced"])
+def test_what_cannot_be_run_is_noted_with_its_official_place(tmp_path: Path, scale: Scale) -> None:
+    """And nothing is run in its place."""
+    found = reproduce(StudyRequest(("mobilenet.imagenet", "mobilenet.whole"), scale, offline=True), tmp_path)
+    assert set(by_claim(found).values()) == {"no result"}
     assert "ILSVRC2012_img_val.tar" in found.results[0].sentence
-    noted = json.loads((tmp_path / "results" / "standin" / "unavailable.json").read_text())["roles"]
-    assert set(noted) == {"imagenet-mobilenet", "imagenet-sample", "deepweeds-mobilenet-frozen"}
+    assert found.runs == []
+    noted = json.loads((tmp_path / "results" / scale / "unavailable.json").read_text())["roles"]
+    assert set(noted) == {"imagenet-mobilenet", "deepweeds-mobilenet-whole"}
+    assert "github.com/AlexOlsen/DeepWeeds" in noted["deepweeds-mobilenet-whole"]["reason"]
+    assert [path.name for path in (tmp_path / "results").iterdir()] == [scale]
 
 
 def test_the_docs_page_is_that_of_the_committed_results(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Images and what stands in for them: partial copies, reduced data, the order of what is looked for."""
+"""Images of the study and parts of them: partial copies, reduced data, the order of what is looked for."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_reduced_data_are_always_the_same_images_and_no_more_than_asked_for() ->
 
 
 def test_a_partial_copy_says_how_much_is_there_and_where_the_rest_is(tmp_path: Path) -> None:
-    for name in ("maize", "fat hen"):
-        (tmp_path / "plant_seedlings" / name).mkdir(parents=True)
+    for name in ("paper", "rock"):
+        (tmp_path / "rock_paper_scissors_28px" / name).mkdir(parents=True)
         for i in range(8):
             pixels = np.full((12, 12, 3), 20 * i + len(name), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "plant_seedlings" / name / f"{i}.png")
-    with pytest.raises(DataError, match=r"not complete: 16 of 4,750 or 5,539 images\. Get NonsegmentedV2\.zip"):
-        open_source("plant_seedlings", tmp_path, tmp_path / "cache", offline=True)
+            Image.fromarray(pixels).save(tmp_path / "rock_paper_scissors_28px" / name / f"{i}.png")
+    with pytest.raises(DataError, match=r"not complete: 16 of 2,892 images\. Get rps.zip"):
+        open_source("rock_paper_scissors_28px", tmp_path, tmp_path / "cache", offline=True)
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "digits"])
@@ -41,7 +41,7 @@ def test_what_is_not_there_is_told_with_its_official_place(tmp_path: Path, name:
 
 
 @pytest.mark.parametrize("name", ["imagenet_val_500", "rock_paper_scissors_28px"])
-def test_real_stand_ins_are_complete(shared_data: Path, tmp_path: Path, name: str) -> None:
+def test_real_copies_are_complete(shared_data: Path, tmp_path: Path, name: str) -> None:
     dataset = open_source(name, shared_data / "data", tmp_path, offline=True)
     assert len(dataset.samples) in SOURCES[name].images
     assert dataset.name == name

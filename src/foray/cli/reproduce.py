@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from foray.records.reproduction import Reproduction
 
 # Repeated from foray.records.reproduction, whose import costs too much for --help; a test holds them together.
-Scale = Literal["full", "standin", "mini"]
+Scale = Literal["full", "reduced", "mini"]
 
 _WHY_WIDTH = 90  # characters; the page has the full sentence
 
@@ -32,17 +32,17 @@ def reproduce(
         typer.Argument(
             metavar="[NAMES]...",
             show_default=False,
-            help="table1, mobilenet, figure1, comparison, scaling, analysis, or claims of --list; all by default.",
+            help="table1, mobilenet, figure1, comparison, scaling, analysis, related, claims of --list; default: all.",
         ),
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the claims and what each needs; run nothing.")] = False,
     scale: Annotated[
         Scale,
         typer.Option(
-            help="full: the study's images and epochs, stand-ins for missing images; standin: hours on two cores; "
-            "mini: minutes, with numbers that say nothing about the study."
+            help="full: the study's protocol; reduced: its images, with as many epochs and pixels as two hours per run "
+            "on two cores allow; mini: minutes, with numbers that say nothing about the study."
         ),
-    ] = "standin",
+    ] = "reduced",
     results: Annotated[
         Path | None,
         typer.Option("--from", metavar="DIR", help="Judge the results in DIR and write the page; run nothing."),
@@ -136,14 +136,7 @@ def _print(found: Reproduction, out: Path) -> None:
         print("Mini: a few images and two epochs, whose numbers say nothing about the study.\n")
     print_table(
         ["claim", "verdict", "why"],
-        [
-            [
-                one.claim,
-                one.verdict + ("" if one.decided else " (undecided)"),
-                shorten(one.sentence, _WHY_WIDTH, placeholder=" ..."),
-            ]
-            for one in found.results
-        ],
+        [[one.claim, one.verdict, shorten(one.sentence, _WHY_WIDTH, placeholder=" ...")] for one in found.results],
         words=["verdict", "why"],
         whole_names=True,
     )

@@ -139,9 +139,14 @@ class CurveShape:
         return (self.role,)
 
     def rule(self) -> str:
+        lines = "straight lines fitted to train and val from the first quarter of the epochs on: reproduced when "
+        rest = ", not reproduced when several seeds show the contrary, undecided otherwise and below 8 epochs"
         if self.shape == "overfits":
-            return "from a quarter of the epochs on, train gains 2 points or more and val moves by less than 2"
-        return "train reaches 90 % in the first quarter of the epochs, and val's mean of the last quarter is above it"
+            return (
+                f"{lines}train rises by 2 points or by half of its errors, above 0 with its 95 % interval, and val's "
+                f"change lies within 2 points either way, with its interval{rest}"
+            )
+        return f"{lines}train reaches 90 % in the first quarter and val's slope is above 0 with its 95 % interval{rest}"
 
 
 @dataclass(frozen=True)

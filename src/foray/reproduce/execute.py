@@ -14,7 +14,7 @@ from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import RunFolder, RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
-from foray.reproduce.experiments import BY_SCALE, STANDIN, Experiment, experiments_at
+from foray.reproduce.experiments import REDUCED, Experiment, experiments_at
 from foray.reproduce.pretrained import at_resolution, test_images, write_random_weights
 from foray.reproduce.results_folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.sources import SOURCES, open_source, reduced
@@ -30,15 +30,15 @@ class StudyRequest:
     """Which claims of the study are run, and on what.
 
     names: claims or sections; empty: all.
-    scale: `full` is the study's protocol on its images, and stand-ins for what is not there; `standin` stand-ins and
-        reduced data alone; `mini` minutes on a few images, whose numbers say nothing about the study.
+    scale: `full` is the study's protocol on its images; `reduced` those images, with as many epochs and pixels as two
+        hours per run on two cores allow; `mini` minutes on a few images, whose numbers say nothing about the study.
     data_dir: a folder with one folder per source (`foray.reproduce.sources`).
     weights: where pretrained ones are; at `mini` random ones are used.
     offline: download nothing; nor is anything downloaded at `mini`.
     """
 
     names: tuple[str, ...] = ()
-    scale: Scale = "standin"
+    scale: Scale = "reduced"
     data_dir: Path | None = None
     weights: str | None = None
     offline: bool = False
@@ -75,24 +75,18 @@ class Study:
         return self.out / "runs"
 
     def run_all(self, roles: Collection[str]) -> None:
-        """Every experiment of `roles`; at the scale `full`, on stand-ins where the study's images are missing.
+        """Every experiment of `roles` at the scale of the request.
 
         Experiments that cannot run are recorded in unavailable.json with the reason, and the others continue.
         """
-        scale = self.request.scale
-        planned = experiments_at(scale, roles)
-        failures = self._attempt_all(planned)
-        if scale == "full":
-            done = {one.role for one in planned if failures[one.key] is None}
-            failures |= self._attempt_all([one for one in experiments_at("standin", roles) if one.role not in done])
-        self._note_unavailable(failures)
+        self._note_unavailable(self._attempt_all(experiments_at(self.request.scale, roles)))
 
     def _attempt_all(self, experiments: Sequence[Experiment]) -> dict[str, Unavailable | None]:
-        """By scale and role: why an experiment has no result, None where it has."""
+        """By role: why an experiment has no result, None where it has."""
         failures = {}
         for i, one in enumerate(experiments, start=1):
             self.progress.note(f"Experiment {i} of {len(experiments)}: {one.key}")
-            failures[one.key] = self._attempt(one)
+            failures[one.role] = self._attempt(one)
         return failures
 
     def _attempt(self, experiment: Experiment) -> Unavailable | None:
@@ -180,7 +174,7 @@ class Study:
         """The images, named as their source; at `mini`, others where the experiment's own are missing."""
         names = [experiment.source]
         if experiment.scale == "mini":
-            names += [STANDIN[experiment.role].source] if experiment.role in STANDIN else []
+            names += [REDUCED[experiment.role].source] if experiment.role in REDUCED else []
             names += ["digits"]
         key = (*names, experiment.per_class, experiment.fold)
         if key not in self._opened:
@@ -232,15 +226,10 @@ class Study:
         )
 
     def _note_unavailable(self, failures: dict[str, Unavailable | None]) -> None:
-        if not self.processes.is_writer:
+        if not self.processes.is_writer or not failures:
             return
-        for scale in BY_SCALE:
-            here = {
-                key.partition("/")[2]: failure for key, failure in failures.items() if key.partition("/")[0] == scale
-            }
-            if not here:
-                continue
-            with folder_lock(self.results / scale, what="reproduction"):
-                roles = read_unavailable(self.results, scale).roles | here
-                kept = {role: failure for role, failure in roles.items() if failure is not None}
-                UnavailableList(roles=kept).save(self.results / scale / "unavailable.json")
+        folder = self.results / self.request.scale
+        with folder_lock(folder, what="reproduction"):
+            roles = read_unavailable(self.results, self.request.scale).roles | failures
+            kept = {role: failure for role, failure in roles.items() if failure is not None}
+            UnavailableList(roles=kept).save(folder / "unavailable.json")

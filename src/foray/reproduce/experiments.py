@@ -1,8 +1,9 @@
-"""The runs that the claims need, as data: the study's own, those on stand-ins and reduced data, and mini ones.
+"""The runs that the claims need, as data: the study's own, reduced ones on its images, and mini ones.
 
 An experiment plays a `role` ("deepweeds-b1": B1 on DeepWeeds), the same at every scale. At scale `full` it is the
-study's protocol on the study's images. At `standin` it takes two cores minutes: other images where the study's
-are not public or not small, lower resolutions, fewer epochs. At `mini` it only shows that the code runs.
+study's protocol on the study's images. At `reduced` it has the study's images too, and as many epochs and pixels as two
+hours on two cores allow; the roles that the study has no experiment for are ours. At `mini` it only shows that the code
+runs.
 """
 
 from __future__ import annotations
@@ -33,8 +34,7 @@ class Experiment:
     """One model x recipe x images, run once per seed. `recipe` None: pretrained weights are evaluated, not trained.
 
     `source`: a name of `foray.reproduce.sources`; `changes`: `key=value` of the recipe (foray.recipes.changed);
-    `resolution` in pixels, None: the weights' or architecture's own. `against`: the role of the study's experiment that
-    it is compared with, where that is another one. `fold`: of the official ones, None: the first.
+    `resolution` in pixels, None: the weights' or architecture's own. `fold`: of the official ones, None: the first.
     """
 
     role: str
@@ -46,7 +46,6 @@ class Experiment:
     changes: tuple[str, ...] = ()
     per_class: PerClass | None = None
     seeds: tuple[int, ...] = (0,)
-    against: str | None = None
     fold: int | None = None
 
     @property
@@ -69,13 +68,13 @@ _PROTOCOLS = {
     "sgd": "study_mobilenet_sgd",
     "whole": "study_mobilenet_whole",
 }
-# Twice the MACs of efficientnet@d0.5,w0.5,r64, spent on one dimension and on all three: the nearest networks that
-# rounding leaves (foray.scaling.directions), with 2.42, 2.01, 2.09 and 1.98 times its multiply-accumulates.
+# About twice the MACs of efficientnet@d0.6,w0.4,r64, spent on one dimension and on all three: of the networks that
+# rounding leaves, four with 2.167, 2.162, 2.154 and 2.149 times its multiply-accumulates.
 SCALED = {
-    "depth": "efficientnet@d1.01,w0.5,r64",
-    "width": "efficientnet@d0.5,w0.74,r64",
-    "resolution": "efficientnet@d0.5,w0.5,r88",
-    "compound": "efficientnet@d0.5,w0.55,r76",
+    "depth": "efficientnet@d1.51,w0.4,r64",
+    "width": "efficientnet@d0.6,w0.67,r64",
+    "resolution": "efficientnet@d0.6,w0.4,r92",
+    "compound": "efficientnet@d0.67,w0.45,r74",  # 1.15 times as deep, 1.13 as wide, 1.16 the side
 }
 
 
@@ -84,9 +83,6 @@ def _full() -> dict[str, Experiment]:
         *(Experiment(f"cifar10-{b}", "full", model, "study_cifar_finetune", "cifar10", _NATIVE[b])
           for b, model in _MODELS.items()),
         Experiment("cifar100-b0", "full", "efficientnet_b0", "study_cifar_finetune", "cifar100", 224),
-        *(Experiment(f"{data}-{name}", "full", model, "study_cifar_finetune", data, 224)
-          for data in ("cifar10", "cifar100")
-          for name, model in {"mobilenet": "mobilenet_v2", "v2b0": "efficientnet_v2_b0"}.items()),
         *(Experiment(f"deepweeds-{b}", "full", model, "study_deepweeds_scratch", "deepweeds", _NATIVE[b])
           for b, model in _MODELS.items()),
         Experiment("rps-b0", "full", "efficientnet_b0", "study_rps_finetune", "rock_paper_scissors", 150),
@@ -103,30 +99,30 @@ def _full() -> dict[str, Experiment]:
     return {one.role: one for one in found}
 
 
-# A quarter of the batch of study recipes for 128, so that few images give enough steps.
-_SMALL_BATCH = "batch_size=32"
-_CIFAR_PART = PerClass(425, 75, 200)
+# 10,000 of CIFAR-10's training images, 15 % of them for val, and all of its test images.
+_CIFAR_PART = PerClass(850, 150, 1000)
+_CIFAR_FINETUNE = ("epochs=10", "batch_size=64")
+# The study states no rate for training from scratch: to be chosen on val, one that trains every network.
+_SCRATCH_RATE = "optimizer.learning_rate=0.05"
 
 
-def _standin() -> dict[str, Experiment]:
-    weeds, hands, cifar = "plant_seedlings", "rock_paper_scissors_28px", "cifar10"
+def _reduced() -> dict[str, Experiment]:
     found = [
-        Experiment("imagenet-mobilenet", "standin", "mobilenet_v2", None, "imagenet_val_500", 224),
-        *(Experiment(f"deepweeds-{name}-{protocol}", "standin", model, recipe, weeds, 96)
-          for name, model in _TRANSFER.items() for protocol, recipe in _PROTOCOLS.items()),
-        Experiment("rps-b0", "standin", "efficientnet_b0", "study_rps_finetune", hands, 75, ("epochs=6",)),
-        Experiment("rps-b2", "standin", "efficientnet_b2", "study_rps_finetune", hands, 150,
-                   ("protocol=scratch", "epochs=2")),
-        Experiment("cifar10-b0", "standin", "efficientnet_b0", "study_cifar_finetune", cifar, 96,
-                   (_SMALL_BATCH, "epochs=6"), _CIFAR_PART),
-        *(Experiment(f"cifar10-{b}-scratch", "standin", model, "study_cifar_finetune", cifar, 32,
-                     ("protocol=scratch", "epochs=8", _SMALL_BATCH), _CIFAR_PART, against=f"cifar10-{b}")
-          for b, model in _MODELS.items()),
-        *(Experiment(f"scaling-{way}", "standin", model, "study_cifar_finetune", cifar, None,
-                     ("protocol=scratch", "epochs=6", _SMALL_BATCH), _CIFAR_PART) for way, model in SCALED.items()),
-        *(Experiment(f"deepweeds-{name}", "standin", model, "study_deepweeds_scratch", weeds, 48,
-                     (_SMALL_BATCH, "optimizer.learning_rate=0.01", "epochs=8"))  # the rate of the other recipes
-          for name, model in {"b0": _MODELS["b0"], "mobilenet-scratch": "mobilenet_v2", **_MODELS}.items()),
+        *(Experiment(f"deepweeds-{name}-whole", "reduced", model, _PROTOCOLS["whole"], "deepweeds", 160)
+          for name, model in _TRANSFER.items()),
+        *(Experiment(f"{data}-{name}", "reduced", model, "finetune", data, 96, _CIFAR_FINETUNE)
+          for data in ("cifar10", "cifar100") for name, model in _TRANSFER.items()),
+        *(Experiment(f"deepweeds-{name}", "reduced", model, "study_deepweeds_scratch", "deepweeds", 112,
+                     ("epochs=40", "batch_size=64", _SCRATCH_RATE))
+          for name, model in {**_MODELS, "mobilenet-scratch": "mobilenet_v2"}.items()),
+        *(Experiment(f"cifar10-{b}-scratch", "reduced", model, "study_cifar_finetune", "cifar10", 32,
+                     ("protocol=scratch", "epochs=20", _SCRATCH_RATE)) for b, model in _MODELS.items()),
+        Experiment("rps-b0", "reduced", "efficientnet_b0", "study_rps_finetune", "rock_paper_scissors_28px", 150,
+                   ("epochs=10",)),
+        *(Experiment(f"scaling-{way}", "reduced", model, "study_cifar_finetune", "cifar10", None,
+                     ("protocol=scratch", "epochs=30", "batch_size=64", _SCRATCH_RATE), _CIFAR_PART, seeds=(0, 1, 2))
+          for way, model in SCALED.items()),
+        Experiment("imagenet-mobilenet", "reduced", "mobilenet_v2", None, "imagenet_val_500", 224),
     ]  # fmt: skip
     return {one.role: one for one in found}
 
@@ -145,15 +141,16 @@ def _mini(one: Experiment) -> Experiment:
         resolution=None if fixed else 64 if largest else 32,
         changes=changes,
         per_class=PerClass(2, 1, 1) if one.source == "cifar100" else PerClass(4, 2, 2),
-        against=one.against,
+        fold=one.fold,
     )
 
 
 FULL: Mapping[str, Experiment] = _full()
-STANDIN: Mapping[str, Experiment] = _standin()
-MINI: Mapping[str, Experiment] = {role: _mini(one) for role, one in {**STANDIN, **FULL}.items()}
-BY_SCALE: Mapping[Scale, Mapping[str, Experiment]] = {"full": FULL, "standin": STANDIN, "mini": MINI}
-ROLES = (*MINI, "times-training", "times-latency")
+REDUCED: Mapping[str, Experiment] = _reduced()
+MINI: Mapping[str, Experiment] = {role: _mini(one) for role, one in {**REDUCED, **FULL}.items()}
+BY_SCALE: Mapping[Scale, Mapping[str, Experiment]] = {"full": FULL, "reduced": REDUCED, "mini": MINI}
+TIMES_ROLES = ("times-training", "times-latency")  # timed in turns (foray.reproduce.times), at full and mini
+ROLES = (*MINI, *TIMES_ROLES)
 
 
 def experiments_at(scale: Scale, roles: Collection[str]) -> list[Experiment]:

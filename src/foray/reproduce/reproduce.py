@@ -14,7 +14,9 @@ from foray.reproduce.all_claims import claims_named, roles_of
 from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
 from foray.reproduce.execute import Study, StudyRequest
-from foray.reproduce.judge import Findings, judged
+from foray.reproduce.experiments import BY_SCALE, TIMES_ROLES
+from foray.reproduce.findings import Findings
+from foray.reproduce.judge import judged
 from foray.reproduce.reproduction_page import write_reproduction
 from foray.reproduce.results_folder import SCALES, Result, read_results, read_unavailable
 from foray.requests import Machine
@@ -62,21 +64,29 @@ def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: 
 
 def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
     """Every claim's verdict, the runs behind it, and the experiments without results."""
-    roles = [role for role in roles_of(claims) if role in findings.results]
+    roles = [role for role in roles_of(claims) if role not in TIMES_ROLES]
     return Reproduction(
         mini=findings.mini,
         results=[judged(claim, findings) for claim in claims],
-        runs=[evidence_of(findings.results[role]) for role in roles],
+        runs=[
+            evidence_of(by_role[role])
+            for role in roles
+            for by_role in (findings.results, findings.also)
+            if role in by_role
+        ],
         missing={role: why for role, why in findings.missing.items() if role in roles_of(claims)},
     )
 
 
 def read_findings(results: Path, *, mini: bool) -> Findings:
-    """Current results by role: of `mini` alone, or of `full` before `standin`."""
+    """Current results by role: of `mini` alone, or of `full` before `reduced`. Other roles' are passed over."""
     chosen: dict[str, Sequence[Result]] = {}
+    also: dict[str, Sequence[Result]] = {}
     missing: dict[str, Unavailable] = {}
-    scales: tuple[Scale, ...] = ("mini",) if mini else ("standin", "full")
+    scales: tuple[Scale, ...] = ("mini",) if mini else ("full", "reduced")
     for scale in scales:
-        chosen |= {role: current(found) for role, found in read_results(results, scale).items()}
-        missing |= read_unavailable(results, scale).roles
-    return Findings(chosen, {role: why for role, why in missing.items() if role not in chosen}, mini)
+        for role, found in read_results(results, scale).items():
+            if role in BY_SCALE[scale] or role in TIMES_ROLES:
+                (also if role in chosen else chosen)[role] = current(found)
+        missing = read_unavailable(results, scale).roles | missing
+    return Findings(chosen, {role: why for role, why in missing.items() if role not in chosen}, mini, also)

@@ -13,7 +13,7 @@ from foray.plain_text import markdown, markdown_code, one_line
 from foray.records import write_bytes, write_text
 from foray.records.reproduction import Reproduction
 from foray.report.drawing import render
-from foray.reproduce.judge import Findings
+from foray.reproduce.findings import Findings
 from foray.reproduce.page_content import RUNS, ClaimView, Page, page_of
 from foray.reproduce.page_tables import NUMBER_COLUMNS, RUN_COLUMNS, SMALLER_COLUMNS, rows_of
 from foray.reproduce.study_curves import figure1

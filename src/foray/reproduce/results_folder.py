@@ -34,7 +34,7 @@ from foray.runs.saved_predictions import read_predictions
 
 _SPLITS = ("val", "test")
 _PREDICTIONS = "predictions.npz"
-SCALES: tuple[Scale, ...] = ("full", "standin", "mini")
+SCALES: tuple[Scale, ...] = ("full", "reduced", "mini")
 
 
 @dataclass(frozen=True)

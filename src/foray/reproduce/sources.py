@@ -1,4 +1,4 @@
-"""The sources of images, and which stand-ins replace which."""
+"""The sources of images: the study's, and parts and smaller copies of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from foray.requests import ImageSource
 
 @dataclass(frozen=True)
 class Source:
-    """One set of images. `stands_for`: the study's, None where it is that itself; `same_images`: reduced copies of it.
+    """One set of images. `same_images`: the study's, a part of them, or smaller copies.
 
     `named`: how foray.data reads it; `images`: the numbers of images of complete copies.
     """
@@ -26,7 +26,6 @@ class Source:
     title: str
     named: str
     images: tuple[int, ...]
-    stands_for: str | None = None
     same_images: bool = True
 
     @property
@@ -54,15 +53,9 @@ SOURCES: Mapping[str, Source] = {
         Source("deepweeds", "DeepWeeds", "deepweeds", (17_509,)),
         Source("rock_paper_scissors", "Rock-Paper-Scissors", "rock_paper_scissors", (2_892,)),
         Source("imagenet", "ILSVRC2012 validation", "imagenet", (50_000,)),
-        Source("plant_seedlings", "Plant Seedlings (12 weeds and crops)", "plant_seedlings", (4_750, 5_539),
-               "deepweeds", same_images=False),
-        Source("rock_paper_scissors_28px", "Rock-Paper-Scissors at 28 px, enlarged", "rock_paper_scissors", (2_892,),
-               "rock_paper_scissors"),
-        Source("imagenet_val_500", "500 ILSVRC2012 validation images of 10 classes", "imagenet", (500,), "imagenet",
-               same_images=False),
-        Source("imagenet_sample_1000", "1,000 ImageNet sample images, probably of train", "imagenet", (1_000,),
-               "imagenet", same_images=False),
-        Source("digits", "scikit-learn's digits", "digits", (1_797,), "all others", same_images=False),
+        Source("rock_paper_scissors_28px", "Rock-Paper-Scissors at 28 px, enlarged", "rock_paper_scissors", (2_892,)),
+        Source("imagenet_val_500", "500 ILSVRC2012 validation images of 10 classes", "imagenet", (500,)),
+        Source("digits", "scikit-learn's digits", "digits", (1_797,), same_images=False),
     )
 }  # fmt: skip
 

@@ -1,18 +1,14 @@
-"""The study's learning curves: figure 1 redrawn, and the shape of a curve, by stated rules."""
+"""The study's learning curves: figure 1 redrawn."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foray.records import EpochRow
-from foray.records.quantities import format_percent
 from foray.report.drawing import COLOURS, MUTED, drawing_style, new_figure, settle
 from foray.reproduce.results_folder import Result, RunResult
 
@@ -69,29 +65,3 @@ def _loss(axes: Axes, history: Sequence[EpochRow]) -> None:
 
 def _or_gap(value: float | None, scale: float) -> float:
     return float("nan") if value is None else scale * value
-
-
-GAIN = 0.02  # change that counts as a rise
-HIGH = 0.9  # train accuracy that counts as high
-
-
-def shape_of(history: Sequence[EpochRow], shape: Literal["overfits", "keeps rising"]) -> tuple[bool, str]:
-    """Whether a curve has the shape, and its description. Epochs are quartered, the first quarter rounded up."""
-    train = [row.train_top1 for row in history if row.train_top1 is not None]
-    val = [row.val_top1 for row in history if row.val_top1 is not None]
-    if len(train) < 2 or len(val) < 2:
-        return False, f"Too few epochs to see a shape: {len(history)}."
-    quarter = math.ceil(len(train) / 4)
-    if shape == "overfits":
-        gained, moved = train[-1] - train[quarter - 1], val[-1] - val[quarter - 1]
-        said = (
-            f"From epoch {quarter} to {len(train)} train goes from {format_percent(train[quarter - 1])} to "
-            f"{format_percent(train[-1])} and val from {format_percent(val[quarter - 1])} to {format_percent(val[-1])}."
-        )
-        return gained >= GAIN and abs(moved) < GAIN, said
-    early, late = fmean(val[:quarter]), fmean(val[-quarter:])
-    said = (
-        f"Train is at {format_percent(max(train[:quarter]))} within the first {quarter} epochs; val is "
-        f"{format_percent(early)} on average over these and {format_percent(late)} over the last {quarter}."
-    )
-    return max(train[:quarter]) >= HIGH and late > early, said

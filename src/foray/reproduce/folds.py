@@ -1,0 +1,43 @@
+"""One experiment over official folds: how far its accuracy depends on which images are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+import numpy as np
+
+from foray.records.quantities import format_interval, format_points, percent_number
+from foray.reproduce.evidence import correct, evidence_of
+from foray.reproduce.results_folder import Result, RunResult
+from foray.runs.outcomes import estimate
+
+
+def over_folds(of_roles: Sequence[Sequence[Result]]) -> str:
+    """What runs that differ in their fold alone came to together, in words; empty with fewer than two folds.
+
+    The test images of all folds are pooled where no image is in two of them.
+    """
+    runs = {fold: runs for runs in of_roles if (fold := _fold(runs)) is not None}
+    if len(runs) < 2:
+        return ""
+    on_val = [evidence_of(runs[fold]).measured.value for fold in sorted(runs)]
+    said = (
+        f"Over {len(runs)} folds: {percent_number(fmean(on_val))} % on val on average (standard deviation "
+        f"{format_points(stdev(on_val))}; {percent_number(min(on_val))} to {percent_number(max(on_val))} %)"
+    )
+    scored = [correct(found, "test") for found in runs.values()]
+    ids = np.concatenate([ids for ids, _ in scored])
+    if len(np.unique(ids)) < len(ids):
+        return f"{said}."
+    seeds = min(len(right) for _, right in scored)
+    pooled = estimate(np.concatenate([right[:seeds] for _, right in scored], axis=1))
+    return (
+        f"{said}, and {percent_number(pooled.value)} % ({format_interval(pooled, ' to ')}, n = {pooled.n:,}) on the "
+        "test images of all of them."
+    )
+
+
+def _fold(results: Sequence[Result]) -> int | None:
+    first = results[0]
+    return first.record.dataset.fold if isinstance(first, RunResult) else None
