@@ -98,6 +98,12 @@ class Timed(NamedTuple):
     resolution: int
     trains: Literal["whole", "head"] = "whole"
 
+    @property
+    def label(self) -> str:
+        """As in `mobilenet_v2 at 224 px`, with the head alone said."""
+        alone = ", the head alone" if self.trains == "head" else ""
+        return f"{self.model} at {self.resolution} px{alone}"
+
 
 @dataclass(frozen=True)
 class TimeRatio:
