@@ -37,7 +37,7 @@ CLAIMS = (
             ("scaling-depth", "scaling-compound"),
             ("scaling-width", "scaling-compound"),
             ("scaling-resolution", "scaling-compound"),
-        ), ours=True),
+        )),
         expected="depth, width or resolution alone < all three, at about the same work",
         original="Tan & Le 2019, table 7, on ImageNet at 1.8 G FLOPs: depth 79.0 %, width 78.9 %, resolution 79.1 %, "
         "compound 81.1 %.",

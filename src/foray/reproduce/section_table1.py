@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foray.recipes import Choice
-from foray.reproduce.claim import Accuracy, Claim, Order, TimeRatio
+from foray.reproduce.claim import Accuracy, Claim, Order, Timed, TimeRatio
 
 _TAN_LE = "Tan & Le 2019, table 5, has 98.1 % for B0 on CIFAR-10 and 88.1 % on CIFAR-100 (no B1, B2)."
 _OLSEN = "Olsen et al. 2019: ResNet-50 95.7 % over five folds."
@@ -75,7 +75,7 @@ CLAIMS = (
         statement="An epoch of B2 at 300 px takes 50 % longer than one of B0 at 150 px.",
         where="text, Rock-Paper-Scissors",
         data="rock_paper_scissors",
-        judge=TimeRatio("rps-b0", "rps-b2", 1.25, 1.75),
+        judge=TimeRatio(Timed("efficientnet_b0", 150), Timed("efficientnet_b2", 300), 1.25, 1.75),
         recipe="study_rps_finetune",
         expected="1.5 times",
         note="B2 at twice the side of B0 does about eight times the multiply-accumulates: 50 % fits a machine that "
