@@ -15,7 +15,7 @@ from foray.recipes.toml import validated
 from foray.records import EpochRow, Estimate
 from foray.records.reproduction import Evidence, ExperimentInfo
 from foray.reproduce.experiments import BY_SCALE, FULL, Experiment
-from foray.reproduce.results_folder import EvaluationResult, Result, RunResult
+from foray.reproduce.results_folder import EvaluationResult, Result, RunResult, TimesResult
 from foray.reproduce.sources import SOURCES
 from foray.runs.outcomes import estimate
 from foray.statistics import wilson_interval
@@ -41,6 +41,8 @@ def current(results: Sequence[Result]) -> list[Result]:
 
 def older_recipe(result: Result) -> list[str]:
     """Differences of a result's recipe from the present one, each as `key: there, not now`."""
+    if isinstance(result, TimesResult):
+        return []
     experiment = BY_SCALE[result.info.scale].get(result.info.role)
     if experiment is None:
         return ["the experiment is no longer among those of the study"]
@@ -205,4 +207,10 @@ def _one_a_seed(results: Sequence[Result]) -> list[Result]:
 
 
 def _created(result: Result) -> str:
-    return result.record.created if isinstance(result, RunResult) else ""
+    match result:
+        case RunResult():
+            return result.record.created
+        case TimesResult():
+            return result.times.created
+        case _:
+            return ""

@@ -155,7 +155,8 @@ FULL: Mapping[str, Experiment] = _full()
 STANDIN: Mapping[str, Experiment] = _standin()
 MINI: Mapping[str, Experiment] = {role: _mini(one) for role, one in {**STANDIN, **FULL}.items()}
 BY_SCALE: Mapping[Scale, Mapping[str, Experiment]] = {"full": FULL, "standin": STANDIN, "mini": MINI}
-ROLES = tuple(MINI)
+TIMES_ROLES = ("times-training", "times-latency")  # timed in turns (foray.reproduce.times), at full and mini
+ROLES = (*MINI, *TIMES_ROLES)
 
 
 def experiments_at(scale: Scale, roles: Collection[str]) -> list[Experiment]:

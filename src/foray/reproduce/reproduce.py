@@ -14,6 +14,7 @@ from foray.reproduce.all_claims import claims_named, roles_of
 from foray.reproduce.claim import Claim
 from foray.reproduce.evidence import current, evidence_of
 from foray.reproduce.execute import Study, StudyRequest
+from foray.reproduce.experiments import TIMES_ROLES
 from foray.reproduce.judge import Findings, judged
 from foray.reproduce.reproduction_page import write_reproduction
 from foray.reproduce.results_folder import SCALES, Result, read_results, read_unavailable
@@ -62,7 +63,7 @@ def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: 
 
 def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
     """Every claim's verdict, the runs behind it, and the experiments without results."""
-    roles = [role for role in roles_of(claims) if role in findings.results]
+    roles = [role for role in roles_of(claims) if role in findings.results and role not in TIMES_ROLES]
     return Reproduction(
         mini=findings.mini,
         results=[judged(claim, findings) for claim in claims],
