@@ -75,8 +75,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "reproduce": {
         "processes", "requests", "specs",
-        "recipes", "records", "statistics", "models", "weights", "data", "evaluation", "training", "runs",
-        "costs", "decision", "comparison", "report", "scaling",
+        "recipes", "records", "statistics", "deploy", "native", "models", "weights", "augmentation", "data",
+        "evaluation", "training", "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling",
     },
     "api": {
         "processes", "requests", "recipes", "records", "data", "runs", "clock", "export", "comparison",

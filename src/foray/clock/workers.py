@@ -165,13 +165,14 @@ def _status(code: int) -> str:
 def artifact_worker(name: str, folder: Path, threads: int) -> Worker:
     """A worker for the artifact in `folder`. Raises ForayError where its runtime is missing or refuses it."""
     command = [sys.executable, "-m", "foray.deploy._worker", str(folder), str(threads)]
-    return Worker(name, command, _threads(threads))
+    return Worker(name, command, thread_settings(threads))
 
 
 def torch_worker(name: str, folder: Path, precision: str, threads: int) -> Worker:
     """A worker for a network that `save_for_worker` wrote."""
-    return Worker(name, [sys.executable, "-c", _TORCH, str(folder), precision, str(threads)], _threads(threads))
+    return Worker(name, [sys.executable, "-c", _TORCH, str(folder), precision, str(threads)], thread_settings(threads))
 
 
-def _threads(threads: int) -> dict[str, str]:
+def thread_settings(threads: int) -> dict[str, str]:
+    """The environment in which numeric libraries use `threads`."""
     return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}

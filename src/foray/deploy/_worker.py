@@ -39,25 +39,39 @@ class Opened:
 
 
 def serve(open_: Callable[[], Opened]) -> None:
-    """The life of a worker: opens, then does what it is told until its stdin closes."""
+    """The life of the worker of a network that is ready for inference."""
+    before = bench.resident_bytes()
+
+    def opened() -> Callable[[dict[str, Any]], dict[str, Any]]:
+        network = open_()
+        network.network(1)()
+        return lambda asked: _done(asked, network) | {"resident_bytes": max(bench.peak_bytes() - before, 0)}
+
+    serve_tasks(opened)
+
+
+def serve_tasks(open_: Callable[[], Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+    """The life of a worker of any kind: opens, then does what it is told until its stdin closes.
+
+    `open_` gives what does a task and returns the answer.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as OpenVINO, ONNX Runtime would report to its maker
-    before, began = bench.resident_bytes(), time.perf_counter()
+    began = time.perf_counter()
 
     def answer(**content: Any) -> None:
         print(json.dumps(content), file=answers, flush=True)
 
     try:
-        opened = open_()
-        opened.network(1)()
+        do = open_()
     except Exception as error:  # whatever it is, the parent says it
         answer(error=(str(error).strip() or type(error).__name__).splitlines()[0])
         return
     answer(load_ms=(time.perf_counter() - began) * 1e3)
     for line in sys.stdin:
-        answer(**_done(json.loads(line), opened), resident_bytes=max(bench.peak_bytes() - before, 0))
+        answer(**do(json.loads(line)))
 
 
 def _done(asked: dict[str, Any], opened: Opened) -> dict[str, Any]:

@@ -98,6 +98,12 @@ class Timed(NamedTuple):
     resolution: int
     trains: Literal["whole", "head"] = "whole"
 
+    @property
+    def label(self) -> str:
+        """As in `mobilenet_v2 at 224 px`, with the head alone said."""
+        alone = ", the head alone" if self.trains == "head" else ""
+        return f"{self.model} at {self.resolution} px{alone}"
+
 
 @dataclass(frozen=True)
 class TimeRatio:
@@ -122,8 +128,8 @@ class TimeRatio:
         bounds = f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
         what = {"epoch": "an epoch", "run": "a run", "latency": "one image"}[self.of]
         return (
-            f"seconds of {what} of the slower over those of the faster, in turns on one machine: reproduced at {bounds} "
-            "times, undecided when the 95 % interval holds the bound"
+            f"seconds of {what} of the slower over those of the faster, in turns on one machine: reproduced when the "
+            f"ratio is {bounds}, undecided when its 95 % interval holds a bound"
         )
 
 
@@ -181,9 +187,10 @@ Judge = Accuracy | Order | Gap | TimeRatio | CurveShape | Arithmetic
 class Claim:
     """One number or statement of the study.
 
-    `where`: where it is printed; `origin`: whether the study states it, or the experiment is ours; `original`: the statement of the cited papers, and `original_percent` their
-    number, as the table shows it; `recipe`: a name of foray.recipes.STUDY,
-    whose unstated choices are the claim's; `unstated`: further ones. Raises ValueError for an unknown role or recipe.
+    `where`: where it is printed; `origin`: whether the study states it, or the experiment is ours; `original`: the
+    statement of the cited papers, and `original_percent` their number, as the table shows it; `recipe`: a name of
+    foray.recipes.STUDY, whose unstated choices are the claim's; `unstated`: further ones. Raises ValueError for an
+    unknown role or recipe.
     """
 
     id: str

@@ -14,7 +14,7 @@ from foray.recipes.toml import validated
 from foray.records import EpochRow, Estimate
 from foray.records.reproduction import Evidence, ExperimentInfo
 from foray.reproduce.differences import data_differences, is_ours, older_recipe, protocol_differences, stand_in
-from foray.reproduce.results_folder import EvaluationResult, Result, RunResult
+from foray.reproduce.results_folder import EvaluationResult, Result, RunResult, TimesResult
 from foray.reproduce.sources import SOURCES
 from foray.runs.outcomes import estimate
 from foray.statistics import wilson_interval
@@ -155,4 +155,10 @@ def _one_a_seed(results: Sequence[Result]) -> list[Result]:
 
 
 def _created(result: Result) -> str:
-    return result.record.created if isinstance(result, RunResult) else ""
+    match result:
+        case RunResult():
+            return result.record.created
+        case TimesResult():
+            return result.times.created
+        case _:
+            return ""

@@ -14,10 +14,11 @@ from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
 from foray.records import RunFolder, RunRecord, folder_lock
 from foray.records.reproduction import ExperimentInfo, Scale, Unavailable, UnavailableList
-from foray.reproduce.experiments import REDUCED, Experiment, experiments_at
+from foray.reproduce.experiments import REDUCED, TIMES_ROLES, Experiment, experiments_at
 from foray.reproduce.pretrained import at_resolution, test_images, write_random_weights
 from foray.reproduce.results_folder import is_kept, keep_run, read_unavailable
 from foray.reproduce.sources import SOURCES, open_source, reduced
+from foray.reproduce.times import run_times
 from foray.requests import Machine, TrainingRequest
 from foray.runs.many import PlannedRun, train_runs
 from foray.runs.run_id import run_id
@@ -79,7 +80,16 @@ class Study:
 
         Experiments that cannot run are recorded in unavailable.json with the reason, and the others continue.
         """
-        self._note_unavailable(self._attempt_all(experiments_at(self.request.scale, roles)))
+        scale = self.request.scale
+        failures = self._attempt_all(experiments_at(scale, roles))
+        if scale != "reduced":
+            failures |= {role: self._time(role) for role in TIMES_ROLES if role in roles}
+        self._note_unavailable(failures)
+
+    def _time(self, role: str) -> Unavailable | None:
+        """Why it has no result; None when it has one."""
+        scale, machine = self.request.scale, self.machine
+        return run_times(role, scale, self.results, machine, command=self.command, progress=self.progress)
 
     def _attempt_all(self, experiments: Sequence[Experiment]) -> dict[str, Unavailable | None]:
         """By role: why an experiment has no result, None where it has."""

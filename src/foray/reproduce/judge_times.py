@@ -1,13 +1,136 @@
-"""Claims about times: none is judged yet."""
+"""Claims about times: the ratio of two networks that were timed in turns on one machine, with its interval."""
 
 from __future__ import annotations
 
-from foray.records.reproduction import ClaimResult
-from foray.reproduce.claim import Claim, TimeRatio
-from foray.reproduce.findings import Findings
-from foray.reproduce.without_result import without_result
+import math
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from foray.records.quantities import format_ms
+from foray.records.reproduction import ClaimResult, Verdict
+from foray.records.side_by_side import SideBySideTimes, TimedNetwork
+from foray.reproduce.claim import Claim, Timed, TimeRatio
+from foray.reproduce.results_folder import TimesResult
+from foray.statistics import paired_ratio
+
+if TYPE_CHECKING:
+    from foray.reproduce.findings import Findings
+
+_RUNTIMES = {"onnx": "ONNX Runtime", "torch": "PyTorch"}
+
+
+class Ratio(NamedTuple):
+    """How many times as long, with its 95 % interval; without one (None) after a single round."""
+
+    value: float
+    low: float | None
+    high: float | None
 
 
 def judged_times(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimResult:
-    """The verdict on a ratio of times."""
-    return without_result(claim, findings, judge.roles)
+    """The verdict on a ratio of times; "no result" where its networks were not timed, and for mini times."""
+    [role] = judge.roles
+    found = next((one for one in findings.results.get(role, ()) if isinstance(one, TimesResult)), None)
+    if found is None:
+        missing = findings.missing.get(role)
+        return _without(claim, missing.reason if missing else f"Not timed. {_how(claim)}")
+    if findings.mini:
+        times = found.times
+        return _without(claim, f"Mini, not judged: the code path ran ({len(times.networks)} networks in turns).")
+    fast, slow = (_timed(found.times, network) for network in (judge.fast, judge.slow))
+    if fast is None or slow is None:
+        absent = [network.label for network, one in ((judge.slow, slow), (judge.fast, fast)) if one is None]
+        return _without(claim, f"The kept times are without {' and '.join(absent)}. {_how(claim)}")
+    ratio = ratio_of(judge, fast, slow)
+    return ClaimResult(
+        claim=claim.id,
+        verdict=times_verdict(judge, ratio),
+        sentence=_sentence(judge, found.times, fast, slow, ratio),
+        arithmetic=_lines(judge, found.times, fast, slow),
+    )
+
+
+def ratio_of(judge: TimeRatio, fast: TimedNetwork, slow: TimedNetwork) -> Ratio:
+    """How many times as long `slow` takes, over its epochs where the claim is about runs."""
+    of_fast, of_slow = _epochs(judge)
+    factor = of_slow / of_fast
+    if len(fast.seconds) == 1:
+        return Ratio(factor * slow.seconds[0] / fast.seconds[0], None, None)
+    return Ratio(*(factor * bound for bound in paired_ratio(slow.seconds, fast.seconds)))
+
+
+def times_verdict(judge: TimeRatio, ratio: Ratio) -> Verdict:
+    """Reproduced or not where the whole interval says so."""
+    if ratio.low is None or ratio.high is None:
+        return "undecided"
+    highest = math.inf if judge.high is None else judge.high
+    if judge.low <= ratio.low and ratio.high <= highest:
+        return "reproduced"
+    return "not reproduced" if ratio.high < judge.low or ratio.low > highest else "undecided"
+
+
+def _timed(times: SideBySideTimes, network: Timed) -> TimedNetwork | None:
+    trains = None if times.timed == "inference" else network.trains
+    return times.network(network.model, network.resolution, trains)
+
+
+def _epochs(judge: TimeRatio) -> tuple[int, int]:
+    """Of the faster and the slower; (1, 1) where the claim is not about runs of different length."""
+    return judge.epochs if judge.of == "run" and judge.epochs else (1, 1)
+
+
+def _sentence(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow: TimedNetwork, ratio: Ratio) -> str:
+    rounds = "1 round, so without an interval"
+    if ratio.low is not None and ratio.high is not None:
+        rounds = f"{ratio.low:.2f} to {ratio.high:.2f}, {times.rounds} rounds"
+    per = "per image" if times.timed == "inference" else f"per step of {times.batch_size} images"
+    of_fast, of_slow = (f"{n} epochs at " if judge.of == "run" else "" for n in _epochs(judge))
+    threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
+    said = (
+        f"{ratio.value:.2f} times ({rounds}): {of_slow}{_ms(slow)} {per} for {judge.slow.label} against "
+        f"{of_fast}{_ms(fast)} for {judge.fast.label}, in turns on one machine ({times.hardware.processor}, {threads})."
+    )
+    unsteady = dict.fromkeys([*times.steadiness.warnings, *slow.unsteady, *fast.unsteady])
+    return f"{said} The times were not steady: {'; '.join(unsteady)}." if unsteady else said
+
+
+def _lines(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow: TimedNetwork) -> list[str]:
+    lines = [f"{judge.slow.label}: {_spread(slow.seconds)}", f"{judge.fast.label}: {_spread(fast.seconds)}"]
+    if times.timed == "inference":
+        runtime = _RUNTIMES.get(times.runtime, times.runtime)
+        return [
+            *lines,
+            f"inference of one image on {runtime} in {times.precision}; the weights are random, because the time does "
+            "not depend on them",
+        ]
+    lines.append(
+        f"steps of foray's own training in {times.precision}, on random images in memory: reading images and "
+        "validation are no part of them. Both networks see the same number of images per epoch, so the ratio of epochs "
+        "is that of steps"
+    )
+    if "head" in (fast.trains, slow.trains):
+        lines.append(
+            "the head alone: the frozen backbone runs anew in every step, as in Keras; foray itself runs it once over "
+            "each image and keeps its features"
+        )
+    return lines
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return (
+        f"{format_ms(1e3 * statistics.median(seconds))}, the median of {len(seconds)} rounds "
+        f"({format_ms(1e3 * min(seconds))} to {format_ms(1e3 * max(seconds))})"
+    )
+
+
+def _ms(network: TimedNetwork) -> str:
+    return format_ms(1e3 * statistics.median(network.seconds))
+
+
+def _how(claim: Claim) -> str:
+    return f"foray reproduce {claim.id} --scale full times them in turns on this machine, in some minutes."
+
+
+def _without(claim: Claim, said: str) -> ClaimResult:
+    return ClaimResult(claim=claim.id, verdict="no result", sentence=said)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from foray.recipes import STUDY, Choice
 from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Reproduction
-from foray.recipes import STUDY, Choice
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
 from foray.reproduce.page_tables import comparable, is_comparable, number_row, run_brief, run_row, smaller_row
@@ -44,8 +44,9 @@ class SectionView:
 class Page:
     """The content of the page.
 
-    `counts`: verdicts on the study's statements; `numbers`: its figures beside comparable ones of ours; `smaller`: other
-    results for its figures; `ours`: questions that the study did not ask; `choices`: what it leaves unstated, by recipe.
+    `counts`: verdicts on the study's statements. `numbers`: its figures beside comparable ones of ours; `smaller`:
+    other results for its figures. `ours`: questions that the study did not ask. `choices`: what it leaves unstated, by
+    recipe.
     """
 
     mini: bool

@@ -3,6 +3,7 @@
 <scale>/<role>/<run id>/   experiment.json, and
                            record.json  history.jsonl  predictions.npz   of a training run
                            evaluation.json                               of pretrained weights that were evaluated
+                           times.json                                    of networks that were timed in turns
 <scale>/unavailable.json   why a role has no result
 """
 
@@ -28,12 +29,14 @@ from foray.records import (
 )
 from foray.records.reproduction import ExperimentInfo, Scale, UnavailableList
 from foray.records.sealing import sha256
+from foray.records.side_by_side import SideBySideTimes
 from foray.regular_files import read_regular
 from foray.reproduce.sources import SOURCES
 from foray.runs.saved_predictions import read_predictions
 
 _SPLITS = ("val", "test")
 _PREDICTIONS = "predictions.npz"
+_TIMES = "times.json"
 SCALES: tuple[Scale, ...] = ("full", "reduced", "mini")
 
 
@@ -84,7 +87,16 @@ class EvaluationResult:
     path: Path
 
 
-Result = RunResult | EvaluationResult
+@dataclass(frozen=True)
+class TimesResult:
+    """Networks that were timed in turns."""
+
+    info: ExperimentInfo
+    times: SideBySideTimes
+    path: Path
+
+
+Result = RunResult | EvaluationResult | TimesResult
 
 
 def keep_run(run: RunFolder, info: ExperimentInfo, target: Path) -> None:
@@ -104,9 +116,15 @@ def keep_run(run: RunFolder, info: ExperimentInfo, target: Path) -> None:
     write_bytes(kept.record, run.record.read_bytes())  # last: its presence marks the others as complete
 
 
+def keep_times(times: SideBySideTimes, info: ExperimentInfo, target: Path) -> None:
+    """Writes what networks that were timed in turns took."""
+    info.save(target / "experiment.json")
+    times.save(target / _TIMES)  # last: its presence marks the result as complete
+
+
 def is_kept(target: Path) -> bool:
     """Whether a finished result is in `target`."""
-    return RunFolder(target).record.is_file() or (target / "evaluation.json").is_file()
+    return RunFolder(target).record.is_file() or any((target / name).is_file() for name in ("evaluation.json", _TIMES))
 
 
 def read_results(folder: Path, scale: Scale) -> dict[str, list[Result]]:
@@ -127,6 +145,8 @@ def read_unavailable(folder: Path, scale: Scale) -> UnavailableList:
 
 def _read(path: Path) -> Result:
     info = ExperimentInfo.load(path / "experiment.json")
+    if (path / _TIMES).is_file():
+        return TimesResult(info, SideBySideTimes.load(path / _TIMES), path)
     if info.source not in SOURCES:
         raise RunError(f"{path / 'experiment.json'} names unknown images, {shortened(info.source)}. {info.way_out}")
     if (path / "evaluation.json").is_file():

@@ -18,7 +18,7 @@ _COUNTED: Mapping[Verdict, tuple[str, str]] = {
     "beaten": ("is beaten", "are beaten"),
     "exceeded by another protocol": ("is exceeded by another protocol", "are exceeded by another protocol"),
     "not reproduced": ("does not hold", "do not hold"),
-    "error in the study": ("is a misprint or contradicts the study itself", "are misprints or contradict the study itself"),
+    "error in the study": ("is an error in the study", "are errors in the study"),
     "undecided": ("is undecided", "are undecided"),
     "differs in protocol": ("was tried with another protocol only", "were tried with another protocol only"),
     "no result": ("has no result yet", "have no result yet"),
