@@ -13,7 +13,7 @@ from scipy.stats import t as student
 from foray.records import EpochRow
 from foray.records.quantities import format_percent, format_points
 from foray.reproduce.claim import CurveShape
-from foray.reproduce.statement import Shown
+from foray.reproduce.statement_verdict import Shown
 
 GAIN = 0.02  # change over the fitted epochs that counts as a rise, or a fall
 HIGH = 0.9  # train accuracy that counts as high

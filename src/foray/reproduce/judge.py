@@ -14,7 +14,7 @@ from foray.reproduce.folds import over_folds
 from foray.reproduce.judge_times import judged_times
 from foray.reproduce.paired_judges import judged_gap, judged_order
 from foray.reproduce.results_folder import RunResult
-from foray.reproduce.statement import stated, verdict_of
+from foray.reproduce.statement_verdict import stated, verdict_of
 from foray.reproduce.without_result import without_result
 
 # Judged without a look at the present recipe: nothing was run, or another protocol is what the verdict is about.

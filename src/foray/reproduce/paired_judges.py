@@ -15,7 +15,7 @@ from foray.reproduce.claim import Claim, Gap, Order
 from foray.reproduce.evidence import correct, evidence_of
 from foray.reproduce.findings import Findings, Runs
 from foray.reproduce.results_folder import Result
-from foray.reproduce.statement import LUCK, Shown, seeds_words, stated, verdict_of
+from foray.reproduce.statement_verdict import LUCK, Shown, seeds_words, stated, verdict_of
 from foray.reproduce.without_result import why_not_together, without_result
 
 _CONFIDENCE = 0.95
