@@ -15,6 +15,7 @@ from foray.reproduce.claim import Claim, Gap, Order
 from foray.reproduce.evidence import correct, evidence_of
 from foray.reproduce.findings import Findings, Runs
 from foray.reproduce.results_folder import Result
+from foray.reproduce.role_words import in_words
 from foray.reproduce.statement_verdict import LUCK, Shown, seeds_words, stated, verdict_of
 from foray.reproduce.without_result import why_not_together, without_result
 
@@ -50,9 +51,10 @@ def judged_gap(claim: Claim, judge: Gap, findings: Findings) -> ClaimResult:
         return without_result(claim, findings, judge.roles)
     pair = _paired(runs, judge.reference, judge.candidate, _CONFIDENCE)
     shown = _of_gap(judge, pair)
+    margin = format_points(judge.margin)
     measured = (
-        f"{judge.candidate} {_gains(-pair.loss)} {judge.reference} on test (gain of {_bounds(-pair.upper, -pair.lower)}"
-        f", n = {pair.n:,}, {seeds_words(pair.seeds)}; margin {format_points(judge.margin)})"
+        f"{in_words(judge.candidate)} {_gains(-pair.loss)} {in_words(judge.reference)} on test "
+        f"(gain of {_bounds(-pair.upper, -pair.lower)}, n = {pair.n:,}, {seeds_words(pair.seeds)}; margin {margin})"
     )
     if _is_luck(shown, pair):
         said = f"These two networks show the contrary ({measured}); one training of each {LUCK}"
@@ -112,8 +114,8 @@ def _step_words(pair: PairedLoss) -> str:
     """A sentence about a pair whose reference should be the better one."""
     shown = _OF_STEP[pair.status]
     measured = (
-        f"{pair.reference} {_gains(pair.loss)} {pair.candidate} on test (gain of {_bounds(pair.lower, pair.upper)}, "
-        f"n = {pair.n:,}, {seeds_words(pair.seeds)})"
+        f"{in_words(pair.reference)} {_gains(pair.loss)} {in_words(pair.candidate)} on test "
+        f"(gain of {_bounds(pair.lower, pair.upper)}, n = {pair.n:,}, {seeds_words(pair.seeds)})"
     )
     if _is_luck(shown, pair):
         return f"These two networks show the contrary: {measured}."

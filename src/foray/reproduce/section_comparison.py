@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from foray.recipes import Choice
 from foray.reproduce.arithmetic import little_tuning, same_training
 from foray.reproduce.arithmetic_costs import MOBILENET, RESOLUTIONS, cheaper_to_deploy, similar_parameters
@@ -47,6 +49,40 @@ def _in_total(b: str) -> Claim:
     )
 
 
+_ALIKE = {"b0": ("efficientnet_b0", "EfficientNet-B0"), "v2b0": ("efficientnet_v2_b0", "EfficientNetV2-B0")}
+
+
+def _dearer_alike(name: str, trains: Literal["whole", "head"], resolution: int) -> Claim:
+    """The price of equal training, at the resolution of `comparison.equal_protocol`."""
+    model, title = _ALIKE[name]
+    what = "the whole network" if trains == "whole" else "a head on the frozen backbone"
+    return Claim(
+        id=f"comparison.equal_protocol.{trains}_time.{name}",
+        section="comparison",
+        statement=f"An epoch of {what} at {resolution} px takes {title} longer than MobileNetV2.",
+        where="not in the study: the time of training both alike",
+        data="none",
+        judge=TimeRatio(Timed(MOBILENET, resolution, trains), Timed(model, resolution, trains), 1.0),
+        origin="ours",
+        expected="more time",
+    )
+
+
+def _dearer_to_run(name: str) -> Claim:
+    model, title = _ALIKE[name]
+    return Claim(
+        id=f"comparison.equal_protocol.latency.{name}",
+        section="comparison",
+        statement=f"An image takes {title} longer than MobileNetV2.",
+        where="not in the study: latency beside the accuracy of equal training",
+        data="none",
+        judge=TimeRatio(_timed(MOBILENET), Timed(model, RESOLUTIONS[MOBILENET]), 1.0, of="latency"),
+        origin="ours",
+        expected="more time",
+        unstated={"hardware": Choice("this machine", "latency depends on it")},
+    )
+
+
 _SIZES = ("b0", "b1", "b2")
 CLAIMS = (
     Claim(
@@ -86,6 +122,9 @@ CLAIMS = (
         expected="the order of ImageNet",
         original=_IMAGENET,
     ),
+    *(_dearer_alike(name, "head", 224) for name in _ALIKE),
+    *(_dearer_alike(name, "whole", 160) for name in _ALIKE),
+    *map(_dearer_to_run, _ALIKE),
     Claim(
         id="comparison.same_training",
         section="comparison",

@@ -9,8 +9,9 @@ from foray.records import PairedLoss
 from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Reproduction, Verdict
 from foray.reproduce.all_claims import CLAIMS
-from foray.reproduce.claim import Accuracy
+from foray.reproduce.claim import Accuracy, CurveShape, Gap, Judge, Order, TimeRatio
 from foray.reproduce.page_tables import comparable, is_comparable, with_interval
+from foray.reproduce.role_words import in_words
 
 _Results = Mapping[str, ClaimResult]
 _COUNTED: Mapping[Verdict, tuple[str, str]] = {
@@ -23,9 +24,6 @@ _COUNTED: Mapping[Verdict, tuple[str, str]] = {
     "differs in protocol": ("was tried with another protocol only", "were tried with another protocol only"),
     "no result": ("has no result yet", "have no result yet"),
 }  # fmt: skip
-_PROTOCOLS = {"frozen": "a frozen backbone", "last34": "the last 34 layers unfrozen", "sgd": "these by SGD",
-              "whole": "the whole network trained", "scratch": "training from scratch"}  # fmt: skip
-_NETWORKS = {"mobilenet": "MobileNetV2", "b0": "EfficientNet-B0", "v2b0": "EfficientNetV2-B0"}
 
 
 def summary_of(found: Reproduction) -> tuple[str, ...]:
@@ -35,14 +33,14 @@ def summary_of(found: Reproduction) -> tuple[str, ...]:
         _counts(results),
         _figures(results, "table1.", "Table 1"),
         _figures(results, "mobilenet.", "MobileNetV2"),
-        _statements(results, ("reproduced",), "Holds"),
-        _statements(results, ("not reproduced",), "Does not hold"),
-        _statements(results, ("error in the study",), "Misprinted, or contradicted by the study itself"),
-        _statements(results, ("undecided",), "Undecided"),
+        _tested(results, ("reproduced",), "Shown by runs of our own"),
+        _tested(results, ("undecided",), "Not decided yet"),
+        _said(results, ("not reproduced",), "Does not hold"),
+        _said(results, ("error in the study",), "Misprinted, or in contradiction to the study itself"),
         _equal_protocol(results.get("comparison.equal_protocol")),
-        _times(results),
-        "For a choice today: compare networks trained by one protocol on your own images, with their latency on your "
-        "device beside them (`foray compare`). The study's comparison changes network and protocol together.",
+        _said(results, ("reproduced",), "Time", of=TimeRatio),
+        "For a choice today: compare networks that are trained alike on your own images, with their latency on your "
+        "device beside them (foray compare). The study's comparison changes network and protocol together.",
     ]
     return tuple(line for line in lines if line)
 
@@ -50,7 +48,7 @@ def summary_of(found: Reproduction) -> tuple[str, ...]:
 def _counts(results: _Results) -> str:
     counted = Counter(one.verdict for one in results.values() if CLAIMS[one.claim].origin == "study")
     told = [f"{n} {_COUNTED[verdict][n > 1]}" for verdict in _COUNTED if (n := counted[verdict])]
-    return f"Of {sum(counted.values())} statements of the study that were checked, {_joined(told)}."
+    return f"Of {sum(counted.values())} statements of the study {_joined(told)}."
 
 
 def _figures(results: _Results, prefix: str, title: str) -> str:
@@ -65,14 +63,33 @@ def _figures(results: _Results, prefix: str, title: str) -> str:
     return f"{title}, on the study's images: {'; '.join(told)}." if told else ""
 
 
-def _statements(results: _Results, verdicts: Sequence[Verdict], title: str) -> str:
-    """The statements with these verdicts that are no figures, each in its own words."""
+def _tested(results: _Results, verdicts: Sequence[Verdict], title: str) -> str:
+    """Statements of the study about its own experiments, in its words."""
     told = [
         CLAIMS[name].statement.rstrip(".")
         for name, one in results.items()
-        if one.verdict in verdicts and CLAIMS[name].origin == "study" and not isinstance(CLAIMS[name].judge, Accuracy)
+        if one.verdict in verdicts
+        and CLAIMS[name].origin == "study"
+        and isinstance(CLAIMS[name].judge, Order | Gap | CurveShape)
     ]
     return f"{title}: {'; '.join(told)}." if told else ""
+
+
+def _said(results: _Results, verdicts: Sequence[Verdict], title: str, of: type[Judge] | None = None) -> str:
+    """What came out of statements with these verdicts, one sentence each; `of`: those judged in one way alone."""
+    told = [
+        _first_sentence(one.sentence)
+        for name, one in results.items()
+        if one.verdict in verdicts
+        and CLAIMS[name].origin == "study"
+        and (of is None or isinstance(CLAIMS[name].judge, of))
+    ]
+    return f"{title}: {' '.join(told)}" if told else ""
+
+
+def _first_sentence(text: str) -> str:
+    head, point, _ = text.partition(". ")
+    return f"{head}." if point else text
 
 
 def _equal_protocol(result: ClaimResult | None) -> str:
@@ -83,22 +100,12 @@ def _equal_protocol(result: ClaimResult | None) -> str:
 
 def _gain(pair: PairedLoss) -> str:
     """`pair.reference` should be the more accurate one."""
-    better, _, protocol = pair.reference.removeprefix("deepweeds-").partition("-")
-    other = pair.candidate.removeprefix("deepweeds-").partition("-")[0]
     gains = f"gains {format_points(pair.loss)}" if pair.loss >= 0 else f"loses {format_points(-pair.loss)}"
     return (
-        f"with {_PROTOCOLS.get(protocol, _PROTOCOLS['scratch'])} {_NETWORKS.get(better, better)} {gains} against "
-        f"{_NETWORKS.get(other, other)} ({100 * pair.lower:.1f} to {100 * pair.upper:.1f}, n = {pair.n:,}, "
+        f"{in_words(pair.reference)} {gains} against {in_words(pair.candidate)} "
+        f"({100 * pair.lower:.1f} to {100 * pair.upper:.1f}, n = {pair.n:,}, "
         f"{pair.seeds} {'seed' if pair.seeds == 1 else 'seeds'})"
     )
-
-
-def _times(results: _Results) -> str:
-    """The measured time of training, of the claim that has one."""
-    one = results.get("comparison.faster_to_train")
-    if one is None or one.verdict not in ("reproduced", "not reproduced", "undecided"):
-        return ""
-    return f"MobileNetV2 against EfficientNet-B0, training: {one.sentence}"
 
 
 def _joined(parts: Sequence[str]) -> str:
