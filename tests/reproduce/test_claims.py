@@ -21,6 +21,8 @@ from foray.specs import get_spec
 OURS = {
     "table1.larger_is_better.scratch", "comparison.equal_protocol", "comparison.equal_protocol.cifar",
     "scaling.one_dimension",
+    *(f"comparison.equal_protocol.{what}.{name}" for what in ("head_time", "whole_time", "latency")
+      for name in ("b0", "v2b0")),
 }  # fmt: skip
 TIMED = {name: claim.judge for name, claim in CLAIMS.items() if isinstance(claim.judge, TimeRatio)}
 
@@ -90,6 +92,8 @@ def test_times_are_of_the_networks_and_pixels_of_the_claim() -> None:
         "related.efficientnet_v2.latency": ("efficientnet_v2_b0", "efficientnet_b0"),
         "related.mobilenet_v3.latency": ("mobilenet_v3_large", "mobilenet_v2"),
         "related.ghostnet.latency": ("ghostnet", "mobilenet_v2"),
+        "comparison.equal_protocol.latency.b0": ("mobilenet_v2", "efficientnet_b0"),
+        "comparison.equal_protocol.latency.v2b0": ("mobilenet_v2", "efficientnet_v2_b0"),
     }
 
 

@@ -75,8 +75,8 @@ def eight_to_nine() -> Sum:
     holds = outside == 0 and 8 <= with_expansion < 9
     return Sum(
         "reproduced" if holds else "not reproduced",
-        f"The inverted residual layers cost {with_expansion:.2f} times less, all together. Without their expansions it "
-        f"is {total:.2f} times, and {outside} of {len(pairs)} layers lie outside 8 to 9.",
+        f"All together the inverted residual layers cost {with_expansion:.2f} times less than standard ones. "
+        f"Without their expansions it is {total:.2f} times, and {outside} of {len(pairs)} layers lie outside 8 to 9.",
         (
             "standard h w d_in d_out k^2 over separable h w d_in (k^2 + d_out) is k^2 d_out / (k^2 + d_out); for k = 3 "
             "9 d_out / (9 + d_out), which is 8 at d_out = 72 and never reaches 9",

@@ -28,8 +28,8 @@ def compound_product() -> Sum:
     printed, original = PRINTED_COEFFICIENTS, PUBLISHED_COEFFICIENTS
     return Sum(
         "reproduced" if abs(printed.work - 2) <= abs(original.work - 2) else "error in the study",
-        f"The printed constants give {printed.work:.2f}, not about 2. With the original gamma of {original.gamma:g} it "
-        f"is {original.work:.2f}: gamma = {printed.gamma:g} is a misprint.",
+        f"gamma = {printed.gamma:g} is a misprint for {original.gamma:g}: the printed constants give "
+        f"{printed.work:.2f}, the original ones {original.work:.2f}.",
         (
             f"printed: {_product(printed)}",
             f"{TAN_LE}, section 4: {_product(original)}",

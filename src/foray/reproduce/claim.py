@@ -14,7 +14,7 @@ Section = Literal["table1", "mobilenet", "figure1", "comparison", "scaling", "an
 SECTIONS: Mapping[Section, str] = {
     "table1": "EfficientNet: Table 1 and Rock-Paper-Scissors",
     "mobilenet": "MobileNetV2 on ImageNet and DeepWeeds",
-    "figure1": "Figure 1",
+    "figure1": "What figure 1 shows",
     "comparison": "EfficientNet against MobileNetV2",
     "scaling": "Compound scaling",
     "analysis": "Separable convolutions and the numbers of others",

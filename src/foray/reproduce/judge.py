@@ -33,7 +33,7 @@ def judged(claim: Claim, findings: Findings) -> ClaimResult:
         case Gap() as judge:
             found = judged_gap(claim, judge, findings)
         case TimeRatio() as judge:
-            found = judged_times(claim, judge, findings)
+            return judged_times(claim, judge, findings)
         case CurveShape() as judge:
             found = _curve(claim, judge, findings)
     return _as_mini(found) if findings.mini else _with_older(found)

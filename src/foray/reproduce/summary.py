@@ -36,7 +36,7 @@ def summary_of(found: Reproduction) -> tuple[str, ...]:
         _tested(results, ("reproduced",), "Shown by runs of our own"),
         _tested(results, ("undecided",), "Not decided yet"),
         _said(results, ("not reproduced",), "Does not hold"),
-        _said(results, ("error in the study",), "Misprinted, or in contradiction to the study itself"),
+        _said(results, ("error in the study",), "Errors in the study"),
         _equal_protocol(results.get("comparison.equal_protocol")),
         _said(results, ("reproduced",), "Time", of=TimeRatio),
         "For a choice today: compare networks that are trained alike on your own images, with their latency on your "

@@ -1,0 +1,138 @@
+"""What the page says, of results made up for the purpose."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from foray.records.reproduction import ExperimentInfo
+from foray.reproduce.all_claims import CLAIMS, claims_named
+from foray.reproduce.claim import Accuracy, Timed
+from foray.reproduce.experiments import MINI, SCALED
+from foray.reproduce.findings import Findings
+from foray.reproduce.page_content import Page, page_of
+from foray.reproduce.page_tables import is_comparable
+from foray.reproduce.pictures import cost_of_accuracy, panels
+from foray.reproduce.reproduce import judge_all
+from foray.reproduce.reproduction_page import html_page, markdown_page
+from foray.reproduce.results_folder import TimesResult
+from foray.reproduce.role_words import in_words
+from tests.reproduce.made_results import Made, some_right
+from tests.reproduce.timed import training_times
+
+N = 1000
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Findings:
+    """The frozen backbone as printed, the whole network better; B0 on CIFAR-10 better by another protocol, B0 from
+    scratch worse by a smaller one."""
+    runs = Made(tmp_path)
+    runs.run("deepweeds-mobilenet-frozen", some_right(799, N))
+    runs.run("deepweeds-b0-frozen", some_right(850, N))
+    runs.run("deepweeds-mobilenet-whole", some_right(890, N))
+    runs.run("cifar10-b0", some_right(962, N), scale="reduced")
+    runs.run("deepweeds-b0", some_right(700, N), scale="reduced")
+    return runs.findings()
+
+
+def page(findings: Findings) -> Page:
+    return page_of(judge_all(findings, claims_named([])))
+
+
+def test_the_table_holds_comparable_results_alone(made: Findings) -> None:
+    rows = page(made).numbers
+    assert [(row[0], row[1], row[3], row[5], row[-1]) for row in rows] == [
+        ("CIFAR-10", "EfficientNet-B0", "91.2", "96.2", "exceeded by another protocol"),
+        ("DeepWeeds", "MobileNetV2", "79.95", "79.9", "reproduced"),
+        ("DeepWeeds", "MobileNetV2", "89", "89.0", "reproduced"),
+    ]
+    smaller = page(made).smaller
+    assert {(row[0], row[1], row[3]) for row in smaller} == {
+        ("DeepWeeds", "EfficientNet-B0", "70.0"), ("DeepWeeds", "EfficientNet-B0, epoch 70", "70.0")
+    }  # fmt: skip
+    assert all("112 px, not 224" in row[-1] for row in smaller)
+
+
+def test_the_summary_has_ten_lines_at_most_and_the_numbers_of_the_results(made: Findings) -> None:
+    lines = page(made).summary
+    assert 3 < len(lines) <= 10
+    text = "\n".join(lines)
+    assert "frozen 79.9 % against 79.95 %" in text
+    assert "96.2 % against 91.2 %" in text
+    assert "EfficientNet-B0 with a frozen backbone gains 5.1 points" in text
+    study = [one for one in CLAIMS.values() if one.origin == "study"]
+    assert lines[0].startswith(f"Of {len(study)} statements of the study")
+    assert sum(map(int, re.findall(r"(\d+) (?:hold|is|are|does|do|was|were|has|have)", lines[0]))) == len(study)
+
+
+def test_what_the_study_did_not_ask_is_not_counted_with_it(made: Findings) -> None:
+    found = page(made)
+    assert sum(n for _, n in found.counts) == sum(len(section.claims) for section in found.sections)
+    assert {view.claim.origin for view in found.ours} == {"ours"}
+    assert all(view.claim.origin == "study" for section in found.sections for view in section.claims)
+
+
+def test_every_claim_is_on_the_page_once_and_opens(made: Findings) -> None:
+    html = html_page(page(made), {})
+    ids = re.findall(r'<details class="claim" id="([^"]+)"', html)
+    assert sorted(ids) == sorted(CLAIMS)
+    assert not re.search(r'(src|href)="(?!#)', html)  # nothing is loaded
+    text = markdown_page(page(made), {})
+    for claim in CLAIMS.values():
+        assert text.count(f"({claim.id})") == 1
+
+
+def test_choices_stand_once(made: Findings) -> None:
+    text = markdown_page(page(made), {})
+    assert text.count("RMSProp") > 1
+    assert text.count("batch_size = 32 (Keras' default)") == len(
+        [name for name, _ in page(made).choices if name.startswith("study_mobilenet")]
+    )
+
+
+def test_a_figure_without_comparable_result_says_so(tmp_path: Path) -> None:
+    text = markdown_page(page(Findings({}, {}, mini=False)), {})
+    assert "No comparable result yet." in text
+
+
+def test_accuracy_is_drawn_against_times_taken_at_the_same_resolution(made: Findings, tmp_path: Path) -> None:
+    heads = training_times(head=[0.1, 0.2, 0.3])
+    b0 = heads.networks[0].model_copy(update={"model": "efficientnet_b0", "seconds": [0.2, 0.4, 0.6]})
+    times = heads.model_copy(update={"networks": [*heads.networks, b0]})
+    info = ExperimentInfo(role="times-training", scale="full", source="random pixels", command="")
+    with_times = Findings(
+        {**made.results, "times-training": [TimesResult(info, times, tmp_path)]}, {}, mini=False, also=made.also
+    )
+    assert panels(made) == []
+    assert cost_of_accuracy(made) is None
+    [panel] = panels(with_times)
+    assert panel.title == "A head on the frozen backbone, 224 px"
+    assert [(point.network, point.time_ms, point.accuracy.value) for point in panel.points] == [
+        ("MobileNetV2", 200.0, 0.799), ("EfficientNet-B0", 400.0, 0.85)
+    ]  # fmt: skip
+    assert cost_of_accuracy(with_times) is not None
+    smaller = [one.model_copy(update={"resolution": 160}) for one in times.networks]
+    other = heads.model_copy(update={"networks": smaller})
+    at_another = Findings({**made.results, "times-training": [TimesResult(info, other, tmp_path)]}, {}, mini=False)
+    assert panels(at_another) == []
+
+
+def test_every_experiment_has_a_name_in_words() -> None:
+    words = [in_words(role) for role in MINI if role != "imagenet-mobilenet"]
+    assert not set(words) & set(MINI)
+    weeds = [in_words(role) for role in MINI if role.startswith("deepweeds-")]
+    assert len(set(weeds) - {"EfficientNet-B0 from scratch"}) == len(weeds) - 1
+    assert {in_words(f"scaling-{way}") for way in SCALED} == {
+        "depth alone", "width alone", "resolution alone", "all three dimensions"
+    }  # fmt: skip
+    assert in_words("deepweeds-v2b0-last34") == "EfficientNetV2-B0 with the last 34 layers unfrozen"
+    assert Timed("mobilenet_v2", 224).label == "mobilenet_v2 at 224 px"
+
+
+def test_only_results_by_the_studys_protocol_or_a_better_one_are_comparable(made: Findings) -> None:
+    for one in judge_all(made, claims_named([])).results:
+        if isinstance(CLAIMS[one.claim].judge, Accuracy) and is_comparable(one):
+            assert one.evidence[0].differs == [] or one.verdict == "exceeded by another protocol"
