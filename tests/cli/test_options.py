@@ -22,7 +22,7 @@ TINY = "mobilenet_v1_x0.25"
 # Sentences that are kept in files, about commands, and options of torchrun.
 ABOUT_COMMANDS = (
     "comparison/selection.py", "decision/", "recipes/study.py", "records/cost_vocabulary.py",
-    "reproduce/all_claims.py", "reproduce/judge_times.py", "reproduce/reproduction_page.py", "reproduce/section_",
+    "reproduce/all_claims.py", "reproduce/judge", "reproduce/reproduction_page.py", "reproduce/section_",
     "reproduce/sources.py", "reproduce/without_result.py",
 )  # fmt: skip
 
