@@ -92,7 +92,7 @@ def _list(
 ) -> None:
     from foray.cli.tables import print_table
     from foray.reproduce.all_claims import claims_named, roles_of
-    from foray.reproduce.experiments import experiments_at
+    from foray.reproduce.experiments import TIMES_ROLES, experiments_at
     from foray.reproduce.sources import where_is
 
     claims = claims_named(names)
@@ -123,6 +123,9 @@ def _list(
         [[name, where_is(name, data_dir, cache, offline=offline)] for name in sources],
         words=["where"],
     )
+    timed = [role for role in TIMES_ROLES if role in roles_of(claims)]
+    if timed and scale != "reduced":
+        print(f"\nNetworks timed in turns, on random pixels: {', '.join(timed)}.")
     if scale == "full":
         print("\nTo train whole networks on the 8 GPUs of a machine:")
         print("  torchrun --nproc-per-node 8 -m foray reproduce table1 --scale full --data-dir DIR --weights hub")
