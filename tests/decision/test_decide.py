@@ -381,8 +381,8 @@ class TestOneSeed:
 
 
 class TestWrongVerdicts:
-    """True loss = tolerance: a model that loses it to the best may pass in no more comparisons than the error says. Only
-    models that pass are shipped."""
+    """True loss = tolerance: a model that loses it to the best may pass in no more comparisons than the error says.
+    Only models that pass are shipped."""
 
     TOLERANCE = 0.02
 

@@ -248,7 +248,7 @@ class SettlingRule:
         """
         seen = losses[:, None], gains[:, None], neither[:, None]
         unseen = self._disagreements - seen[0] - seen[1] - seen[2]
-        final_losses = seen[0] + np.minimum(np.arange(unseen.max() + 1), unseen)
+        final_losses = seen[0] + np.minimum(np.arange(unseen.max(initial=0) + 1), unseen)
         likeliest = self._likeliest_gains(seen, final_losses)
         not_worse = ~self._possible(seen, final_losses, np.minimum(likeliest, self.not_worse_from[final_losses] - 1))
         worse = ~self._possible(seen, final_losses, np.maximum(likeliest, self.worse_until[final_losses]))
