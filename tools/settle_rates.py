@@ -9,17 +9,23 @@ samples: the loss on the new images differs from it by chance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from foray.decision import ALONE_ERROR, COMPARE_ERROR
+from foray.decision import ALONE_ERROR, COMPARE_ERROR, Candidate, decide, open_pairs
+from foray.decision.candidates import scored_within
+from foray.decision.noninferiority import pairwise_tests
+from foray.decision.settled import both_steps
+from foray.records import Budget, CostProfile
+from foray.statistics import SETTLE_ERROR, Labelled, LabelledSeeds, SettlingRule, labelled_seeds
 from foray.statistics.loss import count_distances
-from foray.statistics.settling import SETTLE_ERROR, SettlingRule, error_of_test
+from foray.statistics.settling import error_of_test
+from tools import verdict_rates
 
 TOLERANCE = 0.01
 Ints = npt.NDArray[np.intp]
@@ -62,7 +68,7 @@ def says(losses: Ints, gains: Ints, images: int, error: float) -> Ints:
 
 
 @dataclass(frozen=True)
-class BothSteps:
+class Wrong:
     """Shares of trials that say not worse: in compare; by labels, at the first verdict; by labels, at any number."""
 
     compare: float
@@ -80,7 +86,7 @@ class BothSteps:
         return self.compare + self.ever
 
 
-def both_steps(flips: Flips, val: int, images: int, trials: int, seed: int = 1) -> BothSteps:
+def one_pair(flips: Flips, val: int, images: int, trials: int, seed: int = 1) -> Wrong:
     """`compare` on `val` images at 2.5 %; where it is unresolved, labels of new `images` at 2.5 %."""
     rng = np.random.default_rng(seed)
     on_val = says(*_counts(flips, val, trials, rng)[:2], val, COMPARE_ERROR)
@@ -89,7 +95,7 @@ def both_steps(flips: Flips, val: int, images: int, trials: int, seed: int = 1) 
         reached = np.flatnonzero(verdicts)
         first += bool(len(reached)) and int(verdicts[reached[0]]) == 1
         ever += bool((verdicts == 1).any())
-    return BothSteps(float((on_val == 1).mean()), first / trials, ever / trials)
+    return Wrong(float((on_val == 1).mean()), first / trials, ever / trials)
 
 
 def wrong_at_five_per_cent(flips: Flips, val: int, images: int, trials: int, seed: int = 1) -> tuple[float, float]:
@@ -135,6 +141,89 @@ def images_for(flips: Flips, chance: float, error: float, step: int = 50) -> int
 
 
 @dataclass(frozen=True)
+class Models:
+    """Several models, in the order of rising cost. `models`: how they differ; `val`, `images`: images for compare, and
+    new ones."""
+
+    models: verdict_rates.Models
+    val: int
+    images: int
+
+
+LOOKS = (0.25, 0.5, 1.0)  # shares of the labels at which one looks; with several seeds only the last counts
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Shares of trials: a model passes that truly loses the tolerance or more, by `compare`; by labels, at whatever
+    look suits it; when all labels are given, a model passes and no such one does; none passes."""
+
+    compare: float
+    settle: float
+    right: float
+    none: float
+
+
+def several(world: Models, trials: int, seed: int = 1) -> Passed:
+    """Several models decided by `compare`, then by labels in random order of all images that any open pair needs."""
+    rng, found = np.random.default_rng(seed), []
+    bad = {name for name in world.models.names() if world.models.excess(name) > 0.999 * TOLERANCE}
+    for _ in range(trials):
+        correct = replace(world.models, n=world.val + world.images).draw(rng)
+        new = {name: _labels(right[:, world.val :], rng) for name, right in correct.items()}
+        passed = _passed({name: right[:, : world.val] for name, right in correct.items()}, new, rng)
+        wrong = [bool(bad & models) for models in passed]
+        found.append((wrong[0], not wrong[0] and any(wrong), bool(passed[-1]) and not wrong[-1], not passed[-1]))
+    return Passed(*(float(column) for column in np.mean(found, axis=0)))
+
+
+def _passed(
+    on_val: Mapping[str, npt.NDArray[np.bool_]], new: Mapping[str, Ints], rng: np.random.Generator
+) -> list[frozenset[str]]:
+    """The models that pass in `compare`, and at each look."""
+    candidates = [
+        Candidate(name, right, CostProfile(model=name, resolution=224, params=1 + i, macs=1))
+        for i, (name, right) in enumerate(on_val.items())
+    ]
+    budget = Budget()
+    decision = decide(candidates, budget=budget, tolerance=TOLERANCE, prefer="params", selection_split="val")
+    passed = [pairwise_tests(on_val, TOLERANCE, COMPARE_ERROR, "val").passed]
+    pairs, scored = open_pairs(candidates, decision, budget), scored_within(candidates, budget, "params")
+    if not pairs:
+        return passed
+    several_seeds = len(next(iter(new.values()))) > 1
+    needed = rng.permutation(np.flatnonzero(np.any([_differ(new, *pair) for pair in pairs], axis=0)))
+    for share in LOOKS[-1:] if several_seeds else LOOKS:
+        prefix = needed[: round(share * len(needed))]
+        labels = {pair: _labelled(new, pair, prefix) for pair in pairs}
+        passed.append(both_steps(scored, decision, labels).passed)
+    return passed
+
+
+def _labels(right: npt.NDArray[np.bool_], rng: np.random.Generator) -> Ints:
+    """(S, N): 0, the true label, where a model is right; else one of four others, mostly the likeliest mistake."""
+    return np.where(right, 0, np.where(rng.random(right.shape) < 0.5, 1, rng.integers(1, 5, size=right.shape)))
+
+
+def _differ(labels: Mapping[str, Ints], reference: str, candidate: str) -> npt.NDArray[np.bool_]:
+    """(N,), where the labels of both models, of all seeds, are not all the same."""
+    both = np.concatenate([labels[reference], labels[candidate]])
+    differ: npt.NDArray[np.bool_] = (both != both[0]).any(axis=0)
+    return differ
+
+
+def _labelled(labels: Mapping[str, Ints], pair: tuple[str, str], prefix: Ints) -> Labelled | LabelledSeeds:
+    differ = np.flatnonzero(_differ(labels, *pair))
+    ours, theirs = (labels[model] == 0 for model in pair)
+    images = ours.shape[1]
+    if len(ours) > 1:
+        return labelled_seeds(ours[:, differ], theirs[:, differ], np.ones(len(differ), dtype=np.bool_), images)
+    seen = np.intersect1d(differ, prefix)
+    lost, gained = ours[0, seen], theirs[0, seen]
+    return Labelled(images, len(differ), int(lost.sum()), int(gained.sum()), int((~lost & ~gained).sum()))
+
+
+@dataclass(frozen=True)
 class Labels:
     """Of trials with early stopping. `verdicts`: share that come to one; `used`: mean labels until then, all of them
     where none comes; `differing`: mean number of images that could be labelled."""
@@ -154,7 +243,14 @@ def labels_used(flips: Flips, images: int, trials: int, error: float = SETTLE_ER
 
 
 EXPECTED = ((0.02, 0.0), (0.03, 0.002), (0.05, 0.002))
-HARDEST = ((0.03, 300, 2000), (0.05, 700, 700), (0.05, 1500, 2000), (0.1, 1500, 2000), (0.1, 3000, 700))
+HARDEST = ((0.03, 300, 2000), (0.05, 700, 700), (0.05, 1500, 2000), (0.1, 700, 1000), (0.1, 3000, 2000))
+SEVERAL = (
+    ((0.01, 0.0), 1, 0.0),
+    ((0.01, 0.01, 0.01, 0.0), 1, 0.0),
+    ((0.0, 0.01, 0.01, 0.01), 1, 0.0),
+    ((0.01, 0.0), 3, 0.005),
+    ((0.01, 0.01, 0.01, 0.0), 3, 0.005),
+)
 
 
 def _row(*cells: object) -> None:
@@ -168,9 +264,16 @@ def main() -> None:
     print(f"At 5 % in both steps (val 1,500, 6,000 new images): wrong {100 * each:.1f}; pooled {100 * pooled:.1f}")
     print("\nTrue loss = tolerance. flips | val | new images | wrong in compare | both | both at the worst moment")
     for rate, val, images in HARDEST:
-        found = both_steps(Flips(rate, TOLERANCE), val, images, 10_000)
+        found = one_pair(Flips(rate, TOLERANCE), val, images, 10_000)
         shares = found.compare, found.wrong, found.wrong_at_the_worst_moment
         _row(f"{100 * rate:g}", val, images, *(f"{100 * share:.2f}" for share in shares))
+    print(
+        "\nSeveral models, 700 on val, 2,000 new images. losses | seeds | a wrong one passes: compare | labels | right"
+    )
+    for losses, seeds, seed_sd in SEVERAL:
+        several_models = several(Models(verdict_rates.Models(losses, 1, seeds, seed_sd), 700, 2000), 2000)
+        shares = several_models.compare, several_models.settle, several_models.right
+        _row(losses, seeds, *(f"{100 * share:.1f}" for share in shares))
     print("\n80 % power. flips | loss | images at 5 % | images at 2 % | differ | verdicts | labels used, mean")
     for rate, loss in (*EXPECTED, (0.01, 0.0), (0.05, 0.0), (0.1, 0.0)):
         flips = Flips(rate, loss)

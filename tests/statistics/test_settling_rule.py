@@ -10,29 +10,31 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prefixes import one_by_one, prefixes, verdict_of
 from scipy.special import bdtr
-from test_settling import one_by_one, prefixes, verdict_of
 
-from foray.statistics.labelled import labelled_seeds, settled_loss, status_of
-from foray.statistics.loss import LossSpread
-from foray.statistics.settling import (
-    PREFIX_ERROR,
+from foray.statistics import (
     SETTLE_ERROR,
+    Chance,
     Labelled,
     SettlingRule,
-    error_of_test,
+    chance_over_seeds,
+    chance_to_settle,
     final_numbers,
     flips_within,
-    settled_bounds,
+    labelled_seeds,
+    settled_loss,
     settled_status,
 )
-from foray.statistics.settling_chance import Chance, chance_over_seeds, chance_to_settle
+from foray.statistics.loss import LossSpread
+from foray.statistics.settled import status_of
+from foray.statistics.settling import PREFIX_ERROR, error_of_test, settled_bounds
 from tools.settle_rates import (
     HARDEST,
     Flips,
-    both_steps,
     images_for,
     labels_used,
+    one_pair,
     power,
     says,
     wrong_at_five_per_cent,
@@ -116,8 +118,8 @@ def test_no_disagreement_is_an_answer() -> None:
     assert (math.ceil(math.log(0.02) / math.log(0.99)), fewest) == (390, 513)
 
 
-def test_five_hundred_disagreements_take_no_time() -> None:
-    """Not measured here: at most one number is held for each final number of losses, so 5,000 are no more trouble."""
+def test_five_thousand_disagreements_are_no_trouble() -> None:
+    """There are 12 million pairs of final numbers; one is looked at for each number of losses."""
     found = SettlingRule(100_000, 5000, TOLERANCE).statuses(*(np.arange(0, 1500, 50) for _ in range(3)))
     assert found.shape == (30,)
     assert set(found.tolist()) == {0, 1}
@@ -200,7 +202,7 @@ def test_mirrored_pairs_of_several_seeds(seed, skipped, tolerance) -> None:
 def test_at_most_five_per_cent_are_wrong_over_compare_and_settle(rate, val, images) -> None:
     """The true loss is the tolerance. Labelling stops at the first verdict, or when it suits the candidate best."""
     trials = 1200
-    found = both_steps(Flips(rate, TOLERANCE), val, images, trials)
+    found = one_pair(Flips(rate, TOLERANCE), val, images, trials)
     noise = 2 * (0.05 * 0.95 / trials) ** 0.5  # two standard errors: 1.1 points
     assert found.wrong <= found.wrong_at_the_worst_moment <= 0.05 + noise
     assert found.compare <= 0.025 + 2 * (0.025 / trials) ** 0.5

@@ -14,8 +14,8 @@ from foray.decision.candidates import Candidate, Scored, scored_within
 from foray.decision.decide import between, pick_of
 from foray.decision.noninferiority import PairwiseTests, pairwise_tests, shared_error
 from foray.records import Budget, Decision, PairedLoss
-from foray.statistics.labelled import LabelledSeeds, settled_loss, status_of
-from foray.statistics.settling import SETTLE_ERROR, Labelled
+from foray.statistics import SETTLE_ERROR, Labelled, LabelledSeeds, settled_loss
+from foray.statistics.settled import status_of
 
 Pair = tuple[str, str]  # reference, candidate
 SETTLE = "settle"  # the split of comparisons on new images
@@ -36,7 +36,7 @@ def open_pairs(candidates: Sequence[Candidate], decision: Decision, budget: Budg
         No pairs where the comparison is settled, or where there is nothing to compare.
     """
     scored = scored_within(candidates, budget, decision.prefer)
-    return [] if not scored else _pairs(_asked(scored, _tested(scored, decision)))
+    return [] if len(scored) < 2 else _pairs(_asked(scored, _tested(scored, decision)))
 
 
 def settled(
@@ -58,7 +58,15 @@ def settled(
         ValueError: where nothing is open.
     """
     scored = scored_within(candidates, budget, decision.prefer)
-    tested = _tested(scored, decision) if scored else None
+    both = both_steps(scored, decision, labels)
+    return between(scored, both, decision.model_copy(update={"settle_error": SETTLE_ERROR}))
+
+
+def both_steps(
+    scored: Sequence[Scored], decision: Decision, labels: Mapping[Pair, Labelled | LabelledSeeds]
+) -> BothSteps:
+    """What both steps say of the models of `decision`. Raises ValueError where nothing is open."""
+    tested = _tested(scored, decision) if len(scored) > 1 else None
     asked = _asked(scored, tested) if tested else {}
     if tested is None or not asked:
         raise ValueError("nothing is open")
@@ -70,12 +78,11 @@ def settled(
         return all(pair in known and status_of(known[pair], tested.tolerance, error) == "not_worse" for pair in pairs)
 
     errors, passed = shared_error(asked, passes, SETTLE_ERROR, decision.tolerance)
-    both = _BothSteps(tested, known, errors, tested.passed | passed)
-    return between(scored, both, decision.model_copy(update={"settle_error": SETTLE_ERROR}))
+    return BothSteps(tested, known, errors, tested.passed | passed)
 
 
 @dataclass(frozen=True, eq=False)
-class _BothSteps:
+class BothSteps:
     """What `compare` and labels of new images say of every pair.
 
     `labels`: by pair that was open, and by its mirror. `errors`: by model that was open, the error at which it was
@@ -135,8 +142,6 @@ def _tested(scored: Sequence[Scored], decision: Decision) -> PairwiseTests:
 
 def _asked(scored: Sequence[Scored], tested: PairwiseTests) -> dict[str, list[str]]:
     """By model that is open, the rivals against which it is; the pick for now first."""
-    if len(scored) == 1:
-        return {}
     pick, _ = pick_of(scored, tested)
     wanted = [pick, *(one for one in scored if one.is_cheaper_than(pick) or one is scored[0])]
     is_open = {one.model: _is_open(one.model, tested) for one in scored}

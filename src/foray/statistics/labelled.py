@@ -1,22 +1,82 @@
-"""What labels of the images on which networks differ say of a pair of them, and what that comes to.
+"""What labels of the images on which networks differ say of a pair of them.
 
-`settling` has the statistics for one seed, where labelling may stop early. With several seeds all images are labelled
-on which any two of the labels differ, and the rest counts as right for all: to a difference between the models, and to
-the spread between the trainings of one, an image that all trainings of both label alike adds nothing.
+With one seed labelling may stop early (`settling`). With several seeds all images are labelled on which any two of the
+labels differ, and the rest counts as right for all: to a difference between the models, and to the spread between the
+trainings of one, an image that all trainings of both label alike adds nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from foray.statistics.crossed import Correct
 from foray.statistics.loss import LossSpread, loss_spread
-from foray.statistics.paired import Verdict, result_of
-from foray.statistics.sample_size import NOTHING, Needed
-from foray.statistics.settling import Labelled, error_of_test, settled_bounds, settled_status
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What the labels so far say of one pair of networks.
+
+    images: N, unlabelled images that both networks classified.
+    disagreements: D, those on which their labels differ.
+    losses, gains, neither: of the D, those whose true label only the reference gave, only the candidate, or neither.
+    skipped: of the D, those whose true label could not be told.
+    Raises ValueError where these numbers do not fit each other.
+    """
+
+    images: int
+    disagreements: int
+    losses: int
+    gains: int
+    neither: int
+    skipped: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.losses, self.gains, self.neither, self.skipped) < 0:
+            raise ValueError(f"a number below zero: {self}")
+        if self.images < 1 or not self.seen <= self.disagreements <= self.images:
+            raise ValueError(f"more labels than disagreements, or more disagreements than images: {self}")
+
+    @property
+    def seeds(self) -> int:
+        """Trainings of each network: labelling may stop early for one only."""
+        return 1
+
+    @property
+    def labels(self) -> int:
+        """How many of the D got a label."""
+        return self.losses + self.gains + self.neither
+
+    @property
+    def seen(self) -> int:
+        """How many of the D were looked at, those skipped included."""
+        return self.labels + self.skipped
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the D were looked at."""
+        return self.seen == self.disagreements
+
+    def swapped(self) -> Labelled:
+        """The same labels with reference and candidate exchanged."""
+        return replace(self, losses=self.gains, gains=self.losses)
+
+    def skipped_as_losses(self) -> Labelled:
+        """Each skipped image counted as a loss: no true label of it could speak more against the candidate."""
+        return replace(self, losses=self.losses + self.skipped, skipped=0)
+
+    def estimate(self) -> float:
+        """The loss on the N images, in [-1, 1], if the other disagreements are like those with a label; 0 without."""
+        return (self.losses - self.gains) / max(self.labels, 1) * self.disagreements / self.images
+
+    def spread(self) -> LossSpread:
+        """Summary of N labelled images. Raises ValueError unless each of the D has a label."""
+        if self.labels < self.disagreements:
+            raise ValueError(f"not every disagreement has a label: {self}")
+        return LossSpread(self.images, (self.losses - self.gains) / self.images, self.losses, self.gains)
 
 
 @dataclass(frozen=True)
@@ -44,24 +104,6 @@ class LabelledSeeds:
         return LabelledSeeds(self.images, self.disagreements, self.labels, self.seeds, not_worse, worse)
 
 
-@dataclass(frozen=True)
-class SettledLoss:
-    """What a candidate loses against a reference, from labels of new images. Losses are in [-1, 1].
-
-    `lower` and `upper`: one-sided bounds, each at `confidence`. `status`: not_worse when upper < tolerance, worse when
-    lower > tolerance. `p_value`: two-sided test of "no difference"; `needed`: what would give a verdict; of both only
-    where all labels are known.
-    """
-
-    loss: float
-    lower: float
-    upper: float
-    confidence: float
-    status: Verdict
-    p_value: float | None = None
-    needed: Needed = NOTHING
-
-
 def labelled_seeds(reference: Correct, candidate: Correct, told: npt.NDArray[np.bool_], images: int) -> LabelledSeeds:
     """The labels of one pair of models of several seeds.
 
@@ -84,35 +126,3 @@ def labelled_seeds(reference: Correct, candidate: Correct, told: npt.NDArray[np.
         theirs[:, :disagreements] = np.where(told, candidate, not as_losses)
         spreads.append(loss_spread(ours, theirs))
     return LabelledSeeds(images, disagreements, int(told.sum()), seeds, spreads[0], spreads[1])
-
-
-def status_of(labelled: Labelled | LabelledSeeds, tolerance: float, error: float) -> Verdict:
-    """The verdict at `error`, each way; images that could not be told count against either."""
-    if isinstance(labelled, Labelled):
-        return settled_status(labelled, tolerance, error)
-    if labelled.for_not_worse.distance(tolerance, 1 - error) > 1:
-        return "not_worse"
-    return "worse" if labelled.for_worse.distance(tolerance, 1 - error) < -1 else "unresolved"
-
-
-def settled_loss(labelled: Labelled | LabelledSeeds, tolerance: float, error: float) -> SettledLoss:
-    """The loss with its bounds and verdict at `error`, each way.
-
-    Where every disagreement has a label they are those of N labelled images: at `error` for several seeds; for one seed
-    at the part of it that looking after every label leaves.
-    """
-    confidence = 1 - error
-    if isinstance(labelled, Labelled) and labelled.is_complete:
-        confidence = 1 - error_of_test(error)
-    if labelled.labels == labelled.disagreements:
-        spread = labelled.spread() if isinstance(labelled, Labelled) else labelled.for_not_worse
-        result = result_of(spread, labelled.seeds, tolerance, confidence)
-        return SettledLoss(
-            result.loss, result.lower, result.upper, confidence, result.status, result.p_value, result.needed
-        )
-    status = status_of(labelled, tolerance, error)
-    if isinstance(labelled, Labelled):
-        return SettledLoss(labelled.estimate(), *settled_bounds(labelled, error), confidence, status)
-    loss = (labelled.for_not_worse.loss + labelled.for_worse.loss) / 2
-    lower = -labelled.for_worse.swapped().upper_bound(confidence)
-    return SettledLoss(loss, lower, labelled.for_not_worse.upper_bound(confidence), confidence, status)

@@ -20,14 +20,14 @@ give the same verdict by the test of N labelled images (`paired_loss`). The erro
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv, gammaln
 
-from foray.statistics.loss import LossSpread, count_distances, count_upper_bounds
+from foray.statistics.labelled import Labelled
+from foray.statistics.loss import count_distances, count_upper_bounds
 from foray.statistics.paired import Verdict
 
 SETTLE_ERROR = 0.025  # of a wrong verdict by labelling, all models of a comparison together
@@ -39,69 +39,6 @@ Ints = npt.NDArray[np.intp]
 Numbers = Ints | int
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """What the labels so far say of one pair of networks.
-
-    images: N, unlabelled images that both networks classified.
-    disagreements: D, those on which their labels differ.
-    losses, gains, neither: of the D, those whose true label only the reference gave, only the candidate, or neither.
-    skipped: of the D, those whose true label could not be told.
-    Raises ValueError where these numbers do not fit each other.
-    """
-
-    images: int
-    disagreements: int
-    losses: int
-    gains: int
-    neither: int
-    skipped: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.losses, self.gains, self.neither, self.skipped) < 0:
-            raise ValueError(f"a number below zero: {self}")
-        if self.images < 1 or not self.seen <= self.disagreements <= self.images:
-            raise ValueError(f"more labels than disagreements, or more disagreements than images: {self}")
-
-    @property
-    def seeds(self) -> int:
-        """Trainings of each network: labelling may stop early for one only."""
-        return 1
-
-    @property
-    def labels(self) -> int:
-        """How many of the D got a label."""
-        return self.losses + self.gains + self.neither
-
-    @property
-    def seen(self) -> int:
-        """How many of the D were looked at, those skipped included."""
-        return self.labels + self.skipped
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all of the D were looked at."""
-        return self.seen == self.disagreements
-
-    def swapped(self) -> Labelled:
-        """The same labels with reference and candidate exchanged."""
-        return replace(self, losses=self.gains, gains=self.losses)
-
-    def skipped_as_losses(self) -> Labelled:
-        """Each skipped image counted as a loss: no true label of it could speak more against the candidate."""
-        return replace(self, losses=self.losses + self.skipped, skipped=0)
-
-    def estimate(self) -> float:
-        """The loss on the N images, in [-1, 1], if the other disagreements are like those with a label; 0 without."""
-        return (self.losses - self.gains) / max(self.labels, 1) * self.disagreements / self.images
-
-    def spread(self) -> LossSpread:
-        """Summary of N labelled images. Raises ValueError unless each of the D has a label."""
-        if self.labels < self.disagreements:
-            raise ValueError(f"not every disagreement has a label: {self}")
-        return LossSpread(self.images, (self.losses - self.gains) / self.images, self.losses, self.gains)
 
 
 def settled_status(labelled: Labelled, tolerance: float, error: float = SETTLE_ERROR) -> Verdict:
@@ -144,10 +81,21 @@ def settled_bounds(labelled: Labelled, error: float = SETTLE_ERROR) -> tuple[flo
 
 
 def _upper_bound(labelled: Labelled, error: float) -> float:
-    final = final_numbers(labelled.skipped_as_losses(), error_of_looking(error))
-    _, fewest_gains = np.unique(final[:, 0], return_index=True)  # with more gains the bound is lower
-    losses, gains = final[fewest_gains].T.astype(np.float64)
-    return float(count_upper_bounds(losses, gains, labelled.images, 1 - error_of_test(error)).max())
+    hardest = labelled.skipped_as_losses()
+    disagreements, seen = labelled.disagreements, (hardest.losses, hardest.gains, hardest.neither)
+    final_losses = hardest.losses + np.arange(disagreements - hardest.seen + 1)
+    least = np.log(error_of_looking(error)) - _ROUNDING
+    peak = _likeliest_gains(disagreements, seen, final_losses)
+    possible = _log_evidence(disagreements, seen, (final_losses, peak)) >= least
+    final_losses, peak = final_losses[possible], peak[possible]
+    # With more gains the bound would be lower.
+    gains = _fewest(
+        lambda gains: _log_evidence(disagreements, seen, (final_losses, gains)) >= least,
+        np.full_like(peak, hardest.gains),
+        peak,
+    )
+    counts = final_losses.astype(np.float64), gains.astype(np.float64)
+    return float(count_upper_bounds(*counts, labelled.images, 1 - error_of_test(error)).max())
 
 
 def final_numbers(labelled: Labelled, error: float = PREFIX_ERROR) -> Ints:
@@ -225,18 +173,9 @@ class SettlingRule:
             counts = self._final_losses.astype(np.float64), gains.astype(np.float64)
             return count_distances(*counts, images, tolerance, confidence)
 
-        self.not_worse_from = self._first(lambda gains: distances(gains) > 1)
-        self.worse_until = self._first(lambda gains: distances(gains) >= -1)
-
-    def _first(self, holds: Callable[[Ints], Bools]) -> Ints:
-        """(D + 1,), by final losses: the fewest gains at which `holds`, which stays true from there on; one more than
-        there can be where it never holds."""
-        low, high = np.zeros_like(self._final_losses), self._disagreements - self._final_losses + 1
-        while (low < high).any():
-            middle = (low + high) // 2
-            true = holds(middle)
-            low, high = np.where(true | (low == high), low, middle + 1), np.where(true, middle, high)
-        return high
+        none, beyond = np.zeros_like(self._final_losses), disagreements - self._final_losses + 1
+        self.not_worse_from = _fewest(lambda gains: distances(gains) > 1, none, beyond)
+        self.worse_until = _fewest(lambda gains: distances(gains) >= -1, none, beyond)
 
     def statuses(self, losses: Ints, gains: Ints, neither: Ints) -> Ints:
         """1 for not worse, -1 for worse, 0 for unresolved.
@@ -249,21 +188,10 @@ class SettlingRule:
         seen = losses[:, None], gains[:, None], neither[:, None]
         unseen = self._disagreements - seen[0] - seen[1] - seen[2]
         final_losses = seen[0] + np.minimum(np.arange(unseen.max(initial=0) + 1), unseen)
-        likeliest = self._likeliest_gains(seen, final_losses)
+        likeliest = _likeliest_gains(self._disagreements, seen, final_losses)
         not_worse = ~self._possible(seen, final_losses, np.minimum(likeliest, self.not_worse_from[final_losses] - 1))
         worse = ~self._possible(seen, final_losses, np.maximum(likeliest, self.worse_until[final_losses]))
         found: Ints = not_worse.astype(np.intp) - worse.astype(np.intp)
-        return found
-
-    def _likeliest_gains(self, seen: tuple[Ints, Ints, Ints], final_losses: Ints) -> Ints:
-        """(P, F), for each final number of losses the final gains under which the labels so far are likeliest.
-
-        The chance falls on both sides of it, so that beyond a bound the likeliest number is the one next to the bound.
-        """
-        _, gains, neither = seen
-        left, told = self._disagreements - final_losses, gains + neither
-        peak = np.where(told > 0, gains * (left + 1) // np.maximum(told, 1), 0)
-        found: Ints = np.clip(peak, gains, left - neither)
         return found
 
     def _possible(self, seen: tuple[Ints, Ints, Ints], final_losses: Ints, final_gains: Ints) -> Bools:
@@ -271,6 +199,27 @@ class SettlingRule:
         evidence = _log_evidence(self._disagreements, seen, (final_losses, final_gains))
         found: Bools = evidence.max(axis=1) >= np.log(self._error) - _ROUNDING
         return found
+
+
+def _likeliest_gains(disagreements: int, seen: tuple[Numbers, Numbers, Numbers], final_losses: Ints) -> Ints:
+    """By final losses, the final gains under which the labels so far are likeliest.
+
+    The chance falls on both sides of it, so that beyond a bound the likeliest number is the one next to the bound.
+    """
+    _, gains, neither = seen
+    left, told = disagreements - final_losses, gains + neither
+    peak = np.where(told > 0, gains * (left + 1) // np.maximum(told, 1), 0)
+    found: Ints = np.clip(peak, gains, left - neither)
+    return found
+
+
+def _fewest(holds: Callable[[Ints], Bools], low: Ints, high: Ints) -> Ints:
+    """The fewest from `low` to `high` at which `holds`, which then stays true; `high` where it does not before."""
+    while (low < high).any():
+        middle = (low + high) // 2
+        true = holds(middle)
+        low, high = np.where(true | (low == high), low, middle + 1), np.where(true, middle, high)
+    return high
 
 
 _cached_rule = lru_cache(maxsize=64)(SettlingRule)
