@@ -87,7 +87,8 @@ class LabelledSeeds:
     disagreements: those whose labels are not all the same.
     labels: how many of them got a label; the others could not be told.
     seeds: trainings of each model.
-    for_not_worse: summary of the N images, where those that could not be told count as losses.
+    for_not_worse: summary of the N images. Those that could not be told count as losses, and the trainings of a model
+        differ as much as these images allow.
     for_worse: the same, where they count as gains.
     """
 
@@ -124,5 +125,20 @@ def labelled_seeds(reference: Correct, candidate: Correct, told: npt.NDArray[np.
         ours, theirs = np.ones((2, seeds, images), dtype=np.bool_)
         ours[:, :disagreements] = np.where(told, reference, as_losses)
         theirs[:, :disagreements] = np.where(told, candidate, not as_losses)
-        spreads.append(loss_spread(ours, theirs))
+        spread = loss_spread(ours, theirs)
+        if not told.all():
+            skipped = int((~told).sum())
+            training = sum(
+                _most_training(model[:, told].sum(axis=1), skipped, images) for model in (reference, candidate)
+            )
+            spread = replace(spread, common=training - spread.flips, df=float(seeds - 1))
+        spreads.append(spread)
     return LabelledSeeds(images, disagreements, int(told.sum()), seeds, spreads[0], spreads[1])
+
+
+def _most_training(right: npt.NDArray[np.intp], skipped: int, images: int) -> float:
+    """The largest variance of a mean accuracy due to training that the skipped images could bring about; `right`: (S,),
+    the other images that each training got right. It is largest where the better trainings got all of them right."""
+    worst_first, seeds = np.sort(right), len(right)
+    better = np.arange(seeds) >= np.arange(seeds + 1)[:, None]
+    return float(((worst_first + skipped * better) / images).var(axis=1, ddof=1).max()) / seeds
