@@ -33,6 +33,7 @@ from tools.settle_rates import (
     HARDEST,
     Flips,
     images_for,
+    labellings,
     labels_used,
     one_pair,
     power,
@@ -226,6 +227,12 @@ def test_at_most_five_per_cent_are_wrong_over_compare_and_settle(rate, val, imag
     assert found.wrong <= found.wrong_at_the_worst_moment <= 0.05 + noise
     assert found.compare <= 0.025 + 2 * (0.025 / trials) ** 0.5
     assert found.ever <= 0.025 + 2 * (0.025 / trials) ** 0.5
+
+
+def test_at_most_two_and_a_half_per_cent_are_wrongly_called_worse() -> None:
+    rng, trials, flips = np.random.default_rng(4), 1200, Flips(0.05, TOLERANCE)
+    wrong = sum(bool((verdicts == -1).any()) for verdicts in labellings(flips, 1500, trials, SETTLE_ERROR, rng))
+    assert 0 < wrong / trials <= 0.025 + 2 * (0.025 / trials) ** 0.5
 
 
 def test_five_per_cent_in_each_step_would_be_too_much_and_pooling_too() -> None:
