@@ -242,7 +242,7 @@ def labels_used(flips: Flips, images: int, trials: int, error: float = SETTLE_ER
     return Labels(*(float(column) for column in np.mean(found, axis=0)))
 
 
-EXPECTED = ((0.02, 0.0), (0.03, 0.002), (0.05, 0.002))
+USUAL = ((0.01, 0.0), (0.02, 0.0), (0.03, 0.002), (0.05, 0.0), (0.05, 0.002))
 HARDEST = ((0.03, 300, 2000), (0.05, 700, 700), (0.05, 1500, 2000), (0.1, 700, 1000), (0.1, 3000, 2000))
 SEVERAL = (
     ((0.01, 0.0), 1, 0.0),
@@ -275,10 +275,10 @@ def main() -> None:
         shares = several_models.compare, several_models.settle, several_models.right
         _row(losses, seeds, *(f"{100 * share:.1f}" for share in shares))
     print("\n80 % power. flips | loss | images at 5 % | images at 2 % | differ | verdicts | labels used, mean")
-    for rate, loss in (*EXPECTED, (0.01, 0.0), (0.05, 0.0), (0.1, 0.0)):
+    for rate, loss in USUAL:
         flips = Flips(rate, loss)
         images = images_for(flips, 0.8, error_of_test(SETTLE_ERROR))
-        found_labels = labels_used(flips, images, 1000)
+        found_labels = labels_used(flips, images, 3000)
         shown = f"{found_labels.differing:.0f}", f"{100 * found_labels.verdicts:.0f}", f"{found_labels.used:.0f}"
         _row(f"{100 * rate:g}", f"{100 * loss:g}", images_for(flips, 0.8, 0.05), images, *shown)
     clear = labels_used(Flips(0.02, 0.0), 5000, 1000)
