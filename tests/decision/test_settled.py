@@ -183,6 +183,19 @@ class TestTheDecision:
         assert found.pick == "small"
         assert statuses(found.pairs) == [("big", "small", SETTLE, "not_worse"), ("bad", "small", "val", "not_worse")]
 
+    def test_labels_never_take_back_what_compare_showed(self) -> None:
+        """`big` has passed; labels of the cheaper `small` against it are about `small` alone."""
+        compared = Compared(candidate("small", 1, (20, 90), n=2000), candidate("big", 2, (0, 60), n=2000))
+        assert (compared.decision.outcome, compared.open) == ("best_stands", [("big", "small")])
+        few = {("big", "small"): labels(4, 9, disagreements=80), ("other", "small"): labels(9, 0)}
+        found = compared.settled(few)
+        assert (found.pick, found.outcome) == ("big", "best_stands")
+        assert found.pairs[0] == compared.decision.pairs[0]
+        assert statuses(found.pairs)[1] == ("big", "small", SETTLE, "unresolved")
+        assert "; labels of the other 67 images on which they differ may." in found.sentence
+        shipped = compared.settled({("small", "big"): labels(20, 20, 10)})
+        assert (shipped.pick, shipped.outcome) == ("small", "cheaper_not_worse")
+
     def test_several_seeds(self) -> None:
         compared = alike(seeds=3)
         rng = np.random.default_rng(0)

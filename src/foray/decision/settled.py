@@ -70,8 +70,7 @@ def both_steps(
     asked = _asked(scored, tested) if tested else {}
     if tested is None or not asked:
         raise ValueError("nothing is open")
-    mirrored = {(candidate, reference): labelled.swapped() for (reference, candidate), labelled in labels.items()}
-    known = mirrored | dict(labels)
+    known = _known(labels, tested, asked)
 
     def passes(model: str, error: float) -> bool:
         pairs = [(rival, model) for rival in asked[model]]
@@ -85,8 +84,8 @@ def both_steps(
 class BothSteps:
     """What `compare` and labels of new images say of every pair.
 
-    `labels`: by pair that was open, and by its mirror. `errors`: by model that was open, the error at which it was
-    tested last on new images. `passed`: in either step.
+    `labels`: by pair that was open, and by its mirror where that was open too. `errors`: by model that was open, the
+    error at which it was tested last on new images. `passed`: in either step.
     """
 
     tested: PairwiseTests
@@ -154,6 +153,23 @@ def _asked(scored: Sequence[Scored], tested: PairwiseTests) -> dict[str, list[st
         for model, rivals in others.items()
         if model not in asked and all(model in asked.get(rival, ()) for rival in rivals)
     }
+
+
+def _known(
+    labels: Mapping[Pair, Labelled | LabelledSeeds], tested: PairwiseTests, asked: Mapping[str, Sequence[str]]
+) -> dict[Pair, Labelled | LabelledSeeds]:
+    """Labels of the pairs that are asked about, and of their mirrors; what `compare` showed needs none."""
+    asked_pairs = set(_pairs(asked))
+    known: dict[Pair, Labelled | LabelledSeeds] = {}
+    for (reference, candidate), labelled in labels.items():
+        pair, mirror = (reference, candidate), (candidate, reference)
+        if asked_pairs.isdisjoint((pair, mirror)):
+            continue
+        if reference in tested.open_rivals(candidate):
+            known[pair] = labelled
+        if candidate in tested.open_rivals(reference):
+            known.setdefault(mirror, labelled.swapped())
+    return known
 
 
 def _is_open(model: str, tested: PairwiseTests) -> bool:
