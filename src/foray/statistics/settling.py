@@ -55,9 +55,9 @@ def settled_status(labelled: Labelled, tolerance: float, error: float = SETTLE_E
     Returns:
         The verdict.
 
-    >>> settled_status(Labelled(images=1500, disagreements=30, losses=4, gains=4, neither=2), tolerance=0.01)
+    >>> settled_status(Labelled(images=3000, disagreements=30, losses=4, gains=4, neither=2), tolerance=0.01)
     'unresolved'
-    >>> settled_status(Labelled(images=1500, disagreements=30, losses=8, gains=8, neither=4), tolerance=0.01)
+    >>> settled_status(Labelled(images=3000, disagreements=30, losses=6, gains=6, neither=3), tolerance=0.01)
     'not_worse'
     """
     rule = _cached_rule(labelled.images, labelled.disagreements, tolerance, error)
