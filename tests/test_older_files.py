@@ -93,7 +93,9 @@ def test_a_comparison_is_reported(folder: str, sentence: str, older: Path, foray
     with (older / folder / "table.csv").open(encoding="utf-8") as file:
         then = list(csv.DictReader(file))
     assert sentence in foray("report", folder).stdout
-    assert sentence in (older / folder / "report.html").read_text(encoding="utf-8")
+    html = (older / folder / "report.html").read_text(encoding="utf-8")
+    assert sentence in html
+    assert "the error rate of all tests together is 5 %" in html
     with (older / folder / "table.csv").open(encoding="utf-8") as file:
         now = list(csv.DictReader(file))
     for before, row in zip(then, now, strict=True):
@@ -142,6 +144,13 @@ def test_a_run_is_exported_and_certified(older: Path, foray: Foray) -> None:
     assert certificate["reference_top1"]["value"] == read_json(run / "record.json")["metrics"]["test"]["top1"]["value"]
 
 
+def test_a_comparison_of_before_was_tested_at_five_per_cent() -> None:
+    for folder in ("comparison", "comparison_on_onnx"):
+        decision = Comparison.load(WRITTEN / folder / "comparison.json").decision
+        assert (decision.error, decision.settle_error) == (0.05, None)
+        assert all(pair.labels is None and pair.labels_left == 0 for pair in decision.pairs)
+
+
 def test_the_same_comparison_trains_nothing_and_picks_the_same(older: Path, foray: Foray) -> None:
     folder = older / "comparison"
     then = read_json(folder / "comparison.json")
@@ -153,3 +162,20 @@ def test_the_same_comparison_trains_nothing_and_picks_the_same(older: Path, fora
     assert contents(folder / "runs") == before
     now = Comparison.load(folder / "comparison.json")
     assert (now.id, now.decision.pick) == (then["id"], then["decision"]["pick"]) == (now.id, "mobilenet_v1_x0.08")
+    assert (now.decision.error, {pair.confidence for pair in now.decision.pairs}) == (0.025, {0.975})
+    assert {pair.confidence for pair in now.confirmation} == {0.95}
+
+
+def test_the_other_error_decides_again_from_the_same_runs(older: Path, foray: Foray) -> None:
+    folder = older / "comparison"
+    then = read_json(folder / "comparison.json")
+    before = contents(folder / "runs")
+    command = then["command"].split()[1:]
+    for alone, error in ((["--alone"], 0.05), ([], 0.025)):
+        assert foray(*command, *alone).stderr.count("is done already") == 2
+        found = Comparison.load(folder / "comparison.json")
+        assert (found.id, found.decision.error) == (then["id"], error)
+        assert {pair.confidence for pair in found.decision.pairs} == {1 - error}
+        said = (folder / "report.html").read_text(encoding="utf-8")
+        assert f"the error rate of all tests together is {100 * error:g} %" in said
+    assert contents(folder / "runs") == before

@@ -171,6 +171,26 @@ def test_what_a_verdict_needs_is_told_pair_by_pair(comparison_folder: Path) -> N
         assert said in text, said
 
 
+def test_the_errors_of_both_steps_and_labels_that_are_missing_are_told(comparison_folder: Path) -> None:
+    """`error` is missing in the file, as in those of older versions."""
+
+    def change(content) -> None:
+        decision = content["decision"]
+        assert decision.pop("error") == 0.05
+        decision["settle_error"] = 0.025
+        decision["pairs"][0] |= {"split": "settle", "n": 2400, "labels": 16, "disagreements": 58}
+
+    edit_json(comparison_folder / "comparison.json", change)
+    write_report(comparison_folder)
+    text = " ".join((comparison_folder / "report.html").read_text(encoding="utf-8").split())
+    for said in (
+        "the error rate is 5 % on these images and 2.5 % by labels of new images, 7.5 % together",
+        "95 % each on the split that decides, or higher where several models share an error rate of 5 % (Holm)",
+        "new images", "2,400", "42 labels",
+    ):  # fmt: skip
+        assert said in text
+
+
 def test_a_pick_of_an_unresolved_verdict_is_one_for_now(reported: Path) -> None:
     comparison = Comparison.load(reported / "comparison.json")
     pick = next(one for one in comparison.candidates if one.model == comparison.decision.pick)
