@@ -3,8 +3,9 @@
     python -m tools.verdict_rates
 
 prints the tables in some ten minutes of one core; the tests run the same functions with fewer trials. Images are
-those of `tests.statistics.worlds`: correctness of several models on shared images of mixed difficulty. "Before" is the
-rule that foray had until it tested the most accurate too: the most accurate stands unless a cheaper one is not worse.
+those of `tests.statistics.worlds`: correctness of several models on shared images of mixed difficulty. "Now" is `foray
+compare` at its error of 2.5 %, "alone" the same at 5 % (--alone). "Before" is the rule that foray had until it tested
+the most accurate too, at 5 %: the most accurate stands unless a cheaper one is not worse.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from foray.decision import Candidate, decide
-from foray.decision.noninferiority import ERROR, PairwiseTests, against_strongest_rival, pairwise_tests
+from foray.decision import ALONE_ERROR, COMPARE_ERROR, Candidate, decide
+from foray.decision.noninferiority import PairwiseTests, pairwise_tests
 from foray.records import Budget, CostProfile
 from foray.statistics import needed_for_verdict
 from foray.statistics.loss import LossSpread, loss_spread
 from tests.statistics.worlds import World
 
 TOLERANCE = 0.01
+LEVEL = 1 - COMPARE_ERROR  # of the bounds of two models
 Correct = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
@@ -79,7 +81,7 @@ def rates(models: Models, rule: Rule, trials: int, seed: int = 1) -> Rates:
     return Rates(wrong / trials, (trials - wrong - none) / trials, none / trials)
 
 
-def wrong_claims(models: Models, trials: int, seed: int = 1) -> tuple[float, float]:
+def wrong_claims(models: Models, trials: int, error: float = COMPARE_ERROR, seed: int = 1) -> tuple[float, float]:
     """Share of trials in which any model passes that truly loses the tolerance or more (the pick is one of those that
     pass), and in which any is called worse than some rival by more than the tolerance, and is not."""
     rng = np.random.default_rng(seed)
@@ -87,23 +89,33 @@ def wrong_claims(models: Models, trials: int, seed: int = 1) -> tuple[float, flo
     within = {name for name in models.names() if models.excess(name) <= TOLERANCE + 1e-12}
     passed = worse = 0
     for _ in range(trials):
-        tested = pairwise_tests(models.draw(rng), TOLERANCE)
+        tested = pairwise_tests(models.draw(rng), TOLERANCE, error, "val")
         passed += bool(false & tested.passed)
         worse += any(_is_worse(tested, name) for name in within - tested.passed)
     return passed / trials, worse / trials
 
 
 def _is_worse(tested: PairwiseTests, model: str) -> bool:
-    return against_strongest_rival(model, tested, "val").status == "worse"
+    return tested.against_strongest_rival(model).status == "worse"
 
 
 def now(correct: dict[str, Correct]) -> str | None:
     """foray's rule."""
+    return _decided(correct, COMPARE_ERROR)
+
+
+def alone(correct: dict[str, Correct]) -> str | None:
+    """foray's rule with --alone."""
+    return _decided(correct, ALONE_ERROR)
+
+
+def _decided(correct: dict[str, Correct], error: float) -> str | None:
     candidates = [
         Candidate(name, right, CostProfile(model=name, resolution=224, params=1 + i, macs=1))
         for i, (name, right) in enumerate(correct.items())
     ]
-    found = decide(candidates, budget=Budget(), tolerance=TOLERANCE, prefer="params", selection_split="val")
+    asked = {"budget": Budget(), "tolerance": TOLERANCE, "prefer": "params", "selection_split": "val"}
+    found = decide(candidates, **asked, error=error)
     return None if found.outcome == "unresolved" else found.pick
 
 
@@ -115,15 +127,15 @@ def before(correct: dict[str, Correct]) -> str | None:
     cheaper = {name: loss_spread(correct[best], correct[name]) for name in names[: names.index(best)]}
     settled: dict[str, float] = {}
     while left := [name for name in cheaper if name not in settled]:
-        found = {name: cheaper[name].distance(TOLERANCE, 1 - ERROR / len(left)) for name in left}
+        found = {name: cheaper[name].distance(TOLERANCE, 1 - ALONE_ERROR / len(left)) for name in left}
         settled |= {name: distance for name, distance in found.items() if distance > 1} or found
     passed = [name for name in cheaper if settled[name] > 1]
     return passed[0] if passed else best if all(distance < -1 for distance in settled.values()) else None
 
 
 def hsu(correct: dict[str, Correct]) -> str | None:
-    """The cheapest that multiple comparisons with the best (Hsu 1984) put within the tolerance of the best."""
-    level = float(ndtr(dunnett(len(correct) - 1)))
+    """The cheapest that comparisons with the best (Hsu 1984) at 2.5 % put within the tolerance of the best."""
+    level = float(ndtr(dunnett(len(correct) - 1, 1 - COMPARE_ERROR)))
     spreads = {
         (one, other): loss_spread(correct[one], correct[other]) for one in correct for other in correct if one != other
     }
@@ -135,20 +147,19 @@ def hsu(correct: dict[str, Correct]) -> str | None:
     return within[0] if within else None
 
 
-def dunnett(rivals: int) -> float:
-    """One-sided 95 % quantile of the largest of `rivals` normal differences from one reference (correlation 1/2)."""
+def dunnett(rivals: int, confidence: float = 0.95) -> float:
+    """One-sided quantile of the largest of `rivals` normal differences from one reference (correlation 1/2)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     weights = weights / weights.sum()
-    return float(brentq(lambda d: float(weights @ ndtr(nodes + math.sqrt(2) * d) ** rivals) - 0.95, 0.0, 6.0))
+    return float(brentq(lambda d: float(weights @ ndtr(nodes + math.sqrt(2) * d) ** rivals) - confidence, 0.0, 6.0))
 
 
 def wrong_over_trainings(n: int, seeds: int, trials: int, seed: int = 1) -> float:
-    """How often "not worse" is said where the loss expected over trainings equals the tolerance; one point between
-    trainings."""
+    """How often "not worse" is said, at 2.5 %, where the loss expected over trainings equals the tolerance; one point
+    between trainings."""
     rng, world = np.random.default_rng(seed), World(n, 0.90, seeds, seed_sd=0.01, difficulty=0.3)
-    return (
-        sum(loss_spread(*world.pair(rng, TOLERANCE, 0.9)).distance(TOLERANCE, 0.95) > 1 for _ in range(trials)) / trials
-    )
+    distances = (loss_spread(*world.pair(rng, TOLERANCE, 0.9)).distance(TOLERANCE, LEVEL) for _ in range(trials))
+    return sum(distance > 1 for distance in distances) / trials
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,7 @@ def sample_sizes(
         truth, ranks = 0.001 * rng.integers(-30, 51), _ranks(rng, n)
         first = (world.model(rng, ranks[0]), world.model(rng, ranks[1], truth))
         spread = loss_spread(*first)
-        if abs(spread.distance(TOLERANCE, 0.95)) > 1:
+        if abs(spread.distance(TOLERANCE, LEVEL)) > 1:
             continue
         asked += 1
         needed = ask(spread)
@@ -193,13 +204,13 @@ def sample_sizes(
         else:
             both, again = np.concatenate([ranks, more], axis=1), replace(world, n=needed)
             second = (again.model(rng, both[0]), again.model(rng, both[1], truth))
-        given.append((abs(loss_spread(*second).distance(TOLERANCE, 0.95)) > 1, needed / n))
+        given.append((abs(loss_spread(*second).distance(TOLERANCE, LEVEL)) > 1, needed / n))
     verdicts, factors = zip(*given, strict=True)
     return SampleSizes(len(given) / asked, float(np.mean(verdicts)), float(np.median(factors)))
 
 
 def number_now(spread: LossSpread) -> int | None:
-    return needed_for_verdict(spread, TOLERANCE).images
+    return needed_for_verdict(spread, TOLERANCE, LEVEL).images
 
 
 def number_before(spread: LossSpread) -> int | None:
@@ -210,7 +221,7 @@ def number_before(spread: LossSpread) -> int | None:
         there = replace(
             spread, n=n, losses=scale * spread.losses, gains=scale * spread.gains, flips=spread.flips / scale
         )
-        return abs(there.distance(TOLERANCE, 0.95)) > 1
+        return abs(there.distance(TOLERANCE, LEVEL)) > 1
 
     few, enough = spread.n, 10_000_000
     if not settles(enough):
@@ -238,20 +249,20 @@ def _row(cells: Sequence[object]) -> None:
 def main() -> None:
     """Prints the tables, in per cent."""
     trials = 4000
-    print("Two models, the cheaper one truly worse: wrong before | now | right before | now | unresolved before | now")
+    print("Two models, the cheaper one truly worse: wrong before | alone | now | right before | alone | now")
     for loss in (0.015, 0.01):
         for n in (150, 300, 700, 3000):
-            old, new = (rates(Models((loss, 0.0), n), rule, trials) for rule in (before, now))
-            _row((loss, n, old.wrong, new.wrong, old.right, new.right, old.unresolved, new.unresolved))
+            of = [rates(Models((loss, 0.0), n), rule, trials) for rule in (before, alone, now)]
+            _row((loss, n, *(one.wrong for one in of), *(one.right for one in of)))
     print("\nSeveral models: any wrong one passes | called worse and is not | wrong before")
     for losses in ((0.01,) * 4 + (0.0,), (0.01,) * 5 + (0.0,) * 5, (0.01, 0.0, 0.0, 0.0, 0.0), (0.01,) * 11 + (0.0,)):
         for n in (700, 3000):
             models = Models(losses, n)
             _row((losses, n, *wrong_claims(models, trials // 2), rates(models, before, trials // 2).wrong))
-    print("\nHow often a verdict comes: right before | right now | right by Hsu, and wrong by each")
+    print("\nHow often a verdict comes: right before | right alone | right now | right by Hsu, and wrong by each")
     for losses in ((0.0, 0.0), (0.003, 0.0), (0.02, 0.0), (0.0, 0.0, 0.0, 0.0, 0.0), (0.02, 0.003, 0.02, 0.0)):
         for n in (300, 700, 1500, 3000, 6000):
-            of = [rates(Models(losses, n), rule, trials // 4) for rule in (before, now, hsu)]
+            of = [rates(Models(losses, n), rule, trials // 4) for rule in (before, alone, now, hsu)]
             _row((losses, n, *(one.right for one in of), *(one.wrong for one in of)))
     print("\nOne seed and three, over trainings: wrong")
     for n in (300, 700, 3000):

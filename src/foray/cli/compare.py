@@ -38,6 +38,10 @@ def compare(
             min=1, max=MOST_SEEDS, metavar="N", help="Runs per model, seeds 0 to N-1 (default: 3 for linear, else 1)."
         ),
     ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="Test at 5 %, not 2.5 %: you will not settle by labelling (foray settle)."),
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs and report.")] = Path("out"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
@@ -79,7 +83,8 @@ def compare(
 
     costs = CostRequest(profiles, runtime, precision, machine.wait)
     images, how = source.request(data), training.request(protocol)
-    request, where = ComparisonRequest(images, names, how, bounds, points, prefer, seeds, costs), machine.request()
+    request = ComparisonRequest(images, names, how, bounds, points, prefer, seeds, costs, alone)
+    where = machine.request()
     with terminal_progress() as progress:
         if dry_run:
             missing = missing_downloads(request, where.cache)

@@ -48,6 +48,7 @@ def conclude(
         tolerance=plan.tolerance,
         prefer=plan.prefer,
         selection_split=split,
+        error=plan.error,
     )
     decision = withheld(decision, [one for one in candidates if one.model not in failures], plan.budget)
     test = {name: outcome.correct("test") for name, outcome in outcomes.items()}

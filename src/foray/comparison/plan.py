@@ -17,6 +17,7 @@ from foray.comparison.request import ComparisonRequest, CostRequest
 from foray.costs import load_profiles
 from foray.data import SPLITS, Dataset, store_bytes
 from foray.data.split_units import Carving
+from foray.decision import ALONE_ERROR, COMPARE_ERROR
 from foray.errors import ForayError, require_known
 from foray.export.timing import RuntimeSetup, plan_setups
 from foray.limits import MOST_THREADS, require_range, require_runs, require_tolerance
@@ -37,7 +38,8 @@ class ComparisonPlan:
 
     `profiles`: costs measured on another device, by model name; None means they are measured here,
     on `target` (None: PyTorch in float32).
-    `tolerance`: accuracy that may be traded for a lower cost, in [0, 1] (0.01 is one point).
+    `tolerance`: accuracy that may be traded for a lower cost, in [0, 1] (0.01 is one point). `error`: chance of a wrong
+    pick, in [0, 1].
     """
 
     dataset: Dataset
@@ -49,10 +51,11 @@ class ComparisonPlan:
     prefer: Preference
     profiles: dict[str, CostProfile] | None
     target: RuntimeSetup | None = None
+    error: float = COMPARE_ERROR
 
     @property
     def key(self) -> str:
-        """Identifies a comparison by data set and recipe."""
+        """Identifies a comparison by data set and recipe; the rest can be decided again from the same runs."""
         about = {"dataset": self.dataset.fingerprint, "recipe": self.recipe.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -155,6 +158,7 @@ def plan_comparison(
         prefer=request.prefer,
         profiles=profiles,
         target=None if costs.profiles else target,
+        error=ALONE_ERROR if request.alone else COMPARE_ERROR,
     )
 
 

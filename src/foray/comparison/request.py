@@ -36,6 +36,7 @@ class ComparisonRequest:
     tolerance: accuracy one may lose for a lower cost, in [0, 1] (0.01 is one point).
     prefer: the cost that decides between models of equal accuracy.
     seeds: runs per model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others.
+    alone: whether the images at hand decide alone, at an error of 5 %; else 2.5 % are left for labels of new images.
     """
 
     source: ImageSource
@@ -46,3 +47,4 @@ class ComparisonRequest:
     prefer: Preference = "latency"
     seeds: int | None = None
     costs: CostRequest = CostRequest()
+    alone: bool = False

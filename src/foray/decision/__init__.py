@@ -1,12 +1,14 @@
 """Budgets, the Pareto front, the pick."""
 
 from foray.decision.budgets import broken_bounds, latency_is_open, pareto_front
+from foray.decision.candidates import Candidate
 from foray.decision.cautions import cautions
-from foray.decision.decide import Candidate, confirm, decide, withheld
-from foray.decision.noninferiority import paired_record
+from foray.decision.decide import confirm, decide, withheld
+from foray.decision.noninferiority import ALONE_ERROR, COMPARE_ERROR, paired_record
 from foray.decision.sentences import details, headline
+from foray.decision.settled import open_pairs, settled
 
 __all__ = [
-    "Candidate", "broken_bounds", "cautions", "confirm", "decide", "details", "headline", "latency_is_open",
-    "paired_record", "pareto_front", "withheld",
+    "ALONE_ERROR", "COMPARE_ERROR", "Candidate", "broken_bounds", "cautions", "confirm", "decide", "details",
+    "headline", "latency_is_open", "open_pairs", "paired_record", "pareto_front", "settled", "withheld",
 ]  # fmt: skip

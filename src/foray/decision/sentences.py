@@ -112,16 +112,29 @@ def not_worse(accuracy: float, of_pick: Sequence[PairedLoss], of_best: PairedLos
     )
 
 
-def unresolved(accuracy: float, of_pick: Sequence[PairedLoss]) -> str:
-    """What follows the headline where no model passes; `of_pick`: the most accurate against every rival, the closest
-    comparison first."""
+def unresolved(accuracy: float, best: str, of_pick: Sequence[PairedLoss]) -> str:
+    """What follows the headline where no model passes; `accuracy` and `of_pick`: of the pick for now, against every
+    rival, the closest comparison first; `best`: the most accurate, which labels of new images may have shown to be
+    worse."""
     first = of_pick[0]
     others = [pair.reference for pair in of_pick[1:] if pair.status == "unresolved"]
     more = f" The same holds against {', '.join(others)}." if others else ""
+    among = (
+        "on these images" if first.candidate == best else "of the models that are not shown to be worse than another"
+    )
     return (
-        f"It is the most accurate on these images ({format_percent(accuracy)}), but may be "
+        f"It is the most accurate {among} ({format_percent(accuracy)}), but may be "
         f"{format_points(first.tolerance)} or more worse than {first.reference} (loss {format_points(first.loss)}, "
         f"{_upper(first)}, {_basis(first)}); {_remedy(first, 'tell')}.{more}"
+    )
+
+
+def both_errors(compare: float, settle: float) -> str:
+    """How likely a wrong pick is where labels of new images decided what the comparison left open."""
+    together, *steps = (format_confidence(error) for error in (compare + settle, compare, settle))
+    return (
+        f"The chance of a wrong pick is at most {together}: {steps[0]} by the comparison and {steps[1]} by the labels "
+        "of new images."
     )
 
 
@@ -215,12 +228,16 @@ def _upper(pair: PairedLoss) -> str:
 
 
 def _basis(pair: PairedLoss) -> str:
-    return f"n = {pair.n:,} images, {pair.seeds} seeds" if pair.seeds > 1 else f"n = {pair.n:,} images, one seed"
+    images = "images" if pair.labels is None else f"new images, {pair.labels:,} of them labelled"
+    return f"n = {pair.n:,} {images}, {pair.seeds} seeds" if pair.seeds > 1 else f"n = {pair.n:,} {images}, one seed"
 
 
 def _remedy(pair: PairedLoss, verb: str = "") -> str:
     """What would settle an open comparison; `verb`: where the sentence before has none that "would" can stand for."""
     would = f"would {verb}".rstrip()
+    if pair.labels_left:
+        left = "the other image" if pair.labels_left == 1 else f"the other {pair.labels_left:,} images"
+        return f"labels of {left} on which they differ may {verb}".rstrip()
     if pair.images_needed is not None:
         return (
             f"about {format_about(pair.images_needed)} images in total {would}, with {format_confidence(CHANCE)} power"

@@ -29,11 +29,13 @@ Outcome = Literal[
 class PairedLoss(Record):
     """How much accuracy `candidate` loses against `reference`, paired over the same images and over seeds.
 
-    `loss` > 0: the candidate is worse. `lower` and `upper`: one-sided bounds, each at `confidence`: 0.95, or higher
-    where several models share one error rate of 5 % (Holm). With one seed they cover the variance over images only.
-    `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`: then `images_needed`, the present
-    ones included, give a verdict either way with 80 % power (None: not within ten million), or `more_seeds` are needed.
-    Files of earlier versions hold the number for a power of about 50 %.
+    `loss` > 0: the candidate is worse. `lower` and `upper`: one-sided bounds, each at `confidence`: 1 less the error of
+    the decision, or higher where several models share that error (Holm). With one seed they cover the variance over
+    images only. `not_worse`: upper < tolerance; `worse`: lower > tolerance; else `unresolved`: then `images_needed`,
+    the present ones included, give a verdict either way with 80 % power (None: not within ten million), or `more_seeds`
+    are needed. Files of earlier versions hold the number for a power of about 50 %.
+    `disagreements`: where only images with different labels were labelled (`split` is then `settle`), the number of
+    those among the `n`, and `labels`, how many of them got a label; None: all `n` have labels.
     """
 
     reference: str
@@ -50,6 +52,13 @@ class PairedLoss(Record):
     images_needed: int | None = None
     more_seeds: bool = False
     p_value: float | None = None  # two-sided paired test of "no difference"
+    disagreements: int | None = None
+    labels: int | None = None
+
+    @property
+    def labels_left(self) -> int:
+        """Images that could still be labelled to tell more about this pair; 0 where all have labels."""
+        return (self.disagreements or 0) - (self.labels or 0)
 
 
 class Decision(Record):
@@ -63,6 +72,8 @@ class Decision(Record):
     `pairs`: the pick against every rival, the closest comparison first; then models cheaper than the pick, the cheapest
     first, and the most accurate, each against its strongest rival (in older files: every cheaper model against the
     best). `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
+    `error`: chance of a wrong pick, all tests on the selection split together. `settle_error`: the same of labels of
+    new images, which decided what was open; None: there are none. Both add up.
     """
 
     prefer: Preference
@@ -74,6 +85,8 @@ class Decision(Record):
     sentence: str
     pairs: list[PairedLoss] = Field(default_factory=list)
     pareto: list[str] = Field(default_factory=list)
+    error: float = 0.05  # files of earlier versions do not state theirs
+    settle_error: float | None = None
 
 
 class Mistake(Record):

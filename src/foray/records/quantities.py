@@ -211,10 +211,10 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def format_confidence(confidence: float) -> str:
-    """A confidence below 1, to three digits, or as many as distinguish it from 100 %.
+    """A confidence below 1, or the error beside it, to three digits, or as many as distinguish it from 100 %.
 
-    >>> format_confidence(0.95), format_confidence(0.9996)
-    ('95 %', '99.96 %')
+    >>> format_confidence(0.95), format_confidence(0.9996), format_confidence(0.025)
+    ('95 %', '99.96 %', '2.5 %')
     """
     for digits in range(3, 10):
         number = f"{100 * confidence:.{digits}g}"

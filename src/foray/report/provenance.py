@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foray.records import COSTS, Comparison, Estimate
-from foray.records.quantities import format_points, format_seconds
+from foray.records import COSTS, Comparison, Decision, Estimate
+from foray.records.quantities import format_confidence, format_points, format_seconds
 from foray.report.candidate_table import NOT_MEASURED
 from foray.report.comparison_folder import ComparisonFolder, Entrant
 from foray.report.status import (
@@ -36,7 +36,7 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
         (
             "Tolerance",
             f"{format_points(decision.tolerance)} of accuracy: the most that the pick may lose against any other "
-            "model, by the upper bound of its paired loss; the error rate of all tests together is 5 %",
+            f"model, by the upper bound of its paired loss; {_error(decision)}",
         ),
         ("Cheaper means", COSTS[decision.prefer].less),
         ("Budget", budget or "none stated"),
@@ -139,6 +139,15 @@ def notes(folder: ComparisonFolder) -> list[str]:
     for entrant in folder.entrants:
         found += [f"{entrant.name}: {note}" for run in entrant.runs for note in run.record.notes]
     return list(dict.fromkeys(found))
+
+
+def _error(decision: Decision) -> str:
+    """How often the tests pass a model that loses more."""
+    if decision.settle_error is None:
+        return f"the error rate of all tests together is {format_confidence(decision.error)}"
+    steps = decision.error, decision.settle_error, decision.error + decision.settle_error
+    compare, settle, both = map(format_confidence, steps)
+    return f"the error rate is {compare} on these images and {settle} by labels of new images, {both} together"
 
 
 def _images(estimates: Sequence[Estimate | None]) -> str:

@@ -11,7 +11,7 @@ Kind = Literal["pick", "best", "front", "behind", "unknown", "out", "failed"]
 # In the order of a sorted column.
 KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "unknown", "out", "failed")
 
-_SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted"}
+_SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted", "settle": "new images"}
 _MEANINGS = {
     "out_of_fold": "each image is scored by a head that was fitted without it",
     "val_crossfit": "each half of val is scored at the epoch that the other half chose",

@@ -45,16 +45,16 @@ def crossed(correct: Correct) -> Crossed:
     Source: any text on random-effects ANOVA; Searle, Casella & McCulloch (1992), Variance Components, section 4.3.
     """
     seeds, n = correct.shape
-    image_means = correct.mean(axis=0)
+    right, of_seeds = correct.sum(axis=0), correct.sum(axis=1)
+    image_means = right / seeds
     if seeds == 1 or n == 1:
         return Crossed(image_means, 0.0, 0.0, seeds)
-    accuracies = correct.mean(axis=1)
-    mean = float(accuracies.mean())
-    total = seeds * n * mean * (1 - mean)  # sum of squares of zeros and ones about their mean
-    between_images = seeds * float(((image_means - mean) ** 2).sum())
-    between_seeds = n * float(((accuracies - mean) ** 2).sum())
-    interaction = max(total - between_images - between_seeds, 0.0) / ((seeds - 1) * (n - 1))
-    return Crossed(image_means, float(accuracies.var(ddof=1)) / seeds, interaction / (seeds * n), seeds)
+    # Whole numbers, so that images on which all seeds agree change neither sum, not even by rounding.
+    within_images = int((right * (seeds - right)).sum())  # sum of squares about the means of images, times S
+    between_seeds = seeds * int((of_seeds**2).sum()) - int(of_seeds.sum()) ** 2  # sum of squares, times S N
+    interaction = max(n * within_images - between_seeds, 0) / (seeds * n * (seeds - 1) * (n - 1))
+    seed_part = between_seeds / (seeds * n) ** 2 / (seeds - 1)
+    return Crossed(image_means, seed_part, interaction / (seeds * n), seeds)
 
 
 def mixed_quantile(confidence: float, image_part: float, seed_part: float, df: float) -> float:

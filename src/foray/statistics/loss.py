@@ -9,10 +9,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
+from scipy.special import ndtri
 
 from foray.statistics.crossed import Correct, Crossed, crossed, mixed_quantile
 
-Amount = TypeVar("Amount", float, npt.NDArray[np.float64])
+Floats = npt.NDArray[np.float64]
+Amount = TypeVar("Amount", float, Floats)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,31 @@ def spread_between(ours: Crossed, theirs: Crossed) -> LossSpread:
     )
 
 
-def constrained_variance(losses: Amount, gains: Amount, n: float, loss: float) -> Amount:
+def count_distances(losses: Floats, gains: Floats, n: int, loss: float, confidence: float) -> Floats:
+    """`LossSpread.distance` of many pairs at once, one seed each, from the losses and gains among `n` images."""
+    observed = (losses - gains) / n
+    distances: Floats = (loss - observed) / _count_margins(losses, gains, n, np.full_like(observed, loss), confidence)
+    return distances
+
+
+def count_upper_bounds(losses: Floats, gains: Floats, n: int, confidence: float) -> Floats:
+    """`LossSpread.upper_bound` of many pairs at once, one seed each, by halving: to 1e-12."""
+    observed = (losses - gains) / n
+    low, high = observed, np.ones_like(observed)
+    for _ in range(41):
+        middle = (low + high) / 2
+        rejected = middle - observed > _count_margins(losses, gains, n, middle, confidence)
+        low, high = np.where(rejected, low, middle), np.where(rejected, middle, high)
+    return high
+
+
+def _count_margins(losses: Floats, gains: Floats, n: int, loss: Floats, confidence: float) -> Floats:
+    variance = np.maximum(constrained_variance(losses, gains, n, loss), 0.0)
+    margins: Floats = ndtri(confidence) * variance**0.5 + 1 / (2 * n)
+    return margins
+
+
+def constrained_variance(losses: Amount, gains: Amount, n: float, loss: float | Amount) -> Amount:
     """Variance of the observed paired difference of `n` images if the true loss were `loss`.
 
     The share of gains is replaced by its maximum-likelihood estimate under that constraint (Tango 1998, Statistics in

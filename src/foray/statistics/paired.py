@@ -12,7 +12,7 @@ from scipy.special import bdtr
 
 from foray.statistics.crossed import Correct
 from foray.statistics.loss import LossSpread, loss_spread
-from foray.statistics.sample_size import Needed, needed_for_verdict
+from foray.statistics.sample_size import NOTHING, Needed, needed_for_verdict
 
 Verdict = Literal["not_worse", "worse", "unresolved"]
 
@@ -42,7 +42,7 @@ class PairedResult:
     def needed(self) -> Needed:
         """What would resolve an unresolved comparison with 80 % power; nothing when it is resolved."""
         if self.status != "unresolved":
-            return Needed(None)
+            return NOTHING
         return needed_for_verdict(self.spread, self.tolerance, self.confidence)
 
     @property

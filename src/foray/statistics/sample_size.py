@@ -36,6 +36,9 @@ class Needed:
     more_seeds: bool = False
 
 
+NOTHING = Needed(None)
+
+
 def needed_for_verdict(spread: LossSpread, tolerance: float, confidence: float = 0.95) -> Needed:
     """What gives an 80 % chance that the loss is found below or above the tolerance.
 
