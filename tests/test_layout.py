@@ -68,7 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "report",
     },
-    "settle": {"records", "data", "report"},
+    "settling": {"records", "data", "report"},
     "scaling": {
         "requests", "specs",
         "recipes", "records", "statistics", "models", "data", "training", "runs", "costs", "clock", "export",

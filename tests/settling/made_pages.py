@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from PIL import Image
 
-from foray.settle import Asked, LabelPage, Pair, picture_of
+from foray.settling import Asked, LabelPage, Pair, picture_of
 from foray.statistics.loss import LossSpread
 
 CLASSES = ("daisy", "dandelion", "rose", "tulip")

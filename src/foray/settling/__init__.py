@@ -1,5 +1,5 @@
 """Deciding what a comparison left open, by labelling only the images on which its models differ."""
 
-from foray.settle.label_page import Asked, LabelPage, Pair, label_html, picture_of
+from foray.settling.label_page import Asked, LabelPage, Pair, label_html, picture_of
 
 __all__ = ["Asked", "LabelPage", "Pair", "label_html", "picture_of"]

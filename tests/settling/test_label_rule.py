@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from foray.settle import Pair
+from foray.settling import Pair
 
 from .conftest import Open
 from .made_pages import KINDS, counted_status, counted_verdict, made_page

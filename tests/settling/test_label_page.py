@@ -17,7 +17,7 @@ from PIL import Image
 from foray.data.dataset import ImageArray, ImageFile, Sample
 from foray.data.images import ImageReadError
 from foray.errors import DataError
-from foray.settle import Pair, label_html, picture_of
+from foray.settling import Pair, label_html, picture_of
 from foray.statistics.loss import LossSpread
 
 from .made_pages import made_page

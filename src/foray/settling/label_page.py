@@ -90,7 +90,7 @@ def label_html(page: LabelPage) -> str:
     Raises DataError where two classes or two images are written alike in labels.csv.
     """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("foray.settle"), PackageLoader("foray.report")]),
+        loader=ChoiceLoader([PackageLoader("foray.settling"), PackageLoader("foray.report")]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     return environment.get_template("label.html").render(title=one_line(page.title), page=_as_json(page))

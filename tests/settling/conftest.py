@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from foray.settle import LabelPage, label_html
+from foray.settling import LabelPage, label_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DESK = {"viewport": {"width": 1280, "height": 800}}
