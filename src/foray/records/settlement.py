@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from foray.records.comparison import Decision, PairedLoss, PairStatus
 from foray.records.record import Record
+from foray.records.sealing import sha256
 
 
 class PanelLeftOut(Record):

@@ -16,6 +16,7 @@ from foray.decision import cautions, confirm, settled, withheld
 from foray.decision.settled import Pair, both_steps
 from foray.errors import RunError
 from foray.records import Decision, SettledPair, Settlement, SettlePlan
+from foray.records.comparison import PairStatus
 from foray.settling.compared import Compared
 from foray.settling.labels_file import Answers
 from foray.settling.panel import Labels
@@ -161,7 +162,7 @@ def _record(pair: Pair, given: PairAnswers, tolerance: float, error: float) -> S
     looked_at, of_all = len(given.answers), given.over_seeds() if several else None
     counts = None if several else given.counts(looked_at)
     first = None if several else given.first_verdict(tolerance, error)
-    status = "unresolved"
+    status: PairStatus = "unresolved"
     if of_all is not None:
         status = status_of(of_all, tolerance, error)
         first = None if status == "unresolved" else looked_at
