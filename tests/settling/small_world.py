@@ -35,7 +35,7 @@ class World:
 
     def labels_csv(self, path: Path, images: Sequence[str], changes: dict[str, str] | None = None) -> Path:
         """A labels.csv of these images, in this order."""
-        lines = ["image,label", *(f"{id_},{(changes or {}).get(id_, self.truth[id_])}" for id_ in images)]
+        lines = ["image,label", *(f"{id_},{(self.truth | (changes or {}))[id_]}" for id_ in images)]
         path.write_text("\n".join(lines) + "\n")
         return path
 

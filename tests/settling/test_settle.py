@@ -15,9 +15,11 @@ from PIL import Image
 
 import foray
 from foray.errors import DataError, ForayError, RunError
-from foray.records import Comparison, Settlement, SettlePlan
+from foray.records import Comparison, SettledPair, Settlement, SettlePlan
 from foray.report import write_report
-from foray.settling.labels_file import template
+from foray.settling.compared import open_compared
+from foray.settling.conclude import conclude
+from foray.settling.labels_file import Answers, template
 from foray.settling.plan import differing, question_of, read_plan, repeats
 from foray.statistics import paired_loss
 
@@ -104,21 +106,23 @@ def test_labelling_stops_early_and_a_verdict_stays(world: World) -> None:
     plan = ask(world)
     cheap, best = MODELS
     good, bad = as_said_by(world, cheap), as_said_by(world, best)
-    settlement = read(world, plan, None, good)
-    (pair,) = [one for one in settlement.pairs if one.candidate == cheap]
-    assert (pair.status, pair.decided_after) == ("not_worse", pair.disagreements)
-    decided = next(k for k in range(len(plan.asked)) if read_status(read(world, plan, k, good), cheap) == "not_worse")
-    assert 0 < decided < len(plan.asked) / 2
+    compared, (_, images, labels) = open_compared(world.out), read_plan(world.out / "settle")
+
+    def concluded(number: int, said: dict[str, str]) -> SettledPair:
+        answers = Answers({id_: CLASSES.index(said[id_]) for id_ in plan.asked[:number]})
+        pairs = conclude(compared, plan, images, labels, answers).pairs
+        return next(pair for pair in pairs if pair.candidate == cheap)
+
+    every = len(plan.asked)
+    decided = next(k for k in range(every) if concluded(k, good).status == "not_worse")
+    assert 0 < decided < every / 2
+    assert concluded(every, good).decided_after == every
     later = good | {id_: bad[id_] for id_ in plan.asked[decided:]}
-    settlement = read(world, plan, decided + 30, later)
-    (pair,) = [one for one in settlement.pairs if one.candidate == cheap]
+    pair = concluded(decided + 30, later)
     assert (pair.status, pair.decided_after, pair.labelled) == ("not_worse", decided, decided + 30)
-    assert settlement.decision.pick == cheap
-    assert read_status(read(world, plan, None, later), cheap) == "worse"  # all of them: the test of all of them counts
-
-
-def read_status(settlement: Settlement, candidate: str) -> str:
-    return next(pair.status for pair in settlement.pairs if pair.candidate == candidate)
+    assert concluded(every, later).status == "worse"  # the test of all of them counts
+    settlement = read(world, plan, decided + 30, later)
+    assert (settlement.decision.pick, settlement.decision.outcome) == (cheap, "cheaper_not_worse")
 
 
 def test_only_the_longest_complete_prefix_counts(world: World) -> None:
@@ -228,7 +232,7 @@ def test_other_images_replace_the_first_only_while_there_is_no_label(world: Worl
     first = ask(world)
     plan = ask(world, other_images(world, tmp_path / "others"))
     assert plan.images < first.images
-    assert (world.out / "settle" / "labels.csv").read_text(newline="") == template(question_of(plan))
+    assert (world.out / "settle" / "labels.csv").read_bytes() == template(question_of(plan)).encode()
     read(world, plan, 3)
     with pytest.raises(RunError, match=r"Labels of other images were read on .* Choosing images once labels are known"):
         ask(world)
@@ -263,10 +267,8 @@ def test_unreadable_and_used_images_and_bursts_are_left_out(world: World, tmp_pa
     folder = Path(shutil.copytree(world.new, tmp_path / "new"))
     (folder / "cut.png").write_bytes((folder / "morning" / "001.png").read_bytes()[:200])
     shutil.copy(world.data / "green" / "003.png", folder / "used.png")
-    with Image.open(world.data / "blue" / "004.png") as image:
-        image.resize((48, 48), Image.Resampling.BICUBIC).save(folder / "used too.png")
-    with Image.open(folder / "evening" / "000.png") as image:
-        image.resize((48, 48), Image.Resampling.BICUBIC).save(folder / "evening" / "000 again.png")
+    brighter(world.data / "blue" / "004.png", folder / "used too.png")
+    brighter(folder / "evening" / "000.png", folder / "evening" / "000 again.png")
     (folder / "readme.txt").write_text("hello")
     plan = ask(world, folder)
     assert plan.left_out.model_dump() == {"unreadable": 1, "near_copies": 2, "bursts": 1}
@@ -280,6 +282,11 @@ def test_unreadable_and_used_images_and_bursts_are_left_out(world: World, tmp_pa
     path = world.labels_csv(tmp_path / "labels.csv", ["used.png"], {"used.png": "blue"})
     with pytest.raises(DataError, match=r"line 2: 'used\.png' is 'blue' here, but the comparison has .* as 'green'"):
         foray.settle(world.out, labels=path)
+
+
+def brighter(image: Path, copy: Path) -> None:
+    with Image.open(image) as picture:
+        picture.point(lambda value: value + 6).save(copy)
 
 
 def test_class_folders_are_no_labels_and_that_is_said(world: World, tmp_path: Path) -> None:
@@ -375,7 +382,7 @@ def test_the_page_asks_for_what_the_plan_says(world: World) -> None:
     assert [one["cell"] for one in page["classes"]] == ["'=red", "blue", "green"]
     assert {pair["disagreements"] for pair in page["pairs"]} == {len(plan.asked)}
     assert len(page["showings"]) == len(plan.asked) + len(plan.repeats)
-    rows = list(csv.reader((world.out / "settle" / "labels.csv").open(newline="")))
+    rows = list(csv.reader((world.out / "settle" / "labels.csv").read_text(encoding="utf-8").splitlines()))
     assert rows == [["image", "label"], *([id_, ""] for id_ in plan.asked)]
 
 
