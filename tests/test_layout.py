@@ -68,7 +68,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recipes", "records", "statistics", "deploy", "models", "weights", "data", "evaluation", "training",
         "runs", "costs", "clock", "export", "decision", "report",
     },
-    "settling": {"records", "data", "report"},
+    "settling": {
+        "requests", "specs",
+        "records", "statistics", "data", "evaluation", "training", "runs", "decision", "report",
+    },
     "scaling": {
         "requests", "specs",
         "recipes", "records", "statistics", "models", "data", "training", "runs", "costs", "clock", "export",

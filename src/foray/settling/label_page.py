@@ -26,9 +26,10 @@ from foray.data.images import decoded
 from foray.errors import DataError
 from foray.plain_text import csv_cell, one_line
 from foray.records.quantities import format_points
+from foray.settling.labels_file import SKIPPED
 
 PICTURE_SIDE = 640  # pixels, the longer side at most
-SKIPPED = "cannot tell"  # in labels.csv, of an image that was skipped
+
 _SMALL_SIDE = 160  # pixels; such pictures are enlarged on the page, so they keep all of their colour
 # Of the error of a pair, for the numbers that a prefix of the labels leaves possible; the rest is the test's.
 _PREFIX_PART = 0.2
