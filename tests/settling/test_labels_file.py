@@ -67,9 +67,11 @@ def test_labels_that_nobody_needs_are_counted(tmp_path) -> None:
     assert (found.labels, found.unneeded) == ({"b.png": 0}, 2)
 
 
-def test_skipped_images_do_not_count_as_agreement(tmp_path) -> None:
-    assert read(tmp_path, "b.png,daisy", "b.png,cannot tell").agreement() == (0, 0)
-    assert read(tmp_path, "b.png,daisy", "b.png,daisy").agreement() == (1, 1)
+def test_agreement_with_oneself_counts_skipped_images_as_the_page_does(tmp_path) -> None:
+    for second, agreement in (("daisy", (1, 1)), ("cannot tell", (0, 1)), ("=tulip", (0, 1))):
+        assert read(tmp_path, "b.png,daisy", f"b.png,{second}").agreement() == agreement
+    assert read(tmp_path, "b.png,cannot tell", "b.png,cannot tell").agreement() == (1, 1)
+    assert read(tmp_path, "b.png,daisy").agreement() == (0, 0)
 
 
 def test_the_same_row_twice_does_no_harm(tmp_path) -> None:

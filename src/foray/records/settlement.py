@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from foray.records.comparison import Decision, PairedLoss, PairStatus
 from foray.records.record import Record
+from foray.records.sealing import sha256
 
 
 class PanelLeftOut(Record):
@@ -28,3 +34,111 @@ class PanelLeftOut(Record):
         }
         told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
         return f"Left out: {told}." if told else ""
+
+
+class AskedPair(Record):
+    """A comparison that new images shall decide: does `candidate` lose more than the tolerance against `reference`?
+
+    `disagreements`: of the new images those that need a label for it. `error`: of a wrong verdict, in (0, 0.5).
+    `probability`: that labelling them all decides, as validation has it; `expected_labels`: until it does.
+    """
+
+    reference: str
+    candidate: str
+    disagreements: int
+    error: float
+    probability: float
+    expected_labels: float
+
+
+class SettlePlan(Record):
+    """plan.json: what is asked, stored before the first label.
+
+    `comparison` and `decision`: id and digest of what is to be settled. `error`: of all verdicts by labels together.
+    `runs`: run ids by model, in the order of `seeds`. `images`: new images that count; `fingerprint`: a digest of them.
+    `asked`: ids of those that need a label, in a random order; `contents`: SHA-256 of each file. `repeats`: images that
+    label.html shows twice, as (position among all it shows, index in `asked`). `pictures`: how many of `asked` it
+    shows. `early`: whether a pair can be decided before all of its images have a label. `known`: class index by id of
+    images that the runs have seen. `predictions`: SHA-256 of predictions.npz.
+    """
+
+    way_out: ClassVar[str] = (
+        "Restore it. Where no label has been given yet, delete the folder and run foray settle OUT --images again."
+    )
+    schema_version: Literal[1] = 1
+    created: str
+    comparison: str
+    decision: str
+    tolerance: float
+    error: float
+    source: str
+    classes: list[str]
+    runs: dict[str, list[str]]
+    seeds: list[int]
+    images: int
+    fingerprint: str
+    left_out: PanelLeftOut
+    notes: list[str] = Field(default_factory=list)
+    pairs: list[AskedPair]
+    asked: list[str]
+    contents: list[str]
+    repeats: list[tuple[int, int]]
+    pictures: int
+    early: bool
+    known: dict[str, int] = Field(default_factory=dict)
+    predictions: str
+
+
+class SettledPair(Record):
+    """What the labels say of one pair.
+
+    Counts are of the longest complete prefix in the stored order: `labelled` images that were looked at, of which
+    `losses` (only the reference was right), `gains` (only the candidate), `neither` and `skipped`; with several seeds
+    only `labelled` and `skipped` are known. `decided_after`: how many labels gave the verdict; None while it is open.
+    """
+
+    reference: str
+    candidate: str
+    images: int
+    disagreements: int
+    labelled: int
+    losses: int | None
+    gains: int | None
+    neither: int | None
+    skipped: int
+    status: PairStatus
+    decided_after: int | None
+
+
+class Settlement(Record):
+    """settlement.json: what the labels decided.
+
+    `comparison`, `decision_digest`: as in the plan. `labels`: class index by image id; None: it could not be told.
+    `same_again` of the `shown_twice` images got the same answer both times. `guesses_shown`: answers that were given
+    after the page showed what the models say. `decision`: of both steps together. `confirmation` and `cautions`: as in
+    comparison.json, for it.
+    """
+
+    way_out: ClassVar[str] = "Delete it, and run foray settle OUT --labels FILE again."
+    schema_version: Literal[1] = 1
+    created: str
+    comparison: str
+    decision_digest: str
+    source: str
+    images: int
+    asked: int
+    left_out: PanelLeftOut
+    notes: list[str] = Field(default_factory=list)
+    pairs: list[SettledPair]
+    labels: dict[str, int | None]
+    same_again: int
+    shown_twice: int
+    guesses_shown: int
+    decision: Decision
+    confirmation: list[PairedLoss] = Field(default_factory=list)
+    cautions: list[str] = Field(default_factory=list)
+
+
+def decision_digest(comparison: str, decision: Decision) -> str:
+    """SHA-256 of the id of a comparison and what it decided, its wording apart."""
+    return sha256(f"{comparison} {decision.model_dump_json(exclude={'sentence'})}".encode())

@@ -11,6 +11,7 @@ from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistak
 from foray.regular_files import is_there, read_regular
 
 COMPARISON = "comparison.json"
+SETTLEMENT = "settle/settlement.json"  # what labels of new images decided
 
 
 @dataclass(frozen=True)

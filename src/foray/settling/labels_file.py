@@ -60,11 +60,10 @@ class Answers:
     guesses_shown: int = 0
 
     def agreement(self) -> tuple[int, int]:
-        """Of the images that got a class both times they were shown: how many got the same one, and how many there
-        are."""
-        twice = [(self.labels[id_], second) for id_, second in self.again.items() if id_ in self.labels]
-        told = [(first, second) for first, second in twice if first is not None and second is not None]
-        return sum(first == second for first, second in told), len(told)
+        """Of the images that were answered both times they were shown: how many got the same answer, and how many
+        there are."""
+        twice = [self.labels[id_] == second for id_, second in self.again.items()]
+        return sum(twice), len(twice)
 
     def prefix(self, order: Sequence[str]) -> list[int | None]:
         """The labels of `order` up to the first image that has none yet."""

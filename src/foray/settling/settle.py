@@ -1,0 +1,114 @@
+"""What a comparison left open, settled by labels of new images: asking for them, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from foray.errors import RunError
+from foray.parsing import home_expanded
+from foray.progress import SILENT, Progress
+from foray.records import Settlement, SettlePlan, folder_lock
+from foray.regular_files import is_there, read_regular
+from foray.report import write_report
+from foray.report.comparison_folder import SETTLEMENT
+from foray.requests import Machine
+from foray.runs.trained import load_run
+from foray.settling import plan as planning
+from foray.settling.compared import Compared, open_compared
+from foray.settling.conclude import conclude, require_same
+from foray.settling.labels_file import Answers, read_labels, template
+from foray.settling.panel import Labels, Panel, notes_on_labels, open_panel, panel_labels
+
+_WAY_OUT = (
+    "Choosing images once labels are known would break the promise about wrong verdicts. Go on labelling these images, "
+    "or compare anew in another folder with more labelled images."
+)
+
+
+def ask(
+    out: str | Path, images: str | Path, machine: Machine = Machine(), *, progress: Progress = SILENT
+) -> tuple[SettlePlan, Settlement | None]:
+    """Finds the new images that need a label to settle the comparison in `out`, and writes `out`/settle.
+
+    Where no image needs one the settlement comes with it: that the models agree on all of them is an answer. The same
+    call again changes nothing; other images replace these only while there is no label.
+
+    Raises RunError where nothing is open or labels have been given, DataError where no image is left.
+    """
+    folder = Path(out)
+    compared = open_compared(folder)
+    with folder_lock(folder, what="comparison"):
+        models = list(dict.fromkeys(model for pair in compared.open_pairs for model in pair))
+        runs = [run for model in models for run in compared.runs[model]]
+        shown = [run.load().preprocessing for run in runs]
+        used_by = [run for runs in compared.runs.values() for run in runs]
+        panel = open_panel(images, used_by, shown, machine, progress=progress)
+        labels = {model: _labels(compared, model, panel, machine, progress) for model in models}
+        notes = notes_on_labels(np.concatenate(list(labels.values())), panel.dataset.classes)
+        plan = planning.make_plan(compared, panel, labels, notes)
+        plan = _stored(folder / planning.FOLDER, plan, panel, labels)
+        return plan, None if plan.asked else _settled(compared, plan, panel_ids(panel), labels, Answers({}))
+
+
+def read(out: str | Path, labels: str | Path) -> Settlement:
+    """Decides the comparison in `out` anew by the labels in a file, and writes its report again.
+
+    Raises RunError where no labels were asked for or a file is damaged, DataError for labels that do not fit.
+    """
+    folder = Path(out)
+    if not is_there(folder / planning.FOLDER / planning.PLAN):
+        raise RunError(f"No labels were asked for in {folder}: run foray settle {folder} --images DIR first.")
+    compared = open_compared(folder)
+    with folder_lock(folder, what="comparison"):
+        plan, images, said = planning.read_plan(folder / planning.FOLDER)
+        require_same(compared, plan)
+        answers = read_labels(home_expanded(labels), planning.question_of(plan, images))
+        return _settled(compared, plan, images, said, answers)
+
+
+def panel_ids(panel: Panel) -> tuple[str, ...]:
+    """The ids of the images, in order."""
+    return tuple(sample.id for sample in panel.dataset.samples)
+
+
+def _labels(compared: Compared, model: str, panel: Panel, machine: Machine, progress: Progress) -> Labels:
+    """(seeds, N)."""
+    return np.stack([panel_labels(load_run(run.path), panel, machine, progress) for run in compared.runs[model]])
+
+
+def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, Labels]) -> SettlePlan:
+    """The plan that is stored after this: the one that is there where it asks the same."""
+    if not is_there(folder / planning.PLAN):
+        planning.write_plan(folder, plan, panel, labels)
+        return plan
+    there = SettlePlan.load(folder / planning.PLAN)
+    if there.model_copy(update={"created": plan.created, "source": plan.source}) == plan:
+        planning.read_plan(folder)  # whose files must be intact
+        planning.write_page(folder, there, panel, labels)
+        return there
+    if is_there(folder.parent / SETTLEMENT):
+        raise RunError(f"Labels of other images were read on {there.created[:10]} already. {_WAY_OUT}")
+    if _is_filled_in(folder / planning.LABELS, there):
+        raise RunError(
+            f"{folder / planning.LABELS} holds labels of the images that were asked for on {there.created[:10]}. "
+            f"{_WAY_OUT}"
+        )
+    planning.write_plan(folder, plan, panel, labels)
+    return plan
+
+
+def _is_filled_in(path: Path, plan: SettlePlan) -> bool:
+    return is_there(path) and read_regular(path) != template(planning.question_of(plan)).encode()
+
+
+def _settled(
+    compared: Compared, plan: SettlePlan, images: tuple[str, ...], labels: Mapping[str, Labels], answers: Answers
+) -> Settlement:
+    """Decides, stores the answer and writes the report."""
+    settlement = conclude(compared, plan, images, labels, answers)
+    settlement.save(compared.folder / SETTLEMENT)
+    write_report(compared.folder)
+    return settlement
