@@ -70,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "settling": {
         "requests", "specs",
-        "records", "statistics", "data", "evaluation", "training", "runs", "decision", "report",
+        "records", "statistics", "deploy", "data", "evaluation", "training", "runs", "export", "decision", "report",
     },
     "scaling": {
         "requests", "specs",

@@ -14,8 +14,8 @@ from foray.cli.verb import with_groups
 if TYPE_CHECKING:
     from foray.export.reference import Reference
     from foray.progress import Progress
-    from foray.records import ArtifactRecord
-    from foray.requests import Machine
+    from foray.records import ArtifactRecord, Certificate
+    from foray.requests import ImageSource, Machine
     from foray.runs.held_out import HeldOut
 
 FAILED = 3  # exit status
@@ -27,7 +27,12 @@ def certify(
     artifact: Annotated[
         Path, typer.Argument(metavar="ARTIFACT", show_default=False, help="Folder of an exported artifact.")
     ],
-    data: options.Data,
+    data: options.OptionalData = None,
+    images: options.Unlabelled = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="With --images: labels.csv, of images that differ."),
+    ] = None,
     run: Annotated[
         Path | None, typer.Option("--run", metavar="RUN", help="The run it was exported from: the float32 reference.")
     ] = None,
@@ -40,62 +45,31 @@ def certify(
 ) -> None:
     """Score an exported file on your images against float32, and write the certificate beside it.
 
+    With --images instead of DATA the images need no labels, or only those on which the file and float32 differ.
     Exit status 0: it passes, or the images are too few to decide; 3: it fails.
     """
-    from foray.errors import ForayError
-    from foray.records import ArtifactRecord
     from foray.records.quantities import parse_points
+    from foray.shipping import require_one_source
 
     points = parse_points(tolerance, "--tolerance")
-    record = ArtifactRecord.load(artifact / "artifact.json")
-    if (run is None) == (weights is None):
-        raise ForayError(
-            f"Name what {artifact} was exported from: --run RUN, or --weights for published weights as they are."
-        )
+    require_one_source(artifact, data, images, labels, run, weights)
     options.prepare_threads(machine.threads)
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
-    from foray.export.certify import certify as certify_artifact
-    from foray.export.reference import reference_of_run
-    from foray.runs.held_out import fold_for, held_out, without_run
 
-    wanted, where = source.request(data), machine.request()
-    wanted = replace(wanted, fold=fold_for(data, record.run.dataset, record.run.fold, source.fold))
+    where = machine.request()
     with terminal_progress() as progress:
-        given = wanted.open_given(where.cache, progress)
-        if run is not None:
-            images = held_out(run, given, split, cache_dir=where.cache, progress=progress)
-            reference = reference_of_run(run, images, where, progress=progress)
+        if images is not None:
+            assert run is not None
+            certificate = _without_data(artifact, run, images, labels, points, where, progress)
         else:
-            assert weights is not None
-            images = without_run(given, split)
-            reference = _of_weights(artifact, record, weights, images, where, source.offline, progress)
-        certificate = certify_artifact(
-            artifact, images, reference, tolerance=points, threads=machine.threads, progress=progress
-        )
+            assert data is not None
+            certificate = _with_data(artifact, run, weights, source.request(data), split, points, where, progress)
     if as_json:
         print(certificate.model_dump_json(indent=1))
     else:
         print_certificate(certificate)
+        if images is not None:
+            _say_what_next(artifact, certificate, run, images)
     if certificate.verdict == "fail":
         raise typer.Exit(FAILED)
-
-
-def _of_weights(
-    artifact: Path,
-    record: ArtifactRecord,
-    weights: str,
-    images: HeldOut,
-    machine: Machine,
-    offline: bool,
-    progress: Progress,
-) -> Reference:
-    from foray.deploy import ArtifactError, open_artifact
-    from foray.errors import ForayError
-    from foray.export.reference import reference_of_weights
-
-    try:
-        labels = open_artifact(artifact).labels
-    except ArtifactError as error:
-        raise ForayError(str(error)) from error
-    return reference_of_weights(record, weights, labels, images, machine, offline=offline, progress=progress)

@@ -23,7 +23,16 @@ from foray.data import Sample
 from foray.errors import DataError
 from foray.export.agreement import Probabilities
 from foray.export.reference import Reference
-from foray.export.scored_file import CONFIDENCE, SAME_FUNCTION, Labels, ScoredFile, score_file, share, write_certificate
+from foray.export.scored_file import (
+    CONFIDENCE,
+    SAME_FUNCTION,
+    Labels,
+    ScoredFile,
+    doubts_about,
+    score_file,
+    share,
+    write_certificate,
+)
 from foray.limits import require_tolerance
 from foray.progress import SILENT, Progress
 from foray.records import Certificate, CertificateVerdict, ClassDelta
@@ -99,7 +108,7 @@ def _certificate(
     ours, theirs = (rows.argmax(axis=1) == scored.labels for rows in (scored.expected, file.probabilities))
     paired = paired_loss(ours[None], theirs[None], tolerance, confidence=CONFIDENCE)
     per_class = _per_class(reference.classes, scored.labels, ours, theirs, tolerance)
-    failures, doubts = [*_losses(paired, per_class), *file.faults()], file.doubts()
+    failures, doubts = [*_losses(paired, per_class), *file.faults()], doubts_about(file.folder)
     verdict = verdict_of(paired.status, failures, doubts)
     return Certificate(
         verdict=verdict,

@@ -65,12 +65,6 @@ class ScoredFile:
             found.append(f"predict.py decodes these images wrongly: {', '.join(wrong)}.")
         return found
 
-    def doubts(self) -> list[str]:
-        """Why the file cannot be called right, in words."""
-        if is_own_reader(self.folder):
-            return []
-        return ["the predict.py beside it has changed since it was scored: export again."]
-
     def facts(self, threads: int | None) -> dict[str, Any]:
         """The fields of a certificate that need no label. `threads`: those it was scored with."""
         compared, record = self.compared, self.record
@@ -115,6 +109,13 @@ def score_file(
     record = ArtifactRecord.load(artifact.folder / RECORD)
     compared = agreement(expected, np.nan_to_num(probabilities))
     return ScoredFile(artifact.folder, record, samples, reference.source, expected, probabilities, compared)
+
+
+def doubts_about(folder: Path) -> list[str]:
+    """Why the artifact in `folder` cannot be called right, in words."""
+    if is_own_reader(folder):
+        return []
+    return ["the predict.py beside it has changed since it was scored: export again."]
 
 
 def write_certificate(folder: Path, certificate: Certificate) -> None:

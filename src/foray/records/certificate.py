@@ -10,6 +10,7 @@ from foray.records.record import Record
 from foray.records.settlement import PanelLeftOut
 
 CertificateVerdict = Literal["pass", "fail", "inconclusive"]
+WITHOUT_LABELS = "unlabelled"  # the split of such images
 
 
 class ClassDelta(Record):
@@ -30,7 +31,8 @@ class FlipLabels(Record):
 
     `losses`, `gains`, `neither`: of those labelled, on which only float32 was right, only the file, or neither.
     `skipped`: those of which the label could not be told. `shown_twice`: images that got a class twice, `same_again`:
-    how many of them the same one. `left_out`: images of the folder that do not count.
+    how many of them the same one. `guesses_shown`: labels that were given after the page showed what both say.
+    `left_out`: images of the folder that do not count.
     """
 
     flips: int
@@ -40,6 +42,7 @@ class FlipLabels(Record):
     skipped: int = 0
     shown_twice: int = 0
     same_again: int = 0
+    guesses_shown: int = 0
     left_out: PanelLeftOut = PanelLeftOut()
 
     @property

@@ -1,6 +1,13 @@
 """Intervals, paired tests, non-inferiority, sample sizes, verdicts by few labels: numpy and scipy only."""
 
-from foray.statistics.flips import FlipsLoss, deciding_labels, flips_bound, flips_loss, flips_within
+from foray.statistics.flips import (
+    FlipsLoss,
+    deciding_labels,
+    flips_bound,
+    flips_loss,
+    flips_within,
+    images_without_flips,
+)
 from foray.statistics.intervals import mean_accuracy_interval, seed_summary, wilson_interval
 from foray.statistics.labelled import Labelled, LabelledSeeds, labelled_seeds
 from foray.statistics.paired import PairedResult, Verdict, paired_loss
@@ -28,6 +35,7 @@ __all__ = [
     "flips_bound",
     "flips_loss",
     "flips_within",
+    "images_without_flips",
     "labelled_seeds",
     "mean_accuracy_interval",
     "needed_for_verdict",

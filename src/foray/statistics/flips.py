@@ -10,6 +10,7 @@ seldom. The chance that either passes a file whose true loss is the tolerance wa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from scipy.special import betaincinv
@@ -48,6 +49,18 @@ def flips_within(flips: int, images: int, tolerance: float, confidence: float = 
     (False, True)
     """
     return flips_bound(flips, images, confidence) < tolerance
+
+
+def images_without_flips(tolerance: float) -> int | None:
+    """The fewest images that pass where no label differs; None where no number of them does.
+
+    >>> images_without_flips(0.01)
+    299
+    """
+    if not 0 < tolerance < 1:
+        return None
+    fewest = max(math.ceil(math.log(CERTIFICATE_ERROR) / math.log1p(-tolerance)), 1)
+    return fewest if flips_within(0, fewest, tolerance) else fewest + 1
 
 
 @dataclass(frozen=True)
