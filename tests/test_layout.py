@@ -88,7 +88,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "processes", "requests", "specs",
         "recipes", "records", "statistics", "deploy", "native", "models", "weights", "data", "evaluation", "training",
-        "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling", "reproduce",
+        "runs", "costs", "clock", "export", "decision", "comparison", "report", "settling", "scaling",
+        "reproduce",
     },
 }  # fmt: skip
 # Packages that keep to few third-party modules; the others may use what pyproject.toml names.

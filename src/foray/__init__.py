@@ -12,10 +12,21 @@ if TYPE_CHECKING:
     from foray.api import compare, evaluate, export_run, train
     from foray.data import open_dataset
     from foray.runs import predict
+    from foray.settling import settle
     from foray.weights import create_model
 
 __version__ = "0.2.0"
-__all__ = ["__version__", "compare", "create_model", "evaluate", "export_run", "open_dataset", "predict", "train"]
+__all__ = [
+    "__version__",
+    "compare",
+    "create_model",
+    "evaluate",
+    "export_run",
+    "open_dataset",
+    "predict",
+    "settle",
+    "train",
+]
 
 _HOMES = {
     "compare": "foray.api",
@@ -24,6 +35,7 @@ _HOMES = {
     "export_run": "foray.api",
     "open_dataset": "foray.data",
     "predict": "foray.runs",
+    "settle": "foray.settling",
     "train": "foray.api",
 }
 

@@ -28,6 +28,7 @@ from foray.cli import (
     report,
     reproduce,
     scale,
+    settle,
     train,
 )
 from foray.cli.streams import open_standard_streams, output_failed
@@ -80,6 +81,7 @@ app = typer.Typer(
 app.command("compare", cls=Verb, short_help="Compare models on your images: which to ship, how certain.")(
     compare.compare
 )
+app.command("settle", cls=Verb, short_help="Decide what is open by labelling few new images.")(settle.settle)
 app.command("train", cls=Verb, short_help="Train one model and score it on test.")(train.train)
 app.command("evaluate", cls=Verb, short_help="Score a trained run on one split.")(evaluate.evaluate)
 app.command("predict", cls=Verb, short_help="Classify images with a run or an exported file.")(predict.predict)

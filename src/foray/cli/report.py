@@ -18,9 +18,11 @@ def report(
     from foray.cli.verdict import print_comparison
     from foray.records import Comparison
     from foray.report import write_report
+    from foray.report.comparison_folder import COMPARISON, as_settled, settlement_of
 
-    comparison = Comparison.load(folder / "comparison.json")
     path = write_report(folder)
+    comparison = Comparison.load(folder / COMPARISON)
+    comparison = as_settled(comparison, settlement_of(folder, comparison))
     print_comparison(comparison)
     print()
     say(f"Report: {path}")

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foray.errors import RunError
-from foray.records import CandidateResult, Comparison, EpochRow, Metrics, Mistake, RunFolder, RunRecord
+from foray.records import (
+    CandidateResult,
+    Comparison,
+    Decision,
+    EpochRow,
+    Metrics,
+    Mistake,
+    RunFolder,
+    RunRecord,
+    Settlement,
+    decision_digest,
+)
 from foray.regular_files import is_there, read_regular
 
 COMPARISON = "comparison.json"
@@ -41,11 +52,14 @@ class Entrant:
 
 @dataclass(frozen=True)
 class ComparisonFolder:
-    """comparison.json with the records and histories of its runs."""
+    """comparison.json with the records and histories of its runs; where labels of new images settled it, with what they
+    decided in place of `before`."""
 
     path: Path
     comparison: Comparison
     entrants: tuple[Entrant, ...]
+    settlement: Settlement | None = None
+    before: Decision | None = None
 
     def picture(self, mistake: Mistake) -> bytes | None:
         """The encoded picture of a misclassified image; None when the file is missing."""
@@ -67,11 +81,29 @@ def read_folder(folder: Path) -> ComparisonFolder:
             "Name the folder that was given to foray compare with `out`."
         )
     comparison = Comparison.load(folder / COMPARISON)
+    before, settlement = comparison.decision, settlement_of(folder, comparison)
+    comparison = as_settled(comparison, settlement)
     for candidate in comparison.candidates:
         for mistake in candidate.mistakes:
             _inside(folder, mistake.picture)
     entrants = [Entrant(result, _read_runs(folder, result.run_ids)) for result in comparison.candidates]
-    return ComparisonFolder(folder, comparison, tuple(entrants))
+    return ComparisonFolder(folder, comparison, tuple(entrants), settlement, before if settlement else None)
+
+
+def settlement_of(folder: Path, comparison: Comparison) -> Settlement | None:
+    """What labels of new images decided of `comparison`, that of `folder`; None where it has decided anew since."""
+    if not is_there(folder / SETTLEMENT):
+        return None
+    found = Settlement.load(folder / SETTLEMENT)
+    return found if found.decision_digest == decision_digest(comparison.id, comparison.decision) else None
+
+
+def as_settled(comparison: Comparison, settlement: Settlement | None) -> Comparison:
+    """`comparison` with what the labels decided in place of its own decision."""
+    if settlement is None:
+        return comparison
+    changes = {name: getattr(settlement, name) for name in ("decision", "confirmation", "cautions")}
+    return comparison.model_copy(update=changes)
 
 
 def _read_runs(folder: Path, run_ids: Sequence[str]) -> tuple[Run, ...]:

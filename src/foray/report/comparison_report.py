@@ -37,6 +37,7 @@ from foray.report.drawing import COLOURS, DARK_COLOURS, View, render
 from foray.report.figures import draw_figures
 from foray.report.learning_curves import LearningCurves, curve_views, learning_curves
 from foray.report.paired_comparisons import VERDICTS, PairedComparison, paired_comparisons, paired_view
+from foray.report.settled_section import settled_section
 from foray.report.status import format_split
 from foray.report.tradeoff import Tradeoff, tradeoffs
 from foray.report.tradeoff_chart import tradeoff_view
@@ -121,11 +122,13 @@ def render_page(
         "confusion": [confusion_view(one) for one in confusions if one.fits_matrix],
     }
     template = _environment().get_template("report.html")
+    settlement, before = folder.settlement, folder.before
     return template.render(
         comparison=comparison,
         decision_facts=provenance.decision_facts(comparison),
         headline=headline(comparison.decision),
         details=details(comparison.decision),
+        settled=settled_section(settlement, before) if settlement and before else None,
         numbers=_numbers_of_pick(comparison),
         table=candidate_table(comparison),
         views=views,

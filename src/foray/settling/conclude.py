@@ -43,7 +43,7 @@ class PairAnswers:
     @property
     def disagreements(self) -> int:
         """D, the images that need a label."""
-        return self.reference.shape[1]
+        return int(self.reference.shape[1])
 
     def counts(self, labels: int) -> Labelled:
         """The first `labels` answers; for one seed."""

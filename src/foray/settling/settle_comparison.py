@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from foray.errors import RunError
+from foray.errors import ForayError, RunError
 from foray.parsing import home_expanded
+from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.records import Settlement, SettlePlan, folder_lock
 from foray.regular_files import is_there, read_regular
@@ -26,6 +27,47 @@ _WAY_OUT = (
     "Choosing images once labels are known would break the promise about wrong verdicts. Go on labelling these images, "
     "or compare anew in another folder with more labelled images."
 )
+
+
+@restores_process_state
+def settle(
+    out: str | Path,
+    *,
+    images: str | Path | None = None,
+    labels: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    cache_dir: Path | None = None,
+    progress: Progress = SILENT,
+) -> SettlePlan | Settlement:
+    """Settles what a comparison left open, by labels of only those new images on which its models differ.
+
+    First with `images`, which writes `out`/settle/label.html and labels.csv; then with `labels`. Both calls can be
+    repeated. Other images replace the first ones only while there is no label.
+
+    Args:
+        out: folder of a finished comparison.
+        images: new images without labels, like those of use: a folder, folders in it included, or an archive.
+        labels: a CSV of image,label, as the page writes it.
+        device: where the networks run: `auto`, `cpu` or `cuda`.
+        workers: processes that decode images; None: one per core.
+        cache_dir: decoded images; None: see `foray.cache_folder`.
+        progress: what is told of the progress.
+
+    Returns:
+        With `images` what is asked for; where no image needs a label, and with `labels`, what was decided.
+
+    Raises:
+        RunError: when nothing is open, when labels of other images were given already, and for damaged files.
+        DataError: when no image is left, and for labels that do not fit.
+        ForayError: unless one of `images` and `labels` is given.
+    """
+    if images is not None and labels is None:
+        plan, settlement = ask(out, images, Machine(device, None, workers, cache_dir), progress=progress)
+        return settlement or plan
+    if labels is None or images is not None:
+        raise ForayError("Give one of `images` and `labels`.")
+    return read(out, labels)
 
 
 def ask(

@@ -1,0 +1,80 @@
+"""What `foray settle` asks for and what came of it, on stdout."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from foray.cli.tables import print_rows, print_table
+from foray.cli.terminal import say
+from foray.data.dataset import counted
+from foray.decision import details, headline
+from foray.plain_text import one_line
+from foray.records import AskedPair, Settlement, SettlePlan
+from foray.records.quantities import format_seconds
+from foray.report.settled_section import settled_facts, settled_section
+
+_WIDTH = 80  # characters
+_SECONDS_EACH = 5  # of a person, for one image
+
+
+def print_plan(plan: SettlePlan, out: Path) -> None:
+    """What labelling would bring, and how to label."""
+    _fill(f"{counted(plan.images, 'new image')}. {plan.left_out.sentence}".strip())
+    for note in plan.notes:
+        _fill(f"Note: {note}.")
+    for pair in different_pairs(plan):
+        _fill(_promise(pair, plan))
+    if any(not pair.disagreements for pair in plan.pairs):
+        _fill("Where no label differs, the pair needs no label: it is decided as if all images were labelled.")
+    print()
+    images = len(plan.asked)
+    _fill(
+        f"Label {counted(images, 'image')}, about {format_seconds(_SECONDS_EACH * images)}"
+        f"{', or until the page says that all is decided' if plan.early else ': with several seeds all of them count'}."
+    )
+    folder = out / "settle"
+    say(f"  {folder / 'label.html'}")
+    if plan.pictures < images:
+        _fill(f"It shows the first {plan.pictures:,}; labels.csv has all.")
+    say(f"  {folder / 'labels.csv'} to fill in by hand, in its order")
+    say(f"Then: foray settle {out} --labels labels.csv")
+
+
+def different_pairs(plan: SettlePlan) -> list[AskedPair]:
+    """Each two models once; where both ways are open, as the second was asked, which is the cheaper model's way."""
+    return list({frozenset((pair.reference, pair.candidate)): pair for pair in plan.pairs}.values())
+
+
+def print_settlement(settlement: Settlement, out: Path) -> None:
+    """The verdict, then what it rests on."""
+    decision = settlement.decision
+    for sentence in (f"{headline(decision)}.", details(decision), *(f"Caution: {one}" for one in settlement.cautions)):
+        _fill(sentence)
+    print()
+    print_rows(settled_facts(settlement))
+    print()
+    print_table(
+        ["candidate", "against", "differ", "labelled", "lost/won/neither", "verdict"],
+        [
+            [row.candidate, row.reference, row.differ, row.labelled, row.kinds.replace(" ", ""), row.verdict]
+            for row in settled_section(settlement, decision).rows
+        ],
+        words=["against", "verdict", "labelled"],
+    )
+    print()
+    say(f"Report: {out / 'report.html'}")
+
+
+def _promise(pair: AskedPair, plan: SettlePlan) -> str:
+    """'58 of 2,400 images differ; labelling them decides with probability about 0.9; about 31 labels are expected'."""
+    models = f"{pair.candidate} against {pair.reference}"
+    if not pair.disagreements:
+        return f"{models}: no label differs on the {plan.images:,} images."
+    told = f"{models}: {pair.disagreements:,} of {plan.images:,} images differ; labelling them decides with probability"
+    labels = f"; about {round(pair.expected_labels):,} labels are expected" if plan.early else ""
+    return f"{told} about {pair.probability:.2g}{labels}."
+
+
+def _fill(sentence: str) -> None:
+    print(textwrap.fill(one_line(sentence), _WIDTH))
