@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "costs", "decision", "comparison", "report", "scaling",
     },
     "api": {
-        "processes", "requests", "recipes", "records", "data", "runs", "clock", "export", "comparison",
+        "processes", "requests", "recipes", "records", "data", "runs", "clock", "export", "comparison", "settling",
     },
     "cli": {
         "processes", "requests", "specs",

@@ -15,7 +15,7 @@ def print_certificate(certificate: Certificate) -> None:
     say(certificate.sentence)
     if certificate.left_out and certificate.left_out.total:
         say(certificate.left_out.sentence)
-    for sentence in labels_sentences(certificate):
+    for sentence in certificate.unlabelled.remarks if certificate.unlabelled else []:
         say(sentence)
     for warning in certificate.warnings:
         say(f"Beware: {warning}")
@@ -51,14 +51,6 @@ def print_certificate(certificate: Certificate) -> None:
                 for row in worst[:_SHOWN_CLASSES]
             ],
         )
-
-
-def labels_sentences(certificate: Certificate) -> list[str]:
-    """Of images without labels: which do not count, and how the labels were given."""
-    flips = certificate.unlabelled
-    if flips is None:
-        return []
-    return [sentence for sentence in (flips.left_out_sentence, flips.repeats_sentence) if sentence]
 
 
 def loss_in_points(certificate: Certificate) -> str:

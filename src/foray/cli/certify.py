@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,11 +12,7 @@ from foray.cli import options
 from foray.cli.verb import with_groups
 
 if TYPE_CHECKING:
-    from foray.export.reference import Reference
-    from foray.progress import Progress
-    from foray.records import ArtifactRecord, Certificate
-    from foray.requests import ImageSource, Machine
-    from foray.runs.held_out import HeldOut
+    from foray.records import Certificate
 
 FAILED = 3  # exit status
 
@@ -49,27 +45,38 @@ def certify(
     Exit status 0: it passes, or the images are too few to decide; 3: it fails.
     """
     from foray.records.quantities import parse_points
-    from foray.shipping import require_one_source
 
     points = parse_points(tolerance, "--tolerance")
-    require_one_source(artifact, data, images, labels, run, weights)
     options.prepare_threads(machine.threads)
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
+    from foray.settling import certify as certify_file
 
-    where = machine.request()
     with terminal_progress() as progress:
-        if images is not None:
-            assert run is not None
-            certificate = _without_data(artifact, run, images, labels, points, where, progress)
-        else:
-            assert data is not None
-            certificate = _with_data(artifact, run, weights, source.request(data), split, points, where, progress)
+        certificate = certify_file(
+            artifact, data, run=run, weights=weights, images=images, labels=labels, tolerance=points, split=split,
+            fold=source.fold, data_dir=source.data_dir, offline=source.offline, threads=machine.threads,
+            workers=machine.workers, cache_dir=machine.cache_dir, progress=progress,
+        )  # fmt: skip
     if as_json:
         print(certificate.model_dump_json(indent=1))
     else:
         print_certificate(certificate)
-        if images is not None:
-            _say_what_next(artifact, certificate, run, images)
+        say_what_is_next(artifact, certificate, run, images)
     if certificate.verdict == "fail":
         raise typer.Exit(FAILED)
+
+
+def say_what_is_next(artifact: Path, certificate: Certificate, run: Path | None, images: Path | None) -> None:
+    """Where labels of images that differ would decide: where to give them, and the command that reads them."""
+    from foray.cli.terminal import say
+    from foray.settling.shipped_file import label_page_of
+
+    page = label_page_of(artifact, certificate)
+    if page is None or certificate.unlabelled is None or images is None:
+        return
+    todo = certificate.unlabelled.flips - certificate.unlabelled.seen
+    print()
+    say(f"Label the {todo:,} images that differ: open {page}, or fill in labels.csv beside it.")
+    say(f"Then: foray certify {shlex.join([str(artifact), '--run', str(run), '--images', str(images)])} \\")
+    say("    --labels labels.csv")

@@ -121,9 +121,9 @@ def certified_by_labels(scored: Certificate, labelled: Labelled, answers: FlipLa
 
 
 def labels_could_decide(certificate: Certificate) -> bool:
-    """Whether labels of the flips could make a certificate without labels pass or fail."""
+    """Whether more labels of flips could make an inconclusive certificate pass or fail."""
     flips = certificate.unlabelled
-    if flips is None or not flips.flips or certificate.verdict != "inconclusive":
+    if flips is None or flips.seen == flips.flips or certificate.verdict != "inconclusive":
         return False
     undecided = certificate.loss_upper >= certificate.tolerance
     return undecided and bool(deciding_labels(certificate.n, flips.flips, certificate.tolerance))

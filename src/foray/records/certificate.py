@@ -63,8 +63,11 @@ class FlipLabels(Record):
         return f"{self.seen:,} of the {self.flips:,} are labelled: {told}{skipped}."
 
     @property
-    def left_out_sentence(self) -> str:
-        """Which images do not count, as a sentence; empty where all do."""
+    def remarks(self) -> list[str]:
+        """Which images do not count, and how the labels were given, as sentences."""
+        return [sentence for sentence in (self._left_out(), self._repeats(), self._guesses()) if sentence]
+
+    def _left_out(self) -> str:
         reasons = {
             "unreadable": self.left_out.unreadable,
             "used by the run already, near copies included": self.left_out.near_copies,
@@ -73,12 +76,15 @@ class FlipLabels(Record):
         told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
         return f"Left out: {told}." if told else ""
 
-    @property
-    def repeats_sentence(self) -> str:
-        """How often a second look gave the same label; empty where no image was shown twice."""
+    def _repeats(self) -> str:
         if not self.shown_twice:
             return ""
         return f"Of {self.shown_twice} images shown twice, {self.same_again} got the same label again."
+
+    def _guesses(self) -> str:
+        if not self.guesses_shown:
+            return ""
+        return f"{self.guesses_shown} labels were given after the page showed what the file and float32 say."
 
 
 class Certificate(Record):
@@ -132,18 +138,29 @@ class Certificate(Record):
     @property
     def sentence(self) -> str:
         """The verdict with its numbers, as a sentence."""
-        reasons = [*self.failures, *self.doubts]
+        return " ".join([f"{self.verdict}: {self.numbers}", *self.failures, *self.doubts, *self.more])
+
+    @property
+    def numbers(self) -> str:
+        """The numbers that the verdict rests on, as a sentence that begins in lower case."""
         if self.unlabelled is not None:
-            numbers = self._by_flips(self.unlabelled)
-        else:
-            assert self.top1 is not None
-            assert self.reference_top1 is not None
-            accuracies = f"{format_percent(self.top1.value)} against {format_percent(self.reference_top1.value)}"
-            numbers = f"accuracy {accuracies} in float32 (n = {self.n:,}); {self._bound()}"
-        return " ".join([f"{self.verdict}: {numbers}", *reasons, *self._more()])
+            return self._by_flips(self.unlabelled)
+        assert self.top1 is not None
+        assert self.reference_top1 is not None
+        accuracies = f"{format_percent(self.top1.value)} against {format_percent(self.reference_top1.value)}"
+        return f"accuracy {accuracies} in float32 (n = {self.n:,}); {self._bound()}"
+
+    @property
+    def more(self) -> list[str]:
+        """How many images would decide, as a sentence, where that is known and it is not decided."""
+        if self.images_needed is None:
+            return []
+        if self.unlabelled is not None and not self.unlabelled.flips:
+            return [f"{self.images_needed:,} images would be enough if no label differs."]
+        about = format_about(self.images_needed)
+        return [f"About {about} images like these, these {self.n:,} included, would decide with 80 % power."]
 
     def _by_flips(self, flips: FlipLabels) -> str:
-        """The numbers of a certificate on images without labels."""
         differ = f"{self.n:,} images without labels: {flips.flips:,} of {self.n:,} labels differ from float32"
         if flips.seen:
             return f"{differ}. {flips.sentence} {self._bound().capitalize()}"
@@ -163,14 +180,6 @@ class Certificate(Record):
             f"it loses {format_points(self.loss)}, with {format_percent(self.confidence)} confidence at most "
             f"{format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}."
         )
-
-    def _more(self) -> list[str]:
-        if self.images_needed is None:
-            return []
-        if self.unlabelled is not None and not self.unlabelled.flips:
-            return [f"{self.images_needed:,} images would be enough if no label differs."]
-        about = format_about(self.images_needed)
-        return [f"About {about} images like these, these {self.n:,} included, would decide with 80 % power."]
 
 
 def _beside(bound: float, tolerance: float) -> str:

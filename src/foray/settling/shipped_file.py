@@ -23,6 +23,7 @@ from foray.limits import require_tolerance
 from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactRecord, AskedFlip, Certificate, FlipLabels, FlipPlan, RunFolder, write_text
+from foray.records.certificate import WITHOUT_LABELS
 from foray.records.quantities import format_points
 from foray.records.sealing import sha256
 from foray.regular_files import is_there, read_regular
@@ -44,6 +45,7 @@ def certify_on_images(
     *,
     tolerance: float = 0.01,
     used: Collection[str] = (),
+    again: bool = True,
     progress: Progress = SILENT,
 ) -> Certificate:
     """Certifies an exported file on images without labels, and asks for labels where only they can decide.
@@ -55,6 +57,7 @@ def certify_on_images(
         machine: `threads` are those of the file's runtime.
         tolerance: loss of accuracy that is allowed, in [0, 1].
         used: contents (SHA-256) of images that an int8 file was calibrated or selected on.
+        again: whether it is scored again where it has a certificate on the same images at the same tolerance.
         progress: what is told of the progress.
 
     Raises:
@@ -68,6 +71,9 @@ def certify_on_images(
     _require_no_labels_of_others(settle, folder, panel)
     whole = HeldOut(panel.dataset, "test", None, tuple(f"{note}." for note in panel.notes))
     held = whole.less(used)
+    there = ArtifactRecord.load(folder / RECORD).certificate
+    if not again and there is not None and _is_of(there, held, tolerance, folder):
+        return there
     reference = reference_of_network(source, held, machine, progress=progress)
     notes = notes_on_labels(reference.probabilities.argmax(axis=1), source.classes)
     held = HeldOut(held.dataset, "test", held.left_out, (*held.notes, *(f"{note}." for note in notes)))
@@ -135,6 +141,12 @@ def _opened(
         )
     panel = open_panel(images, [RunFolder(Path(run))], [source.preprocessing], machine, progress=progress)
     return source, panel
+
+
+def _is_of(certificate: Certificate, images: HeldOut, tolerance: float, folder: Path) -> bool:
+    """Whether it is on these images, without labels, and of the file in `folder`."""
+    ours = (WITHOUT_LABELS, images.dataset.fingerprint, tolerance, _digests(folder))
+    return ours == (certificate.split, certificate.fingerprint, certificate.tolerance, certificate.files)
 
 
 def _require_no_labels_of_others(settle: Path, folder: Path, panel: Panel) -> None:
