@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from foray.cli.tables import print_rows, print_table
-from foray.cli.terminal import say
+from foray.plain_text import one_line
 from foray.records import Certificate, Estimate
 from foray.records.quantities import format_interval, format_points, percent_number
 
 _SHOWN_CLASSES = 10
+_WIDTH = 80  # characters
 
 
 def print_certificate(certificate: Certificate) -> None:
     """The verdict, the numbers behind it, and the classes that lose most."""
-    say(certificate.sentence)
+    sentences = [certificate.sentence]
     if certificate.left_out and certificate.left_out.total:
-        say(certificate.left_out.sentence)
-    for sentence in certificate.unlabelled.remarks if certificate.unlabelled else []:
-        say(sentence)
-    for warning in certificate.warnings:
-        say(f"Beware: {warning}")
+        sentences.append(certificate.left_out.sentence)
+    if certificate.unlabelled:
+        sentences += certificate.unlabelled.remarks
+    for sentence in [*sentences, *(f"Beware: {warning}" for warning in certificate.warnings)]:
+        print(textwrap.fill(one_line(sentence), _WIDTH))
     print()
     print_rows(
         [

@@ -77,6 +77,7 @@ def say_what_is_next(artifact: Path, certificate: Certificate, run: Path | None,
         return
     todo = certificate.unlabelled.flips - certificate.unlabelled.seen
     print()
-    say(f"Label the {todo:,} images that differ: open {page}, or fill in labels.csv beside it.")
+    say(f"{todo:,} images that differ have no label yet: open {page},")
+    say("or fill in labels.csv beside it.")
     say(f"Then: foray certify {shlex.join([str(artifact), '--run', str(run), '--images', str(images)])} \\")
     say("    --labels labels.csv")

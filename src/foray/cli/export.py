@@ -63,7 +63,7 @@ def export(
     if (run is None) == (model is None) or (model is None) != (weights is None):
         raise ForayError("Name the folder of a run, or published weights: --model NAME --weights DIR.")
     if images is not None and run is None:
-        raise ForayError("--images needs a RUN: on which images published weights were trained is not known.")
+        raise ForayError("--images go with a RUN: on which images published weights were trained is not known.")
     options.prepare_threads(machine.threads)
     from foray.cli.progress import terminal_progress
     from foray.export.export import export_run, export_weights

@@ -2,8 +2,8 @@
 
 On an image to which both give the same label, nothing is lost, whatever it shows. So the loss is at most the share of
 labels that differ, and once these images have labels they say all that labels of every image would say of the loss
-(`foray.statistics.flips`). What needs no label is asked of the file as on images with labels (`certify`). The loss of
-each class is not known: it would need labels of the images on which both agree.
+(`foray.statistics.flips`). What needs no label is asked of the file as on images with labels (`certify`). The loss per
+class is not known: it would need labels of the images on which both agree.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from foray.records.quantities import format_points
 from foray.records.settlement import PanelLeftOut
 from foray.runs.held_out import HeldOut
 from foray.statistics import FlipsLoss, Labelled, deciding_labels, flips_loss, images_without_flips
-
-NOT_KNOWN = "Not known without labels of the other images: the accuracy, and the loss of each class."
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def certify_unlabelled(
         per_class=[],
         failures=failures,
         doubts=doubts,
-        warnings=[*images.notes, NOT_KNOWN, *_reach(len(samples), len(flips), tolerance, undecided)],
+        warnings=[*images.notes, *_reach(len(samples), len(flips), tolerance, undecided)],
         left_out=images.left_out,
         unlabelled=FlipLabels(flips=len(flips), left_out=left_out),
         **file.facts(threads),

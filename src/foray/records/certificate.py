@@ -64,8 +64,10 @@ class FlipLabels(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """Which images do not count, and how the labels were given, as sentences."""
-        return [sentence for sentence in (self._left_out(), self._repeats(), self._guesses()) if sentence]
+        """What is not known, which images do not count, and how the labels were given, as sentences."""
+        not_known = "Not known without labels of the other images: the accuracy, and the loss per class."
+        sentences = (self._left_out(), self._repeats(), self._guesses(), not_known)
+        return [sentence for sentence in sentences if sentence]
 
     def _left_out(self) -> str:
         reasons = {

@@ -105,7 +105,7 @@ def _kind(
     if images is None:
         return "data"
     if weights is not None:
-        raise ForayError("`images` needs a `run`: on which images published weights were trained is not known.")
+        raise ForayError("`images` go with `run`, not with `weights`: on which images these were trained is not known.")
     if split != "test":
         raise ForayError("`split` is of images with labels (`data`): with `images` leave it out.")
     return "images" if labels is None else "labels"
