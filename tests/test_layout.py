@@ -70,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "settling": {
         "requests", "specs",
-        "records", "statistics", "data", "evaluation", "training", "runs", "decision", "report",
+        "records", "statistics", "deploy", "data", "evaluation", "training", "runs", "export", "decision", "report",
     },
     "scaling": {
         "requests", "specs",
@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "evaluation", "training", "runs", "costs", "clock", "export", "decision", "comparison", "report", "scaling",
     },
     "api": {
-        "processes", "requests", "recipes", "records", "data", "runs", "clock", "export", "comparison",
+        "processes", "requests", "recipes", "records", "data", "runs", "clock", "export", "comparison", "settling",
     },
     "cli": {
         "processes", "requests", "specs",

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from foray.api import compare, evaluate, export_run, train
     from foray.data import open_dataset
     from foray.runs import predict
-    from foray.settling import settle
+    from foray.settling import certify, settle
     from foray.weights import create_model
 
 __version__ = "0.2.0"
 __all__ = [
     "__version__",
+    "certify",
     "compare",
     "create_model",
     "evaluate",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "certify": "foray.settling",
     "compare": "foray.api",
     "create_model": "foray.weights",
     "evaluate": "foray.api",

@@ -241,6 +241,7 @@ def export_run(
     *,
     data: str | Path | None = None,
     calibration: str | Path | None = None,
+    images: str | Path | None = None,
     fold: int | None = None,
     data_dir: Path | None = None,
     offline: bool = False,
@@ -264,6 +265,7 @@ def export_run(
         data: images to certify on, and to calibrate int8 with, as for `compare`; None: the artifacts carry no
             certificate.
         calibration: images for int8, where `data` has no train.
+        images: images without labels to certify on, as for `certify`; `data` then only calibrates int8.
         fold: fold of a data set with official folds; None: the one the run was trained on.
         data_dir: folder with a copy of the named data set.
         offline: download nothing.
@@ -285,7 +287,11 @@ def export_run(
     """
     from foray.export.export import export_run as export
     from foray.export.request import ExportRequest
+    from foray.settling.export_files import export_on_images
 
-    images = None if data is None else ImageSource(data, fold, data_dir, offline)
-    request = ExportRequest(tuple(runtimes), tuple(precisions), images, calibration, tolerance, seed, force)
-    return export(run, request, out, Machine("cpu", threads, workers, cache_dir), progress=progress)
+    source = None if data is None else ImageSource(data, fold, data_dir, offline)
+    request = ExportRequest(tuple(runtimes), tuple(precisions), source, calibration, tolerance, seed, force)
+    machine = Machine("cpu", threads, workers, cache_dir)
+    if images is not None:
+        return export_on_images(run, request, out, images, machine, progress=progress)
+    return export(run, request, out, machine, progress=progress)

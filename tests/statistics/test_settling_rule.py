@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prefixes import one_by_one, prefixes, verdict_of
-from scipy.special import bdtr
 
 from foray.statistics import (
     SETTLE_ERROR,
@@ -21,7 +20,6 @@ from foray.statistics import (
     chance_over_seeds,
     chance_to_settle,
     final_numbers,
-    flips_within,
     labelled_seeds,
     settled_loss,
     settled_status,
@@ -309,18 +307,3 @@ def test_the_chance_of_several_seeds_that_always_agree_is_that_of_one() -> None:
     one = chance_to_settle(2400, 58, 6, 3, 4, TOLERANCE, SETTLE_ERROR / (1 - SET))
     assert three.probability == pytest.approx(one.probability, abs=0.11)
     assert three.expected_labels == 58
-
-
-# Files that need no label
-
-
-@pytest.mark.parametrize(("flips", "images"), [(0, 299), (1, 473), (3, 773), (5, 1049), (12, 1941)])
-def test_few_flips_bound_the_loss_at_one_point(flips, images) -> None:
-    assert flips_within(flips, images, TOLERANCE)
-    assert not flips_within(flips, images - 1, TOLERANCE)
-    # Clopper and Pearson: at the bound, as few flips or fewer have a chance of 5 %.
-    assert bdtr(flips, images, TOLERANCE) < 0.05 < bdtr(flips, images - 1, TOLERANCE)
-
-
-def test_flips_on_all_images_bound_nothing() -> None:
-    assert not flips_within(5, 5, 0.999)

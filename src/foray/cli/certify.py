@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,11 +12,7 @@ from foray.cli import options
 from foray.cli.verb import with_groups
 
 if TYPE_CHECKING:
-    from foray.export.reference import Reference
-    from foray.progress import Progress
-    from foray.records import ArtifactRecord
-    from foray.requests import Machine
-    from foray.runs.held_out import HeldOut
+    from foray.records import Certificate
 
 FAILED = 3  # exit status
 
@@ -27,7 +23,12 @@ def certify(
     artifact: Annotated[
         Path, typer.Argument(metavar="ARTIFACT", show_default=False, help="Folder of an exported artifact.")
     ],
-    data: options.Data,
+    data: options.OptionalData = None,
+    images: options.Unlabelled = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="With --images: labels.csv, of images that differ."),
+    ] = None,
     run: Annotated[
         Path | None, typer.Option("--run", metavar="RUN", help="The run it was exported from: the float32 reference.")
     ] = None,
@@ -40,62 +41,43 @@ def certify(
 ) -> None:
     """Score an exported file on your images against float32, and write the certificate beside it.
 
+    With --images instead of DATA the images need no labels, or only those on which the file and float32 differ.
     Exit status 0: it passes, or the images are too few to decide; 3: it fails.
     """
-    from foray.errors import ForayError
-    from foray.records import ArtifactRecord
     from foray.records.quantities import parse_points
 
     points = parse_points(tolerance, "--tolerance")
-    record = ArtifactRecord.load(artifact / "artifact.json")
-    if (run is None) == (weights is None):
-        raise ForayError(
-            f"Name what {artifact} was exported from: --run RUN, or --weights for published weights as they are."
-        )
     options.prepare_threads(machine.threads)
     from foray.cli.certificate import print_certificate
     from foray.cli.progress import terminal_progress
-    from foray.export.certify import certify as certify_artifact
-    from foray.export.reference import reference_of_run
-    from foray.runs.held_out import fold_for, held_out, without_run
+    from foray.settling import certify as certify_file
 
-    wanted, where = source.request(data), machine.request()
-    wanted = replace(wanted, fold=fold_for(data, record.run.dataset, record.run.fold, source.fold))
     with terminal_progress() as progress:
-        given = wanted.open_given(where.cache, progress)
-        if run is not None:
-            images = held_out(run, given, split, cache_dir=where.cache, progress=progress)
-            reference = reference_of_run(run, images, where, progress=progress)
-        else:
-            assert weights is not None
-            images = without_run(given, split)
-            reference = _of_weights(artifact, record, weights, images, where, source.offline, progress)
-        certificate = certify_artifact(
-            artifact, images, reference, tolerance=points, threads=machine.threads, progress=progress
-        )
+        certificate = certify_file(
+            artifact, data, run=run, weights=weights, images=images, labels=labels, tolerance=points, split=split,
+            fold=source.fold, data_dir=source.data_dir, offline=source.offline, threads=machine.threads,
+            workers=machine.workers, cache_dir=machine.cache_dir, progress=progress,
+        )  # fmt: skip
     if as_json:
         print(certificate.model_dump_json(indent=1))
     else:
         print_certificate(certificate)
+        say_what_is_next(artifact, certificate, run, images)
     if certificate.verdict == "fail":
         raise typer.Exit(FAILED)
 
 
-def _of_weights(
-    artifact: Path,
-    record: ArtifactRecord,
-    weights: str,
-    images: HeldOut,
-    machine: Machine,
-    offline: bool,
-    progress: Progress,
-) -> Reference:
-    from foray.deploy import ArtifactError, open_artifact
-    from foray.errors import ForayError
-    from foray.export.reference import reference_of_weights
+def say_what_is_next(artifact: Path, certificate: Certificate, run: Path | None, images: Path | None) -> None:
+    """Where labels of images that differ would decide: where to give them, and the command that reads them."""
+    from foray.cli.terminal import say
+    from foray.settling.shipped_file import label_page_of
 
-    try:
-        labels = open_artifact(artifact).labels
-    except ArtifactError as error:
-        raise ForayError(str(error)) from error
-    return reference_of_weights(record, weights, labels, images, machine, offline=offline, progress=progress)
+    page = label_page_of(artifact, certificate)
+    if page is None or certificate.unlabelled is None or images is None:
+        return
+    todo = certificate.unlabelled.flips - certificate.unlabelled.seen
+    print()
+    say(f"{todo:,} images that differ have no label yet: open {page},")
+    say("or fill in labels.csv beside it.")
+    say(f"Then: foray certify {shlex.join([str(artifact), '--run', str(run), '--images', str(images)])} \\")
+    say("    --labels labels.csv")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foray.cli import options
-from foray.cli.certify import FAILED
+from foray.cli.certify import FAILED, say_what_is_next
 from foray.cli.verb import with_groups
 
 if TYPE_CHECKING:
     from foray.export.export import Exported
+    from foray.records import Certificate
 
 
 @with_groups
@@ -31,6 +32,7 @@ def export(
         str | None,
         typer.Option(metavar="DATA", show_default=False, help="Images to certify on, and to calibrate int8 with."),
     ] = None,
+    images: options.Unlabelled = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the artifacts' folders go.")] = Path("artifacts"),
     tolerance: Annotated[str, typer.Option(metavar="1pt", help="Largest loss of accuracy allowed, in points.")] = "1pt",
     model: Annotated[
@@ -60,15 +62,20 @@ def export(
     points = parse_points(tolerance, "--tolerance")
     if (run is None) == (model is None) or (model is None) != (weights is None):
         raise ForayError("Name the folder of a run, or published weights: --model NAME --weights DIR.")
+    if images is not None and run is None:
+        raise ForayError("--images go with a RUN: on which images published weights were trained is not known.")
     options.prepare_threads(machine.threads)
     from foray.cli.progress import terminal_progress
     from foray.export.export import export_run, export_weights
     from foray.export.request import ExportRequest
+    from foray.settling.export_files import export_on_images
 
-    images = None if data is None else source.request(data)
-    request = ExportRequest(_names(to), _names(precision), images, calibration, points, seed, force)
+    labelled = None if data is None else source.request(data)
+    request = ExportRequest(_names(to), _names(precision), labelled, calibration, points, seed, force)
     with terminal_progress() as progress:
-        if run is not None:
+        if run is not None and images is not None:
+            done = export_on_images(run, request, out, images, machine.request(), progress=progress)
+        elif run is not None:
             done = export_run(run, request, out, machine.request(), progress=progress)
         else:
             assert model is not None
@@ -80,6 +87,9 @@ def export(
         print(json.dumps([_json(one) for one in done], indent=1))
     else:
         _print(done)
+        for one in done:
+            if one.record.certificate is not None:
+                say_what_is_next(one.folder, one.record.certificate, run, images)
     if any(_verdict(one) == "fail" for one in done):
         raise typer.Exit(FAILED)
 
@@ -100,7 +110,7 @@ def _json(one: Exported) -> dict[str, object]:
 def _print(done: list[Exported]) -> None:
     from foray.cli.tables import print_table
     from foray.cli.terminal import say
-    from foray.records.quantities import format_bytes, format_points, percent_number
+    from foray.records.quantities import format_bytes, percent_number
 
     rows = []
     for one in done:
@@ -109,10 +119,8 @@ def _print(done: list[Exported]) -> None:
             [
                 one.folder.name,
                 format_bytes(one.record.model_bytes),
-                percent_number(certificate.top1.value if certificate else None),
-                f"{format_points(certificate.loss)} (at most {100 * certificate.loss_upper:.2f})"
-                if certificate
-                else "",
+                percent_number(certificate.top1.value if certificate and certificate.top1 else None),
+                _loss(certificate) if certificate else "",
                 _verdict(one),
             ]
         )
@@ -128,5 +136,14 @@ def _print(done: list[Exported]) -> None:
             say(f"{one.folder.name}: {certificate.sentence}")
         if certificate and certificate.left_out and certificate.left_out.total:
             say(f"{one.folder.name}: {certificate.left_out.sentence}")
+        for sentence in certificate.unlabelled.remarks if certificate and certificate.unlabelled else []:
+            say(f"{one.folder.name}: {sentence}")
         for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:
             say(f"{one.folder.name}: {sentence}")
+
+
+def _loss(certificate: Certificate) -> str:
+    from foray.records.quantities import format_points
+
+    bound = f"at most {100 * certificate.loss_upper:.2f}"
+    return f"{format_points(certificate.loss)} ({bound})" if certificate.loss is not None else f"{bound} points"

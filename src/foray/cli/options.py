@@ -37,6 +37,15 @@ _DATA: Any = typer.Argument(
 )
 Data = Annotated[str, _DATA]
 OptionalData = Annotated[str | None, _DATA]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        show_default=False,
+        help="Instead of labelled images to certify on: images without labels, like those of use, a folder or archive.",
+    ),
+]
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", show_default=False, help="Folder of a finished run, as train and compare name.")
 ]

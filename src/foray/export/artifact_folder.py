@@ -34,6 +34,8 @@ from foray.records import (
 LABELS = "labels.txt"
 RECORD = "artifact.json"
 CARD = "README.md"
+SETTLE = "settle"  # the folder in which certify asks for labels
+_SETTLE_FILES = frozenset({"plan.json", "label.html", "labels.csv"})
 _UNFINISHED = ".unfinished"
 _PROGRAMS = tuple(sorted(Path(deploy.__file__).parent.glob("[!_]*.py")))
 _ENTRIES = [support.entry for support in RUNTIMES.values()]
@@ -193,9 +195,19 @@ def _is_written(path: Path) -> bool:
     if path.name == _BYTECODE and path.is_dir():
         stems = {program.stem for program in _PROGRAMS}
         return all(cached.name.partition(".")[0] in stems for cached in path.iterdir())
+    if path.name == SETTLE and path.is_dir() and not path.is_symlink():
+        return all(_is_question(one) for one in path.iterdir())
     unfinished = path.name.startswith(".") and path.name.endswith(_UNFINISHED)  # of a writer that was killed
     known = path.name in _WRITTEN or (unfinished and path.name[1:].rsplit(".", 2)[0] in _WRITTEN)
     return known and not path.is_dir()
+
+
+def _is_question(path: Path) -> bool:
+    """Whether a file in settle/ only asks for labels: those that a person gave are kept."""
+    if path.name not in _SETTLE_FILES or not path.is_file():
+        return False
+    rows = path.read_bytes().splitlines()[1:] if path.suffix == ".csv" else []
+    return all(row.endswith(b",") for row in rows)
 
 
 def _refuse(folder: Path, foreign: Sequence[str]) -> None:
@@ -214,7 +226,8 @@ def _way_out(it: str) -> str:
 def _remove_artifact(folder: Path) -> None:
     """Removes an artifact's files and the folder they leave empty. Raises RunError where others lie among them."""
     _refuse(folder, _foreign(folder))
-    shutil.rmtree(folder / _BYTECODE, ignore_errors=True)
+    for inner in (_BYTECODE, SETTLE):
+        shutil.rmtree(folder / inner, ignore_errors=True)
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()

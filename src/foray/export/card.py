@@ -52,6 +52,7 @@ def render_card(record: ArtifactRecord) -> str:
             record=record,
             run=record.run,
             certificate=record.certificate,
+            by_flips=_by_flips(record),
             computes=_COMPUTES_ON.get((record.runtime, record.precision), _COMPUTES[record.precision]),
             recipe=_recipe_facts(record.run.recipe),
             lost=_classes_that_lose(record),
@@ -99,6 +100,15 @@ def _recipe_facts(recipe: dict[str, Any]) -> list[tuple[str, str]]:
         "solver": recipe.get("solver"),
     }
     return [(name, str(value)) for name, value in facts.items() if value is not None]
+
+
+def _by_flips(record: ArtifactRecord) -> list[str]:
+    """What a certificate on images without labels says."""
+    certificate = record.certificate
+    if certificate is None or certificate.unlabelled is None:
+        return []
+    numbers = certificate.numbers
+    return [numbers[:1].upper() + numbers[1:], *certificate.unlabelled.remarks, *certificate.more]
 
 
 def _classes_that_lose(record: ArtifactRecord) -> list[tuple[str, int, float]]:

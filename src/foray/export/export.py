@@ -41,11 +41,13 @@ _BYTES_A_PARAMETER = 12  # on the way: the float model, what it is made into, an
 
 @dataclass(frozen=True)
 class Exported:
-    """One artifact. `written`: False where an earlier one, intact and of the same run, was kept."""
+    """One artifact. `written`: False where an earlier one, intact and of the same run, was kept. `used`: contents of
+    the images that an int8 file was calibrated or selected on."""
 
     folder: Path
     record: ArtifactRecord
     written: bool
+    used: frozenset[str] = frozenset()
 
 
 def export_run(
@@ -70,9 +72,9 @@ def export_run(
     chosen = None
     if request.images is not None:
         given = request.open_images(source.origin, machine, progress)
-        tested = held_out(run, given, cache_dir=machine.cache, progress=progress)
+        tested = held_out(run, given, cache_dir=machine.cache, progress=progress) if request.certified else None
         chosen = ChosenImages(as_the_run_split(run, given), tested)
-    else:
+    elif request.certified:
         progress.note(not_certified(run))
     return _Export(source, request, chosen, machine, progress).write_all(plan, Path(out))
 
@@ -164,16 +166,17 @@ class _Export:
         else:
             record = kept
             self.progress.note(f"Kept {folder}: intact, and of the same network and versions")
-        if self.chosen is not None:
-            tested = self._tested(precision)
+        used = self._used(precision)
+        if self.chosen is not None and self.chosen.tested is not None:
+            tested = self.chosen.tested.less(used)
             if self._is_certified(record, tested):
-                return Exported(folder, record, written=kept is None)
+                return Exported(folder, record, kept is None, used)
             certificate = certify(
                 folder, tested, self._reference, tolerance=self.request.tolerance, threads=self.machine.threads,
                 progress=self.progress,
             )  # fmt: skip
             record = record.model_copy(update={"certificate": certificate})
-        return Exported(folder, record, written=kept is None)
+        return Exported(folder, record, kept is None, used)
 
     def _write(
         self, support: RuntimeSupport, precision: ArtifactPrecision, planned: ArtifactRecord, folder: Path
@@ -242,22 +245,24 @@ class _Export:
             return self.chosen.dataset
         return in_classes_of(self.request.open_calibration(self.machine, self.progress), self.source.classes)
 
-    def _tested(self, precision: ArtifactPrecision) -> HeldOut:
-        """The images a file is certified on: for int8 none that it was calibrated or selected on."""
-        assert self.chosen is not None
-        if precision != "int8":
-            return self.chosen.tested
+    def _used(self, precision: ArtifactPrecision) -> frozenset[str]:
+        """Contents of the images that a file was calibrated or selected on: none of them may certify it."""
+        if precision != "int8" or self.chosen is None:
+            return frozenset()
         whole = self.request.calibration is not None
-        used = {sample.content for sample in self._calibration_dataset.samples if whole or sample.split != "test"}
-        return self.chosen.tested.less(used)
+        return frozenset(
+            sample.content for sample in self._calibration_dataset.samples if whole or sample.split != "test"
+        )
 
     @cached_property
     def _reference(self) -> Reference:
         """The float32 network's probabilities of the test images, computed once for all artifacts."""
         assert self.chosen is not None
+        assert self.chosen.tested is not None
+        tested = self.chosen.tested
         if self.source.folder is not None:
-            return reference_of_run(self.source.folder, self.chosen.tested, self.machine, progress=self.progress)
-        return reference_of_network(self.source, self.chosen.tested, self.machine, progress=self.progress)
+            return reference_of_run(self.source.folder, tested, self.machine, progress=self.progress)
+        return reference_of_network(self.source, tested, self.machine, progress=self.progress)
 
     def _is_certified(self, record: ArtifactRecord, tested: HeldOut) -> bool:
         certificate = record.certificate

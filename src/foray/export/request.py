@@ -28,6 +28,7 @@ class ExportRequest:
     tolerance: loss of top-1 that is allowed, in [0, 1].
     seed: of what int8 draws.
     force: write again what is there already.
+    certified: False: `images` only calibrate int8, because the files are certified on others afterwards.
     """
 
     runtimes: tuple[str, ...]
@@ -37,6 +38,7 @@ class ExportRequest:
     tolerance: float = 0.01
     seed: int = 0
     force: bool = False
+    certified: bool = True
 
     def require_sound(self) -> None:
         """Raises ForayError for a tolerance or a seed that is none, and for int8 without images."""
@@ -64,10 +66,10 @@ class ExportRequest:
 
 @dataclass(frozen=True, eq=False)
 class ChosenImages:
-    """`dataset`: all images that were named, for int8; `tested`: those that files are certified on."""
+    """`dataset`: all images that were named, for int8; `tested`: those that files are certified on, if any are."""
 
     dataset: Dataset
-    tested: HeldOut
+    tested: HeldOut | None
 
 
 def not_certified(run: str | Path) -> str:

@@ -11,12 +11,13 @@ from foray.records.artifact import (
     Runtime,
     Speed,
 )
-from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta
+from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta, FlipLabels
 from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
 from foray.records.cost import BrokenBound, Budget, CostProfile
 from foray.records.cost_vocabulary import COSTS, CostKind, Preference
 from foray.records.environment import Hardware, available_cores, commit, hardware, versions
 from foray.records.files import atomic_writer, remove_unfinished_files, require_writable, write_bytes, write_text
+from foray.records.flip_plan import AskedFlip, FlipPlan
 from foray.records.lock import folder_lock
 from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Leak, LeftOut, Metrics
 from foray.records.pretrained_evaluation import PretrainedEvaluation
@@ -43,7 +44,7 @@ __all__ = [
     "ArtifactOrigin",
     "ArtifactPrecision",
     "ArtifactPreprocessing",
-    "ArtifactRecord",
+    "ArtifactRecord", "AskedFlip",
     "AskedPair",
     "BrokenBound",
     "Budget",
@@ -60,7 +61,7 @@ __all__ = [
     "Decision",
     "EpochRow",
     "Estimate",
-    "FileInfo",
+    "FileInfo", "FlipLabels", "FlipPlan",
     "Hardware",
     "InputShape",
     "LayerTime",

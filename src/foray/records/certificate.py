@@ -7,8 +7,10 @@ from typing import Literal
 from foray.records.metrics import Estimate, LeftOut
 from foray.records.quantities import format_about, format_percent, format_points
 from foray.records.record import Record
+from foray.records.settlement import PanelLeftOut
 
 CertificateVerdict = Literal["pass", "fail", "inconclusive"]
+WITHOUT_LABELS = "unlabelled"  # the split of such images
 
 
 class ClassDelta(Record):
@@ -24,6 +26,69 @@ class ClassDelta(Record):
     loss_lower: float | None
 
 
+class FlipLabels(Record):
+    """What is known of images without labels: of `flips` images the file's label differs from that of float32.
+
+    `losses`, `gains`, `neither`: of those labelled, on which only float32 was right, only the file, or neither.
+    `skipped`: those of which the label could not be told. `shown_twice`: images that got a class twice, `same_again`:
+    how many of them the same one. `guesses_shown`: labels that were given after the page showed what both say.
+    `left_out`: images of the folder that do not count.
+    """
+
+    flips: int
+    losses: int = 0
+    gains: int = 0
+    neither: int = 0
+    skipped: int = 0
+    shown_twice: int = 0
+    same_again: int = 0
+    guesses_shown: int = 0
+    left_out: PanelLeftOut = PanelLeftOut()
+
+    @property
+    def seen(self) -> int:
+        """How many of the flips were looked at."""
+        return self.losses + self.gains + self.neither + self.skipped
+
+    @property
+    def sentence(self) -> str:
+        """What the labels say, as a sentence."""
+        kinds = {
+            "only float32 is right": self.losses,
+            "only the file": self.gains,
+            "neither": self.neither,
+        }
+        told = ", ".join(f"{kind} on {n:,}" for kind, n in kinds.items())
+        skipped = f"; {self.skipped:,} could not be told and count against either verdict" if self.skipped else ""
+        return f"{self.seen:,} of the {self.flips:,} are labelled: {told}{skipped}."
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is not known, which images do not count, and how the labels were given, as sentences."""
+        not_known = "Not known without labels of the other images: the accuracy, and the loss per class."
+        sentences = (self._left_out(), self._repeats(), self._guesses(), not_known)
+        return [sentence for sentence in sentences if sentence]
+
+    def _left_out(self) -> str:
+        reasons = {
+            "unreadable": self.left_out.unreadable,
+            "used by the run already, near copies included": self.left_out.near_copies,
+            "near copies of another of these images": self.left_out.bursts,
+        }
+        told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
+        return f"Left out: {told}." if told else ""
+
+    def _repeats(self) -> str:
+        if not self.shown_twice:
+            return ""
+        return f"Of {self.shown_twice} images shown twice, {self.same_again} got the same label again."
+
+    def _guesses(self) -> str:
+        if not self.guesses_shown:
+            return ""
+        return f"{self.guesses_shown} labels were given after the page showed what the file and float32 say."
+
+
 class Certificate(Record):
     """The file, scored from image file to label, against float32 on the same `n` images. Accuracies in [0, 1].
 
@@ -36,6 +101,10 @@ class Certificate(Record):
     image, which is `largest_difference_image`. `failures`: evidence that the file is wrong; `doubts`: why it cannot be
     called right; `warnings`: observations that decide nothing. `files`: SHA-256 of what was scored. `left_out`: images
     that were not scored because the network was trained or selected on them; None where that was not checked.
+
+    `unlabelled`: of images without labels, whose `split` is so called; None for images with labels. Without labels
+    nobody knows `top1`, `reference_top1` and the classes, of which `per_class` has none; `loss` and `loss_lower` are
+    known where flips were labelled. The bounds then hold at all numbers of labels together.
     """
 
     verdict: CertificateVerdict
@@ -46,10 +115,10 @@ class Certificate(Record):
     fingerprint: str
     split: str
     reference: str  # where the float32 probabilities came from
-    top1: Estimate
-    reference_top1: Estimate
-    loss: float
-    loss_lower: float
+    top1: Estimate | None
+    reference_top1: Estimate | None
+    loss: float | None
+    loss_lower: float | None
     loss_upper: float
     images_needed: int | None
     label_agreement: Estimate
@@ -66,19 +135,59 @@ class Certificate(Record):
     threads: int | None
     created: str  # ISO 8601, UTC
     left_out: LeftOut | None = None
+    unlabelled: FlipLabels | None = None
 
     @property
     def sentence(self) -> str:
         """The verdict with its numbers, as a sentence."""
+        return " ".join([f"{self.verdict}: {self.numbers}", *self.failures, *self.doubts, *self.more])
+
+    @property
+    def numbers(self) -> str:
+        """The numbers that the verdict rests on, as a sentence that begins in lower case."""
+        if self.unlabelled is not None:
+            return self._by_flips(self.unlabelled)
+        assert self.top1 is not None
+        assert self.reference_top1 is not None
         accuracies = f"{format_percent(self.top1.value)} against {format_percent(self.reference_top1.value)}"
-        bound = (
-            f"accuracy {accuracies} in float32 (n = {self.n:,}); "
+        return f"accuracy {accuracies} in float32 (n = {self.n:,}); {self._bound()}"
+
+    @property
+    def more(self) -> list[str]:
+        """How many images would decide, as a sentence, where that is known and it is not decided."""
+        if self.images_needed is None:
+            return []
+        if self.unlabelled is not None and not self.unlabelled.flips:
+            return [f"{self.images_needed:,} images would be enough if no label differs."]
+        about = format_about(self.images_needed)
+        return [f"About {about} images like these, these {self.n:,} included, would decide with 80 % power."]
+
+    def _by_flips(self, flips: FlipLabels) -> str:
+        differ = f"{self.n:,} images without labels: {flips.flips:,} of {self.n:,} labels differ from float32"
+        if flips.seen:
+            return f"{differ}. {flips.sentence} {self._bound().capitalize()}"
+        below = self.loss_upper < self.tolerance
+        if flips.flips:
+            every = f"{'even ' if below else ''}if every one of them were an error, the loss "
+            could = every + ("would be below" if below else "could be above")
+        else:
+            confident = f"with {format_percent(self.confidence)} confidence the loss is below"
+            could = confident if below else "so few images do not show that the loss is below"
+        bound = f"upper bound {_beside(self.loss_upper, self.tolerance)}"
+        return f"{differ}; {could} {format_points(self.tolerance)} ({bound})."
+
+    def _bound(self) -> str:
+        assert self.loss is not None
+        return (
             f"it loses {format_points(self.loss)}, with {format_percent(self.confidence)} confidence at most "
-            f"{format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}"
+            f"{format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}."
         )
-        more = ""
-        if self.images_needed is not None:
-            about = format_about(self.images_needed)
-            more = f" About {about} images like these, these {self.n:,} included, would decide with 80 % power."
-        reasons = " ".join([*self.failures, *self.doubts])
-        return f"{self.verdict}: {bound}.{' ' if reasons else ''}{reasons}{more}"
+
+
+def _beside(bound: float, tolerance: float) -> str:
+    """The bound in points, with as many decimals as show on which side of the tolerance it lies."""
+    for decimals in range(2, 7):
+        number = f"{100 * bound:.{decimals}f}"
+        if (float(number) < 100 * tolerance) == (bound < tolerance):
+            break
+    return number

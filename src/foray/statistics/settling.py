@@ -24,7 +24,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, gammaln
+from scipy.special import gammaln
 
 from foray.statistics.labelled import Labelled
 from foray.statistics.loss import count_distances, count_upper_bounds
@@ -125,24 +125,6 @@ def final_numbers(labelled: Labelled, error: float = PREFIX_ERROR) -> Ints:
         inside = final_gains[evidence >= np.log(error) - _ROUNDING]
         found.append(np.stack([np.full_like(inside, losses + more), inside], axis=1))
     return np.concatenate(found)
-
-
-def flips_within(flips: int, images: int, tolerance: float, confidence: float = 0.95) -> bool:
-    """Whether two networks cannot differ in accuracy by the tolerance, because their labels differ so seldom.
-
-    No label is needed: the loss is at most the rate of flips, whose one-sided upper bound is exact (Clopper & Pearson
-    1934, Biometrika 26:404).
-
-    Args:
-        flips: images on which the labels differ.
-        images: all images, at least 1.
-        tolerance: loss of accuracy that is allowed, in [0, 1].
-        confidence: of the bound, in (0, 1).
-
-    >>> flips_within(0, 298, 0.01), flips_within(0, 299, 0.01)
-    (False, True)
-    """
-    return flips < images and bool(betaincinv(flips + 1, images - flips, confidence) < tolerance)
 
 
 def error_of_looking(error: float) -> float:
