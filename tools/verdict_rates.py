@@ -195,7 +195,7 @@ def sample_sizes(
         needed = ask(spread)
         if needed is None:
             continue
-        needed = min(needed, 200 * n)
+        needed = min(needed, 1500 * n)
         more = _ranks(rng, needed - n)
         if seeds == 1:
             new = replace(world, n=needed - n)

@@ -49,13 +49,15 @@ def test_the_number_is_the_one_at_which_the_chance_reaches_80_per_cent(losses, g
     assert chance_of_verdict(spread, TOLERANCE, n + round(0.9 * (images - n)), confidence) < 0.8
 
 
-def test_a_loss_observed_at_the_tolerance_needs_about_forty_times_the_images() -> None:
+@pytest.mark.parametrize(("confidence", "times"), [(0.95, 40), (0.975, 60)])
+def test_a_loss_observed_at_the_tolerance_needs_many_times_the_images(confidence, times) -> None:
     # The true loss is at a normal distance from the observed one: 80 % of it lies further out than 0.25 deviations,
-    # and the margin of N images is 1.64 deviations of n images times the root of n / N.
+    # and the margin of N images is 1.64 (1.96) deviations of n images times the root of n / N.
     spread = one_seed(700, 500, 20_000)
-    images = needed_for_verdict(spread, TOLERANCE).images
+    images = needed_for_verdict(spread, TOLERANCE, confidence).images
     assert images is not None
-    assert images / spread.n == pytest.approx((ndtri(0.95) / ndtri(0.6)) ** 2, rel=0.15)
+    assert images / spread.n == pytest.approx((ndtri(confidence) / ndtri(0.6)) ** 2, rel=0.15)
+    assert images / spread.n == pytest.approx(times, rel=0.15)
 
 
 def test_first_data_sets_that_ask_get_a_verdict_in_80_of_100_cases() -> None:

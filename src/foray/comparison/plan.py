@@ -166,7 +166,7 @@ def default_seeds(protocol: Protocol) -> int:
     """Runs per model by default: three for `linear`, whose heads train in seconds, one for the others.
 
     Where two models truly differ by the tolerance and trainings of one differ by a point, one seed says "not worse" in
-    ONE % of cases, three in THREE % (docs/verdict.md).
+    up to 26 % of cases, three in 1 to 2 % (docs/verdict.md).
     """
     return 3 if protocol == "linear" else 1
 
