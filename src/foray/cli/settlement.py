@@ -27,9 +27,7 @@ def print_plan(plan: SettlePlan, out: Path) -> None:
         _fill("Where no label differs, the pair needs no label: it is decided as if all images were labelled.")
     print()
     images = len(plan.asked)
-    how = (
-        "or until the page says that all is decided" if plan.early else "all of them: with several seeds none can wait"
-    )
+    how = "or until the page says that all is decided" if plan.early else "all of them: with several seeds all count"
     _fill(f"Label {counted(images, 'image')}, {how}. {len(plan.repeats)} are shown twice.")
     folder = out / "settle"
     say(f"  {folder / 'label.html'}")
