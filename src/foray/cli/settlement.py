@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def print_plan(plan: SettlePlan, out: Path) -> None:
     if plan.pictures < images:
         _fill(f"It shows the first {plan.pictures:,}; labels.csv has all.")
     say(f"  {folder / 'labels.csv'} to fill in by hand, in its order")
-    say(f"Then: foray settle {out} --labels labels.csv")
+    say(f"Then: foray settle {shlex.quote(str(out))} --labels labels.csv")
 
 
 def different_pairs(plan: SettlePlan) -> list[AskedPair]:
