@@ -39,8 +39,13 @@ def print_plan(plan: SettlePlan, out: Path) -> None:
 
 
 def different_pairs(plan: SettlePlan) -> list[AskedPair]:
-    """Each two models once; where both ways are open, as the second was asked, which is the cheaper model's way."""
-    return list({frozenset((pair.reference, pair.candidate)): pair for pair in plan.pairs}.values())
+    """Each two models once; where both ways are open, the one that is likelier to get a verdict, which settles both."""
+    found: dict[frozenset[str], AskedPair] = {}
+    for pair in plan.pairs:
+        models = frozenset((pair.reference, pair.candidate))
+        if models not in found or pair.probability > found[models].probability:
+            found[models] = pair
+    return list(found.values())
 
 
 def print_settlement(settlement: Settlement, out: Path) -> None:

@@ -136,9 +136,10 @@ def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, L
         planning.write_page(folder, there, panel, labels)
         return there
     _require_no_answer(folder, there)
+    answered = is_there(answer)  # by images on which no label differed, without a verdict
+    answer.unlink(missing_ok=True)
     planning.write_plan(folder, plan, panel, labels)
-    if is_there(answer):  # of images on which no label differed, without a verdict
-        answer.unlink()
+    if answered:
         write_report(folder.parent)
     return plan
 
