@@ -12,8 +12,8 @@ from foray.report.status import format_split
 _VERDICTS = {"not_worse": "not worse", "worse": "worse", "unresolved": "open"}
 NOT_KNOWN = (
     "The images on which the models agree have no label. So the accuracy of a model on the new images, its recall of "
-    "each class and balanced recall are not known, nor whether one of them reaches a floor. The loss of accuracy between "
-    "two models, and the loss by a cost for each confusion, need no other labels than these."
+    "each class and balanced recall are not known, nor whether one of them reaches a floor. The loss of accuracy "
+    "between two models, and the loss by a cost for each confusion, need no other labels than these."
 )
 
 
