@@ -20,8 +20,8 @@ def report(
     from foray.report import write_report
     from foray.report.comparison_folder import COMPARISON, as_settled, settlement_of
 
-    path = write_report(folder)
     comparison = Comparison.load(folder / COMPARISON)
+    path = write_report(folder)
     comparison = as_settled(comparison, settlement_of(folder, comparison))
     print_comparison(comparison)
     print()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from pathlib import Path
 
-from foray.cli.tables import print_rows, print_table
+from foray.cli.tables import print_rows
 from foray.cli.terminal import say
 from foray.data.dataset import counted
 from foray.decision import details, headline
 from foray.plain_text import one_line
 from foray.records import AskedPair, Settlement, SettlePlan
-from foray.records.quantities import format_seconds
 from foray.report.settled_section import settled_facts, settled_section
 
 _WIDTH = 80  # characters
-_SECONDS_EACH = 5  # of a person, for one image
 
 
 def print_plan(plan: SettlePlan, out: Path) -> None:
@@ -29,21 +28,24 @@ def print_plan(plan: SettlePlan, out: Path) -> None:
         _fill("Where no label differs, the pair needs no label: it is decided as if all images were labelled.")
     print()
     images = len(plan.asked)
-    _fill(
-        f"Label {counted(images, 'image')}, about {format_seconds(_SECONDS_EACH * images)}"
-        f"{', or until the page says that all is decided' if plan.early else ': with several seeds all of them count'}."
-    )
+    how = "or until the page says that all is decided" if plan.early else "all of them: with several seeds all count"
+    _fill(f"Label {counted(images, 'image')}, {how}. {len(plan.repeats)} are shown twice.")
     folder = out / "settle"
     say(f"  {folder / 'label.html'}")
     if plan.pictures < images:
         _fill(f"It shows the first {plan.pictures:,}; labels.csv has all.")
     say(f"  {folder / 'labels.csv'} to fill in by hand, in its order")
-    say(f"Then: foray settle {out} --labels labels.csv")
+    say(f"Then: foray settle {shlex.quote(str(out))} --labels labels.csv")
 
 
 def different_pairs(plan: SettlePlan) -> list[AskedPair]:
-    """Each two models once; where both ways are open, as the second was asked, which is the cheaper model's way."""
-    return list({frozenset((pair.reference, pair.candidate)): pair for pair in plan.pairs}.values())
+    """Each two models once; where both ways are open, the one that is likelier to get a verdict, which settles both."""
+    found: dict[frozenset[str], AskedPair] = {}
+    for pair in plan.pairs:
+        models = frozenset((pair.reference, pair.candidate))
+        if models not in found or pair.probability > found[models].probability:
+            found[models] = pair
+    return list(found.values())
 
 
 def print_settlement(settlement: Settlement, out: Path) -> None:
@@ -54,14 +56,12 @@ def print_settlement(settlement: Settlement, out: Path) -> None:
     print()
     print_rows(settled_facts(settlement))
     print()
-    print_table(
-        ["candidate", "against", "differ", "labelled", "lost/won/neither", "verdict"],
-        [
-            [row.candidate, row.reference, row.differ, row.labelled, row.kinds.replace(" ", ""), row.verdict]
-            for row in settled_section(settlement, decision).rows
-        ],
-        words=["against", "verdict", "labelled"],
-    )
+    for row in settled_section(settlement, decision).rows:
+        kinds = f" (lost / won / neither: {row.kinds})" if row.kinds != "–" else ""
+        _fill(
+            f"{row.candidate} against {row.reference}: {row.differ} images differ, {row.labelled} are labelled{kinds}: "
+            f"{row.verdict}."
+        )
     print()
     say(f"Report: {out / 'report.html'}")
 
