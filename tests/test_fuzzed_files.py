@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import tarfile
@@ -27,11 +28,13 @@ from foray.errors import ForayError, QuantityError
 from foray.models import build_model
 from foray.recipes import changed, preset, read_recipe
 from foray.recipes.toml import recipe_toml
-from foray.records import CostProfile
+from foray.records import AskedPair, CostProfile, PanelLeftOut, SettlePlan
 from foray.records.quantities import parse_bytes, parse_count, parse_duration_ms, parse_points
 from foray.report.candidate_table import csv_table, markdown_table
 from foray.report.comparison_folder import read_folder
 from foray.report.tradeoff import tradeoffs
+from foray.settling.labels_file import LabelQuestion, read_labels
+from foray.settling.plan import question_of, read_plan
 from foray.specs import get_spec
 from foray.weights import find_weights, load_weights
 from foray.weights.keras_file import read_keras
@@ -46,7 +49,7 @@ Reader = Callable[[], object]
 READERS = (
     "recipe.toml", "config.json", "weights.h5", "images.csv", "images.zip", "images.tar", "images.tar.gz",
     "tar that is read where it lies", "labels.csv", "complete.json", "device.json", "artifact.json", "labels.txt",
-    "report of comparison.json",
+    "report of comparison.json", "labels of new images.csv", "plan.json",
 )  # fmt: skip
 EXAMPLES = {
     "images.zip": 60,
@@ -131,6 +134,25 @@ def classified_with_digests(folder: Path, picture: Path) -> None:
     classified(folder, picture)
 
 
+def settle_plan(folder: Path) -> Path:
+    """What labels are asked for, without a digest."""
+    stream = io.BytesIO()
+    labels = np.array([[[0, 1, 0]], [[1, 1, 0]]])
+    np.savez(stream, image_ids=np.array(["a", "b", "c"]), models=np.array(["big", "small"]), labels=labels)
+    (folder / "predictions.npz").write_bytes(stream.getvalue())
+    pair = AskedPair(
+        reference="big", candidate="small", disagreements=1, error=0.025, probability=0.5, expected_labels=1.0
+    )
+    plan = SettlePlan(
+        created="2026-11-29", comparison="x", decision="y", tolerance=0.01, error=0.025, source="new",
+        classes=["one", "two"], runs={"big": ["r0"], "small": ["r1"]}, seeds=[0], images=3, fingerprint="z",
+        left_out=PanelLeftOut(), pairs=[pair], asked=["a"], contents=["0"], repeats=[(1, 0)], pictures=1, early=True,
+        known={"d": 1}, predictions=hashlib.sha256(stream.getvalue()).hexdigest(),
+    )  # fmt: skip
+    (folder / "plan.json").write_text(plan.model_dump_json(indent=1))
+    return folder
+
+
 def reader_of(kind: str, folder: Path) -> tuple[Path, Reader]:
     """A whole file of the kind, and what reads it."""
     cache, number = folder / "cache", itertools.count()
@@ -165,6 +187,14 @@ def reader_of(kind: str, folder: Path) -> tuple[Path, Reader]:
     if kind == "device.json":
         save_profiles(path, "a device", [CostProfile(model="m", resolution=32, params=1, macs=1, latency_p50_ms=1.5)])
         return path, lambda: (load_profiles(path), bench._earlier(path, "a device"))
+    if kind == "labels of new images.csv":
+        question = LabelQuestion(("a.png", "=b.png", "c.png"), ("one", "two, 2"), ("a.png",), ("d.png",), {"e.png": 1})
+        path.write_text(
+            'image,label,guess_shown\r\na.png,one,no\r\n\'=b.png,"two, 2",yes\r\na.png,one,no\r\nc.png,,\r\n'
+        )
+        return path, lambda: read_labels(path, question)
+    if kind == "plan.json":
+        return settle_plan(folder) / kind, lambda: question_of(read_plan(folder)[0]).asked
     if kind == "report of comparison.json":
         comparison = write_comparison(folder / "comparison") / "comparison.json"
         comparison.write_text(

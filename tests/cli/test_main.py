@@ -16,7 +16,7 @@ from foray.records import cost
 
 from .conftest import Cli, command, environment
 
-VERBS = ["compare", "train", "evaluate", "predict", "models", "recipes", "scale", "data", "report"]
+VERBS = ["compare", "train", "evaluate", "predict", "models", "recipes", "scale", "data", "report", "settle"]
 
 
 @pytest.mark.parametrize("arguments", [("--help",), *[(verb, "--help") for verb in VERBS], ("data", "inspect", "-h")])

@@ -1,7 +1,8 @@
-"""A browser, and label pages in it."""
+"""A browser, and label pages in it; two small networks that were compared."""
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from foray.settling import LabelPage, label_html
+
+from .small_world import World, compared, painted, random_weights, unlabelled
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DESK = {"viewport": {"width": 1280, "height": 800}}
@@ -86,3 +89,29 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
         assert visit.errors == []
         assert [url for url in visit.requests if not url.startswith(("file:", "data:", "blob:"))] == []
         visit.context.close()
+
+
+@pytest.fixture(scope="session")
+def one_seed(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A comparison that is not to be changed."""
+    folder = tmp_path_factory.mktemp("settling")
+    truth = unlabelled(folder / "new")
+    world = World(painted(folder / "data", 40), folder / "new", truth, folder / "out", folder / "cache")
+    assert compared(world.data, random_weights(folder / "weights"), world.out, world.cache, 1).decision.outcome == (
+        "unresolved"
+    )
+    return world
+
+
+@pytest.fixture(scope="session")
+def two_seeds(one_seed: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same of two seeds."""
+    out = Path(shutil.copytree(one_seed.out, tmp_path_factory.mktemp("seeds") / "out"))
+    compared(one_seed.data, one_seed.out.parent / "weights", out, one_seed.cache, 2)
+    return dataclasses.replace(one_seed, out=out)
+
+
+@pytest.fixture
+def world(one_seed: World, tmp_path: Path) -> World:
+    """A copy of the comparison with one seed."""
+    return dataclasses.replace(one_seed, out=Path(shutil.copytree(one_seed.out, tmp_path / "out")))

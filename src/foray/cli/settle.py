@@ -51,7 +51,10 @@ def settle(
         with terminal_progress() as progress:
             plan, by_agreement = ask(out, images, machine.request(), progress=progress)
         if by_agreement is None:
-            print(plan.model_dump_json(indent=1)) if as_json else print_plan(plan, out)
+            if as_json:
+                print(plan.model_dump_json(indent=1))
+            else:
+                print_plan(plan, out)
             return
         settlement = by_agreement
     if as_json:

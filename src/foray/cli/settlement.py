@@ -5,17 +5,15 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from foray.cli.tables import print_rows, print_table
+from foray.cli.tables import print_rows
 from foray.cli.terminal import say
 from foray.data.dataset import counted
 from foray.decision import details, headline
 from foray.plain_text import one_line
 from foray.records import AskedPair, Settlement, SettlePlan
-from foray.records.quantities import format_seconds
 from foray.report.settled_section import settled_facts, settled_section
 
 _WIDTH = 80  # characters
-_SECONDS_EACH = 5  # of a person, for one image
 
 
 def print_plan(plan: SettlePlan, out: Path) -> None:
@@ -29,10 +27,8 @@ def print_plan(plan: SettlePlan, out: Path) -> None:
         _fill("Where no label differs, the pair needs no label: it is decided as if all images were labelled.")
     print()
     images = len(plan.asked)
-    _fill(
-        f"Label {counted(images, 'image')}, about {format_seconds(_SECONDS_EACH * images)}"
-        f"{', or until the page says that all is decided' if plan.early else ': with several seeds all of them count'}."
-    )
+    how = "or until the page says that all is decided" if plan.early else "all of them: with several seeds all count"
+    _fill(f"Label {counted(images, 'image')}, {how}. {len(plan.repeats)} are shown twice.")
     folder = out / "settle"
     say(f"  {folder / 'label.html'}")
     if plan.pictures < images:
@@ -54,14 +50,12 @@ def print_settlement(settlement: Settlement, out: Path) -> None:
     print()
     print_rows(settled_facts(settlement))
     print()
-    print_table(
-        ["candidate", "against", "differ", "labelled", "lost/won/neither", "verdict"],
-        [
-            [row.candidate, row.reference, row.differ, row.labelled, row.kinds.replace(" ", ""), row.verdict]
-            for row in settled_section(settlement, decision).rows
-        ],
-        words=["against", "verdict", "labelled"],
-    )
+    for row in settled_section(settlement, decision).rows:
+        kinds = f" (lost / won / neither: {row.kinds})" if row.kinds != "–" else ""
+        _fill(
+            f"{row.candidate} against {row.reference}: {row.differ} images differ, {row.labelled} are labelled{kinds}: "
+            f"{row.verdict}."
+        )
     print()
     say(f"Report: {out / 'report.html'}")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from foray.records.comparison import Decision, PairedLoss, PairStatus
 from foray.records.record import Record
@@ -87,6 +87,19 @@ class SettlePlan(Record):
     early: bool
     known: dict[str, int] = Field(default_factory=dict)
     predictions: str
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        asked, classes = len(self.asked), len(self.classes)
+        if len(set(self.asked)) < asked or len(self.contents) != asked or not 0 <= self.pictures <= asked:
+            raise ValueError("asked, contents and pictures do not fit each other")
+        if any(not 0 <= index < self.pictures for _, index in self.repeats):
+            raise ValueError("an image is repeated that is not shown")
+        if any(not 0 <= label < classes for label in self.known.values()):
+            raise ValueError("a known label is of no class")
+        if any({pair.reference, pair.candidate} - self.runs.keys() for pair in self.pairs):
+            raise ValueError("a pair is of a model without runs")
+        return self
 
 
 class SettledPair(Record):

@@ -128,8 +128,12 @@ def read_plan(folder: Path) -> tuple[SettlePlan, tuple[str, ...], dict[str, Labe
     except (OSError, DamagedArraysError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"Cannot use {path}: {said}. {SettlePlan.way_out}") from error
-    models = map(str, arrays["models"])
-    return plan, tuple(map(str, arrays["image_ids"])), dict(zip(models, arrays["labels"], strict=True))
+    images, labels = arrays["image_ids"], arrays["labels"]
+    models = tuple(map(str, arrays["models"]))
+    fits = labels.shape == (len(models), len(plan.seeds), plan.images) and images.shape == (plan.images,)
+    if not fits or models != tuple(plan.runs) or set(plan.asked) - set(images.tolist()):
+        raise RunError(f"{path} does not fit {PLAN} beside it. {SettlePlan.way_out}")
+    return plan, tuple(map(str, images)), dict(zip(models, labels, strict=True))
 
 
 def write_plan(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, Labels]) -> None:

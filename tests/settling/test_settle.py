@@ -1,0 +1,400 @@
+"""`foray.settle` from end to end: small networks, a comparison that is open, labels that were hidden."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import foray
+from foray.errors import DataError, ForayError, RunError
+from foray.records import Comparison, SettledPair, Settlement, SettlePlan
+from foray.report import write_report
+from foray.settling.compared import open_compared
+from foray.settling.conclude import conclude
+from foray.settling.labels_file import Answers, template
+from foray.settling.plan import differing, question_of, read_plan, repeats
+from foray.statistics import paired_loss
+
+from .small_world import COLOURS, MODELS, NEW, TOLERANCE, World
+
+CLASSES = sorted(COLOURS)
+
+
+def ask(world: World, images: Path | None = None) -> SettlePlan:
+    plan = foray.settle(world.out, images=images or world.new, cache_dir=world.cache, device="cpu", workers=1)
+    assert isinstance(plan, SettlePlan)
+    return plan
+
+
+def read(
+    world: World, plan: SettlePlan, number: int | None = None, changes: dict[str, str] | None = None
+) -> Settlement:
+    """With the first `number` labels."""
+    path = world.labels_csv(world.out.parent / "labels.csv", plan.asked[:number], changes)
+    settlement = foray.settle(world.out, labels=path)
+    assert isinstance(settlement, Settlement)
+    return settlement
+
+
+def given(world: World) -> dict[str, np.ndarray]:
+    """By model the labels of all new images, (seeds, N); under "truth" the hidden ones."""
+    _, images, labels = read_plan(world.out / "settle")
+    return {**labels, "truth": np.array([CLASSES.index(world.truth[id_]) for id_ in images])}
+
+
+def as_said_by(world: World, model: str) -> dict[str, str]:
+    """Labels by which a model is always right."""
+    _, images, labels = read_plan(world.out / "settle")
+    return {id_: CLASSES[label] for id_, label in zip(images, labels[model][0], strict=True)}
+
+
+def test_the_verdict_is_that_of_labelling_every_image(world: World) -> None:
+    plan = ask(world)
+    settlement = read(world, plan)
+    labels = given(world)
+    assert plan.images == NEW
+    assert len(settlement.pairs) == len(plan.pairs) > 0
+    for pair in settlement.pairs:
+        ours, theirs = labels[pair.reference], labels[pair.candidate]
+        assert pair.labelled == pair.disagreements == int((ours != theirs).sum())
+        everything = paired_loss(ours == labels["truth"], theirs == labels["truth"], TOLERANCE, confidence=0.98)
+        assert pair.status == everything.status
+        assert (pair.losses, pair.gains) == (
+            int(((ours == labels["truth"]) & (theirs != labels["truth"])).sum()),
+            int(((ours != labels["truth"]) & (theirs == labels["truth"])).sum()),
+        )
+        for shown in settlement.decision.pairs:
+            if (shown.reference, shown.candidate, shown.split) == (pair.reference, pair.candidate, "settle"):
+                assert (shown.loss, shown.upper) == pytest.approx((everything.loss, everything.upper), abs=1e-12)
+
+
+def test_what_is_asked_for_is_where_labels_differ_in_an_order_that_stays(world: World) -> None:
+    plan = ask(world)
+    _, images, labels = read_plan(world.out / "settle")
+    differ = differing(*(labels[model] for model in MODELS))
+    assert sorted(plan.asked) == sorted(id_ for id_, one in zip(images, differ, strict=True) if one)
+    assert plan.asked != sorted(plan.asked)
+    assert len(set(plan.contents)) == len(plan.asked)
+    assert all(0 <= pair.probability <= 1 and pair.expected_labels <= pair.disagreements for pair in plan.pairs)
+    before = {path.name: path.read_bytes() for path in (world.out / "settle").iterdir()}
+    assert ask(world) == plan
+    assert {path.name: path.read_bytes() for path in (world.out / "settle").iterdir()} == before
+    assert set(before) == {"plan.json", "predictions.npz", "label.html", "labels.csv"}
+
+
+def test_the_networks_say_what_foray_predict_says(world: World) -> None:
+    ask(world)
+    _, images, labels = read_plan(world.out / "settle")
+    comparison = Comparison.load(world.out / "comparison.json")
+    for one in comparison.candidates:
+        shown = foray.predict(
+            world.out / "runs" / one.run_ids[0], [world.new / id_ for id_ in images[:40]], device="cpu"
+        )
+        assert [CLASSES[label] for label in labels[one.model][0][:40]] == [answer.label for answer in shown]
+
+
+def test_labelling_stops_early_and_a_verdict_stays(world: World) -> None:
+    """Labels by which the cheaper model is always right; then some by which it is always wrong."""
+    plan = ask(world)
+    cheap, best = MODELS
+    good, bad = as_said_by(world, cheap), as_said_by(world, best)
+    compared, (_, images, labels) = open_compared(world.out), read_plan(world.out / "settle")
+
+    def concluded(number: int, said: dict[str, str]) -> SettledPair:
+        answers = Answers({id_: CLASSES.index(said[id_]) for id_ in plan.asked[:number]})
+        pairs = conclude(compared, plan, images, labels, answers).pairs
+        return next(pair for pair in pairs if pair.candidate == cheap)
+
+    every = len(plan.asked)
+    decided = next(k for k in range(every) if concluded(k, good).status == "not_worse")
+    assert 0 < decided < every / 2
+    assert concluded(every, good).decided_after == every
+    later = good | {id_: bad[id_] for id_ in plan.asked[decided:]}
+    pair = concluded(decided + 30, later)
+    assert (pair.status, pair.decided_after, pair.labelled) == ("not_worse", decided, decided + 30)
+    assert concluded(every, later).status == "worse"  # the test of all of them counts
+    settlement = read(world, plan, decided + 30, later)
+    assert (settlement.decision.pick, settlement.decision.outcome) == (cheap, "cheaper_not_worse")
+
+
+def test_only_the_longest_complete_prefix_counts(world: World) -> None:
+    plan = ask(world)
+    path = world.labels_csv(world.out.parent / "labels.csv", [*plan.asked[:7], *plan.asked[20:]])
+    settlement = foray.settle(world.out, labels=path)
+    assert {pair.labelled for pair in settlement.pairs} == {7}
+
+
+def test_images_that_cannot_be_told_count_against_either_verdict(world: World) -> None:
+    plan = ask(world)
+    settlement = read(world, plan, None, dict.fromkeys(plan.asked, "cannot tell"))
+    for pair in settlement.pairs:
+        assert (pair.skipped, pair.losses, pair.gains, pair.status) == (pair.disagreements, 0, 0, "unresolved")
+    assert settlement.decision.outcome == "unresolved"
+
+
+def test_the_report_says_what_labels_decided_and_keeps_it(world: World) -> None:
+    before = (world.out / "comparison.json").read_bytes()
+    plan = ask(world)
+    assert "Settled by labels" not in (world.out / "report.html").read_text(encoding="utf-8")
+    settlement = read(world, plan, None, as_said_by(world, MODELS[0]))
+    page = (world.out / "report.html").read_text(encoding="utf-8")
+    assert "Settled by labels" in page
+    assert "balanced recall" in page
+    assert f"{len(plan.asked):,} of {NEW}" in page
+    table = (world.out / "table.md").read_text(encoding="utf-8")
+    assert "Ship tf\\_mobilenet" in table or "Ship tf_mobilenet" in table
+    assert settlement.decision.outcome == "cheaper_not_worse"
+    assert "cheaper than tf_mobilenet_v1_x0.5" in page
+    assert (world.out / "comparison.json").read_bytes() == before
+    write_report(world.out)
+    assert (world.out / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_a_settlement_of_an_earlier_decision_is_not_shown(world: World) -> None:
+    read(world, ask(world))
+    comparison = Comparison.load(world.out / "comparison.json")
+    decision = comparison.decision.model_copy(update={"tolerance": 0.05})
+    comparison.model_copy(update={"decision": decision}).save(world.out / "comparison.json")
+    write_report(world.out)
+    assert "Settled by labels" not in (world.out / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(RunError, match="has decided anew since foray settle asked for labels"):
+        foray.settle(world.out, labels=world.out / "settle" / "labels.csv")
+
+
+def test_several_seeds_are_decided_when_all_images_have_a_label(two_seeds: World, tmp_path: Path) -> None:
+    world = dataclasses.replace(two_seeds, out=Path(shutil.copytree(two_seeds.out, tmp_path / "out")))
+    plan = ask(world)
+    assert not plan.early
+    _, images, labels = read_plan(world.out / "settle")
+    together = np.concatenate([labels[model] for model in MODELS])
+    wanted = {id_ for id_, column in zip(images, together.T, strict=True) if len(set(column)) > 1}
+    assert set(plan.asked) == wanted
+    settlement = read(world, plan, len(plan.asked) - 1)
+    assert {pair.status for pair in settlement.pairs} == {"unresolved"}
+    settlement, known = read(world, plan), given(world)
+    for pair in settlement.pairs:
+        correct = known[pair.reference] == known["truth"], known[pair.candidate] == known["truth"]
+        assert pair.status == paired_loss(*correct, TOLERANCE, confidence=0.975).status
+
+
+# No label needed, or too late to ask
+
+
+def test_no_disagreement_is_an_answer(world: World, tmp_path: Path) -> None:
+    """Of the new images those on which both say the same."""
+    ask(world)
+    _, images, labels = read_plan(world.out / "settle")
+    shutil.rmtree(world.out / "settle")
+    same = ~differing(*(labels[model] for model in MODELS))
+    for id_ in itertools.compress(images, same):
+        (tmp_path / "same" / id_).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(world.new / id_, tmp_path / "same" / id_)
+    settlement = foray.settle(world.out, images=tmp_path / "same", cache_dir=world.cache, device="cpu")
+    assert isinstance(settlement, Settlement)
+    assert settlement.asked == 0
+    assert {(pair.disagreements, pair.status) for pair in settlement.pairs} == {(0, "not_worse")}
+    assert settlement.decision.pick == MODELS[0]
+    assert not (world.out / "settle" / "label.html").exists()
+    assert "Settled by labels" in (world.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_comparison_that_is_settled_has_nothing_to_ask(world: World) -> None:
+    comparison = Comparison.load(world.out / "comparison.json")
+    decision = comparison.decision.model_copy(update={"tolerance": 1.0})
+    comparison.model_copy(update={"decision": decision}).save(world.out / "comparison.json")
+    with pytest.raises(RunError, match=r"is settled already: .* another tolerance or budget"):
+        ask(world)
+
+
+def test_a_latency_that_was_not_steady_is_no_matter_for_labels(world: World) -> None:
+    comparison = Comparison.load(world.out / "comparison.json")
+    decision = comparison.decision.model_copy(update={"outcome": "not_known"})
+    comparison.model_copy(update={"decision": decision}).save(world.out / "comparison.json")
+    with pytest.raises(RunError, match="a latency that was not steady, which labels cannot tell"):
+        ask(world)
+
+
+def other_images(world: World, folder: Path) -> Path:
+    """All but a few of the new images."""
+    shutil.copytree(world.new / "morning", folder / "morning")
+    return folder
+
+
+def test_other_images_replace_the_first_only_while_there_is_no_label(world: World, tmp_path: Path) -> None:
+    first = ask(world)
+    plan = ask(world, other_images(world, tmp_path / "others"))
+    assert plan.images < first.images
+    assert (world.out / "settle" / "labels.csv").read_bytes() == template(question_of(plan)).encode()
+    read(world, plan, 3)
+    with pytest.raises(RunError, match=r"Labels of other images were read on .* Choosing images once labels are known"):
+        ask(world)
+    assert SettlePlan.load(world.out / "settle" / "plan.json") == plan
+    assert ask(world, tmp_path / "others") == plan
+
+
+def test_nor_where_the_template_has_been_filled_in(world: World, tmp_path: Path) -> None:
+    plan = ask(world)
+    world.labels_csv(world.out / "settle" / "labels.csv", plan.asked[:1])
+    with pytest.raises(RunError, match=r"labels\.csv holds labels of the images that were asked for"):
+        ask(world, other_images(world, tmp_path / "others"))
+    kept = (world.out / "settle" / "labels.csv").read_bytes()
+    assert ask(world) == plan
+    assert (world.out / "settle" / "labels.csv").read_bytes() == kept
+
+
+def test_an_interrupted_command_is_finished_by_the_same_one(world: World) -> None:
+    plan = ask(world)
+    for name in ("label.html", "labels.csv"):
+        (world.out / "settle" / name).unlink()
+    assert ask(world) == plan
+    assert (world.out / "settle" / "label.html").exists()
+    (world.out / "settle" / "plan.json").unlink()
+    assert ask(world).asked == plan.asked
+
+
+# Images that do not count
+
+
+def test_unreadable_and_used_images_and_bursts_are_left_out(world: World, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(world.new, tmp_path / "new"))
+    (folder / "cut.png").write_bytes((folder / "morning" / "001.png").read_bytes()[:200])
+    shutil.copy(world.data / "green" / "003.png", folder / "used.png")
+    brighter(world.data / "blue" / "004.png", folder / "used too.png")
+    brighter(folder / "evening" / "000.png", folder / "evening" / "000 again.png")
+    (folder / "readme.txt").write_text("hello")
+    plan = ask(world, folder)
+    assert plan.left_out.model_dump() == {"unreadable": 1, "near_copies": 2, "bursts": 1}
+    assert plan.images == NEW
+    assert plan.known == {"used.png": CLASSES.index("green")}
+    _, images, _ = read_plan(world.out / "settle")
+    assert "evening/000 again.png" in images  # the first by name stays
+    assert "evening/000.png" not in images
+    assert any("cut.png" in note for note in plan.notes)
+    assert any("readme.txt" in note for note in plan.notes)
+    path = world.labels_csv(tmp_path / "labels.csv", ["used.png"], {"used.png": "blue"})
+    with pytest.raises(DataError, match=r"line 2: 'used\.png' is 'blue' here, but the comparison has .* as 'green'"):
+        foray.settle(world.out, labels=path)
+
+
+def brighter(image: Path, copy: Path) -> None:
+    with Image.open(image) as picture:
+        picture.point(lambda value: value + 6).save(copy)
+
+
+def test_class_folders_are_no_labels_and_that_is_said(world: World, tmp_path: Path) -> None:
+    for id_, name in world.truth.items():
+        (tmp_path / "sorted" / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(world.new / id_, tmp_path / "sorted" / name / id_.replace("/", " "))
+    plan = ask(world, tmp_path / "sorted")
+    assert plan.images == NEW
+    assert any("folders are named after classes" in note for note in plan.notes)
+
+
+def test_an_archive_gives_the_same_images(world: World, tmp_path: Path) -> None:
+    plan = ask(world)
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", world.new)
+    assert ask(world, Path(archive)).asked == plan.asked
+
+
+def test_images_that_are_all_alike_are_said_to_be(world: World, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    (tmp_path / "grey").mkdir()
+    for i in range(30):
+        pixels = np.clip(rng.normal(128, 25, (64, 40, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "grey" / f"{i}.png")
+    found = foray.settle(world.out, images=tmp_path / "grey", cache_dir=world.cache, device="cpu")
+    assert found.images == 30
+    labels = np.concatenate(list(read_plan(world.out / "settle")[2].values()))
+    said = any("of the labels that the networks give are" in note for note in found.notes)
+    assert said == (np.bincount(labels.ravel()).max() / labels.size >= 0.95)
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty", "a file", "only used images"])
+def test_no_new_image(world: World, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "given"
+    if kind == "a file":
+        path.write_text("hello")
+    elif kind == "only used images":
+        shutil.copytree(world.data, path)
+    elif kind == "empty":
+        path.mkdir()
+    match = {
+        "absent": "does not exist", "empty": "holds no image", "a file": "is not a folder",
+        "only used images": r"No image of .* remains. Left out: 120 the comparison has used already",
+    }[kind]  # fmt: skip
+    with pytest.raises(DataError, match=match):
+        ask(world, path)
+
+
+# Damage
+
+
+def test_labels_before_images(world: World) -> None:
+    with pytest.raises(RunError, match=r"No labels were asked for in .* --images DIR first"):
+        foray.settle(world.out, labels=world.out / "labels.csv")
+
+
+def test_a_folder_without_a_comparison(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no finished comparison"):
+        foray.settle(tmp_path, images=tmp_path)
+    with pytest.raises(ForayError, match="Give one of"):
+        foray.settle(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "predictions.npz"])
+def test_damaged_files_are_named_with_the_way_out(world: World, name: str) -> None:
+    ask(world)
+    path = world.out / "settle" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=rf"{name}.* --images again"):
+        foray.settle(world.out, labels=world.out / "settle" / "labels.csv")
+    with pytest.raises(RunError, match=rf"{name}.* --images again"):
+        ask(world)
+
+
+def test_a_damaged_settlement_is_named(world: World) -> None:
+    read(world, ask(world), 2)
+    path = world.out / "settle" / "settlement.json"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RunError, match=r"settlement\.json is damaged.* --labels FILE again"):
+        write_report(world.out)
+
+
+# The page
+
+
+def test_the_page_asks_for_what_the_plan_says(world: World) -> None:
+    plan = ask(world)
+    html = (world.out / "settle" / "label.html").read_text(encoding="utf-8")
+    start = html.index('id="page">') + len('id="page">')
+    page = json.loads(html[start : html.index("</script>", start)])
+    assert [image["cell"] for image in page["images"]] == plan.asked
+    assert [one["cell"] for one in page["classes"]] == ["'=red", "blue", "green"]
+    assert {pair["disagreements"] for pair in page["pairs"]} == {len(plan.asked)}
+    assert len(page["showings"]) == len(plan.asked) + len(plan.repeats)
+    rows = list(csv.reader((world.out / "settle" / "labels.csv").read_text(encoding="utf-8").splitlines()))
+    assert rows == [["image", "label"], *([id_, ""] for id_ in plan.asked)]
+
+
+@pytest.mark.parametrize("images", [0, 1, 2, 5, 19, 20, 21, 50, 100, 1000])
+def test_repeats_come_after_the_first_time_and_apart(images: int) -> None:
+    found = repeats(images)
+    assert len(found) == min(20, images)
+    assert len({index for _, index in found}) == len(found)
+    showings = list(range(images))
+    for position, index in found:
+        assert index in showings[:position]
+        showings.insert(position, index)
+    if images > 150:
+        assert max(position for position, _ in found) < 150
+        assert all(position - showings.index(index) >= 10 for position, index in found)
