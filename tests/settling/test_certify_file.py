@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from foray.statistics import flips_bound, paired_loss
 from tests.cli.conftest import run_cli
 from tests.damage import flip_a_bit
 
+from .conftest import Visit
 from .shipped import CLASSES, Files, add_bias, log_probabilities, paint_classes, paint_new, sign, write_labels
 
 pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra: onnx)")
@@ -436,6 +438,34 @@ def test_the_command_line(files: Files, tmp_path: Path, cli_cache: Path) -> None
     ):
         status, said = cli(*arguments)
         assert (status, message in said) == (2, True), said
+
+
+def test_labels_given_on_the_page(files: Files, browser: Any, tmp_path: Path) -> None:
+    """In a browser: every image is what float32 says. The page comes to the verdict of the certificate."""
+    folder, _, _ = files.flipped(tmp_path / "file", 40)
+    certify(files, folder)
+    plan = plan_of(folder)
+    order = list(range(40))
+    for position, index in plan.repeats:
+        order.insert(position, index)
+    visit = Visit(browser.new_context(), folder / "settle" / "label.html")
+    assert "more than 1 point worse than float32" in visit.text("verdict")
+    visit.press(*(str(plan.asked[i].float32 + 1) for i in order[:30]))
+    assert visit.text("verdict").startswith("Decided: the file file is more than 1 point worse than float32.")
+    path = tmp_path / "labels.csv"
+    path.write_text(visit.labels_csv(), encoding="utf-8")
+    early = certify(files, folder, labels=path)
+    assert early.verdict == "fail"
+    visit.press(*(str(plan.asked[i].float32 + 1) for i in order[30:]))
+    path.write_text(visit.labels_csv(), encoding="utf-8")
+    visit.context.close()
+    assert visit.errors == []
+    found = certify(files, folder, labels=path)
+    assert found.verdict == "fail"
+    assert found.unlabelled is not None
+    assert (found.unlabelled.losses, found.unlabelled.flips) == (40, 40)
+    assert (found.unlabelled.shown_twice, found.unlabelled.same_again) == (20, 20)
+    assert found.unlabelled.guesses_shown == 0
 
 
 @pytest.fixture(scope="module")
