@@ -204,6 +204,17 @@ def test_no_disagreement_is_an_answer(world: World, tmp_path: Path) -> None:
     assert settlement.decision.pick == MODELS[0]
     assert not (world.out / "settle" / "label.html").exists()
     assert "Settled by labels" in (world.out / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(RunError, match=r"on which no label differs, gave a verdict on .* already: Ship tf_mobilenet"):
+        ask(world)
+    few = sorted((tmp_path / "same").rglob("*.png"))[3:]
+    for path in few:
+        path.unlink()
+    shutil.rmtree(world.out / "settle")
+    too_few = foray.settle(world.out, images=tmp_path / "same", cache_dir=world.cache, device="cpu")
+    assert {pair.status for pair in too_few.pairs} == {"unresolved"}
+    ask(world)  # neither label nor verdict: more images may take their place
+    assert not (world.out / "settle" / "settlement.json").exists()
+    assert "Settled by labels" not in (world.out / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_comparison_that_is_settled_has_nothing_to_ask(world: World) -> None:
@@ -298,6 +309,15 @@ def test_class_folders_are_no_labels_and_that_is_said(world: World, tmp_path: Pa
     assert any("folders are named after classes" in note for note in plan.notes)
 
 
+def test_small_images_are_said_to_be_small(world: World, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    for i, path in enumerate(sorted(world.new.rglob("*.png"))[:20]):
+        with Image.open(path) as image:
+            image.crop((0, 0, 16, 12)).save(tmp_path / "small" / f"{i}.png")
+    found = foray.settle(world.out, images=tmp_path / "small", cache_dir=world.cache, device="cpu")
+    assert any("shorter side 12 pixels, the median, where the networks see 32" in note for note in found.notes)
+
+
 def test_an_archive_gives_the_same_images(world: World, tmp_path: Path) -> None:
     plan = ask(world)
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", world.new)
@@ -313,6 +333,7 @@ def test_images_that_are_all_alike_are_said_to_be(world: World, tmp_path: Path) 
     found = foray.settle(world.out, images=tmp_path / "grey", cache_dir=world.cache, device="cpu")
     assert found.images == 30
     labels = np.concatenate(list(read_plan(world.out / "settle")[2].values()))
+    assert not any("the images are small" in note for note in found.notes)
     said = any("of the labels that the networks give are" in note for note in found.notes)
     assert said == (np.bincount(labels.ravel()).max() / labels.size >= 0.95)
 
@@ -359,6 +380,13 @@ def test_damaged_files_are_named_with_the_way_out(world: World, name: str) -> No
     with pytest.raises(RunError, match=rf"{name}.* --images again"):
         foray.settle(world.out, labels=world.out / "settle" / "labels.csv")
     with pytest.raises(RunError, match=rf"{name}.* --images again"):
+        ask(world)
+
+
+def test_a_plan_that_is_gone_though_labels_were_read_is_named(world: World) -> None:
+    read(world, ask(world), 2)
+    (world.out / "settle" / "plan.json").unlink()
+    with pytest.raises(RunError, match=r"plan\.json is missing, to which .*settlement\.json belongs"):
         ask(world)
 
 

@@ -31,7 +31,13 @@ def test_from_images_to_a_verdict(world: World) -> None:
     plan = SettlePlan.load(world.out / "settle" / "plan.json")
     said = " ".join(asked.stdout.split())
     assert f"{NEW} new images." in said
-    assert f"{MODELS[0]} against {MODELS[1]}: {len(plan.asked)} of {NEW} images differ; labelling them decides" in said
+    likelier = max(plan.pairs, key=lambda pair: pair.probability)
+    assert (
+        f"{likelier.candidate} against {likelier.reference}: {len(plan.asked)} of {NEW} images differ; labelling them "
+        f"decides with probability about {likelier.probability:.2g}; about {likelier.expected_labels:.0f} labels are "
+        "expected."
+    ) in said
+    assert said.count("labelling them decides") == 1
     assert f"foray settle {world.out} --labels labels.csv" in said
     path = world.labels_csv(world.out.parent / "labels.csv", plan.asked[:30])
     decided = run(world, "--labels", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -34,12 +35,17 @@ def print_plan(plan: SettlePlan, out: Path) -> None:
     if plan.pictures < images:
         _fill(f"It shows the first {plan.pictures:,}; labels.csv has all.")
     say(f"  {folder / 'labels.csv'} to fill in by hand, in its order")
-    say(f"Then: foray settle {out} --labels labels.csv")
+    say(f"Then: foray settle {shlex.quote(str(out))} --labels labels.csv")
 
 
 def different_pairs(plan: SettlePlan) -> list[AskedPair]:
-    """Each two models once; where both ways are open, as the second was asked, which is the cheaper model's way."""
-    return list({frozenset((pair.reference, pair.candidate)): pair for pair in plan.pairs}.values())
+    """Each two models once; where both ways are open, the one that is likelier to get a verdict, which settles both."""
+    found: dict[frozenset[str], AskedPair] = {}
+    for pair in plan.pairs:
+        models = frozenset((pair.reference, pair.candidate))
+        if models not in found or pair.probability > found[models].probability:
+            found[models] = pair
+    return list(found.values())
 
 
 def print_settlement(settlement: Settlement, out: Path) -> None:

@@ -11,10 +11,9 @@ from foray.report.status import format_split
 
 _VERDICTS = {"not_worse": "not worse", "worse": "worse", "unresolved": "open"}
 NOT_KNOWN = (
-    "The images on which the models agree have no label, so the accuracy of a model on the new images, its recall of "
-    "each class and their mean (balanced recall) are not known, and neither is a lower bound on any of them. Losses of "
-    "accuracy, and of a cost for each confusion, are known exactly: only images on which the labels differ count in "
-    "them."
+    "The images on which the models agree have no label. So the accuracy of a model on the new images, its recall of "
+    "each class and balanced recall are not known, nor whether one of them reaches a floor. The loss of accuracy between "
+    "two models, and the loss by a cost for each confusion, need no other labels than these."
 )
 
 

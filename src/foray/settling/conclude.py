@@ -143,8 +143,9 @@ def _verdicts(
     That error grows as other models pass, and a verdict comes earlier at a larger one; both are found in turn.
     """
     errors = compared.errors()
-    while True:
-        found: Verdicts = {}
+    found: Verdicts = {}
+    for _ in range(len(errors) + 1):
+        found = {}
         for pair, given in pairs.items():
             if plan.early:
                 first = given.first_verdict(plan.tolerance, errors[pair[1]])
@@ -153,8 +154,9 @@ def _verdicts(
                 found[pair] = of_all
         after = dict(both_steps(compared.scored, compared.comparison.decision, found).errors)
         if after == errors:
-            return found, errors
+            break
         errors = after
+    return found, errors
 
 
 def _record(pair: Pair, given: PairAnswers, tolerance: float, error: float) -> SettledPair:

@@ -95,6 +95,9 @@ def open_panel(
     )
     if not kept:
         raise DataError(f"No image of {images} remains. {left_out.sentence} Give images that the runs have not seen.")
+    notes += _of_sizes(kept, appearances, preprocessings)
+    if left_out.bursts > len(kept):
+        notes.append("most of the images are near copies of another one: check that they are like those of use")
     if unreadable or broken:
         notes.append(f"cannot be read: {some_names([*unreadable, *broken])}")
     panel = replace(dataset, samples=tuple(kept), notes=()).fingerprinted()
@@ -141,6 +144,21 @@ def _of_folders(dataset: Dataset) -> list[str]:
     return [
         f"folders are named after classes ({some_names(named)}): they are not read as labels here. Labelled images are "
         "scored with foray evaluate"
+    ]
+
+
+def _of_sizes(
+    samples: Sequence[Sample], appearances: Appearances, preprocessings: Sequence[Preprocessing]
+) -> list[str]:
+    """Where the images are far smaller than what a network sees: images of use that are larger are of another kind."""
+    rows = [appearances.row[sample.content] for sample in samples]
+    side = int(np.median(appearances.sizes[rows].min(axis=1)))
+    largest = max((one.resolution for one in preprocessings), default=0)
+    if 2 * side > largest:
+        return []
+    return [
+        f"the images are small (shorter side {side} pixels, the median, where the networks see {largest}): check that "
+        "those of the comparison are as small"
     ]
 
 

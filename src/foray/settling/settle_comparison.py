@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from foray.errors import ForayError, RunError
+from foray.decision import headline
+from foray.errors import DataError, ForayError, RunError
 from foray.parsing import home_expanded
 from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
 from foray.records import Settlement, SettlePlan, folder_lock
-from foray.regular_files import is_there, read_regular
+from foray.regular_files import is_there
 from foray.report import write_report
 from foray.report.comparison_folder import SETTLEMENT
 from foray.requests import Machine
@@ -20,7 +21,7 @@ from foray.runs.trained import load_run
 from foray.settling import plan as planning
 from foray.settling.compared import Compared, open_compared
 from foray.settling.conclude import conclude, require_same
-from foray.settling.labels_file import Answers, read_labels, template
+from foray.settling.labels_file import Answers, read_labels
 from foray.settling.panel import Labels, Panel, notes_on_labels, open_panel, panel_labels
 
 _WAY_OUT = (
@@ -123,7 +124,10 @@ def _labels(compared: Compared, model: str, panel: Panel, machine: Machine, prog
 
 def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, Labels]) -> SettlePlan:
     """The plan that is stored after this: the one that is there where it asks the same."""
+    answer = folder.parent / SETTLEMENT
     if not is_there(folder / planning.PLAN):
+        if is_there(answer):
+            raise RunError(f"{folder / planning.PLAN} is missing, to which {answer} belongs. {SettlePlan.way_out}")
         planning.write_plan(folder, plan, panel, labels)
         return plan
     there = SettlePlan.load(folder / planning.PLAN)
@@ -131,19 +135,38 @@ def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, L
         planning.read_plan(folder)  # whose files must be intact
         planning.write_page(folder, there, panel, labels)
         return there
-    if is_there(folder.parent / SETTLEMENT):
-        raise RunError(f"Labels of other images were read on {there.created[:10]} already. {_WAY_OUT}")
-    if _is_filled_in(folder / planning.LABELS, there):
-        raise RunError(
-            f"{folder / planning.LABELS} holds labels of the images that were asked for on {there.created[:10]}. "
-            f"{_WAY_OUT}"
-        )
+    _require_no_answer(folder, there)
+    answered = is_there(answer)  # by images on which no label differed, without a verdict
+    answer.unlink(missing_ok=True)
     planning.write_plan(folder, plan, panel, labels)
+    if answered:
+        write_report(folder.parent)
     return plan
 
 
+def _require_no_answer(folder: Path, plan: SettlePlan) -> None:
+    """Raises RunError where the images of `plan` have labels or a verdict, so that others must not replace them."""
+    if is_there(folder.parent / SETTLEMENT):
+        there = Settlement.load(folder.parent / SETTLEMENT)
+        if there.labels:
+            raise RunError(f"Labels of other images were read on {there.created[:10]} already. {_WAY_OUT}")
+        if any(pair.status != "unresolved" for pair in there.pairs):
+            raise RunError(
+                f"Other images, on which no label differs, gave a verdict on {there.created[:10]} already: "
+                f"{headline(there.decision)}. foray report {folder.parent} shows it."
+            )
+    if _is_filled_in(folder / planning.LABELS, plan):
+        raise RunError(
+            f"{folder / planning.LABELS} holds labels of the images that were asked for on {plan.created[:10]}. "
+            f"{_WAY_OUT}"
+        )
+
+
 def _is_filled_in(path: Path, plan: SettlePlan) -> bool:
-    return is_there(path) and read_regular(path) != template(planning.question_of(plan)).encode()
+    try:
+        return is_there(path) and bool(read_labels(path, planning.question_of(plan)).labels)
+    except DataError:
+        return True
 
 
 def _settled(
