@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from foray.cli.certificate import print_certificate
 from foray.cli.export import _print
 from foray.export.card import render_card, write_card
 from foray.export.export import Exported
@@ -20,6 +21,7 @@ from foray.records import (
     ClassDelta,
     Estimate,
     FileInfo,
+    FlipLabels,
     Hardware,
     InputShape,
     Speed,
@@ -99,10 +101,24 @@ FAILED = Certificate(
     threads=None,
     created="2026-11-25T12:00:00+00:00",
 )
+UNLABELLED = FAILED.model_copy(
+    update={
+        "verdict": "pass", "n": 1200, "split": "unlabelled", "top1": None, "reference_top1": None, "loss": None,
+        "loss_lower": None, "loss_upper": 0.0053, "per_class": [], "failures": [], "unlabelled": FlipLabels(flips=2),
+    }
+)  # fmt: skip
+LABELLED = UNLABELLED.model_copy(
+    update={
+        "loss": 0.001, "loss_lower": -0.002, "loss_upper": 0.008,
+        "unlabelled": FlipLabels(flips=24, losses=8, gains=7, neither=9, shown_twice=20, same_again=19),
+    }
+)  # fmt: skip
 PUBLISHED = ArtifactOrigin(id="mobilenetv2_100.tf_in1k", network_sha256="ab" * 32)
 CASES = {
     "a run": RECORD,
     "failed": RECORD.model_copy(update={"certificate": FAILED}),
+    "images without labels": RECORD.model_copy(update={"certificate": UNLABELLED}),
+    "few labels": RECORD.model_copy(update={"certificate": LABELLED}),
     "published weights": RECORD.model_copy(update={"run": PUBLISHED, "calibration": None, "remedies": []}),
     "any size": RECORD.model_copy(
         update={"runtime": "onnx", "precision": "fp32", "input": InputShape(height=None, width=None, batch=None)}
@@ -214,3 +230,30 @@ def test_what_the_file_of_the_weights_left_open_is_said() -> None:
     run = RUN.model_copy(update={"weights": weights})
     text = render_card(RECORD.model_copy(update={"run": run}))
     assert re.search(rf"^Pretrained weights: timm/x .*\. {re.escape(note)}\n\n", text, re.MULTILINE)
+
+
+def test_a_certificate_without_labels_says_what_it_rests_on() -> None:
+    without, with_labels = (render_card(CASES[name]) for name in ("images without labels", "few labels"))
+    assert "- **Certificate: pass**, on images without labels, scored from image file to label." in without
+    assert "2 of 1,200 labels differ from float32; even if every one of them were an error" in without
+    assert "only float32 is right on 8, only the file on 7, neither on 9." in with_labels
+    assert "Of 20 images shown twice, 19 got the same answer again." in with_labels
+    for text in (without, with_labels):
+        assert "Not known without labels of the other images: the accuracy, and the loss per class." in text
+
+
+@pytest.mark.parametrize("name", ["images without labels", "few labels", "failed"])
+def test_certificates_are_printed_in_80_columns(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    certificate = CASES[name].certificate
+    assert certificate is not None
+    print_certificate(certificate)
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert " ".join(said.split()).startswith(certificate.sentence)
+    assert "None" not in said
+    assert ("not known: it needs labels of all images" in said) == (name != "failed")
+    assert ("loss not known without labels (95 % bound 0.53)" in " ".join(said.split())) == (
+        name == "images without labels"
+    )
+    _print([Exported(Path("files/onnx-int8"), CASES[name], written=True)])
+    assert "at most" in capsys.readouterr().out

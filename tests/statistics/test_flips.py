@@ -179,7 +179,7 @@ def test_labels_can_show_that_a_file_fails_or_passes() -> None:
 
 @pytest.mark.parametrize(
     ("images", "flips", "reach"),
-    [(100, 1, set()), (250, 1, {"not_worse"}), (1200, 24, {"not_worse", "worse"}), (2000, 21, {"not_worse"})],
+    [(100, 1, set()), (400, 1, {"not_worse"}), (1200, 24, {"not_worse", "worse"}), (2000, 21, {"not_worse"})],
 )
 def test_what_labels_can_decide(images: int, flips: int, reach: set[str]) -> None:
     """Against all outcomes."""

@@ -137,9 +137,7 @@ def _reach(images: int, flips: int, tolerance: float, undecided: bool) -> list[s
         return []
     reach = deciding_labels(images, flips, tolerance)
     if not reach:
-        return [
-            f"These images are too few: whatever the labels are, they decide nothing at {format_points(tolerance)}."
-        ]
+        return [f"These images are too few: no labels of them decide at a tolerance of {format_points(tolerance)}."]
     if "not_worse" not in reach:
         return ["These images are too few for a pass, whatever the labels are: labels can only show that it fails."]
     return []

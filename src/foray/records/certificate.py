@@ -30,8 +30,8 @@ class FlipLabels(Record):
     """What is known of images without labels: of `flips` images the file's label differs from that of float32.
 
     `losses`, `gains`, `neither`: of those labelled, on which only float32 was right, only the file, or neither.
-    `skipped`: those of which the label could not be told. `shown_twice`: images that got a class twice, `same_again`:
-    how many of them the same one. `guesses_shown`: labels that were given after the page showed what both say.
+    `skipped`: those of which the label could not be told. `shown_twice`: images that got an answer twice; `same_again`:
+    how many of them the same one. `guesses_shown`: answers that were given after the page showed what both say.
     `left_out`: images of the folder that do not count.
     """
 
@@ -59,7 +59,7 @@ class FlipLabels(Record):
             "neither": self.neither,
         }
         told = ", ".join(f"{kind} on {n:,}" for kind, n in kinds.items())
-        skipped = f"; {self.skipped:,} could not be told and count against either verdict" if self.skipped else ""
+        skipped = f"; {self.skipped:,} could not be told, counted against either verdict" if self.skipped else ""
         return f"{self.seen:,} of the {self.flips:,} are labelled: {told}{skipped}."
 
     @property
@@ -81,12 +81,12 @@ class FlipLabels(Record):
     def _repeats(self) -> str:
         if not self.shown_twice:
             return ""
-        return f"Of {self.shown_twice} images shown twice, {self.same_again} got the same label again."
+        return f"Of {self.shown_twice} images shown twice, {self.same_again} got the same answer again."
 
     def _guesses(self) -> str:
         if not self.guesses_shown:
             return ""
-        return f"{self.guesses_shown} labels were given after the page showed what the file and float32 say."
+        return f"{self.guesses_shown} answers were given after the page showed what the file and float32 say."
 
 
 class Certificate(Record):

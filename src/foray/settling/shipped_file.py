@@ -82,7 +82,7 @@ def certify_on_images(
         progress=progress,
     )  # fmt: skip
     if labels_could_decide(certificate):
-        _ask(settle, _plan(source, panel, certificate, flips), panel, f"{folder.resolve().name}")
+        _ask(settle, _plan(source, panel, certificate, flips), panel, folder.resolve().name)
     return certificate
 
 
@@ -221,17 +221,17 @@ def _ask(settle: Path, plan: FlipPlan, panel: Panel, name: str) -> None:
         write_text(settle / LABELS, template(_question(plan, panel)))
     sample_of = {sample.id: sample for sample in panel.dataset.samples}
     shown = plan.asked[: plan.pictures]
-    runs_as = f"file ({name})"
+    as_shown = f"the file {name}"
     page = LabelPage(
         title=f"Labels for {name}",
         classes=tuple(plan.classes),
         asked=tuple(
-            Asked(one.image, picture_of(sample_of[one.image]), {"float32": one.float32, runs_as: one.file})
+            Asked(one.image, picture_of(sample_of[one.image]), {"float32": one.float32, as_shown: one.file})
             for one in shown
         ),
         repeats=tuple(plan.repeats),
         pairs=(
-            Pair("float32", runs_as, plan.scored.n, len(plan.asked), CERTIFICATE_ERROR, tuple(range(len(shown)))),
+            Pair("float32", as_shown, plan.scored.n, len(plan.asked), CERTIFICATE_ERROR, tuple(range(len(shown)))),
         ),
         tolerance=plan.scored.tolerance,
         early=True,
