@@ -349,7 +349,7 @@ def test_no_new_image(world: World, tmp_path: Path, kind: str) -> None:
         path.mkdir()
     match = {
         "absent": "does not exist", "empty": "holds no image", "a file": "is not a folder",
-        "only used images": r"No image of .* remains. Left out: 120 the comparison has used already",
+        "only used images": r"No image of .* remains. Left out: 120 that were used already",
     }[kind]  # fmt: skip
     with pytest.raises(DataError, match=match):
         ask(world, path)
@@ -359,7 +359,7 @@ def test_no_new_image(world: World, tmp_path: Path, kind: str) -> None:
 
 
 def test_labels_before_images(world: World) -> None:
-    with pytest.raises(RunError, match=r"No labels were asked for in .* --images DIR first"):
+    with pytest.raises(RunError, match=r"No labels were asked for in .*: ask for them first \(`images`\)"):
         foray.settle(world.out, labels=world.out / "labels.csv")
 
 
@@ -394,7 +394,7 @@ def test_a_damaged_settlement_is_named(world: World) -> None:
     read(world, ask(world), 2)
     path = world.out / "settle" / "settlement.json"
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(RunError, match=r"settlement\.json is damaged.* --labels FILE again"):
+    with pytest.raises(RunError, match=r"settlement\.json is damaged.*give the labels again \(`labels`\)"):
         write_report(world.out)
 
 

@@ -29,7 +29,7 @@ class PanelLeftOut(Record):
         """How many and why, as a sentence; empty where there are none."""
         reasons = {
             "unreadable": self.unreadable,
-            "the comparison has used already, near copies included": self.near_copies,
+            "that were used already, near copies included": self.near_copies,
             "near copies of another new image": self.bursts,
         }
         told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
@@ -63,7 +63,7 @@ class SettlePlan(Record):
     """
 
     way_out: ClassVar[str] = (
-        "Restore it. Where no label has been given yet, delete the folder and run foray settle OUT --images again."
+        "Restore it. Where no label has been given yet, delete the folder and ask again (`images`)."
     )
     schema_version: Literal[1] = 1
     created: str
@@ -132,7 +132,7 @@ class Settlement(Record):
     comparison.json, for it.
     """
 
-    way_out: ClassVar[str] = "Delete it, and run foray settle OUT --labels FILE again."
+    way_out: ClassVar[str] = "Delete it, and give the labels again (`labels`)."
     schema_version: Literal[1] = 1
     created: str
     comparison: str

@@ -131,7 +131,7 @@ def require_same(compared: Compared, plan: SettlePlan) -> None:
         raise RunError(
             f"{compared.folder} has decided anew since foray settle asked for labels ({plan.created[:10]}). The labels "
             "answer the earlier question: run foray compare with the earlier models, tolerance and budget again. Where "
-            "no label has been given yet, run foray settle with --images again."
+            "no label has been given yet, ask again (`images`)."
         )
 
 

@@ -103,7 +103,7 @@ def read(out: str | Path, labels: str | Path) -> Settlement:
     """
     folder = Path(out)
     if not is_there(folder / planning.FOLDER / planning.PLAN):
-        raise RunError(f"No labels were asked for in {folder}: run foray settle {folder} --images DIR first.")
+        raise RunError(f"No labels were asked for in {folder}: ask for them first (`images`).")
     compared = open_compared(folder)
     with folder_lock(folder, what="comparison"):
         plan, images, said = planning.read_plan(folder / planning.FOLDER)
