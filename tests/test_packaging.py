@@ -61,6 +61,6 @@ def test_readme_names_every_verb() -> None:
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     verbs = [command.name for command in app.registered_commands] + ["data inspect"]
-    assert len(verbs) == 13
+    assert len(verbs) == 14
     for verb in verbs:
         assert f"| `foray {verb}" in readme

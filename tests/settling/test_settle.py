@@ -377,9 +377,9 @@ def test_damaged_files_are_named_with_the_way_out(world: World, name: str) -> No
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(RunError, match=rf"{name}.* --images again"):
+    with pytest.raises(RunError, match=rf"{name}.*ask again \(`images`\)"):
         foray.settle(world.out, labels=world.out / "settle" / "labels.csv")
-    with pytest.raises(RunError, match=rf"{name}.* --images again"):
+    with pytest.raises(RunError, match=rf"{name}.*ask again \(`images`\)"):
         ask(world)
 
 
