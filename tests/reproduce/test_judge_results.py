@@ -42,7 +42,8 @@ def test_a_step_in_favour_with_one_seed_is_shown_for_these_networks(made: Made) 
     made.run("deepweeds-b1", some_right(940, N))
     found = judge(made, Order((("deepweeds-b0", "deepweeds-b1"),)))
     assert found.verdict == "reproduced"
-    assert found.sentence.startswith("EfficientNet-B1 from scratch gains 4 points over EfficientNet-B0 from scratch on test ")
+    told = "EfficientNet-B1 from scratch gains 4 points over EfficientNet-B0 from scratch on test "
+    assert found.sentence.startswith(told)
     assert found.sentence.endswith(", n = 1,000, one seed each): shown for these networks.")
     (pair,) = found.pairs
     assert (pair.reference, pair.candidate, pair.n, pair.seeds) == ("deepweeds-b1", "deepweeds-b0", N, 1)

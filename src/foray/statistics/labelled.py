@@ -42,7 +42,7 @@ class Labelled:
 
     @property
     def seeds(self) -> int:
-        """Trainings of each network: labelling may stop early for one only."""
+        """How often each network was trained; labelling may stop early for one only."""
         return 1
 
     @property
@@ -83,13 +83,10 @@ class Labelled:
 class LabelledSeeds:
     """What the labels say of one pair of models of several seeds, when all of the disagreements were looked at.
 
-    images: N, unlabelled images that all networks classified.
-    disagreements: those whose labels are not all the same.
-    labels: how many of them got a label; the others could not be told.
-    seeds: trainings of each model.
-    for_not_worse: summary of the N images. Those that could not be told count as losses, and the trainings of a model
-        differ as much as these images allow.
-    for_worse: the same, where they count as gains.
+    `images`: N, unlabelled images that all networks classified. `disagreements`: those whose labels are not all the
+    same. `labels`: how many of them got a label; the others could not be told. `seeds`: trainings of each model.
+    `for_not_worse`: summary of the N images, in which those that could not be told count as losses, and the trainings
+    of a model differ as much as these images allow. `for_worse`: the same, where they count as gains.
     """
 
     images: int
@@ -114,6 +111,7 @@ def labelled_seeds(reference: Correct, candidate: Correct, told: npt.NDArray[np.
         told: (D,), whether the image got a label; what the arrays say of the others does not matter.
         images: N, all unlabelled images, D or more.
 
+    >>> import numpy as np
     >>> reference = np.array([[True, True], [True, False]])  # two seeds, two images
     >>> pair = labelled_seeds(reference, ~reference, told=np.array([True, True]), images=1000)
     >>> pair.labels, pair.for_not_worse.loss

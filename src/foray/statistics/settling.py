@@ -106,7 +106,7 @@ def final_numbers(labelled: Labelled, error: float = PREFIX_ERROR) -> Ints:
         error: chance that the true numbers are not always among them, however often one looks.
 
     Returns:
-        (F, 2): losses and gains, by rising losses and then gains.
+        Losses and gains, (F, 2), by rising losses and then gains.
 
     Raises:
         ValueError: where images were skipped.
