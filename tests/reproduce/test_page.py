@@ -19,6 +19,7 @@ from foray.reproduce.reproduce import judge_all
 from foray.reproduce.reproduction_page import html_page, markdown_page
 from foray.reproduce.results_folder import TimesResult
 from foray.reproduce.role_words import in_words
+from foray.reproduce.statements import STATEMENTS
 from tests.reproduce.made_results import Made, some_right
 from tests.reproduce.timed import training_times
 
@@ -82,7 +83,25 @@ def test_every_claim_is_on_the_page_once_and_opens(made: Findings) -> None:
     assert not re.search(r'(src|href)="(?!#)', html)  # nothing is loaded
     text = markdown_page(page(made), {})
     for claim in CLAIMS.values():
-        assert text.count(f"({claim.id})") == 1
+        assert text.count(f"* ({claim.id})") == 1
+
+
+def test_every_statement_of_the_study_is_listed_with_its_verdicts(made: Findings) -> None:
+    found = page(made)
+    assert [text for text, _ in found.statements] == [statement.text for statement in STATEMENTS]
+    told = dict(found.statements)
+    assert told["A new head on the frozen MobileNetV2 reaches 79.95 % on DeepWeeds."] == "mobilenet.frozen: reproduced"
+    some = page_of(judge_all(made, claims_named(["mobilenet.frozen"]))).statements
+    assert len(some) < len(STATEMENTS)
+
+
+def test_times_of_the_summary_are_those_of_the_two_networks(tmp_path: Path) -> None:
+    times = training_times(mobile=[0.3, 0.3, 0.3], b0=[0.6, 0.61, 0.6])
+    info = ExperimentInfo(role="times-training", scale="full", source="random pixels", command="")
+    found = Findings({"times-training": [TimesResult(info, times, tmp_path)]}, {}, mini=False)
+    line = next(one for one in page(found).summary if one.startswith("Time: "))
+    assert "efficientnet_b0 at 224 px: 600 ms" in line
+    assert "mobilenet_v2 at 224 px: 300 ms" in line
 
 
 def test_choices_stand_once(made: Findings) -> None:

@@ -38,8 +38,10 @@ class Accuracy:
 
     def rule(self) -> str:
         return (
-            f"reproduced within {format_points(self.tolerance)} of {100 * self.expected:.4g} % or when that is in the "
-            "95 % interval, beaten above, on the study's images and protocol alone"
+            f"on the study's images, by its protocol: reproduced within {format_points(self.tolerance)} of "
+            f"{100 * self.expected:.4g} % or when that is in the 95 % interval, beaten above. By another protocol: "
+            f"exceeded when it is more than {format_points(self.tolerance)} above and its interval lies above too, else "
+            "not judged"
         )
 
 
@@ -56,7 +58,7 @@ class Order:
     def rule(self) -> str:
         return (
             "paired tests on the same test images, together at 95 %: reproduced when every step is shown, not "
-            "reproduced when the contrary of one is shown, undecided otherwise"
+            "reproduced when the contrary of one is shown by several seeds, undecided otherwise"
         )
 
 

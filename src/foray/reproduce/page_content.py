@@ -11,6 +11,7 @@ from foray.records.reproduction import ClaimResult, Reproduction
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
 from foray.reproduce.page_tables import comparable, is_comparable, number_row, run_brief, run_row, smaller_row
+from foray.reproduce.statements import STATEMENTS
 from foray.reproduce.summary import summary_of
 
 RUNS = "Runs"
@@ -45,8 +46,8 @@ class Page:
     """The content of the page.
 
     `counts`: verdicts on the study's statements. `numbers`: its figures beside comparable ones of ours; `smaller`:
-    other results for its figures. `ours`: questions that the study did not ask. `choices`: what it leaves unstated, by
-    recipe.
+    other results for its figures. `ours`: questions that the study did not ask. `statements`: every sentence of the
+    study that states a fact, with the verdicts on it. `choices`: what it leaves unstated, by recipe.
     """
 
     mini: bool
@@ -56,6 +57,7 @@ class Page:
     sections: tuple[SectionView, ...]
     ours: tuple[ClaimView, ...]
     smaller: tuple[tuple[str, ...], ...]
+    statements: tuple[tuple[str, str], ...]
     choices: tuple[tuple[str, tuple[str, ...]], ...]
     runs: tuple[tuple[str, ...], ...]
     missing: tuple[tuple[str, str], ...]
@@ -80,11 +82,22 @@ def page_of(found: Reproduction) -> Page:
         sections=tuple(section for section in sections if section.claims),
         ours=tuple(view for view in views if view.claim.origin == "ours"),
         smaller=tuple(smaller_row(view.claim, view.result) for view in figures if not is_comparable(view.result)),
+        statements=_statements(found),
         choices=tuple((name, tuple(map(_choice, STUDY[name].unstated.items()))) for name in recipes),
         runs=tuple(run_row(one) for one in found.runs),
         missing=tuple((role, f"{why.kind}: {why.reason}") for role, why in sorted(found.missing.items())),
         commands=tuple(dict.fromkeys(one.command for one in found.runs if one.command)),
     )
+
+
+def _statements(found: Reproduction) -> tuple[tuple[str, str], ...]:
+    """Those with a claim among the results."""
+    verdicts = {one.claim: one.verdict for one in found.results}
+    rows = [
+        (statement.text, "; ".join(f"{name}: {verdicts[name]}" for name in statement.claims if name in verdicts))
+        for statement in STATEMENTS
+    ]
+    return tuple((text, told) for text, told in rows if told)
 
 
 def _view(result: ClaimResult) -> ClaimView:

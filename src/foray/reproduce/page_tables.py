@@ -16,6 +16,7 @@ NUMBER_COLUMNS = (
     "Verdict",
 )  # fmt: skip
 SMALLER_COLUMNS = ("Images", "Network", "Study %", "Here, val %", "95 %", "n", "Here, test %", "What differs")
+STATEMENT_COLUMNS = ("The study says", "Claims and verdicts")
 RUN_COLUMNS = (
     "Run", "Network", "Images", "px", "Epochs", "Seeds", "Validation %", "Test %", "Images x epochs", "Steps",
     "Minutes", "s per epoch", "What differs", "Machine",

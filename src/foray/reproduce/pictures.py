@@ -83,6 +83,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_title(panel.title)
     axes.set_xlabel(panel.axis)
     axes.set_ylabel("Test accuracy, % (95 %)")
+    axes.margins(x=0.15)
     axes.set_xlim(left=0)
     axes.legend(fontsize=7.5)
 

@@ -15,7 +15,7 @@ from foray.records.reproduction import Reproduction
 from foray.report.drawing import render
 from foray.reproduce.findings import Findings
 from foray.reproduce.page_content import RUNS, ClaimView, Page, page_of
-from foray.reproduce.page_tables import NUMBER_COLUMNS, RUN_COLUMNS, SMALLER_COLUMNS, rows_of
+from foray.reproduce.page_tables import NUMBER_COLUMNS, RUN_COLUMNS, SMALLER_COLUMNS, STATEMENT_COLUMNS, rows_of
 from foray.reproduce.pictures import cost_of_accuracy
 from foray.reproduce.study_curves import figure1
 
@@ -91,8 +91,9 @@ def markdown_page(page: Page, drawings: Mapping[str, bytes]) -> str:
 
 
 def _end(page: Page) -> list[str]:
-    """Choices, experiments and commands."""
-    lines = ["## What the study leaves unstated", "", UNSTATED, ""] if page.choices else []
+    """Statements, choices, experiments and commands."""
+    lines = ["## Every statement of the study", "", *rows_of(STATEMENT_COLUMNS, page.statements), ""]
+    lines += ["## What the study leaves unstated", "", UNSTATED, ""] if page.choices else []
     for recipe, choices in page.choices:
         lines += [f"### {recipe}", "", *(f"- {markdown(choice)}" for choice in choices), ""]
     lines += ["## Experiments", "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
@@ -128,7 +129,8 @@ def html_page(page: Page, drawings: Mapping[str, bytes]) -> str:
     )  # fmt: skip
     return environment.get_template("reproduction.html").render(
         page=page,
-        columns={"numbers": NUMBER_COLUMNS, "smaller": SMALLER_COLUMNS, "runs": RUN_COLUMNS},
+        columns={"numbers": NUMBER_COLUMNS, "smaller": SMALLER_COLUMNS, "runs": RUN_COLUMNS,
+                 "statements": STATEMENT_COLUMNS},
         texts={
             "how": HOW, "confound": CONFOUND, "two_runs": TWO_RUNS, "smaller": SMALLER, "ours": OURS,
             "unstated": UNSTATED, "costs": COSTS,

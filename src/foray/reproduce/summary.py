@@ -78,7 +78,7 @@ def _tested(results: _Results, verdicts: Sequence[Verdict], title: str) -> str:
 def _said(results: _Results, verdicts: Sequence[Verdict], title: str, of: type[Judge] | None = None) -> str:
     """What came out of statements with these verdicts, one sentence each; `of`: those judged in one way alone."""
     told = [
-        _measured(name, one.sentence) if isinstance(CLAIMS[name].judge, TimeRatio) else _first_sentence(one.sentence)
+        _measured(one) if isinstance(CLAIMS[name].judge, TimeRatio) else _first_sentence(one.sentence)
         for name, one in results.items()
         if one.verdict in verdicts
         and CLAIMS[name].origin == "study"
@@ -87,10 +87,9 @@ def _said(results: _Results, verdicts: Sequence[Verdict], title: str, of: type[J
     return f"{title}: {' '.join(told)}" if told else ""
 
 
-def _measured(name: str, sentence: str) -> str:
-    """The statement with the two times, without the ratio before them and the machine behind."""
-    times = sentence.partition("): ")[2].partition(", in turns")[0]
-    return f"{CLAIMS[name].statement} Measured: {times}."
+def _measured(result: ClaimResult) -> str:
+    """The statement with the times of its two networks, which are the first lines of such a result."""
+    return f"{CLAIMS[result.claim].statement} Measured: {'; '.join(result.arithmetic[:2])}."
 
 
 def _first_sentence(text: str) -> str:
