@@ -282,13 +282,15 @@ def test_images_that_all_look_alike_are_not_taken_for_copies(small_weights, tmp_
 # --- what is kept ----------------------------------------------------------------------------------------------------
 
 
-def test_a_run_keeps_a_digest_of_every_image_and_of_train_and_val_how_they_look(noisy, photos) -> None:
+def test_a_run_keeps_a_digest_of_every_image_and_how_it_looks(noisy, photos) -> None:
     record, run = noisy
     seen = seen_by(run)
     dataset = open_dataset(photos)
     assert seen.contents == tuple(sample.content for sample in dataset.samples)
     assert [seen.split_of[sample.content] for sample in dataset.samples] == [s.split for s in dataset.samples]
-    assert len(seen.fingerprints) == record.dataset.counts["train"] + record.dataset.counts["val"]
+    counts = record.dataset.counts
+    assert len(seen.fingerprints) == sum(counts.values())
+    assert len(seen.fitted_fingerprints) == counts["train"] + counts["val"]
     with np.load(run / "predictions" / "test.npz") as kept:
         by_content = [sample.id for sample in sorted(
             (s for s in dataset.samples if s.split == "test"), key=lambda s: seen.tested_row[s.content]

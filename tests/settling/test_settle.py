@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import itertools
 import json
 import shutil
@@ -14,9 +15,11 @@ import pytest
 from PIL import Image
 
 import foray
+from foray.data import SPLITS, Split
 from foray.errors import DataError, ForayError, RunError
-from foray.records import Comparison, SettledPair, Settlement, SettlePlan
+from foray.records import Comparison, RunFolder, SettledPair, Settlement, SettlePlan
 from foray.report import write_report
+from foray.runs.seen_images import read_seen_images, write_seen_images
 from foray.settling.compared import open_compared
 from foray.settling.conclude import conclude
 from foray.settling.labels_file import Answers, template
@@ -278,11 +281,13 @@ def test_unreadable_and_used_images_and_bursts_are_left_out(world: World, tmp_pa
     folder = Path(shutil.copytree(world.new, tmp_path / "new"))
     (folder / "cut.png").write_bytes((folder / "morning" / "001.png").read_bytes()[:200])
     shutil.copy(world.data / "green" / "003.png", folder / "used.png")
-    brighter(world.data / "blue" / "004.png", folder / "used too.png")
+    used = {split: image_of(world, split) for split in SPLITS}
+    for split, image in used.items():
+        brighter(image, folder / f"like one of {split}.png")
     brighter(folder / "evening" / "000.png", folder / "evening" / "000 again.png")
     (folder / "readme.txt").write_text("hello")
     plan = ask(world, folder)
-    assert plan.left_out.model_dump() == {"unreadable": 1, "near_copies": 2, "bursts": 1}
+    assert plan.left_out.model_dump() == {"unreadable": 1, "near_copies": 4, "bursts": 1}
     assert plan.images == NEW
     assert plan.known == {"used.png": CLASSES.index("green")}
     _, images, _ = read_plan(world.out / "settle")
@@ -293,6 +298,40 @@ def test_unreadable_and_used_images_and_bursts_are_left_out(world: World, tmp_pa
     path = world.labels_csv(tmp_path / "labels.csv", ["used.png"], {"used.png": "blue"})
     with pytest.raises(DataError, match=r"line 2: 'used\.png' is 'blue' here, but the comparison has .* as 'green'"):
         foray.settle(world.out, labels=path)
+
+
+def test_runs_of_an_earlier_version_know_only_exact_copies_of_test_images(world: World, tmp_path: Path) -> None:
+    for run in run_folders(world):
+        forget_how_test_images_look(run)
+    folder = Path(shutil.copytree(world.new, tmp_path / "new"))
+    shutil.copy(image_of(world, "test"), folder / "a test image.png")
+    brighter(image_of(world, "test"), folder / "like a test image.png")
+    brighter(image_of(world, "val"), folder / "like a val image.png")
+    plan = ask(world, folder)
+    assert plan.left_out.near_copies == 2
+    assert "a run is of an earlier version: near copies of its test images could not be looked for" in plan.notes
+
+
+def run_folders(world: World) -> list[RunFolder]:
+    return [RunFolder(path) for path in sorted((world.out / "runs").iterdir()) if path.is_dir()]
+
+
+def forget_how_test_images_look(run: RunFolder) -> None:
+    record = run.load()
+    seen = read_seen_images(run, record)
+    assert seen is not None
+    write_seen_images(run.images, dataclasses.replace(seen, fingerprints=seen.fitted_fingerprints))
+    digest = hashlib.sha256(run.images.read_bytes()).hexdigest()
+    record.model_copy(update={"files": {**record.files, run.images.name: digest}}).save(run.record)
+
+
+def image_of(world: World, split: Split) -> Path:
+    """The first image that the runs have in `split`."""
+    run = run_folders(world)[0]
+    seen = read_seen_images(run, run.load())
+    assert seen is not None
+    images = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(world.data.rglob("*.png"))}
+    return next(images[content] for content, of in seen.split_of.items() if of == split)
 
 
 def brighter(image: Path, copy: Path) -> None:

@@ -192,10 +192,10 @@ def _near_copies(
     """Ids of images in `new` that are near copies of images the run was fitted to; and what to say of the check."""
     if not new:
         return set(), ()
-    if not len(seen.fingerprints):
+    if not len(seen.fitted_fingerprints):
         return set(), ("Exact duplicates of the run's images were looked for, near-duplicates could not be.",)
     appearances = appearances_of(new, cache_dir=cache_dir, progress=progress)
-    found = nearest(appearances.fingerprints_of(new), seen.fingerprints)
+    found = nearest(appearances.fingerprints_of(new), seen.fitted_fingerprints)
     labels = seen.labels[seen.fitted]
     ours, theirs = [new[i].label for i in found], [int(labels[j]) for j, _ in found.values()]
     if is_mixed(ours, theirs, [*labels.tolist(), *(sample.label for sample in new)]):

@@ -4,8 +4,8 @@
     splits       int8 (N,)         0 train, 1 val, 2 test
     labels       int64 (N,)        in the order of the run's classes
     leaked       bool (N,)         test and val images that are copies or near copies of images of an earlier split
-    thumbnails   uint8 (M, 24, 24) of the train and val images, in their order; M is 0 where near-duplicates could
-    hashes       uint8 (M, 8)      not be told (too many images, or all alike)
+    thumbnails   uint8 (M, 24, 24) of all images, in their order; in earlier versions only of train and val; M is 0
+    hashes       uint8 (M, 8)      where near-duplicates could not be told (too many images, or all alike)
 
 For `linear` val is trained on as well: out-of-fold heads are fitted to both.
 """
@@ -38,7 +38,7 @@ _BYTES = 32  # of a SHA-256
 
 @dataclass(frozen=True, eq=False)
 class SeenImages:
-    """The content of images.npz. `contents` are hexadecimal; `fingerprints` (M,) are of the train and val images."""
+    """The content of images.npz. `contents`: hexadecimal; `fingerprints` (M,): of the images at `fingerprinted`."""
 
     contents: tuple[str, ...]
     splits: npt.NDArray[np.int8]
@@ -56,8 +56,19 @@ class SeenImages:
 
     @property
     def fitted(self) -> npt.NDArray[np.int64]:
-        """Positions of the train and val images, in the order of `fingerprints`."""
+        """Positions of the train and val images."""
         return np.flatnonzero(self.splits < SPLITS.index("test"))
+
+    @property
+    def fingerprinted(self) -> npt.NDArray[np.int64]:
+        """Positions of the images of `fingerprints`: all, or in files of earlier versions those of train and val."""
+        everything = np.arange(len(self.contents))
+        return next(one for one in (everything, self.fitted, everything[:0]) if len(one) == len(self.fingerprints))
+
+    @cached_property
+    def fitted_fingerprints(self) -> Fingerprints:
+        """Of the train and val images, in the order of `fitted`; empty where near-duplicates could not be told."""
+        return self.fingerprints.of(np.flatnonzero(np.isin(self.fingerprinted, self.fitted)))
 
     @cached_property
     def tested_row(self) -> Mapping[str, int]:
@@ -81,14 +92,13 @@ def seen_images(dataset: Dataset, *, cache_dir: Path, progress: Progress = SILEN
     assert dataset.appearances is not None
     assert dataset.near is not None
     leaks = find_leaks(dataset)
-    fitted = [sample for sample in dataset.samples if sample.split != "test"]
     told = len(dataset.near.contents) > 0 and len(dataset.appearances.contents) <= MOST_IMAGES
     return SeenImages(
         contents=tuple(sample.content for sample in dataset.samples),
         splits=np.array([SPLITS.index(sample.split or "train") for sample in dataset.samples], dtype=np.int8),
         labels=dataset.labels,
         leaked=np.array([sample.id in leaks.val | leaks.test for sample in dataset.samples], dtype=np.bool_),
-        fingerprints=dataset.appearances.fingerprints_of(fitted if told else []),
+        fingerprints=dataset.appearances.fingerprints_of(dataset.samples if told else []),
     )
 
 
@@ -130,7 +140,7 @@ def read_seen_images(run: RunFolder, record: RunRecord) -> SeenImages | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RunError(f"Cannot read {path}: {error}. {_WAY_OUT}") from error
     n, m = len(seen.contents), len(seen.fingerprints)
-    fits = all(len(array) == n for array in (seen.splits, seen.labels, seen.leaked)) and m in (0, len(seen.fitted))
+    fits = all(len(array) == n for array in (seen.splits, seen.labels, seen.leaked)) and m in (0, len(seen.fitted), n)
     if not fits or hashes.shape != (m, HASH_BITS) or seen.fingerprints.thumbnails.shape[1:] != (THUMBNAIL_SIDE,) * 2:
         raise RunError(f"{path} is damaged: its arrays do not fit each other. {_WAY_OUT}")
     return seen

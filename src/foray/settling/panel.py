@@ -196,8 +196,7 @@ def _decoded(dataset: Dataset, preprocessing: Preprocessing, machine: Machine, p
 def _unseen(
     samples: Sequence[Sample], seen: Sequence[SeenImages | None], used: frozenset[str], appearances: Appearances
 ) -> tuple[list[Sample], dict[str, int], list[str]]:
-    """Images that no run has seen, nor near copies of its train and val images; the class of those that one has seen;
-    and notes."""
+    """Images that no run has seen, nor near copies of such; the class of those that one has seen; and notes."""
     runs = _different(seen)
     label_of = {content: int(label) for one in runs for content, label in zip(one.contents, one.labels, strict=True)}
     fresh = [sample for sample in samples if sample.content not in label_of and sample.content not in used]
@@ -208,7 +207,10 @@ def _unseen(
     for one in runs:
         if not len(one.fingerprints):
             notes.append("exact copies of the runs' images were looked for, near copies could not be")
-        elif fresh:
+            continue
+        if len(one.fingerprints) < len(one.contents):
+            notes.append("a run is of an earlier version: near copies of its test images could not be looked for")
+        if fresh:
             copies = nearest(appearances.fingerprints_of(fresh), one.fingerprints)
             fresh = [sample for i, sample in enumerate(fresh) if i not in copies]
     return fresh, known, list(dict.fromkeys(notes))
