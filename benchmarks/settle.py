@@ -24,6 +24,7 @@ import foray
 from benchmarks._hidden_labels import CIFAR10, FLOWERS, KINDS, SEEDLINGS, Hidden, Images, hide, write_labels
 from benchmarks._results import machine, print_table, shared_data, write_json
 from foray.cli.progress import terminal_progress
+from foray.costs.device_profiles import save_profiles
 from foray.decision import headline
 from foray.errors import RunError
 from foray.progress import Progress
@@ -34,7 +35,8 @@ from foray.settling.plan import FOLDER, read_plan
 from foray.statistics import paired_loss
 from foray.statistics.settling import error_of_test
 
-_BACKBONES = ("mobilenet_v1_x0.75", "mobilenet_v2", "efficientnet_b0", "efficientnet_v2_b0")
+_MOBILE = ("mobilenet_v1_x0.5", "mobilenet_v1_x0.75", "mobilenet_v2_x0.75", "mobilenet_v2")
+_EFFICIENT = ("efficientnet_b0", "efficientnet_v2_b0")
 _BOTH_GOOD, _SHARE_OF_GOOD, _LEAST_PAIRS = 0.95, 0.10, 10
 
 
@@ -52,11 +54,12 @@ class Trial:
 
 
 TRIALS = (
-    Trial(SEEDLINGS, _BACKBONES, "linear", 128, 0.02),
-    Trial(CIFAR10, _BACKBONES, "linear", 96, 0.01),
-    Trial(KINDS, _BACKBONES, "linear", 96, 0.01),
-    Trial(FLOWERS, _BACKBONES, "linear", 128, 0.03),
-    Trial(CIFAR10, ("mobilenet_v2", "efficientnet_b0", "efficientnet_v2_b0"), "finetune", 96, 0.01, epochs=10),
+    Trial(FLOWERS, _MOBILE, "linear", 160, 0.03),
+    Trial(SEEDLINGS, _MOBILE, "linear", 160, 0.02),
+    Trial(SEEDLINGS, _EFFICIENT, "linear", 224, 0.02),
+    Trial(CIFAR10, _MOBILE, "linear", 96, 0.01),
+    Trial(KINDS, _MOBILE, "linear", 96, 0.01),
+    Trial(CIFAR10, ("mobilenet_v2", *_EFFICIENT), "finetune", 96, 0.01, epochs=10),
 )
 
 
@@ -132,13 +135,23 @@ def _arguments() -> argparse.Namespace:
 def _of_trial(trial: Trial, weights: Path, folder: Path, progress: Progress) -> tuple[list[Row], list[str]]:
     """A row for each pair that is open, and the headlines of comparisons that val decided."""
     hidden = hide(trial.images, folder)
-    _compare(trial, trial.models, hidden, folder / "all", weights, progress)
+
+    def compared(models: Sequence[str], out: Path, costs: Path | None) -> Comparison:
+        return foray.compare(
+            hidden.known, models, trial.protocol, weights=weights, epochs=trial.epochs, changes=trial.changes,
+            resolution=trial.resolution, tolerance=trial.tolerance, prefer="macs", seeds=1, out=out, offline=True,
+            cache_dir=folder / "cache", profiles=costs, wait_seconds=0, progress=progress,
+        )  # fmt: skip
+
     rows: list[Row] = []
     decided = []
+    everything, costs = folder / "all", folder / "device.json"
+    of_all = compared(trial.models, everything, None)
+    save_profiles(costs, "here", [one.cost for one in of_all.candidates if one.cost is not None])
     for models in itertools.combinations(trial.models, 2):
         out = folder / "-".join(models)
-        shutil.copytree(folder / "all" / "runs", out / "runs")  # trained once
-        comparison = _compare(trial, models, hidden, out, weights, progress)
+        shutil.copytree(everything / "runs", out / "runs")  # trained, and timed, once
+        comparison = compared(models, out, costs)
         try:
             open_compared(out)
         except RunError:  # nothing is open
@@ -147,16 +160,6 @@ def _of_trial(trial: Trial, weights: Path, folder: Path, progress: Progress) -> 
             rows += _settled(trial, hidden, out, progress)
         shutil.rmtree(out)
     return rows, decided
-
-
-def _compare(
-    trial: Trial, models: Sequence[str], hidden: Hidden, out: Path, weights: Path, progress: Progress
-) -> Comparison:
-    return foray.compare(
-        hidden.known, models, trial.protocol, weights=weights, epochs=trial.epochs, changes=trial.changes,
-        resolution=trial.resolution, tolerance=trial.tolerance, prefer="macs", seeds=1, out=out, offline=True,
-        cache_dir=out.parent / "cache", wait_seconds=0, progress=progress,
-    )  # fmt: skip
 
 
 def _settled(trial: Trial, hidden: Hidden, out: Path, progress: Progress) -> Iterator[Row]:

@@ -85,11 +85,12 @@ def _sentence(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow
     if ratio.low is not None and ratio.high is not None:
         rounds = f"{ratio.low:.2f} to {ratio.high:.2f}, {times.rounds} rounds"
     per = "per image" if times.timed == "inference" else f"per step of {times.batch_size} images"
-    of_fast, of_slow = (f"{n} epochs at " if judge.of == "run" else "" for n in _epochs(judge))
+    over_fast, over_slow = (f" over {n} epochs" if judge.of == "run" else "" for n in _epochs(judge))
     threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
     said = (
-        f"{ratio.value:.2f} times ({rounds}): {of_slow}{_ms(slow)} {per} for {judge.slow.label} against "
-        f"{of_fast}{_ms(fast)} for {judge.fast.label}, in turns on one machine ({times.hardware.processor}, {threads})."
+        f"{judge.slow.label}{over_slow} takes {ratio.value:.2f} times as long as {judge.fast.label}{over_fast} "
+        f"({rounds}). {_ms(slow)} {per} against {_ms(fast)}, in turns on one machine ({times.hardware.processor}, "
+        f"{threads})."
     )
     unsteady = dict.fromkeys([*times.steadiness.warnings, *slow.unsteady, *fast.unsteady])
     return f"{said} The times were not steady: {'; '.join(unsteady)}." if unsteady else said

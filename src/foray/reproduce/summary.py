@@ -35,7 +35,7 @@ def summary_of(found: Reproduction) -> tuple[str, ...]:
         _figures(results, "mobilenet.", "MobileNetV2"),
         _tested(results, ("reproduced",), "Shown by runs of our own"),
         _tested(results, ("undecided",), "Not decided yet"),
-        _said(results, ("not reproduced",), "Does not hold"),
+        _refuted(results),
         _said(results, ("error in the study",), "Errors in the study"),
         _equal_protocol(results.get("comparison.equal_protocol")),
         _said(results, ("reproduced",), "Time", of=TimeRatio),
@@ -78,7 +78,7 @@ def _tested(results: _Results, verdicts: Sequence[Verdict], title: str) -> str:
 def _said(results: _Results, verdicts: Sequence[Verdict], title: str, of: type[Judge] | None = None) -> str:
     """What came out of statements with these verdicts, one sentence each; `of`: those judged in one way alone."""
     told = [
-        _measured(one) if isinstance(CLAIMS[name].judge, TimeRatio) else _first_sentence(one.sentence)
+        _first_sentence(one.sentence)
         for name, one in results.items()
         if one.verdict in verdicts
         and CLAIMS[name].origin == "study"
@@ -87,9 +87,14 @@ def _said(results: _Results, verdicts: Sequence[Verdict], title: str, of: type[J
     return f"{title}: {' '.join(told)}" if told else ""
 
 
-def _measured(result: ClaimResult) -> str:
-    """The statement with the times of its two networks, which are the first lines of such a result."""
-    return f"{CLAIMS[result.claim].statement} Measured: {'; '.join(result.arithmetic[:2])}."
+def _refuted(results: _Results) -> str:
+    """Statements of the study that do not hold, each with what was found in its place."""
+    told = [
+        f"{CLAIMS[name].statement} Found: {_first_sentence(one.sentence)}"
+        for name, one in results.items()
+        if one.verdict == "not reproduced" and CLAIMS[name].origin == "study"
+    ]
+    return f"Does not hold: {' '.join(told)}" if told else ""
 
 
 def _first_sentence(text: str) -> str:
