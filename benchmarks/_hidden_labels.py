@@ -37,9 +37,16 @@ class Images:
     classes: Mapping[str, str] | None = None
 
 
-CIFAR10 = Images("CIFAR-10", "cifar10/cifar10-jpeg.tar.xz", 5_000, 300, 500, new_from="test")
+CIFAR10 = Images("CIFAR-10", "cifar10/cifar10-jpeg.tar.xz", 5_000, 300, 500, new=5_000, new_from="test")
 KINDS = Images(
-    "CIFAR-10, animal or vehicle", "cifar10/cifar10-jpeg.tar.xz", 2_000, 300, 500, new_from="test", classes=_KINDS
+    "CIFAR-10, animal or vehicle",
+    "cifar10/cifar10-jpeg.tar.xz",
+    2_000,
+    300,
+    500,
+    new=5_000,
+    new_from="test",
+    classes=_KINDS,
 )
 SEEDLINGS = Images("Plant Seedlings", "plant_seedlings/plant_seedlings.zip", 1_500, 250, 250)
 FLOWERS = Images("Flowers", "flowers/flowers.zip", 450, 120, 130)

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +76,7 @@ def main() -> int:
     print(machine()["hardware"], flush=True)
     files: list[File] = []
     with tempfile.TemporaryDirectory(prefix="settle-int8-") as scratch, terminal_progress() as progress:
-        hidden = hide(CIFAR10, Path(scratch))
+        hidden = hide(replace(CIFAR10, new=None), Path(scratch))
         for model in given.models:
             files += _of_model(model, given, hidden, Path(scratch), progress)
     _print(files)
