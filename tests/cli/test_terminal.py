@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 from foray.cli.main import app
 from foray.cli.progress import PlainProgress, RichProgress
 from foray.cli.tables import print_rows, print_table
-from foray.cli.terminal import PlainStream, plain_streams, say
+from foray.cli.terminal import PlainStream, command_lines, plain_streams, say
 from tests.cli.conftest import Cli
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202e\r"  # window title, colour, clear screen, right to left, overwrite
@@ -142,3 +143,15 @@ def test_streams_are_the_callers_again_afterwards() -> None:
         assert sys.stdout.encoding == before[0].encoding
         assert not hasattr(sys.stdout, "buffer")
     assert (sys.stdout, sys.stderr) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "two words", "it's", "a --labels b", "x" * 70, "new\N{LATIN SMALL LETTER E WITH ACUTE}"]
+)
+def test_a_printed_command_is_the_command(name: str) -> None:
+    words = ["foray", "certify", f"{name}/onnx-int8", "--run", name, "--images", name, "--labels", "labels.csv"]
+    lines = command_lines(words)
+    shell = "foray() { printf '%s\\n' foray \"$@\"; }\n" + "\n".join(lines)
+    assert subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout.splitlines() == words
+    assert all(len(line) <= 80 for line in lines if len(name) < 60)
+    assert [line.endswith(" \\") for line in lines] == [True] * (len(lines) - 1) + [False]

@@ -39,6 +39,7 @@ def test_an_older_certificate_is_read_and_says_what_it_said() -> None:
     )
     written = json.loads(found.model_dump_json())
     assert written.pop("unlabelled") is None
+    assert written.pop("earlier_sets") == []
     assert written == json.loads(OLDER)
 
 
@@ -79,6 +80,21 @@ def unlabelled(flips: FlipLabels, **fields: object) -> Certificate:
             "either verdict. It loses 0.12 points, with 95.0 % confidence at most 0.81 points; the tolerance is 1 "
             "point.",
         ),
+        (
+            FlipLabels(flips=24, losses=3, gains=9, decided=True, later=2, pass_within=2, fail_from=21),
+            {"loss": -0.01, "loss_lower": -0.015, "loss_upper": 0.0081},
+            "pass: 1,200 images without labels: 24 of 1,200 labels differ from float32. Decided after 12 of 24 labels: "
+            "only float32 is right on 3, only the file on 9, neither on 0. 2 later ones change nothing until all have "
+            "one. It loses -1 points, with 95.0 % confidence at most 0.81 points; the tolerance is 1 point.",
+        ),
+        (
+            FlipLabels(flips=24, pass_within=2, fail_from=21),
+            {"verdict": "inconclusive", "loss_upper": 0.027},
+            "inconclusive: 1,200 images without labels: 24 of 1,200 labels differ from float32; if every one of them "
+            "were an error, the loss could be above 1 point (upper bound 2.70). Labels of all 24 are sure to pass the "
+            "file where its loss on these images is at most 0.17 points, and to fail it where that loss is at least "
+            "1.75 points.",
+        ),
     ],
 )
 def test_sentences_without_labels(flips: FlipLabels, fields: dict[str, object], said: str) -> None:
@@ -93,11 +109,12 @@ def test_the_bound_is_never_shown_on_the_wrong_side_of_the_tolerance() -> None:
 
 def test_what_is_left_out_and_not_known_is_said() -> None:
     flips = FlipLabels(
-        flips=24, losses=24, shown_twice=20, same_again=19, guesses_shown=3,
+        flips=24, losses=17, unused=7, shown_twice=20, same_again=19, guesses_shown=3,
         left_out=PanelLeftOut(near_copies=1200, bursts=5),
     )  # fmt: skip
     assert flips.remarks == [
-        "Left out: 1,200 used by the run already, near copies included, 5 near copies of another of these images.",
+        "Left out: 1,200 that were used already, near copies included, 5 near copies of another new image.",
+        "7 labels do not count: an image before them in the stored order has none.",
         "Of 20 images shown twice, 19 got the same answer again.",
         "3 answers were given after the page showed what the file and float32 say.",
         "Not known without labels of the other images: the accuracy, and the loss per class.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ def certify(files: Files, artifact: Path, **options: object) -> Certificate:
     return foray.certify(artifact, **{"run": files.run, "images": files.images, "threads": 1} | options)
 
 
+def certificate_of(artifact: Path) -> Certificate:
+    certificate = ArtifactRecord.load(artifact / "artifact.json").certificate
+    assert certificate is not None
+    return certificate
+
+
 def plan_of(artifact: Path) -> FlipPlan:
     return FlipPlan.load(artifact / "settle" / "plan.json")
 
@@ -71,8 +78,9 @@ def test_a_file_that_never_differs_passes_without_a_label(files: Files) -> None:
     assert certificate.unlabelled is not None
     assert certificate.unlabelled.flips == 0
     assert certificate.loss_upper == flips_bound(0, IMAGES)
-    unknown = (certificate.top1, certificate.reference_top1, certificate.loss, certificate.loss_lower)
-    assert unknown == (None,) * 4
+    unknown = (certificate.top1, certificate.reference_top1, certificate.loss_lower)
+    assert unknown == (None,) * 3
+    assert certificate.loss == 0  # no label changed
     assert certificate.per_class == []
     assert certificate.split == "unlabelled"
     assert certificate.sentence == (
@@ -197,7 +205,31 @@ def test_a_file_fails_by_labels(files: Files, tmp_path: Path) -> None:
     early = certify(files, folder, labels=labels_for(plan, "l" * 25, tmp_path / "some.csv"))
     assert early.verdict == "fail"  # before all have a label
     assert early.unlabelled is not None
-    assert (early.unlabelled.seen, early.unlabelled.flips) == (25, 40)
+    assert early.unlabelled.seen + early.unlabelled.later == 25
+
+
+def test_loss_and_counts_of_a_certificate_are_of_the_same_labels(files: Files, tmp_path: Path) -> None:
+    """A verdict that was reached stays, whatever the next labels say, until all images have one."""
+    folder, _, _ = files.flipped(tmp_path / "file", 40)
+    certify(files, folder)
+    path = tmp_path / "labels.csv"
+    found = certify(files, folder, labels=labels_for(plan_of(folder), "l" * 25 + "g" * 14, path))
+    assert found.unlabelled is not None
+    labels = found.unlabelled
+    assert found.verdict == "fail"
+    assert labels.decided
+    assert (labels.losses, labels.gains, labels.neither) == (labels.seen, 0, 0)
+    assert labels.seen + labels.later == 39
+    assert labels.seen < 25
+    assert found.loss == 40 / IMAGES
+    assert (
+        f"Decided after {labels.seen} of 40 labels: only float32 is right on {labels.seen}, only the file on 0, "
+        f"neither on 0. {labels.later} later ones change nothing until all have one. It loses 5.71 points"
+    ) in found.sentence
+    whole = certify(files, folder, labels=labels_for(plan_of(folder), "l" * 25 + "g" * 15, path))
+    assert whole.unlabelled is not None
+    assert (whole.unlabelled.decided, whole.unlabelled.later, whole.unlabelled.gains) == (False, 0, 15)
+    assert whole.loss == 10 / IMAGES
 
 
 def test_labels_that_are_missing_or_could_not_be_told(files: Files, tmp_path: Path) -> None:
@@ -215,7 +247,7 @@ def test_labels_that_are_missing_or_could_not_be_told(files: Files, tmp_path: Pa
     found = certify(files, folder, labels=path)
     assert found.unlabelled is not None
     assert found.unlabelled.seen == 2
-    assert "9 labels do not count: an image before them in the stored order has none." in found.warnings
+    assert "9 labels do not count: an image before them in the stored order has none." in found.unlabelled.remarks
     assert "2 of the 12 are labelled" in found.sentence
 
 
@@ -251,8 +283,7 @@ def test_images_of_the_run_near_copies_and_bursts_are_left_out_and_counted(files
     left_out = found.unlabelled.left_out
     assert (found.n, left_out.near_copies, left_out.bursts, left_out.unreadable) == (IMAGES, 180, 3, 1)
     said = (
-        "Left out: 1 unreadable, 180 used by the run already, near copies included, 3 near copies of another of these "
-        "images."
+        "Left out: 1 unreadable, 180 that were used already, near copies included, 3 near copies of another new image."
     )
     assert said in found.unlabelled.remarks
     with pytest.raises(DataError, match=r"No image of .* remains"):
@@ -271,14 +302,104 @@ def test_what_int8_was_calibrated_on_does_not_certify_it(files: Files, tmp_path:
     assert found.left_out.calibrated_on == 30
 
 
-def test_a_second_try_on_other_images_is_said(files: Files, tmp_path: Path) -> None:
+# Several sets of images, and labels that were given
+
+
+def tries(certificate: Certificate) -> str:
+    return " ".join(one for one in certificate.cautions if one.startswith("This file was tried on"))
+
+
+def test_every_set_of_images_on_which_a_file_was_tried_counts_once(files: Files, tmp_path: Path) -> None:
+    folder, _, _ = files.flipped(tmp_path / "onnx-fp32", 12)
+    sign(folder, precision="fp32")  # whose verdict without labels is the same on any images: it fails
+    sets = {
+        "a": files.images, "b": paint_new(tmp_path / "b", 40, seed=5), "c": paint_new(tmp_path / "c", 40, seed=6),
+    }  # fmt: skip
+
+    def on(name: str, **options: object) -> Certificate:
+        return certify(files, folder, images=sets[name], **options)
+
+    assert tries(on("a")) == tries(on("a")) == ""
+    at = on("a", tolerance=0.02).created[:10]  # the same images
+    second = tries(on("b"))
+    assert second == (
+        f"This file was tried on 2 sets of images. Before this one: fail on 700 unlabelled images of new ({at}). Each "
+        "set passes a wrong file with a chance of at most 5 %, the 2 together of at most 10 %."
+    )
+    assert tries(on("b")) == second
+    for _ in range(2):
+        said = tries(on("c"))
+        assert said.startswith("This file was tried on 3 sets of images. Before this one: fail on 700 unlabelled")
+        assert "; inconclusive on 40 unlabelled images of b" in said or "; fail on 40 unlabelled images of b" in said
+        assert said.endswith("the 3 together of at most 15 %.")
+    known = foray.certify(folder, files.images.parent / "known", run=files.run, threads=1, workers=1)
+    assert "tried on 4 sets of images" in tries(known)
+    assert "tried on 4 sets of images" in tries(on("a"))
+    assert "tried on 4 sets of images" in (folder / "README.md").read_text(encoding="utf-8")
+    add_bias(folder, 0, 0.01)
+    assert tries(on("a")) == ""  # other bytes are another file
+
+
+def test_a_file_that_is_written_anew_with_the_same_bytes_keeps_its_tries(files: Files, tmp_path: Path) -> None:
+    def export(seed: int) -> tuple[dict[str, str], str]:
+        images = paint_new(tmp_path / str(seed), 30, seed=seed)
+        [done] = foray.export_run(
+            files.run, ["onnx"], ["fp32"], tmp_path / "out", images=images, threads=1, workers=1, force=True
+        )
+        assert done.record.certificate is not None
+        return done.record.digests, tries(done.record.certificate)
+
+    (before, nothing), (after, said) = export(5), export(6)
+    assert before == after
+    assert nothing == ""
+    assert "Before this one: inconclusive on 30 unlabelled images of 5" in said
+
+
+def test_a_verdict_by_labels_stays_and_keeps_other_images_out(files: Files, tmp_path: Path) -> None:
+    """The labels lie elsewhere than in settle/, as after a download."""
+    folder, _, _ = files.flipped(tmp_path / "file", 40)
+    certify(files, folder)
+    path = labels_for(plan_of(folder), "l" * 40, tmp_path / "labels.csv")
+    failed = certify(files, folder, labels=path)
+    assert failed.verdict == "fail"
+    assert certify(files, folder) == failed.model_copy(update={"created": certificate_of(folder).created})
+    other = paint_new(tmp_path / "other", 40, seed=5)
+    before = (folder / "artifact.json").read_bytes()
+    with pytest.raises(RunError, match="were read already, and said fail"):
+        certify(files, folder, images=other)
+    assert (folder / "artifact.json").read_bytes() == before
+    (folder / "settle").rename(tmp_path / "elsewhere")
+    assert "Before this one: fail on 700 unlabelled images of new" in tries(certify(files, folder, images=other))
+    shutil.rmtree(folder / "settle", ignore_errors=True)
+    again = certify(files, folder)
+    assert (again.verdict, again.unlabelled) == ("fail", failed.unlabelled)
+    assert "of other (" in tries(again)
+    few = certify(files, shutil.copytree(folder, tmp_path / "copy"), tolerance=0.5)
+    assert few.verdict == "pass"  # another question
+
+
+def test_labels_that_did_not_decide_are_remembered(files: Files, tmp_path: Path) -> None:
     folder, _, _ = files.flipped(tmp_path / "file", 12)
     certify(files, folder)
-    other = paint_new(tmp_path / "other", 300, seed=5)
-    found = certify(files, folder, images=other)
-    said = [warning for warning in found.warnings if "before this one" in warning]
-    assert len(said) == 1
-    assert said[0].startswith("The certificate on 700 unlabelled images of new said inconclusive before this one.")
+    path = labels_for(plan_of(folder), "ll", tmp_path / "labels.csv")
+    some = certify(files, folder, labels=path)
+    assert some.verdict == "inconclusive"
+    shutil.rmtree(folder / "settle")
+    again = certify(files, folder)
+    assert (again.unlabelled, again.loss) == (some.unlabelled, some.loss)
+    assert certify(files, folder, labels=path).unlabelled == some.unlabelled  # what was asked is there again
+
+
+def test_a_spreadsheet_that_saved_the_empty_file_holds_no_labels(files: Files, tmp_path: Path) -> None:
+    folder, _, _ = files.flipped(tmp_path / "onnx-fp32", 12)
+    certify(files, folder)
+    path = folder / "settle" / "labels.csv"
+    path.write_text("\ufeff" + path.read_text().replace(",", ";"), encoding="utf-8", newline="\r\n")
+    certify(files, folder, images=paint_new(tmp_path / "other", 40, seed=5))
+    certify(files, folder)
+    path.write_text(path.read_text().replace(",", ";"))
+    foray.export_run(files.run, ["onnx"], ["fp32"], tmp_path, force=True)
+    assert not path.exists()
 
 
 # Bad input
@@ -424,12 +545,17 @@ def test_the_command_line(files: Files, tmp_path: Path, cli_cache: Path) -> None
     assert status == 0, said
     assert said.startswith("inconclusive: 700 images without labels: 40 of 700 labels differ from")
     assert "not known: it needs labels of all images" in said
-    assert "40 images that differ have no label yet: open int8/settle/label.html," in said
-    table = said[: said.index("40 images that differ")]
+    reach = "Labels of all 40 are sure to pass the file where its loss on these images is at most -0.71 points, and to "
+    assert reach + "fail it where that loss is at least 2.71 points." in " ".join(said.split())
+    table, _, following = said.partition("40 images that differ have no label yet.")
     assert max(map(len, table.splitlines())) <= 80
-    labels_for(plan_of(folder), "l" * 40, tmp_path / "labels.csv")
-    status, said = cli("--images", files.images, "--labels", "labels.csv", "--threads", 1)
-    assert status == 3
+    assert "  int8/settle/label.html\n" in following
+    labels_for(plan_of(folder), "l" * 40, folder / "settle" / "labels.csv")
+    program, *words = shlex.split(following.partition("your file:\n")[2].replace("\\\n", ""))
+    assert program == "foray"
+    done = run_cli(*words, "--threads", 1, cache=cli_cache, cwd=tmp_path)
+    status, said = done.returncode, done.stdout
+    assert status == 3, done.stderr
     assert said.startswith("fail: ")
     assert "Do not ship this file." in (folder / "README.md").read_text(encoding="utf-8")
     for arguments, message in (
@@ -450,6 +576,8 @@ def test_labels_given_on_the_page(files: Files, browser: Any, tmp_path: Path) ->
         order.insert(position, index)
     visit = Visit(browser.new_context(), folder / "settle" / "label.html")
     assert "more than 1 point worse than float32" in visit.text("verdict")
+    command = "foray certify ARTIFACT --run RUN --images DIR --labels labels.csv"
+    assert visit.page.locator("footer code").inner_text() == command
     visit.press(*(str(plan.asked[i].float32 + 1) for i in order[:30]))
     assert visit.text("verdict").startswith("Decided: the file file is more than 1 point worse than float32.")
     path = tmp_path / "labels.csv"

@@ -407,6 +407,48 @@ def test_several_seeds_wait_for_all_labels(opened: Open) -> None:
     assert "Decided" not in visit.text("verdict")
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_page_that_shows_the_first_images_says_how_to_go_on(opened: Open, early: bool) -> None:
+    page = made_page(6, all_images=300, early=early)
+    pair = dataclasses.replace(page.pairs[0], disagreements=12)
+    visit = opened(dataclasses.replace(page, pairs=(pair,)))
+    left = "6 more images of labels.csv are not on this page."
+    assert left in visit.text("verdict")
+    assert ("The verdict counts when all 12 are labelled." in visit.text("verdict")) != early
+    visit.press("1", "2", "3", "1", "2", "3")
+    said = visit.text("verdict")
+    assert said.startswith("Not decided yet: is theirs more than 1 point worse than ours?")
+    assert f"All images on this page are labelled. {left}" in said
+    assert "do not show it" not in said
+    assert "foray answers it" not in said
+    assert "Copy its lines that follow “new/5.png” to the end of the file" in visit.text("picture")
+
+
+def test_a_page_that_shows_the_first_images_and_decides_needs_no_others(opened: Open) -> None:
+    page = made_page(30, all_images=900)
+    visit = opened(dataclasses.replace(page, pairs=(dataclasses.replace(page.pairs[0], disagreements=40),)))
+    visit.press(*"1" * 30)
+    assert visit.text("verdict").startswith("Decided: theirs is more than 1 point worse than ours.")
+    assert "Download labels.csv now." in visit.text("picture")
+    assert "Copy its lines" not in visit.text("picture")
+
+
+def test_a_long_class_name_breaks_after_an_underscore_or_hyphen(opened: Open) -> None:
+    names = ("Common_Chickweed", "Shepherds_Purse-Weed", "Maize")
+    visit = opened(made_page(3, names), context=PHONE)
+    assert visit.page.locator("#classes bdi").all_text_contents() == list(names)
+    lines = """(name) => { const rows = new Map();
+        for (const node of name.childNodes) for (let i = 0; i < (node.data || "").length; i++) {
+            const range = document.createRange();
+            range.setStart(node, i); range.setEnd(node, i + 1);
+            const top = Math.round(range.getBoundingClientRect().top);
+            rows.set(top, (rows.get(top) || "") + node.data[i]); }
+        return [...rows.values()]; }"""
+    name = visit.page.locator("#classes bdi").first
+    name.evaluate("(name) => { name.style.width = '90px'; }")
+    assert name.evaluate(lines) == ["Common_", "Chickweed"]
+
+
 def test_models_that_agree_on_everything_leave_nothing_to_label(opened: Open) -> None:
     visit = opened(made_page(0, all_images=2400))
     assert "the models agree on all of them" in visit.text("picture")

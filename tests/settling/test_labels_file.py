@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foray.errors import DataError
-from foray.settling.labels_file import Answers, LabelQuestion, read_labels, template
+from foray.settling.labels_file import Answers, LabelQuestion, is_filled_in, read_labels, template
 
 CLASSES = ("daisy", "rose, wild", "=tulip")
 ASKED = ("b.png", "new/a b.png", "=c.png", "d.png")
@@ -39,6 +39,28 @@ def test_the_template_asks_for_every_image_and_has_no_label_yet(tmp_path) -> Non
     (tmp_path / "labels.csv").write_text(template(QUESTION), newline="")
     assert (tmp_path / "labels.csv").read_bytes() == b"image,label\r\nb.png,\r\nnew/a b.png,\r\n'=c.png,\r\nd.png,\r\n"
     assert read_labels(tmp_path / "labels.csv", QUESTION).labels == {}
+
+
+def test_lines_by_hand_may_follow_those_of_the_page(tmp_path) -> None:
+    by_hand = template(QUESTION).split("\r\n")[3:5]
+    page = ("b.png,daisy,no", 'new/a b.png,"rose, wild",no', "b.png,daisy,no")
+    found = read(tmp_path, *page, f"{by_hand[0]}daisy", by_hand[1], header="image,label,guess_shown")
+    assert found.labels == {"b.png": 0, "new/a b.png": 1, "=c.png": 0}
+    assert found.again == {"b.png": 0}
+    with pytest.raises(DataError, match="line 3: 1 cell where the header has 3"):
+        read(tmp_path, page[0], "d.png", header="image,label,guess_shown")
+
+
+def test_whether_there_is_a_label(tmp_path) -> None:
+    path = tmp_path / "labels.csv"
+    assert not is_filled_in(path, QUESTION)
+    empty = template(QUESTION)
+    for content in (empty, empty.replace(",", ";"), "\ufeff" + empty.replace("\r", ""), "image,label\n"):
+        path.write_text(content, encoding="utf-8")
+        assert not is_filled_in(path, QUESTION)
+    for content in (f"{empty}b.png,daisy\n", "image,label\nd.png,cannot tell\n", "image,label\nb.png,orchid\n", "\x00"):
+        path.write_text(content, encoding="utf-8")
+        assert is_filled_in(path, QUESTION)
 
 
 def test_an_empty_label_was_skipped_where_a_later_image_has_one(tmp_path) -> None:

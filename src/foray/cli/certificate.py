@@ -20,7 +20,7 @@ def print_certificate(certificate: Certificate) -> None:
         sentences.append(certificate.left_out.sentence)
     if certificate.unlabelled:
         sentences += certificate.unlabelled.remarks
-    for sentence in [*sentences, *(f"Beware: {warning}" for warning in certificate.warnings)]:
+    for sentence in [*sentences, *(f"Beware: {warning}" for warning in certificate.cautions)]:
         print(textwrap.fill(one_line(sentence), _WIDTH))
     print()
     print_rows(
@@ -58,6 +58,8 @@ def print_certificate(certificate: Certificate) -> None:
 
 def loss_in_points(certificate: Certificate) -> str:
     """The loss with its bounds; what is not known of it without labels is said."""
+    if certificate.unlabelled is not None and not certificate.unlabelled.flips:
+        return f"0 points on these images (95 % bound {100 * certificate.loss_upper:.2f})"
     if certificate.loss is None:
         return f"not known without labels (95 % bound {100 * certificate.loss_upper:.2f})"
     lower = f"{100 * certificate.loss_lower:.2f}" if certificate.loss_lower is not None else "-"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -69,15 +68,22 @@ def certify(
 
 def say_what_is_next(artifact: Path, certificate: Certificate, run: Path | None, images: Path | None) -> None:
     """Where labels of images that differ would decide: where to give them, and the command that reads them."""
-    from foray.cli.terminal import say
+    from foray.cli.terminal import command_lines, say
+    from foray.data.dataset import counted
+    from foray.settling.flip_question import certify_command
+    from foray.settling.plan import LABELS
     from foray.settling.shipped_file import label_page_of
 
     page = label_page_of(artifact, certificate)
     if page is None or certificate.unlabelled is None or images is None:
         return
     todo = certificate.unlabelled.flips - certificate.unlabelled.seen
+    labels = str(page.with_name(LABELS))
     print()
-    say(f"{todo:,} images that differ have no label yet: open {page},")
-    say("or fill in labels.csv beside it.")
-    say(f"Then: foray certify {shlex.join([str(artifact), '--run', str(run), '--images', str(images)])} \\")
-    say("    --labels labels.csv")
+    say(f"{counted(todo, 'image')} that {'differs has' if todo == 1 else 'differ have'} no label yet. Open")
+    say(f"  {page}")
+    say("and download labels.csv from it, or fill in, in its order,")
+    say(f"  {labels}")
+    say("Then run this, with the path of your file:")
+    for line in command_lines(certify_command(str(artifact), str(run), str(images), labels, certificate.tolerance)):
+        say(line)

@@ -138,7 +138,7 @@ def _print(done: list[Exported]) -> None:
             say(f"{one.folder.name}: {certificate.left_out.sentence}")
         for sentence in certificate.unlabelled.remarks if certificate and certificate.unlabelled else []:
             say(f"{one.folder.name}: {sentence}")
-        for sentence in [*certificate.failures, *certificate.doubts, *certificate.warnings] if certificate else []:
+        for sentence in [*certificate.failures, *certificate.doubts, *certificate.cautions] if certificate else []:
             say(f"{one.folder.name}: {sentence}")
 
 

@@ -7,8 +7,9 @@ libraries goes through them. Only tables and bars, which foray draws, bypass the
 from __future__ import annotations
 
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO, cast
@@ -81,6 +82,22 @@ def unfiltered(stream: TextIO) -> TextIO:
 def say(line: str) -> None:
     """Prints a line that holds names from outside: line breaks in them are escaped."""
     print(one_line(line))
+
+
+def command_lines(words: Sequence[str], width: int = 80) -> list[str]:
+    """A command for a POSIX shell, in lines of at most `width` characters unless an option with its value is longer."""
+    parts: list[list[str]] = []
+    for word in words:
+        if word.startswith("--") or not parts:
+            parts.append([])
+        parts[-1].append(word)
+    lines: list[str] = []
+    for part in map(shlex.join, parts):
+        if lines and len(f"{lines[-1]} {part} \\") <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"    {part}" if lines else part)
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
 def complain(line: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -67,8 +67,11 @@ def read_csv(table: Path, name: str, source: str) -> Dataset:
     )
 
 
-def read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Column names in lower case, and (line number, row) of a CSV with a header. Raises DataError if unreadable."""
+def read_table(table: Path, optional: Collection[str] = ()) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Column names in lower case, and (line number, row) of a CSV with a header. Raises DataError if unreadable.
+
+    `optional`: columns that a row may end without, where they are the last ones; such a cell is then empty.
+    """
     try:
         with io.TextIOWrapper(open_regular(table), encoding="utf-8-sig", newline="") as stream:
             first = stream.readline()
@@ -76,15 +79,19 @@ def read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
             delimiter = max(_NAMES, key=first.count)  # of equals the comma, which comes first
             reader = csv.reader(stream, strict=True, delimiter=delimiter)
             header = [column.strip().lower() for column in next(reader, [])]
+            most = least = len(header)
+            while least and header[least - 1] in optional:
+                least -= 1
             rows = []
             for cells in reader:
                 if not any(cell.strip() for cell in cells):
                     continue
-                if len(cells) != len(header):
+                if not least <= len(cells) <= most:
                     raise DataError(
                         f"{table}, line {reader.line_num}: {counted(len(cells), 'cell')} where the header has "
-                        f"{len(header)}. Put cells that contain {_NAMES[delimiter]} in double quotes."
+                        f"{most}. Put cells that contain {_NAMES[delimiter]} in double quotes."
                     )
+                cells += [""] * (most - len(cells))
                 rows.append((reader.line_num, dict(zip(header, map(str.strip, cells), strict=True))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         way_out = " Save it as CSV UTF-8." if isinstance(error, UnicodeDecodeError) else ""

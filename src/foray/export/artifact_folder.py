@@ -13,8 +13,9 @@ from pathlib import Path
 
 from foray import __version__, deploy
 from foray.costs.analysis import count_macs, count_params
+from foray.data.csv_table import read_table
 from foray.deploy import ArtifactError, open_artifact
-from foray.errors import DiskFullError, ForayError, RunError
+from foray.errors import DataError, DiskFullError, ForayError, RunError
 from foray.export.reader_probes import is_own_reader
 from foray.export.runtimes import PRECISIONS, RUNTIMES, RuntimeSupport, add_resize
 from foray.export.source import ExportSource
@@ -89,10 +90,19 @@ def existing(folder: Path, planned: ArtifactRecord, classes: Sequence[str], seed
         there = ArtifactRecord.load(folder / RECORD)
     except (ArtifactError, ForayError):
         return None
-    decided_later = {"files", "created", "calibration", "remedies", "speed", "certificate"}
+    decided_later = {"files", "created", "calibration", "remedies", "speed", "certificate", "earlier"}
     same = there.model_dump(exclude=decided_later) == planned.model_dump(exclude=decided_later)
     same_seed = there.calibration is None or there.calibration.seed == seed
     return there if same and same_seed and artifact.labels == label_lines(classes) and is_own_reader(folder) else None
+
+
+def remembered(folder: Path, record: ArtifactRecord) -> ArtifactRecord:
+    """`record` of a file that is about to replace the one in `folder`, with the certificates of that one if the bytes
+    are the same."""
+    try:
+        return record.tried_as(ArtifactRecord.load(folder / RECORD))
+    except ForayError:  # none is there, or none that can be read
+        return record
 
 
 def require_replaceable(folder: Path) -> None:
@@ -206,8 +216,10 @@ def _is_question(path: Path) -> bool:
     """Whether a file in settle/ only asks for labels: those that a person gave are kept."""
     if path.name not in _SETTLE_FILES or not path.is_file():
         return False
-    rows = path.read_bytes().splitlines()[1:] if path.suffix == ".csv" else []
-    return all(row.endswith(b",") for row in rows)
+    try:
+        return path.suffix != ".csv" or not any(row.get("label") for _, row in read_table(path)[1])
+    except DataError:  # whatever it is, foray did not write it
+        return False
 
 
 def _refuse(folder: Path, foreign: Sequence[str]) -> None:

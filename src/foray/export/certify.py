@@ -61,9 +61,7 @@ def certify(
     require_tolerance(tolerance)
     scored = _scored(images, reference)
     file = score_file(folder, scored.samples, scored.expected, reference, threads=threads, progress=progress)
-    certificate = _certificate(file, images, reference, scored, tolerance, threads)
-    write_certificate(file.folder, certificate)
-    return certificate
+    return write_certificate(file.folder, _certificate(file, images, reference, scored, tolerance, threads))
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,9 @@ import numpy as np
 
 from foray.errors import DataError
 from foray.export.certify import too_large, verdict_of
+from foray.export.label_reach import NO_REACH, LabelReach, reach_of_labels
 from foray.export.reference import Reference
-from foray.export.scored_file import doubts_about, score_file, write_certificate
+from foray.export.scored_file import doubts_about, score_file
 from foray.limits import require_tolerance
 from foray.progress import SILENT, Progress
 from foray.records import Certificate, FlipLabels
@@ -37,7 +38,7 @@ class Flip:
     file: int
 
 
-def certify_unlabelled(
+def score_unlabelled(
     folder: str | Path,
     images: HeldOut,
     reference: Reference,
@@ -47,7 +48,7 @@ def certify_unlabelled(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Certificate, list[Flip]]:
-    """Scores the artifact in `folder` without labels, and writes the certificate into artifact.json and its model card.
+    """Scores the artifact in `folder` without labels. Nothing is written.
 
     `images`: all that count, whose labels mean nothing; `left_out`: those that do not. `reference`: float32
     probabilities of them all, by id. Returns the certificate with the flips, in the order of the images. Raises as
@@ -68,6 +69,7 @@ def certify_unlabelled(
     failures, doubts = file.faults(), doubts_about(file.folder)
     verdict = verdict_of(found.status, failures, doubts)
     undecided = verdict == "inconclusive" and found.status == "unresolved"
+    reach = reach_of_labels(len(samples), len(flips), tolerance) if undecided and flips else NO_REACH
     certificate = Certificate(
         verdict=verdict,
         tolerance=tolerance,
@@ -76,32 +78,30 @@ def certify_unlabelled(
         split=WITHOUT_LABELS,
         top1=None,
         reference_top1=None,
-        loss=None,
+        loss=None if flips else 0.0,
         loss_lower=None,
         loss_upper=found.upper,
         images_needed=images_without_flips(tolerance) if undecided and not flips else None,
         per_class=[],
         failures=failures,
         doubts=doubts,
-        warnings=[*images.notes, *_reach(len(samples), len(flips), tolerance, undecided)],
+        warnings=[*images.notes, *(_too_few(reach, tolerance) if undecided and flips else [])],
         left_out=images.left_out,
-        unlabelled=FlipLabels(flips=len(flips), left_out=left_out),
+        unlabelled=FlipLabels(
+            flips=len(flips), left_out=left_out, pass_within=reach.pass_within, fail_from=reach.fail_from
+        ),
         **file.facts(threads),
     )
-    certificate = certificate.model_copy(
-        update={"warnings": [*certificate.warnings, *_earlier(file.record.certificate, certificate)]}
-    )
-    write_certificate(file.folder, certificate)
     return certificate, flips
 
 
-def certified_by_labels(scored: Certificate, labelled: Labelled, answers: FlipLabels, doubts: list[str]) -> Certificate:
+def certified_by_labels(scored: Certificate, flips: FlipLabels, doubts: list[str]) -> Certificate:
     """The certificate of the same file and images once some of the flips have labels.
 
-    `scored`: the one without labels. `labelled`: the labels that decide; `answers`: all that were given. `doubts`: why
-    the file cannot be called right now.
+    `scored`: the one without labels. `flips`: the labels. `doubts`: why the file cannot be called right now.
     """
-    found = flips_loss(labelled, scored.tolerance)
+    counts = (flips.losses, flips.gains, flips.neither, flips.skipped)
+    found = flips_loss(Labelled(scored.n, flips.flips, *counts), scored.tolerance)
     failures = [*_too_large(found), *scored.failures]
     verdict = verdict_of(found.status, failures, doubts)
     return scored.model_copy(
@@ -113,7 +113,7 @@ def certified_by_labels(scored: Certificate, labelled: Labelled, answers: FlipLa
             "images_needed": found.images_needed if verdict == "inconclusive" else None,
             "failures": failures,
             "doubts": doubts,
-            "unlabelled": answers,
+            "unlabelled": flips,
         }
     )
 
@@ -131,25 +131,10 @@ def _too_large(found: FlipsLoss) -> list[str]:
     return [too_large(found.lower)] if found.status == "worse" and found.lower is not None else []
 
 
-def _reach(images: int, flips: int, tolerance: float, undecided: bool) -> list[str]:
+def _too_few(reach: LabelReach, tolerance: float) -> list[str]:
     """What labels cannot do, because the images are too few."""
-    if not undecided or not flips:
-        return []
-    reach = deciding_labels(images, flips, tolerance)
-    if not reach:
+    if reach == NO_REACH:
         return [f"These images are too few: no labels of them decide at a tolerance of {format_points(tolerance)}."]
-    if "not_worse" not in reach:
+    if reach.pass_within is None:
         return ["These images are too few for a pass, whatever the labels are: labels can only show that it fails."]
     return []
-
-
-def _earlier(before: Certificate | None, now: Certificate) -> list[str]:
-    """Another certificate that did not pass: with a second try a wrong pass is likelier."""
-    if before is None or before.verdict == "pass" or before.files != now.files:
-        return []
-    if (before.fingerprint, before.tolerance) == (now.fingerprint, now.tolerance):
-        return []
-    return [
-        f"The certificate on {before.n:,} {before.split} images of {before.dataset} said {before.verdict} before this "
-        "one. Each of the two passes a wrong file with a chance of at most 5 %, both together of at most 10 %."
-    ]

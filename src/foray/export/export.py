@@ -10,11 +10,13 @@ from foray.data import Dataset
 from foray.data.storage import require_free_space
 from foray.errors import DataError
 from foray.export.artifact_folder import (
+    RECORD,
     artifact_folder,
     complete,
     describe,
     existing,
     refuse_foreign_files,
+    remembered,
     remove_unfinished_folders,
     replaced_folder,
     require_replaceable,
@@ -161,7 +163,8 @@ class _Export:
         if kept is None:
             self.progress.note(f"Writing {folder}")
             with replaced_folder(folder) as unfinished:
-                record = self._write(support, precision, planned, unfinished)
+                record = remembered(folder, self._write(support, precision, planned, unfinished))
+                record.save(unfinished / RECORD)
                 write_card(unfinished, record)
         else:
             record = kept
@@ -175,7 +178,7 @@ class _Export:
                 folder, tested, self._reference, tolerance=self.request.tolerance, threads=self.machine.threads,
                 progress=self.progress,
             )  # fmt: skip
-            record = record.model_copy(update={"certificate": certificate})
+            record = record.certified(certificate)
         return Exported(folder, record, kept is None, used)
 
     def _write(
@@ -271,7 +274,7 @@ class _Export:
             and certificate.tolerance == self.request.tolerance
             and certificate.fingerprint == tested.dataset.fingerprint
             and certificate.split == "test"
-            and certificate.files == {name: info.sha256 for name, info in record.files.items()}
+            and certificate.files == record.digests
         )
 
 

@@ -26,8 +26,9 @@ from foray.export.reference import Reference
 from foray.progress import SILENT, Progress
 from foray.records import ArtifactRecord, Certificate, Estimate
 from foray.statistics import wilson_interval
+from foray.statistics.flips import CERTIFICATE_ERROR
 
-CONFIDENCE = 0.95  # of a certificate: one-sided, each way
+CONFIDENCE = 1 - CERTIFICATE_ERROR  # of a certificate: one-sided, each way
 SAME_FUNCTION = ("fp32", "fp16")  # precisions of which the network's own outputs are expected
 
 Labels = npt.NDArray[np.int64]
@@ -77,7 +78,7 @@ class ScoredFile:
             "logit_error": compared.logit_error,
             "largest_difference": compared.largest_difference,
             "largest_difference_image": self.samples[compared.largest_row].id,
-            "files": {name: info.sha256 for name, info in record.files.items()},
+            "files": record.digests,
             "runtime_version": _version(RUNTIMES[record.runtime][0]),
             "threads": threads,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -118,11 +119,14 @@ def doubts_about(folder: Path) -> list[str]:
     return ["the predict.py beside it has changed since it was scored: export again."]
 
 
-def write_certificate(folder: Path, certificate: Certificate) -> None:
-    """Writes it into artifact.json and the model card of the artifact in `folder`."""
-    certified = ArtifactRecord.load(folder / RECORD).model_copy(update={"certificate": certificate})
-    certified.save(folder / RECORD)
-    write_card(folder, certified)
+def write_certificate(folder: Path, certificate: Certificate) -> Certificate:
+    """Writes it into artifact.json and the model card of the artifact in `folder`; returns it with the other sets of
+    images on which that file was tried before."""
+    record = ArtifactRecord.load(folder / RECORD).certified(certificate)
+    record.save(folder / RECORD)
+    write_card(folder, record)
+    assert record.certificate is not None
+    return record.certificate
 
 
 def share(successes: int, n: int) -> Estimate:

@@ -11,7 +11,7 @@ from foray.records.artifact import (
     Runtime,
     Speed,
 )
-from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta, FlipLabels
+from foray.records.certificate import Certificate, CertificateVerdict, ClassDelta, EarlierSet, FlipLabels
 from foray.records.comparison import CandidateResult, Comparison, Decision, Mistake, PairedLoss
 from foray.records.cost import BrokenBound, Budget, CostProfile
 from foray.records.cost_vocabulary import COSTS, CostKind, Preference
@@ -59,6 +59,7 @@ __all__ = [
     "CostProfile",
     "DatasetInfo",
     "Decision",
+    "EarlierSet",
     "EpochRow",
     "Estimate",
     "FileInfo", "FlipLabels", "FlipPlan",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from foray.limits import MOST_BATCH, MOST_RESIZE_SIDE
-from foray.records.certificate import Certificate
+from foray.records.certificate import Certificate, EarlierSet
 from foray.records.environment import Hardware
 from foray.records.metrics import Estimate
 from foray.records.record import Record
@@ -133,7 +133,8 @@ class ArtifactRecord(Record):
     crops to that size, and the model scales and normalises only. `remedies`: what was tried so that int8 keeps its
     accuracy, in order, by validation images; their losses are optimistic, because the same images chose among the
     attempts. `speed`: int8 against float32, None where it was not measured. `certificate`: by test images, None until
-    it was scored.
+    it was scored. `earlier`: certificates of the same files on other images or at another tolerance, oldest first,
+    without their classes.
     """
 
     schema_version: Literal[1] = 1
@@ -157,6 +158,35 @@ class ArtifactRecord(Record):
     remedies: list[str] = Field(default_factory=list)
     speed: Speed | None = None  # int8 only
     certificate: Certificate | None = None
+    earlier: list[Certificate] = Field(default_factory=list)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each of `files`."""
+        return {name: info.sha256 for name, info in self.files.items()}
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        """All that are of these very files, oldest first."""
+        every = [*self.earlier, *([self.certificate] if self.certificate else [])]
+        return [one for one in every if one.files == self.digests]
+
+    def certified(self, certificate: Certificate) -> ArtifactRecord:
+        """The record with a certificate of its files, which then names the sets of images of the earlier ones."""
+        others = [one for one in self.certificates if one.question != certificate.question]
+        sets = {one.image_set: one for one in others if one.image_set != certificate.image_set}
+        known = EarlierSet.model_fields
+        named = [EarlierSet(**{name: getattr(one, name) for name in known}) for one in sets.values()]
+        return self.model_copy(
+            update={
+                "certificate": certificate.model_copy(update={"earlier_sets": named}),
+                "earlier": [one.model_copy(update={"per_class": [], "earlier_sets": []}) for one in others],
+            }
+        )
+
+    def tried_as(self, there: ArtifactRecord) -> ArtifactRecord:
+        """The record of a file written anew, which remembers the certificates of `there` if the bytes are the same."""
+        return self.model_copy(update={"earlier": there.model_copy(update={"files": self.files}).certificates})
 
     @property
     def model_bytes(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from foray.records.metrics import Estimate, LeftOut
 from foray.records.quantities import format_about, format_percent, format_points
 from foray.records.record import Record
@@ -30,9 +32,12 @@ class FlipLabels(Record):
     """What is known of images without labels: of `flips` images the file's label differs from that of float32.
 
     `losses`, `gains`, `neither`: of those labelled, on which only float32 was right, only the file, or neither.
-    `skipped`: those of which the label could not be told. `shown_twice`: images that got an answer twice; `same_again`:
-    how many of them the same one. `guesses_shown`: answers that were given after the page showed what both say.
-    `left_out`: images of the folder that do not count.
+    `skipped`: those of which the label could not be told. Where labels decide before all are there, these are the
+    labels that decided, and `later` came after them; `decided` says so. `unused`: labels after the first gap in the
+    stored order. `pass_within`, `fail_from`: once all have a label the file passes where losses less gains are at most
+    the one, and fails from the other on; None where it cannot, or needs no label. `shown_twice`: images that got an
+    answer twice; `same_again`: how many of them the same one. `guesses_shown`: answers that were given after the page
+    showed what both say. `left_out`: images of the folder that do not count.
     """
 
     flips: int
@@ -40,6 +45,11 @@ class FlipLabels(Record):
     gains: int = 0
     neither: int = 0
     skipped: int = 0
+    decided: bool = False
+    later: int = 0
+    unused: int = 0
+    pass_within: int | None = None
+    fail_from: int | None = None
     shown_twice: int = 0
     same_again: int = 0
     guesses_shown: int = 0
@@ -47,7 +57,7 @@ class FlipLabels(Record):
 
     @property
     def seen(self) -> int:
-        """How many of the flips were looked at."""
+        """How many of the flips were looked at, `later` ones apart."""
         return self.losses + self.gains + self.neither + self.skipped
 
     @property
@@ -60,23 +70,33 @@ class FlipLabels(Record):
         }
         told = ", ".join(f"{kind} on {n:,}" for kind, n in kinds.items())
         skipped = f"; {self.skipped:,} could not be told, counted against either verdict" if self.skipped else ""
-        return f"{self.seen:,} of the {self.flips:,} are labelled: {told}{skipped}."
+        if not self.decided:
+            return f"{self.seen:,} of the {self.flips:,} are labelled: {told}{skipped}."
+        later = f" {self.later:,} later ones change nothing until all have one." if self.later else ""
+        return f"Decided after {self.seen:,} of {self.flips:,} labels: {told}{skipped}.{later}"
 
     @property
     def remarks(self) -> list[str]:
         """What is not known, which images do not count, and how the labels were given, as sentences."""
         not_known = "Not known without labels of the other images: the accuracy, and the loss per class."
-        sentences = (self._left_out(), self._repeats(), self._guesses(), not_known)
+        sentences = (self.left_out.sentence, self._unused(), self._repeats(), self._guesses(), not_known)
         return [sentence for sentence in sentences if sentence]
 
-    def _left_out(self) -> str:
-        reasons = {
-            "unreadable": self.left_out.unreadable,
-            "used by the run already, near copies included": self.left_out.near_copies,
-            "near copies of another of these images": self.left_out.bursts,
-        }
-        told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
-        return f"Left out: {told}." if told else ""
+    def reach(self, images: int) -> list[str]:
+        """At which loss on the `images` labels of all flips decide, as a sentence; empty where at none."""
+        parts = []
+        if self.pass_within is not None:
+            parts.append(
+                f"to pass the file where its loss on these images is at most {_points(self.pass_within, images)}"
+            )
+        if self.fail_from is not None:
+            parts.append(f"to fail it where that loss is at least {_points(self.fail_from, images)}")
+        return [f"Labels of all {self.flips:,} are sure {', and '.join(parts)}."] if parts else []
+
+    def _unused(self) -> str:
+        if not self.unused:
+            return ""
+        return f"{self.unused:,} labels do not count: an image before them in the stored order has none."
 
     def _repeats(self) -> str:
         if not self.shown_twice:
@@ -87,6 +107,17 @@ class FlipLabels(Record):
         if not self.guesses_shown:
             return ""
         return f"{self.guesses_shown} answers were given after the page showed what the file and float32 say."
+
+
+class EarlierSet(Record):
+    """A set of `n` images of `dataset` on which the same file was tried before, at `tolerance`, and what came of it."""
+
+    dataset: str
+    split: str
+    n: int
+    tolerance: float
+    verdict: CertificateVerdict
+    created: str  # ISO 8601, UTC
 
 
 class Certificate(Record):
@@ -104,7 +135,9 @@ class Certificate(Record):
 
     `unlabelled`: of images without labels, whose `split` is so called; None for images with labels. Without labels
     nobody knows `top1`, `reference_top1` and the classes, of which `per_class` has none; `loss` and `loss_lower` are
-    known where flips were labelled. The bounds then hold at all numbers of labels together.
+    known where flips were labelled, and `loss` where there are none. The bounds hold at all numbers of labels together.
+
+    `earlier_sets`: other images on which the same file was tried before.
     """
 
     verdict: CertificateVerdict
@@ -136,6 +169,27 @@ class Certificate(Record):
     created: str  # ISO 8601, UTC
     left_out: LeftOut | None = None
     unlabelled: FlipLabels | None = None
+    earlier_sets: list[EarlierSet] = Field(default_factory=list)
+
+    @property
+    def image_set(self) -> tuple[str, str]:
+        """Which images it is on."""
+        return self.split, self.fingerprint
+
+    @property
+    def question(self) -> tuple[str, str, float]:
+        """What it answers: on which images, and at which tolerance."""
+        return *self.image_set, self.tolerance
+
+    @property
+    def is_by_labels(self) -> bool:
+        """Whether it rests on labels of images that had none at first."""
+        return self.unlabelled is not None and self.unlabelled.seen > 0
+
+    @property
+    def cautions(self) -> list[str]:
+        """The warnings, and what earlier tries on other images do to the chance of a wrong verdict."""
+        return [*self.warnings, *self._tries()]
 
     @property
     def sentence(self) -> str:
@@ -154,13 +208,30 @@ class Certificate(Record):
 
     @property
     def more(self) -> list[str]:
-        """How many images would decide, as a sentence, where that is known and it is not decided."""
+        """What would decide, as a sentence, where that is known and it is not decided."""
+        flips = self.unlabelled
+        if flips is not None and flips.seen < flips.flips and self.verdict == "inconclusive":
+            return flips.reach(self.n) if self.loss_upper >= self.tolerance else []
         if self.images_needed is None:
             return []
         if self.unlabelled is not None and not self.unlabelled.flips:
             return [f"{self.images_needed:,} images would be enough if no label differs."]
         about = format_about(self.images_needed)
         return [f"About {about} images like these, these {self.n:,} included, would decide with 80 % power."]
+
+    def _tries(self) -> list[str]:
+        if not self.earlier_sets:
+            return []
+        told = "; ".join(
+            f"{one.verdict} on {one.n:,} {one.split} images of {one.dataset} ({one.created[:10]})"
+            for one in self.earlier_sets
+        )
+        sets, error = len(self.earlier_sets) + 1, 1 - self.confidence
+        together = f"with a chance of at most {100 * error:.0f} %, the {sets} together of at most"
+        return [
+            f"This file was tried on {sets} sets of images. Before this one: {told}. Each set passes a wrong file "
+            f"{together} {min(100 * error * sets, 100):.0f} %."
+        ]
 
     def _by_flips(self, flips: FlipLabels) -> str:
         differ = f"{self.n:,} images without labels: {flips.flips:,} of {self.n:,} labels differ from float32"
@@ -182,6 +253,10 @@ class Certificate(Record):
             f"it loses {format_points(self.loss)}, with {format_percent(self.confidence)} confidence at most "
             f"{format_points(self.loss_upper)}; the tolerance is {format_points(self.tolerance)}."
         )
+
+
+def _points(net_losses: int, images: int) -> str:
+    return format_points(net_losses / images)
 
 
 def _beside(bound: float, tolerance: float) -> str:

@@ -72,7 +72,8 @@ class LabelPage:
     `repeats`: images that are shown twice, as (position, index): the page's showing number `position`, from 0 and with
     repeats counted, is image `index` of `asked` again. `tolerance`: of the loss, a share. `early`: whether a pair can
     be decided before all of its images are labelled; not with several seeds. `storage_key`: a digest of the
-    settlement, under which the browser keeps the labels.
+    settlement, under which the browser keeps the labels. `command`: what reads labels.csv; `places`: what the words in
+    capitals stand for in it.
     """
 
     title: str
@@ -83,6 +84,8 @@ class LabelPage:
     tolerance: float
     early: bool
     storage_key: str
+    command: str = "foray settle OUT --labels labels.csv"
+    places: str = "the folder of the comparison as OUT"
 
 
 def label_html(page: LabelPage) -> str:
@@ -94,7 +97,9 @@ def label_html(page: LabelPage) -> str:
         loader=ChoiceLoader([PackageLoader("foray.settling"), PackageLoader("foray.report")]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    return environment.get_template("label.html").render(title=one_line(page.title), page=_as_json(page))
+    return environment.get_template("label.html").render(
+        title=one_line(page.title), command=page.command, places=page.places, page=_as_json(page)
+    )
 
 
 def picture_of(source: Sample | Image.Image) -> bytes:

@@ -1,9 +1,10 @@
 """labels.csv: the labels that a person gives, as label.html writes them or filled in by hand.
 
-Columns `image` and `label`; others, such as the page's `guess_shown`, may follow. Names are written as
-`plain_text.csv_cell` writes them, or as they are. An image that was shown twice has two rows, of which the first
-counts. `cannot tell` is an image that was skipped. So is an empty label, unless it is in a row that the page did not
-write and no image after it, in the order in which they are asked for, has a label: then it is yet to be labelled.
+Columns `image` and `label`; others, such as the page's `guess_shown`, may follow. Lines filled in by hand may follow
+those of the page. Names are written as `plain_text.csv_cell` writes them, or as they are. An image that was shown twice
+has two rows, of which the first counts. `cannot tell` is an image that was skipped. So is an empty label, unless it is
+in a row that the page did not write and no image after it, in the order in which they are asked for, has a label: then
+it is yet to be labelled.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from foray.data.dataset import some_names
 from foray.errors import DataError
 from foray.parsing import shortened
 from foray.plain_text import csv_cell, one_line
+from foray.regular_files import is_there
 
 SKIPPED = "cannot tell"  # in labels.csv, of an image that was skipped
 _COLUMNS = ("image", "label")
@@ -87,7 +89,7 @@ def read_labels(path: Path, question: LabelQuestion) -> Answers:
     Raises DataError, which names the file and the line, for what is no CSV, unknown images and classes, labels that
     contradict known ones, and an image with two labels that differ though it was not shown twice.
     """
-    header, rows = read_table(path)
+    header, rows = read_table(path, optional=(_SHOWN,))
     if missing := [column for column in _COLUMNS if column not in header]:
         raise DataError(
             f"{path} lacks the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)}: its first line is "
@@ -114,6 +116,14 @@ def read_labels(path: Path, question: LabelQuestion) -> Answers:
         index = None if label is None else question.classes.index(label)
         reading.take(line, image, index, answered=bool(written or row.get(_SHOWN)), shown=row.get(_SHOWN) == "yes")
     return reading.answers()
+
+
+def is_filled_in(path: Path, question: LabelQuestion) -> bool:
+    """Whether labels.csv holds a label, or something else that nobody but a person can have written there."""
+    try:
+        return is_there(path) and bool(read_labels(path, question).labels)
+    except DataError:
+        return True
 
 
 class _Reading:

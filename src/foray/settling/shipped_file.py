@@ -1,13 +1,8 @@
-"""Labels for an exported file: of the images to which it and float32 give different labels, asked for and read.
-
-ARTIFACT/settle/ holds plan.json, label.html and labels.csv. The order of the images is random, and a digest of the file
-and of the images decides it, so that it stands before the first label and stays when the command is repeated.
-"""
+"""Labels for an exported file: of the images to which it and float32 give different labels, asked for and read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +10,24 @@ import numpy as np
 from foray.deploy import ArtifactError, open_artifact
 from foray.errors import DataError, ForayError, RunError
 from foray.export.artifact_folder import RECORD, SETTLE
-from foray.export.certify_unlabelled import Flip, certified_by_labels, certify_unlabelled, labels_could_decide
+from foray.export.certify_unlabelled import certified_by_labels, labels_could_decide, score_unlabelled
 from foray.export.reference import reference_of_network
 from foray.export.scored_file import doubts_about, write_certificate
 from foray.export.source import ExportSource, source_of_run
 from foray.limits import require_tolerance
 from foray.parsing import home_expanded
 from foray.progress import SILENT, Progress
-from foray.records import ArtifactRecord, AskedFlip, Certificate, FlipLabels, FlipPlan, RunFolder, write_text
+from foray.records import ArtifactRecord, Certificate, FlipLabels, FlipPlan, RunFolder
 from foray.records.certificate import WITHOUT_LABELS
 from foray.records.quantities import format_points
-from foray.records.sealing import sha256
-from foray.regular_files import is_there, read_regular
+from foray.regular_files import is_there
 from foray.requests import Machine
 from foray.runs.held_out import HeldOut
 from foray.settling.conclude import PairAnswers
-from foray.settling.label_page import Asked, LabelPage, Pair, label_html, picture_of
-from foray.settling.labels_file import Answers, LabelQuestion, read_labels, template
+from foray.settling.flip_question import TOLERANCE, ask_for_labels, plan_flips, question_of, require_unanswered
+from foray.settling.labels_file import Answers, read_labels
 from foray.settling.panel import Panel, notes_on_labels, open_panel
-from foray.settling.plan import LABELS, MOST_PICTURES, PAGE, PLAN, repeats
+from foray.settling.plan import PAGE, PLAN
 from foray.statistics.flips import CERTIFICATE_ERROR
 
 
@@ -43,7 +37,7 @@ def certify_on_images(
     images: str | Path,
     machine: Machine = Machine(),
     *,
-    tolerance: float = 0.01,
+    tolerance: float = TOLERANCE,
     used: Collection[str] = (),
     again: bool = True,
     progress: Progress = SILENT,
@@ -57,32 +51,38 @@ def certify_on_images(
         machine: `threads` are those of the file's runtime.
         tolerance: loss of accuracy that is allowed, in [0, 1].
         used: contents (SHA-256) of images that an int8 file was calibrated or selected on.
-        again: whether it is scored again where it has a certificate on the same images at the same tolerance.
+        again: whether it is scored again where its certificate is on the same images at the same tolerance. Labels
+            that decided before count then too.
         progress: what is told of the progress.
 
     Raises:
         ForayError: for a file that is damaged or of another run, DataError where no image is left, RunError where
-            settle/ holds labels of other images.
+            labels of other images were given already.
     """
     require_tolerance(tolerance)
     folder = Path(artifact)
     source, panel = _opened(folder, run, images, machine, progress)
-    settle = folder / SETTLE
-    _require_no_labels_of_others(settle, folder, panel)
+    record = ArtifactRecord.load(folder / RECORD)
+    _require_no_labels_of_others(folder / SETTLE, record, panel)
     whole = HeldOut(panel.dataset, "test", None, tuple(f"{note}." for note in panel.notes))
     held = whole.less(used)
-    there = ArtifactRecord.load(folder / RECORD).certificate
-    if not again and there is not None and _is_of(there, held, tolerance, folder):
-        return there
+    if not again and record.certificate in _of(record, held, tolerance):
+        assert record.certificate is not None
+        return record.certificate
     reference = reference_of_network(source, held, machine, progress=progress)
     notes = notes_on_labels(reference.probabilities.argmax(axis=1), source.classes)
     held = HeldOut(held.dataset, "test", held.left_out, (*held.notes, *(f"{note}." for note in notes)))
-    certificate, flips = certify_unlabelled(
+    scored, flips = score_unlabelled(
         folder, held, reference, left_out=panel.left_out, tolerance=tolerance, threads=machine.threads,
         progress=progress,
     )  # fmt: skip
+    certificate = scored
+    for there in _of(record, held, tolerance):
+        if there.is_by_labels and there.unlabelled is not None:  # what labels have said stays
+            certificate = certified_by_labels(scored, there.unlabelled, scored.doubts)
+    certificate = write_certificate(folder, certificate)
     if labels_could_decide(certificate):
-        _ask(settle, _plan(source, panel, certificate, flips), panel, folder.resolve().name)
+        ask_for_labels(folder, plan_flips(source, panel, scored, flips), panel)
     return certificate
 
 
@@ -93,7 +93,7 @@ def certify_by_labels(
     labels: str | Path,
     machine: Machine = Machine(),
     *,
-    tolerance: float = 0.01,
+    tolerance: float = TOLERANCE,
     progress: Progress = SILENT,
 ) -> Certificate:
     """Certifies an exported file by labels of the images that `certify_on_images` asked for; arguments are as there.
@@ -110,16 +110,15 @@ def certify_by_labels(
     _, panel = _opened(folder, run, images, machine, progress)
     _require_same(plan, folder, panel, tolerance)
     asked = [one.image for one in plan.asked]
-    answers = read_labels(home_expanded(labels), _question(plan, panel))
+    answers = read_labels(home_expanded(labels), question_of(plan, panel))
     given = PairAnswers(
         np.array([[one.float32 for one in plan.asked]]), np.array([[one.file for one in plan.asked]]),
         answers.prefix(asked), plan.scored.n,
     )  # fmt: skip
     if not given.answers:
         raise DataError(f"{labels} has no label of {asked[0]}, the first image in the stored order. Begin with it.")
-    certificate = _by_answers(plan, given, answers, doubts_about(folder))
-    write_certificate(folder, certificate)
-    return certificate
+    certificate = certified_by_labels(plan.scored, _told(plan, given, answers), doubts_about(folder))
+    return write_certificate(folder, certificate)
 
 
 def label_page_of(artifact: str | Path, certificate: Certificate) -> Path | None:
@@ -143,23 +142,18 @@ def _opened(
     return source, panel
 
 
-def _is_of(certificate: Certificate, images: HeldOut, tolerance: float, folder: Path) -> bool:
-    """Whether it is on these images, without labels, and of the file in `folder`."""
-    ours = (WITHOUT_LABELS, images.dataset.fingerprint, tolerance, _digests(folder))
-    return ours == (certificate.split, certificate.fingerprint, certificate.tolerance, certificate.files)
+def _of(record: ArtifactRecord, images: HeldOut, tolerance: float) -> list[Certificate]:
+    """The certificates of the file on these images, without labels at first, at this tolerance."""
+    question = (WITHOUT_LABELS, images.dataset.fingerprint, tolerance)
+    return [one for one in record.certificates if one.question == question]
 
 
-def _require_no_labels_of_others(settle: Path, folder: Path, panel: Panel) -> None:
-    """Raises RunError where labels of other images, or for another file, would be lost."""
-    if not is_there(settle / PLAN):
-        return
-    there = FlipPlan.load(settle / PLAN)
-    same = (there.images, there.scored.files) == (panel.dataset.fingerprint, _digests(folder))
-    if not same and _is_filled_in(settle, there):
-        raise RunError(
-            f"{settle / LABELS} holds labels of the images that were asked for on {there.created[:10]}, from "
-            f"{there.source}. Read them first (`labels`), or move {settle} elsewhere."
-        )
+def _require_no_labels_of_others(settle: Path, record: ArtifactRecord, panel: Panel) -> None:
+    """Raises RunError where labels of other images were given, or some for another file would be lost."""
+    if is_there(settle / PLAN):
+        there = FlipPlan.load(settle / PLAN)
+        if (there.images, there.scored.files) != (panel.dataset.fingerprint, record.digests):
+            require_unanswered(settle, there, record)
 
 
 def _require_same(plan: FlipPlan, folder: Path, panel: Panel, tolerance: float) -> None:
@@ -169,7 +163,7 @@ def _require_same(plan: FlipPlan, folder: Path, panel: Panel, tolerance: float) 
     except ArtifactError as error:
         raise ForayError(str(error)) from error
     again = "Run foray certify without `labels` again."
-    if plan.scored.files != _digests(folder):
+    if plan.scored.files != ArtifactRecord.load(folder / RECORD).digests:
         raise ForayError(f"{folder} has changed since labels were asked for ({plan.created[:10]}). {again}")
     if plan.images != panel.dataset.fingerprint:
         raise ForayError(
@@ -183,93 +177,24 @@ def _require_same(plan: FlipPlan, folder: Path, panel: Panel, tolerance: float) 
         )
 
 
-def _plan(source: ExportSource, panel: Panel, certificate: Certificate, flips: Sequence[Flip]) -> FlipPlan:
-    digests = " ".join(certificate.files[name] for name in sorted(certificate.files))
-    seed = int(sha256(f"{digests} {panel.dataset.fingerprint}".encode())[:16], 16)
-    asked = [flips[i] for i in np.random.default_rng(seed).permutation(len(flips))]
-    pictures = min(len(asked), MOST_PICTURES)
-    return FlipPlan(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        run=source.origin.id,
-        source=panel.dataset.source,
-        images=panel.dataset.fingerprint,
-        classes=list(source.classes),
-        scored=certificate,
-        asked=[
-            AskedFlip(image=one.image, content=one.content, float32=one.float32, file=one.file) for one in asked
-        ],
-        repeats=repeats(pictures),
-        pictures=pictures,
-    )  # fmt: skip
-
-
-def _ask(settle: Path, plan: FlipPlan, panel: Panel, name: str) -> None:
-    """Writes settle/: the plan first, so that there is no label before it. Labels that were given stay.
-
-    Raises RunError where those are of other images.
-    """
-    if is_there(settle / PLAN):
-        there = FlipPlan.load(settle / PLAN)
-        if there.asked != plan.asked:
-            if _is_filled_in(settle, there):
-                raise RunError(f"{settle / LABELS} holds labels of other images. Move {settle} elsewhere.")
-            (settle / LABELS).unlink(missing_ok=True)
-    settle.mkdir(exist_ok=True)
-    (settle / PAGE).unlink(missing_ok=True)
-    plan.save(settle / PLAN)
-    if not (settle / LABELS).exists():
-        write_text(settle / LABELS, template(_question(plan, panel)))
-    sample_of = {sample.id: sample for sample in panel.dataset.samples}
-    shown = plan.asked[: plan.pictures]
-    as_shown = f"the file {name}"
-    page = LabelPage(
-        title=f"Labels for {name}",
-        classes=tuple(plan.classes),
-        asked=tuple(
-            Asked(one.image, picture_of(sample_of[one.image]), {"float32": one.float32, as_shown: one.file})
-            for one in shown
-        ),
-        repeats=tuple(plan.repeats),
-        pairs=(
-            Pair("float32", as_shown, plan.scored.n, len(plan.asked), CERTIFICATE_ERROR, tuple(range(len(shown)))),
-        ),
-        tolerance=plan.scored.tolerance,
-        early=True,
-        storage_key=sha256("\n".join([plan.images, str(plan.scored.tolerance), *map(str, plan.asked)]).encode()),
-    )  # fmt: skip
-    write_text(settle / PAGE, label_html(page))
-
-
-def _question(plan: FlipPlan, panel: Panel) -> LabelQuestion:
-    asked = [one.image for one in plan.asked]
-    others = {sample.id for sample in panel.dataset.samples}.difference(asked)
-    return LabelQuestion(asked, plan.classes, [asked[i] for _, i in plan.repeats], sorted(others), panel.known)
-
-
-def _by_answers(plan: FlipPlan, given: PairAnswers, answers: Answers, doubts: list[str]) -> Certificate:
+def _told(plan: FlipPlan, given: PairAnswers, answers: Answers) -> FlipLabels:
     """A verdict that was reached stays until all have a label; then the test of all of them counts."""
-    first = given.first_verdict(plan.scored.tolerance, CERTIFICATE_ERROR)
-    every = given.counts(len(given.answers))
-    labelled = every if first is None else given.counts(first)
+    first, every = given.first_verdict(plan.scored.tolerance, CERTIFICATE_ERROR), len(given.answers)
+    counts = given.counts(every if first is None else first)
+    decided = first is not None and first < given.disagreements
     same, twice = answers.agreement()
     assert plan.scored.unlabelled is not None
-    told = FlipLabels(
-        flips=every.disagreements, losses=every.losses, gains=every.gains, neither=every.neither,
-        skipped=every.skipped, shown_twice=twice, same_again=same, guesses_shown=answers.guesses_shown,
-        left_out=plan.scored.unlabelled.left_out,
-    )  # fmt: skip
-    certificate = certified_by_labels(plan.scored, labelled, told, doubts)
-    if unused := len(answers.labels) - every.seen:
-        note = f"{unused} labels do not count: an image before them in the stored order has none."
-        certificate = certificate.model_copy(update={"warnings": [*certificate.warnings, note]})
-    return certificate
-
-
-def _is_filled_in(settle: Path, plan: FlipPlan) -> bool:
-    path = settle / LABELS
-    empty = template(LabelQuestion([one.image for one in plan.asked], plan.classes))
-    return is_there(path) and read_regular(path) != empty.encode()
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {name: info.sha256 for name, info in ArtifactRecord.load(folder / RECORD).files.items()}
+    return plan.scored.unlabelled.model_copy(
+        update={
+            "losses": counts.losses,
+            "gains": counts.gains,
+            "neither": counts.neither,
+            "skipped": counts.skipped,
+            "decided": decided,
+            "later": every - counts.seen,
+            "unused": len(answers.labels) - every,
+            "shown_twice": twice,
+            "same_again": same,
+            "guesses_shown": answers.guesses_shown,
+        }
+    )

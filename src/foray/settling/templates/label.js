@@ -132,10 +132,19 @@
       showings.length ? `All ${counted(showings.length, "answer")} are given.` : "There is no image to label: the models agree on all of them.",
       twice ? `${counted(twice, "image")} came twice, to see how sure the labels are. You gave ${same} of them the same answer both times.` : "",
       showings.length ? "Download labels.csv now." : "",
+      pairs.some((pair) => leftOf(pair) && !verdictOf(pair).isDecided) ? howToGoOn() : "",
     ];
     const end = make("div", "", { className: "end" });
     end.append(...texts.filter(Boolean).map((text) => make("p", text)));
     return end;
+  }
+
+  // Of the images that need a label the page shows the first.
+  const leftOf = (pair) => pair.disagreements - pair.needs.length;
+
+  function howToGoOn() {
+    const last = images[images.length - 1].cell;
+    return `More images need a label than this page shows. To go on, open the labels.csv beside this page in an editor of text. Copy its lines that follow “${last}” to the end of the file that you download here. Fill them in from the top, in their order.`;
   }
 
   // ---- The classes ----
@@ -163,9 +172,16 @@
     const shownKey = key.toUpperCase() || (isFirst && element("filter").value ? "Enter" : "");
     if (shownKey) button.append(make("kbd", shownKey, { ariaHidden: "true" }));
     if (shownKey) button.setAttribute("aria-keyshortcuts", shownKey);
-    button.append(make("bdi", name));
+    button.append(nameOf(label));
     button.dataset.label = label;
     return button;
+  }
+
+  // A long name breaks after an underscore or a hyphen before it breaks anywhere.
+  function nameOf(label) {
+    const name = make("bdi"), parts = classes[label].name.split(/(?<=[_-])/);
+    name.append(...parts.flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
+    return name;
   }
 
   // The buttons are made anew only where others are to be seen, so that a click or the focus never loses its button.
@@ -200,7 +216,7 @@
     const list = make("ul");
     images[showings[at]].guesses.forEach((label, model) => {
       const line = make("li", `${page.models[model]}: `);
-      line.append(make("bdi", classes[label].name));
+      line.append(nameOf(label));
       list.append(line);
     });
     return [list, make("p", "Guesses sway the eye. labels.csv says of your answer that they were shown.")];
@@ -223,20 +239,23 @@
 
   function verdictOf(pair) {
     const kinds = answers.kindsOf(pair);
-    const isComplete = kinds.length === pair.needs.length;
+    const isComplete = kinds.length === pair.disagreements;
+    const isAllShown = kinds.length === pair.needs.length;
     const status = page.early ? rule.verdict(pair, page.tolerance, kinds, statusOf) : "unresolved";
-    return { isComplete, isDecided: status !== "unresolved", isWorse: status === "worse" };
+    return { isComplete, isAllShown, isDecided: status !== "unresolved", isWorse: status === "worse" };
   }
 
-  function wordsOf(pair, { isComplete, isDecided, isWorse }) {
+  function wordsOf(pair, { isComplete, isAllShown, isDecided, isWorse }) {
     const candidate = page.models[pair.candidate];
     const claim = `more than ${page.points} worse than ${page.models[pair.reference]}`;
     const question = `is ${candidate} ${claim}?`;
     if (isDecided) return ["decided", "Decided", `${candidate} is ${isWorse ? "" : "not "}${claim}.`];
-    if (page.early && !isComplete) return ["open", "Not decided yet", question];
-    if (page.early) return ["undecided", "Not decided", `${question} All images are labelled, and they do not show it.`];
-    if (isComplete) return ["undecided", "Labelled", `${question} foray settle answers it from labels.csv.`];
-    return ["open", "Open", `${question} The verdict counts when all ${number(pair.needs.length)} are labelled.`];
+    if (isComplete && page.early) return ["undecided", "Not decided", `${question} All images are labelled, and they do not show it.`];
+    if (isComplete) return ["undecided", "Labelled", `${question} foray answers it from labels.csv.`];
+    const left = leftOf(pair) ? ` ${counted(leftOf(pair), "more image")} of labels.csv ${leftOf(pair) === 1 ? "is" : "are"} not on this page.` : "";
+    if (isAllShown && left) return ["undecided", "Not decided yet", `${question} All images on this page are labelled.${left}`];
+    if (page.early) return ["open", "Not decided yet", question + left];
+    return ["open", "Open", `${question} The verdict counts when all ${number(pair.disagreements)} are labelled.${left}`];
   }
 
   function verdictLine(pair, verdict) {
