@@ -23,7 +23,6 @@ from foray.records.quantities import (
     parse_count,
     parse_duration_ms,
     parse_points,
-    points_argument,
 )
 
 
@@ -50,7 +49,6 @@ from foray.records.quantities import (
         (parse_bytes, "1.5 GiB", 3 * 2**29),
         (parse_bytes, "512B", 512),
         (parse_points, "1pt", 0.01),
-        (parse_points, points_argument(0.007), 0.007),
         (parse_points, "0.5pt", 0.005),
         (parse_points, "2 points", 0.02),
         (parse_points, "1 point", 0.01),
@@ -182,9 +180,3 @@ def test_about_rounds_up_to_two_digits(count, text) -> None:
 )
 def test_a_confidence_never_reads_as_certainty(confidence, text) -> None:
     assert format_confidence(confidence) == text
-
-
-@given(tenths=st.integers(min_value=1, max_value=999_999))
-def test_points_are_written_as_they_are_read(tenths: int) -> None:
-    points = parse_points(f"{tenths / 10_000}pt")
-    assert parse_points(points_argument(points)) == points

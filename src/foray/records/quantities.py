@@ -181,15 +181,6 @@ def format_points(difference: float) -> str:
     return f"{number} point" if number == "1" else f"{number} points"
 
 
-def points_argument(difference: float) -> str:
-    """A difference of accuracies as `parse_points` reads it, without a space.
-
-    >>> points_argument(0.0031)
-    '0.31pt'
-    """
-    return f"{100 * difference:.12g}pt"
-
-
 def format_percent(share: float) -> str:
     """A share in [0, 1], with more decimals where one would read as all or nothing.
 

@@ -18,7 +18,6 @@ from foray.export.artifact_folder import RECORD, SETTLE
 from foray.export.certify_unlabelled import Flip
 from foray.export.source import ExportSource
 from foray.records import ArtifactRecord, AskedFlip, Certificate, FlipPlan, write_text
-from foray.records.quantities import points_argument
 from foray.records.sealing import sha256
 from foray.regular_files import is_there
 from foray.settling.label_page import Asked, LabelPage, Pair, label_html, picture_of
@@ -32,7 +31,7 @@ TOLERANCE = 0.01  # where none is named, here and on the command line
 
 def certify_command(artifact: str, run: str, images: str, labels: str, tolerance: float) -> list[str]:
     """The words of the command that reads `labels` of what was asked for at `tolerance`."""
-    at = [] if tolerance == TOLERANCE else ["--tolerance", points_argument(tolerance)]
+    at = [] if tolerance == TOLERANCE else ["--tolerance", f"{100 * tolerance:.12g}pt"]
     return ["foray", "certify", artifact, "--run", run, "--images", images, *at, "--labels", labels]
 
 
