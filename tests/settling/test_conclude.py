@@ -57,21 +57,22 @@ class Settling:
 
     def _plan(self, rng: np.random.Generator) -> SettlePlan:
         needed = np.zeros(NEW, dtype=bool)
-        pairs, errors = [], self.compared.errors()
+        pairs, steps = [], self.compared.both_steps({}, 0.025)
         for reference, candidate in self.compared.open_pairs:
             differ = differing(self.labels[reference], self.labels[candidate])
             needed |= differ
             pairs.append(
                 AskedPair(
-                    reference=reference, candidate=candidate, disagreements=int(differ.sum()),
-                    error=errors[candidate], probability=0.5, expected_labels=1.0,
+                    reference=reference, candidate=candidate, disagreements=int(differ.sum()), probability=0.5,
+                    expected_labels=1.0, error=steps.errors_of((reference, candidate))[0],
+                    worse_error=steps.errors_of((reference, candidate))[1],
                 )
             )  # fmt: skip
         asked = [self.images[i] for i in rng.permutation(np.flatnonzero(needed))]
         return SettlePlan(
             created="2026-11-29", comparison=self.compared.comparison.id, decision=self.compared.digest,
             tolerance=0.01, error=0.025, source="new", classes=list("abcde"), runs={model: ["r"] for model in MODELS},
-            seeds=[0], images=NEW, fingerprint="", left_out=PanelLeftOut(), pairs=pairs, asked=asked, contents=asked,
+            seeds=[0], images=NEW, fingerprint="", left_out=PanelLeftOut(), pairs=pairs, asked=asked,
             repeats=[], pictures=len(asked), early=True, predictions="",
         )  # fmt: skip
 
