@@ -20,7 +20,8 @@ Case = tuple[Pair, float, dict[str, int]]
 def random_pair(draw: random.Random, most: int) -> Pair:
     differ = draw.randint(0, most)
     images = round((differ + 1) * 10 ** draw.uniform(0, 2))
-    return Pair("ours", "theirs", images, differ, draw.choice([0.05, 0.025, 0.0125, 0.005]), ())
+    error, rivals = draw.choice([0.05, 0.025, 0.0125, 0.005]), draw.choice([None, 1, 2, 5])
+    return Pair("ours", "theirs", images, differ, error, (), None if rivals is None else error / rivals)
 
 
 def random_kinds(draw: random.Random, length: int) -> list[str]:

@@ -59,14 +59,11 @@ def print_settlement(settlement: Settlement, out: Path) -> None:
     print()
     print_rows(settled_facts(settlement))
     print()
-    for row in settled_section(settlement, decision).rows:
+    for pair, row in zip(settlement.pairs, settled_section(settlement, decision).rows, strict=True):
         kinds = f" (lost / won / neither: {row.kinds})" if row.kinds != "–" else ""
-        differ = "image differs" if row.differ.startswith("1 of") else "images differ"
-        are = "is" if row.labelled == "1" else "are"
-        _fill(
-            f"{row.candidate} against {row.reference}: {row.differ} {differ}, {row.labelled} {are} labelled{kinds}: "
-            f"{row.verdict}."
-        )
+        differ = f"{row.differ} images {'differs' if pair.disagreements == 1 else 'differ'}"
+        labelled = f"{row.labelled} {'is' if pair.labelled == 1 else 'are'} labelled{kinds}"
+        _fill(f"{row.candidate} against {row.reference}: {differ}, {labelled}: {row.verdict}.")
     print()
     say(f"Report: {out / 'report.html'}")
 
@@ -76,9 +73,9 @@ def _promise(pair: AskedPair, plan: SettlePlan) -> str:
     models = f"{pair.candidate} against {pair.reference}"
     if not pair.disagreements:
         return f"{models}: no label differs on the {plan.images:,} images."
-    one = pair.disagreements == 1
-    differ, them = ("image differs", "it") if one else ("images differ", "them")
-    told = f"{models}: {pair.disagreements:,} of {plan.images:,} {differ}; labelling {them} decides with probability"
+    differ, them = ("differs", "it") if pair.disagreements == 1 else ("differ", "them")
+    images = f"{pair.disagreements:,} of {plan.images:,} images {differ}"
+    told = f"{models}: {images}; labelling {them} decides with probability"
     expected = round(pair.expected_labels)
     are = "is" if expected == 1 else "are"
     labels = f"; about {counted(expected, 'label')} {are} expected" if plan.early else ""

@@ -92,7 +92,8 @@ def _require_same_error(folder: Path, plan: ComparisonPlan) -> None:
     before, now = format_confidence(error), format_confidence(plan.error)
     raise RunError(
         f"{folder} was compared at an error of {before} and then settled with new images ({folder / SETTLEMENT}), so "
-        f"it cannot be compared anew at {now}. Leave `alone` as it was, or choose another folder with `out`."
+        f"it cannot be compared anew at {now}. Compare {'without' if plan.error > error else 'with'} `alone`, or in "
+        "another folder (`out`)."
     )
 
 

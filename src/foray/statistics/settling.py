@@ -34,6 +34,7 @@ SETTLE_ERROR = 0.025  # of a wrong verdict by labelling, all models of a compari
 PREFIX_ERROR = 0.005  # the part of it for looking after every label; the rest is that of the test of N labelled images
 
 _ROUNDING = 1e-9  # of a sum of logarithms
+_FEW = 32  # final losses that are looked at first
 
 Ints = npt.NDArray[np.intp]
 Numbers = Ints | int
@@ -177,26 +178,36 @@ class SettlingRule:
             neither: (P,), of the same labels.
             skipped: (P,), images that could not be told; they count against either verdict.
         """
-        seen, final_losses, likeliest = self._final(losses + skipped, gains, neither)
-        most = np.minimum(likeliest, self.not_worse_from[final_losses] - 1)
-        not_worse = ~self._possible(seen, (final_losses, most), self._error)
-        seen, final_losses, likeliest = self._final(losses, gains + skipped, neither)
-        fewest = np.maximum(likeliest, self.worse_until[final_losses])
-        worse = ~self._possible(seen, (final_losses, fewest), self._worse_error)
-        found: Ints = np.where(not_worse, 1, -worse.astype(np.intp))
+        not_worse_fails = self._possible(
+            (losses + skipped, gains, neither), self._error,
+            lambda final_losses, likeliest: np.minimum(likeliest, self.not_worse_from[final_losses] - 1),
+        )  # fmt: skip
+        worse_fails = self._possible(
+            (losses, gains + skipped, neither), self._worse_error,
+            lambda final_losses, likeliest: np.maximum(likeliest, self.worse_until[final_losses]),
+        )  # fmt: skip
+        found: Ints = np.where(not_worse_fails, np.where(worse_fails, 0, -1), 1)
         return found
 
-    def _final(self, losses: Ints, gains: Ints, neither: Ints) -> tuple[tuple[Ints, Ints, Ints], Ints, Ints]:
-        """The labels so far, each (P, 1); the final losses that can be, (P, F); the likeliest gains beside each."""
-        seen = losses[:, None], gains[:, None], neither[:, None]
-        unseen = self._disagreements - seen[0] - seen[1] - seen[2]
-        final_losses = seen[0] + np.minimum(np.arange(unseen.max(initial=0) + 1), unseen)
-        return seen, final_losses, _likeliest_gains(self._disagreements, seen, final_losses)
+    def _possible(self, labels: tuple[Ints, Ints, Ints], error: float, nearest: Callable[[Ints, Ints], Ints]) -> Bools:
+        """(P,), whether final numbers that speak against a verdict are possible at `error`, by `labels`: losses, gains
+        and neither, (P,) each.
 
-    def _possible(self, seen: tuple[Ints, Ints, Ints], final: tuple[Ints, Ints], error: float) -> Bools:
-        """(P,), whether any of the final losses and gains, (P, F) each, are possible at `error`."""
-        evidence = _log_evidence(self._disagreements, seen, final)
-        found: Bools = evidence.max(axis=1) >= np.log(error_of_looking(error)) - _ROUNDING
+        `nearest`: of those that speak against it the likeliest gains, by final losses and their likeliest gains. A few
+        final losses are enough to show that it is possible, all are needed to show that it is not.
+        """
+        unseen = self._disagreements - labels[0] - labels[1] - labels[2]
+        most, least = int(unseen.max(initial=0)), np.log(error_of_looking(error)) - _ROUNDING
+        found = np.zeros(len(unseen), dtype=np.bool_)
+        for step in sorted({max(most // _FEW, 1), 1}, reverse=True):
+            left = ~found
+            if not left.any():
+                break
+            seen = labels[0][left, None], labels[1][left, None], labels[2][left, None]
+            final_losses = seen[0] + np.minimum(np.arange(0, most + 1, step), unseen[left, None])
+            gains = nearest(final_losses, _likeliest_gains(self._disagreements, seen, final_losses))
+            evidence = _log_evidence(self._disagreements, seen, (final_losses, gains))
+            found[left] = evidence.max(axis=1) >= least
         return found
 
 
