@@ -43,9 +43,10 @@ def open_pairs(candidates: Sequence[Candidate], decision: Decision, budget: Budg
 
 
 def awaits_labels(decision: Decision) -> bool:
-    """Whether labels of new images could change what is shipped, and an error was left for them."""
-    is_open = decision.outcome != "not_known" and any(pair.status == "unresolved" for pair in decision.pairs)
-    return is_open and decision.error <= COMPARE_ERROR
+    """Whether labels of new images could change what is shipped, and an error was left for them. Where only more seeds
+    would tell, they could not."""
+    still_open = [pair for pair in decision.pairs if pair.status == "unresolved" and not pair.more_seeds]
+    return bool(still_open) and decision.outcome != "not_known" and decision.error <= COMPARE_ERROR
 
 
 def open_ways(candidates: Sequence[Candidate], decision: Decision, budget: Budget) -> list[Pair]:
