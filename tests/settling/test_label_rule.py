@@ -47,7 +47,7 @@ def statuses(opened: Open, cases: list[Case]) -> list[str]:
 def test_status_equals_that_of_all_possible_outcomes(opened: Open) -> None:
     draw = random.Random(22)
     cases: list[Case] = []
-    for _ in range(600):
+    for _ in range(800):
         pair = random_pair(draw, 40)
         kinds = random_kinds(draw, round(pair.disagreements * draw.uniform(0, 1) ** 0.3))
         cases.append((pair, draw.choice([0.0, 0.005, 0.01, 0.03]), counts_of(kinds)))
