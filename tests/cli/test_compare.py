@@ -34,7 +34,9 @@ def test_verdict_table_and_report(comparison: Finished, images: Path) -> None:
         f"Run of {pick.model}: {run}",
         f"  foray export {shlex.join([str(run), '--data', str(images)])}",
     ]
-    assert "foray settle OUT --images DIR" in (comparison.out / "report.html").read_text(encoding="utf-8")
+    assert "labels of a few new images may settle it (foray settle)" in (comparison.out / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert record.decision.pick in {candidate.model for candidate in record.candidates}
     assert record.command.startswith("foray compare ")
 
