@@ -146,7 +146,7 @@ def settle_plan(folder: Path) -> Path:
     plan = SettlePlan(
         created="2026-11-29", comparison="x", decision="y", tolerance=0.01, error=0.025, source="new",
         classes=["one", "two"], runs={"big": ["r0"], "small": ["r1"]}, seeds=[0], images=3, fingerprint="z",
-        left_out=PanelLeftOut(), pairs=[pair], asked=["a"], contents=["0"], repeats=[(1, 0)], pictures=1, early=True,
+        left_out=PanelLeftOut(), pairs=[pair], asked=["a"], repeats=[(1, 0)], pictures=1, early=True,
         known={"d": 1}, predictions=hashlib.sha256(stream.getvalue()).hexdigest(),
     )  # fmt: skip
     (folder / "plan.json").write_text(plan.model_dump_json(indent=1))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foray.decision import awaits_labels
 from foray.records import Comparison, RunRecord, folder_lock
 
 from .conftest import PER_CLASS, TINY, Cli, Finished, command, environment
@@ -26,12 +27,16 @@ def test_verdict_table_and_report(comparison: Finished, images: Path) -> None:
         assert any(line.startswith(candidate.model) for line in lines)
     pick = next(one for one in record.candidates if one.model == record.decision.pick)
     run = comparison.out / "runs" / pick.run_ids[0]
-    assert lines[-3:] == [
+    assert awaits_labels(record.decision)
+    assert lines[-4:] == [
         f"Report: {comparison.out / 'report.html'}",
+        f"Labels of a few new images may settle it: foray settle {comparison.out} --images DIR",
         f"Run of {pick.model}: {run}",
         f"  foray export {shlex.join([str(run), '--data', str(images)])}",
     ]
-    assert (comparison.out / "report.html").stat().st_size > 0
+    assert "labels of a few new images may settle it (foray settle)" in (comparison.out / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert record.decision.pick in {candidate.model for candidate in record.candidates}
     assert record.command.startswith("foray compare ")
 
@@ -74,7 +79,7 @@ def test_output_to_a_file_has_no_control_codes_and_80_columns(comparison: Finish
     assert "\r" not in comparison.done.stdout + comparison.done.stderr
     table, _, paths = comparison.done.stdout.partition("Report: ")
     assert max(map(len, table.splitlines())) <= 80
-    assert len(paths.splitlines()) == 3
+    assert len(paths.splitlines()) == 4
 
 
 def test_same_command_again_trains_nothing(comparison: Finished, images: Path, cli: Cli) -> None:

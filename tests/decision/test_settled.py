@@ -7,11 +7,21 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from foray.decision import ALONE_ERROR, COMPARE_ERROR, Candidate, decide, open_pairs, settled, withheld
+from foray.decision import (
+    ALONE_ERROR,
+    COMPARE_ERROR,
+    Candidate,
+    awaits_labels,
+    decide,
+    open_pairs,
+    settled,
+    withheld,
+)
+from foray.decision.candidates import scored_within
 from foray.decision.noninferiority import pairwise_tests, shared_error
-from foray.decision.settled import SETTLE
+from foray.decision.settled import SETTLE, both_steps
 from foray.records import Budget, CostProfile, Decision, PairedLoss
-from foray.statistics import SETTLE_ERROR, Labelled, labelled_seeds
+from foray.statistics import SETTLE_ERROR, Labelled, labelled_seeds, settled_status
 from tools.settle_rates import Models, several
 from tools.verdict_rates import Models as Worlds
 
@@ -105,6 +115,54 @@ class TestWhatIsOpen:
         assert len(loose.open) <= len(strict.open)
 
 
+class TestWhetherLabelsAreAwaited:
+    def test_where_something_is_open_and_an_error_is_left(self) -> None:
+        assert awaits_labels(alike().decision)
+        assert not awaits_labels(alike(error=ALONE_ERROR).decision)
+        assert not awaits_labels(Compared(candidate("small", 1, (0, 300)), candidate("big", 2, (0, 42))).decision)
+        assert not awaits_labels(alike().decision.model_copy(update={"outcome": "not_known"}))
+
+    def test_not_where_only_more_seeds_would_tell(self) -> None:
+        decision = alike().decision
+        pairs = [pair.model_copy(update={"images_needed": None, "more_seeds": True}) for pair in decision.pairs]
+        assert not awaits_labels(decision.model_copy(update={"pairs": pairs}))
+
+
+class TestThreeModels:
+    """`small` and `big` are open against each other and against `third`, which is dearer."""
+
+    def compared(self) -> Compared:
+        return Compared(*alike().candidates, candidate("third", 3, (5, 49)))
+
+    def test_worse_is_judged_at_the_error_divided_by_the_open_rivals(self) -> None:
+        compared = self.compared()
+        scored = scored_within(compared.candidates, compared.budget, "params")
+        steps = both_steps(scored, compared.decision, {})
+        assert len(steps.tested.open_rivals("small")) == 2
+        for rival in ("big", "third"):
+            error, of_worse = steps.errors_of((rival, "small"))
+            assert of_worse == error / 2
+
+    def test_more_labels_may_bring_worse_at_the_error_itself_and_yet_it_stays_open(self) -> None:
+        """Just enough losses for "worse" at the whole error are not enough at half of it."""
+        compared = self.compared()
+        scored = scored_within(compared.candidates, compared.budget, "params")
+        error, of_worse = both_steps(scored, compared.decision, {}).errors_of(("big", "small"))
+        losses = next(n for n in range(20, 90) if settled_status(labels(n, 5), 0.01, error) == "worse")
+        assert settled_status(labels(losses, 5), 0.01, error, of_worse) == "unresolved"
+        found = compared.settled({("big", "small"): labels(losses, 5), ("third", "small"): labels(2, 2)})
+        small = next(pair for pair in found.pairs if pair.candidate == "small")
+        assert (small.reference, small.status, small.labels_left) == ("big", "unresolved", 0)
+        assert small.lower <= 0.01 < small.upper
+
+    def test_a_model_with_a_rival_without_labels_is_neither_worse_nor_passes(self) -> None:
+        """With several seeds a pair has no say until all of its labels are there."""
+        compared = self.compared()
+        found = compared.settled({("third", "small"): labels(2, 2)})
+        small = next(pair for pair in found.pairs if pair.candidate == "small")
+        assert (small.reference, small.split, small.status) == ("big", "val", "unresolved")
+
+
 class TestTheDecision:
     def test_the_cheaper_one_is_shipped_when_the_labels_say_so(self) -> None:
         found = alike().settled({("big", "small"): labels(20, 20, 10)})
@@ -137,6 +195,7 @@ class TestTheDecision:
         assert (found.pick, found.outcome) == ("big", "best_stands")
         assert statuses(found.pairs) == [("small", "big", SETTLE, "not_worse"), ("big", "small", SETTLE, "worse")]
         assert "The cheaper model is more than 1 point worse (small loses 2.83 points)." in found.sentence
+        assert found.sentence.startswith("Ship big: the most accurate on val. Accuracy 94.0 % on val")
 
     def test_some_labels_leave_it_open_and_say_how_many_are_left(self) -> None:
         found = alike().settled({("small", "big"): labels(3, 4, 1, disagreements=50)})
@@ -147,6 +206,8 @@ class TestTheDecision:
         )  # fmt: skip
         assert pair.confidence == 0.975
         assert "; labels of the other 42 images on which they differ may tell." in found.sentence
+        assert "It is the most accurate on val (94.0 %)" in found.sentence
+        assert "these images" not in found.sentence
 
     def test_skipped_images_are_left_too(self) -> None:
         found = alike().settled({("small", "big"): labels(20, 20, 9, skipped=1)})

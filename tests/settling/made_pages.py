@@ -43,17 +43,19 @@ def picture(index: int) -> bytes:
 def counted_status(pair: Pair, tolerance: float, counts: dict[str, int]) -> str:
     """The verdict after a prefix with these counts, from all final numbers and with exact binomials."""
     losses, gains, neither, skipped = (counts[kind] for kind in KINDS)
-    if all(_distance(pair, tolerance, *final) > 1 for final in _possible(pair, losses + skipped, gains, neither)):
+    every, error = pair.disagreements, pair.error
+    of_worse = error if pair.worse_error is None else pair.worse_error
+    possible = _possible(every, error, losses + skipped, gains, neither)
+    if all(_distance(pair, error, tolerance, *final) > 1 for final in possible):
         return "not_worse"
-    if all(_distance(pair, tolerance, *final) < -1 for final in _possible(pair, losses, gains + skipped, neither)):
-        return "worse"
-    return "unresolved"
+    possible = _possible(every, of_worse, losses, gains + skipped, neither)
+    return "worse" if all(_distance(pair, of_worse, tolerance, *final) < -1 for final in possible) else "unresolved"
 
 
-def _possible(pair: Pair, losses: int, gains: int, neither: int) -> list[tuple[int, int]]:
+def _possible(every: int, error: float, losses: int, gains: int, neither: int) -> list[tuple[int, int]]:
     """Final losses and gains whose probability of this prefix is at least 0.2 x error of the average over all."""
-    every, labelled = pair.disagreements, losses + gains + neither
-    least = Fraction(0.2 * pair.error) * math.comb(every, labelled) / math.comb(labelled + 2, 2)
+    labelled = losses + gains + neither
+    least = Fraction(0.2 * error) * math.comb(every, labelled) / math.comb(labelled + 2, 2)
     return [
         (lost, gained)
         for lost in range(losses, every - gains - neither + 1)
@@ -62,9 +64,9 @@ def _possible(pair: Pair, losses: int, gains: int, neither: int) -> list[tuple[i
     ]
 
 
-def _distance(pair: Pair, tolerance: float, losses: int, gains: int) -> float:
+def _distance(pair: Pair, error: float, tolerance: float, losses: int, gains: int) -> float:
     spread = LossSpread(n=pair.images, loss=(losses - gains) / pair.images, losses=losses, gains=gains)
-    return spread.distance(tolerance, 1 - 0.8 * pair.error)
+    return spread.distance(tolerance, 1 - 0.8 * error)
 
 
 def counted_verdict(pair: Pair, tolerance: float, kinds: Sequence[str]) -> str:

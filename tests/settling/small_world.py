@@ -33,6 +33,11 @@ class World:
     out: Path
     cache: Path
 
+    @property
+    def weights(self) -> Path:
+        """Of both networks."""
+        return self.data.parent / "weights"
+
     def labels_csv(self, path: Path, images: Sequence[str], changes: dict[str, str] | None = None) -> Path:
         """A labels.csv of these images, in this order."""
         lines = ["image,label", *(f"{id_},{(self.truth | (changes or {}))[id_]}" for id_ in images)]

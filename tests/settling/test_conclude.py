@@ -13,7 +13,7 @@ from foray.settling.compared import Compared
 from foray.settling.conclude import conclude
 from foray.settling.labels_file import Answers
 from foray.settling.plan import differing
-from foray.statistics import paired_loss
+from foray.statistics import paired_loss, settling_rule
 from tests.report.example import write_comparison
 
 MODELS, COSTS = ("efficientnet_v2_b0", "efficientnet_b0", "mobilenet_v2"), (3, 2, 1)
@@ -57,21 +57,22 @@ class Settling:
 
     def _plan(self, rng: np.random.Generator) -> SettlePlan:
         needed = np.zeros(NEW, dtype=bool)
-        pairs, errors = [], self.compared.errors()
+        pairs, steps = [], self.compared.both_steps({}, 0.025)
         for reference, candidate in self.compared.open_pairs:
             differ = differing(self.labels[reference], self.labels[candidate])
             needed |= differ
             pairs.append(
                 AskedPair(
-                    reference=reference, candidate=candidate, disagreements=int(differ.sum()),
-                    error=errors[candidate], probability=0.5, expected_labels=1.0,
+                    reference=reference, candidate=candidate, disagreements=int(differ.sum()), probability=0.5,
+                    expected_labels=1.0, error=steps.errors_of((reference, candidate))[0],
+                    worse_error=steps.errors_of((reference, candidate))[1],
                 )
             )  # fmt: skip
         asked = [self.images[i] for i in rng.permutation(np.flatnonzero(needed))]
         return SettlePlan(
             created="2026-11-29", comparison=self.compared.comparison.id, decision=self.compared.digest,
             tolerance=0.01, error=0.025, source="new", classes=list("abcde"), runs={model: ["r"] for model in MODELS},
-            seeds=[0], images=NEW, fingerprint="", left_out=PanelLeftOut(), pairs=pairs, asked=asked, contents=asked,
+            seeds=[0], images=NEW, fingerprint="", left_out=PanelLeftOut(), pairs=pairs, asked=asked,
             repeats=[], pictures=len(asked), early=True, predictions="",
         )  # fmt: skip
 
@@ -79,6 +80,20 @@ class Settling:
         """Concluded from the first labels."""
         answers = Answers({id_: int(self.truth[int(id_[:-4])]) for id_ in self.plan.asked[:labels]})
         return conclude(self.compared, self.plan, self.images, self.labels, answers)
+
+    def page(self, pair: AskedPair, labels: int) -> str:
+        """What label.html says of a pair after the first labels: by the errors that it holds."""
+        kinds = []
+        for id_ in self.plan.asked[:labels]:
+            i = int(id_[:-4])
+            ours, theirs = (int(self.labels[model][0, i]) for model in (pair.reference, pair.candidate))
+            if ours != theirs:
+                kinds.append(0 if ours == self.truth[i] else 1 if theirs == self.truth[i] else 2)
+        looks = [len(kinds)] if len(kinds) == pair.disagreements else range(len(kinds) + 1)
+        counts = np.array([[kinds[:look].count(kind) for kind in range(3)] for look in looks]).T
+        rule = settling_rule(NEW, pair.disagreements, 0.01, pair.error, pair.worse_error)
+        verdicts = [status for status in rule.statuses(*counts).tolist() if status]
+        return {1: "not_worse", -1: "worse"}[verdicts[0]] if verdicts else "unresolved"
 
     def everything(self, pair: SettledPair, confidence: float) -> str:
         """The verdict of all images."""
@@ -124,3 +139,31 @@ def test_a_model_that_passes_is_shipped_and_the_decision_says_by_what(comparison
     assert found.decision.outcome in ("cheaper_not_worse", "best_stands")
     assert {pair.split for pair in found.decision.pairs if pair.candidate == "mobilenet_v2"} == {"settle"}
     assert found.decision.settle_error == 0.025
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "seed"), [((0.92, 0.9, 0.895), 1), ((0.92, 0.905, 0.86), 2), (ACCURACIES[2], 3)]
+)
+def test_pair_decision_and_page_agree_after_every_few_labels(comparison, accuracies, seed) -> None:
+    """Three models. While other models pass, the error of a model grows beyond that of the page: then the page says
+    less, but nothing else."""
+    settling = Settling(comparison, accuracies, seed)
+    asked = {(pair.reference, pair.candidate): pair for pair in settling.plan.pairs}
+    assert any(pair.worse_error < pair.error for pair in asked.values())
+    seen = set()
+    every = len(settling.plan.asked)
+    for labels in [*range(0, every, every // 60), every]:
+        found = settling.after(labels)
+        rows = {(pair.reference, pair.candidate): pair for pair in found.pairs}
+        for shown in found.decision.pairs:
+            row = rows.get((shown.reference, shown.candidate))
+            if shown.split != "settle" or row is None:
+                continue
+            assert shown.status == row.status, (labels, shown)
+            if row.status == "unresolved":
+                assert shown.labels_left == row.disagreements - row.labelled
+        for pair, row in rows.items():
+            page = settling.page(asked[pair], labels)
+            assert page in (row.status, "unresolved")
+            seen.add((row.status, page == row.status))
+    assert {(status, True) for status in ("unresolved", "worse", "not_worse")} <= seen

@@ -102,12 +102,21 @@ def test_names_cannot_leave_their_place_in_the_page() -> None:
 
 
 def test_quantile_and_error_of_the_prefix_make_up_the_error_of_the_pair() -> None:
-    pair = given(label_html(made_page()))["pairs"][0]
-    assert pair["prefixError"] == pytest.approx(0.005)
-    assert pair["quantile"] == pytest.approx(2.0537489, abs=1e-7)  # one-sided 2 % of the normal distribution
+    level = given(label_html(made_page()))["pairs"][0]["notWorse"]
+    assert level["prefixError"] == pytest.approx(0.005)
+    assert level["quantile"] == pytest.approx(2.0537489, abs=1e-7)  # one-sided 2 % of the normal distribution
     width = LossSpread(n=300, loss=0.0, losses=3, gains=3).quantile_width(0.01, 0.98)
     even = LossSpread(n=300, loss=0.0, losses=3, gains=3).quantile_width(0.01, 0.8413447461)  # one deviation
-    assert pair["quantile"] == pytest.approx(width / even)
+    assert level["quantile"] == pytest.approx(width / even)
+
+
+def test_the_verdict_worse_has_an_error_of_its_own() -> None:
+    (pair,) = made_page().pairs
+    pairs = dataclasses.replace(pair, error=0.05), dataclasses.replace(pair, error=0.05, worse_error=0.025)
+    alike, apart = given(label_html(dataclasses.replace(made_page(), pairs=pairs)))["pairs"]
+    assert alike["worse"] == alike["notWorse"] == apart["notWorse"]
+    assert apart["worse"]["prefixError"] == pytest.approx(0.005)
+    assert apart["worse"]["quantile"] > apart["notWorse"]["quantile"]
 
 
 def test_keys_are_single_letters_and_leave_out_those_with_a_meaning() -> None:

@@ -20,7 +20,8 @@ Case = tuple[Pair, float, dict[str, int]]
 def random_pair(draw: random.Random, most: int) -> Pair:
     differ = draw.randint(0, most)
     images = round((differ + 1) * 10 ** draw.uniform(0, 2))
-    return Pair("ours", "theirs", images, differ, draw.choice([0.05, 0.025, 0.0125, 0.005]), ())
+    error, rivals = draw.choice([0.05, 0.025, 0.0125, 0.005]), draw.choice([None, 1, 2, 5])
+    return Pair("ours", "theirs", images, differ, error, (), None if rivals is None else error / rivals)
 
 
 def random_kinds(draw: random.Random, length: int) -> list[str]:
@@ -46,7 +47,7 @@ def statuses(opened: Open, cases: list[Case]) -> list[str]:
 def test_status_equals_that_of_all_possible_outcomes(opened: Open) -> None:
     draw = random.Random(22)
     cases: list[Case] = []
-    for _ in range(600):
+    for _ in range(800):
         pair = random_pair(draw, 40)
         kinds = random_kinds(draw, round(pair.disagreements * draw.uniform(0, 1) ** 0.3))
         cases.append((pair, draw.choice([0.0, 0.005, 0.01, 0.03]), counts_of(kinds)))

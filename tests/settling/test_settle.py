@@ -85,7 +85,6 @@ def test_what_is_asked_for_is_where_labels_differ_in_an_order_that_stays(world: 
     differ = differing(*(labels[model] for model in MODELS))
     assert sorted(plan.asked) == sorted(id_ for id_, one in zip(images, differ, strict=True) if one)
     assert plan.asked != sorted(plan.asked)
-    assert len(set(plan.contents)) == len(plan.asked)
     assert all(0 <= pair.probability <= 1 and pair.expected_labels <= pair.disagreements for pair in plan.pairs)
     before = {path.name: path.read_bytes() for path in (world.out / "settle").iterdir()}
     assert ask(world) == plan
@@ -133,6 +132,9 @@ def test_only_the_longest_complete_prefix_counts(world: World) -> None:
     path = world.labels_csv(world.out.parent / "labels.csv", [*plan.asked[:7], *plan.asked[20:]])
     settlement = foray.settle(world.out, labels=path)
     assert {pair.labelled for pair in settlement.pairs} == {7}
+    unused = len(plan.asked) - 20
+    assert f"{unused} labels do not count: an image before in the stored order has none" in settlement.notes
+    assert not any("not count" in note for note in read(world, plan, 7).notes)
 
 
 def test_images_that_cannot_be_told_count_against_either_verdict(world: World) -> None:
@@ -207,7 +209,7 @@ def test_no_disagreement_is_an_answer(world: World, tmp_path: Path) -> None:
     assert settlement.decision.pick == MODELS[0]
     assert not (world.out / "settle" / "label.html").exists()
     assert "Settled by labels" in (world.out / "report.html").read_text(encoding="utf-8")
-    with pytest.raises(RunError, match=r"on which no label differs, gave a verdict on .* already: Ship tf_mobilenet"):
+    with pytest.raises(RunError, match=r"gave a verdict on .* already, without any label: Ship tf_mobilenet"):
         ask(world)
     few = sorted((tmp_path / "same").rglob("*.png"))[3:]
     for path in few:
@@ -218,6 +220,47 @@ def test_no_disagreement_is_an_answer(world: World, tmp_path: Path) -> None:
     ask(world)  # neither label nor verdict: more images may take their place
     assert not (world.out / "settle" / "settlement.json").exists()
     assert "Settled by labels" not in (world.out / "report.html").read_text(encoding="utf-8")
+
+
+def nearly_the_same(world: World, folder: Path, differing_images: int) -> Path:
+    """The new images on which both models say the same, and a few others."""
+    ask(world)
+    _, images, labels = read_plan(world.out / "settle")
+    shutil.rmtree(world.out / "settle")
+    differ = differing(*(labels[model] for model in MODELS))
+    kept = [*itertools.compress(images, ~differ), *list(itertools.compress(images, differ))[:differing_images]]
+    for id_ in kept:
+        (folder / id_).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(world.new / id_, folder / id_)
+    return folder
+
+
+def test_a_verdict_that_needs_no_label_comes_at_once(world: World, tmp_path: Path) -> None:
+    """One image differs: whatever its label is, the loss is below the tolerance."""
+    folder = nearly_the_same(world, tmp_path / "nearly", 1)
+    settlement = foray.settle(world.out, images=folder, cache_dir=world.cache, device="cpu")
+    assert isinstance(settlement, Settlement)
+    assert (settlement.asked, settlement.labels) == (1, {})
+    assert {(pair.disagreements, pair.status, pair.decided_after) for pair in settlement.pairs} == {(1, "not_worse", 0)}
+    assert settlement.decision.pick == MODELS[0]
+    assert Settlement.load(world.out / "settle" / "settlement.json") == settlement
+    assert "not worse, without a label" in (world.out / "report.html").read_text(encoding="utf-8")
+    again = foray.settle(world.out, images=folder, cache_dir=world.cache, device="cpu")
+    assert isinstance(again, Settlement)
+    assert again.pairs == settlement.pairs
+    with pytest.raises(RunError, match=r"Other images gave a verdict on .* already, without any label") as refused:
+        ask(world)
+    assert "no label differs" not in str(refused.value)
+
+
+def test_asking_again_keeps_labels_that_were_read(world: World, tmp_path: Path) -> None:
+    folder = nearly_the_same(world, tmp_path / "nearly", 1)
+    foray.settle(world.out, images=folder, cache_dir=world.cache, device="cpu")
+    plan = SettlePlan.load(world.out / "settle" / "plan.json")
+    settlement = read(world, plan)
+    assert len(settlement.labels) == 1
+    ask(world, folder)
+    assert Settlement.load(world.out / "settle" / "settlement.json") == settlement
 
 
 def test_a_comparison_that_is_settled_has_nothing_to_ask(world: World) -> None:
@@ -252,6 +295,57 @@ def test_other_images_replace_the_first_only_while_there_is_no_label(world: Worl
         ask(world)
     assert SettlePlan.load(world.out / "settle" / "plan.json") == plan
     assert ask(world, tmp_path / "others") == plan
+
+
+def test_sets_of_images_that_are_tried_share_one_error(world: World, tmp_path: Path) -> None:
+    """How many of the images differ tells of the loss before any label. A set asked for again counts once."""
+    first = ask(world)
+    assert (first.error, first.sets, first.earlier) == (0.025, 1, [])
+    second = ask(world, other_images(world, tmp_path / "others"))
+    assert (second.error, second.sets, second.earlier) == (0.0125, 2, [first.fingerprint])
+    assert ask(world, tmp_path / "others") == second
+    again = ask(world)
+    assert (again.fingerprint, again.error, again.earlier) == (first.fingerprint, 0.0125, [second.fingerprint])
+    before = {(pair.reference, pair.candidate): pair for pair in first.pairs}
+    for pair in again.pairs:
+        was = before[pair.reference, pair.candidate]
+        assert (pair.error, pair.worse_error) == (was.error / 2, was.worse_error / 2)
+        assert pair.probability <= was.probability
+    html = (world.out / "settle" / "label.html").read_text(encoding="utf-8")
+    start = html.index('id="page">') + len('id="page">')
+    on_page = json.loads(html[start : html.index("</script>", start)])["pairs"]
+    assert [pair["notWorse"]["prefixError"] for pair in on_page] == pytest.approx(
+        [pair.error / 5 for pair in again.pairs]
+    )
+    settlement = read(world, again)
+    decision = settlement.decision
+    assert (decision.settle_error, decision.settle_sets, decision.error_by_labels) == (0.0125, 2, 0.025)
+    said = "2 sets of new images were tried, so each is tested at 1.25 %."
+    assert decision.sentence.endswith(
+        f"at most 5 %: 2.5 % by the comparison and 2.5 % by the labels of new images. {said}"
+    )
+    report = (world.out / "report.html").read_text(encoding="utf-8")
+    assert report.count(said) == 2
+    assert "the error rate is 2.5 % on these images and 2.5 % by labels of new images, 5 % together" in report
+    labels = given(world)
+    for pair in settlement.pairs:
+        correct = (labels[model] == labels["truth"] for model in (pair.reference, pair.candidate))
+        assert pair.status == paired_loss(*correct, TOLERANCE, confidence=0.99).status  # four fifths of 1.25 %
+
+
+def test_a_plan_of_an_earlier_version_is_read(world: World) -> None:
+    """It counts no earlier sets, has one error for both verdicts, and a digest of each file that was asked for."""
+    plan = ask(world)
+    path = world.out / "settle" / "plan.json"
+    stored = json.loads(path.read_text())
+    del stored["earlier"], stored["digest"]
+    for pair in stored["pairs"]:
+        del pair["worse_error"]
+    path.write_text(json.dumps(stored | {"contents": ["0" * 64] * len(plan.asked)}))
+    older = SettlePlan.load(path)
+    assert (older.sets, older.asked, older.pairs[0].worse_error) == (1, plan.asked, None)
+    assert ask(world) == older
+    assert len(read(world, older).pairs) == len(plan.pairs)
 
 
 def test_nor_where_the_template_has_been_filled_in(world: World, tmp_path: Path) -> None:
@@ -375,6 +469,27 @@ def test_images_that_are_all_alike_are_said_to_be(world: World, tmp_path: Path) 
     assert not any("the images are small" in note for note in found.notes)
     said = any("of the labels that the networks give are" in note for note in found.notes)
     assert said == (np.bincount(labels.ravel()).max() / labels.size >= 0.95)
+
+
+def compare_again(world: World, alone: bool) -> Comparison:
+    return foray.compare(
+        world.data, MODELS, "linear", weights=world.weights, tolerance=TOLERANCE, prefer="macs", seeds=1,
+        out=world.out, cache_dir=world.cache, wait_seconds=0, workers=1, device="cpu", alone=alone,
+    )  # fmt: skip
+
+
+def test_a_comparison_that_labels_settled_keeps_its_error(world: World) -> None:
+    """5 % by `alone` would hide the settlement, and the chance to be wrong by both would be 7.5 %."""
+    plan = ask(world)
+    assert compare_again(world, alone=True).decision.error == 0.05  # no label was read
+    assert compare_again(world, alone=False).decision.error == 0.025
+    settlement = read(world, plan, 5)
+    before = (world.out / "report.html").read_bytes()
+    with pytest.raises(RunError, match=r"at an error of 2.5 % and .* settled .* anew at 5 %. Compare without `alone`"):
+        compare_again(world, alone=True)
+    assert (world.out / "report.html").read_bytes() == before
+    assert compare_again(world, alone=False).decision.error == 0.025
+    assert Settlement.load(world.out / "settle" / "settlement.json") == settlement
 
 
 @pytest.mark.parametrize("kind", ["absent", "empty", "a file", "only used images"])

@@ -10,7 +10,7 @@ from foray.cli.terminal import say, with_options
 from foray.plain_text import one_line
 from foray.records import ScaledCandidate, ScalingSearch
 from foray.records.quantities import format_about, format_count, format_interval, format_points, percent_number
-from foray.report.status import format_split
+from foray.records.split_names import format_split
 from foray.scaling.search_plan import SearchPlan
 
 

@@ -49,14 +49,14 @@ def settle(
     else:
         assert images is not None
         with terminal_progress() as progress:
-            plan, by_agreement = ask(out, images, machine.request(), progress=progress)
-        if by_agreement is None:
+            plan, without_labels = ask(out, images, machine.request(), progress=progress)
+        if without_labels is None or not without_labels.is_done:
             if as_json:
                 print(plan.model_dump_json(indent=1))
             else:
-                print_plan(plan, out)
+                print_plan(plan, out, without_labels)
             return
-        settlement = by_agreement
+        settlement = without_labels
     if as_json:
         print(settlement.model_dump_json(indent=1))
     else:

@@ -9,23 +9,26 @@ from pathlib import Path
 from foray.cli.tables import print_rows
 from foray.cli.terminal import say
 from foray.data.dataset import counted
-from foray.decision import details, headline
+from foray.decision import details, headline, tried_sets
 from foray.plain_text import one_line
 from foray.records import AskedPair, Settlement, SettlePlan
-from foray.report.settled_section import settled_facts, settled_section
+from foray.report.settled_section import VERDICTS, settled_facts, settled_section
 
 _WIDTH = 80  # characters
 
 
-def print_plan(plan: SettlePlan, out: Path) -> None:
-    """What labelling would bring, and how to label."""
+def print_plan(plan: SettlePlan, out: Path, without_labels: Settlement | None = None) -> None:
+    """What labelling would bring, and how to label; `without_labels`: what is decided before any label."""
     _fill(f"{counted(plan.images, 'new image')}. {plan.left_out.sentence}".strip())
     for note in plan.notes:
         _fill(f"Note: {note}.")
+    if tried := tried_sets(plan.sets, plan.error):
+        _fill(tried)
     for pair in different_pairs(plan):
         _fill(_promise(pair, plan))
-    if any(not pair.disagreements for pair in plan.pairs):
-        _fill("Where no label differs, the pair needs no label: it is decided as if all images were labelled.")
+    decided = [] if without_labels is None else [one for one in without_labels.pairs if one.status != "unresolved"]
+    for one in decided:
+        _fill(f"{one.candidate} is {VERDICTS[one.status]} than {one.reference}: that needs no label.")
     print()
     images = len(plan.asked)
     how = "or until the page says that all is decided" if plan.early else "all of them: with several seeds all count"
@@ -56,12 +59,11 @@ def print_settlement(settlement: Settlement, out: Path) -> None:
     print()
     print_rows(settled_facts(settlement))
     print()
-    for row in settled_section(settlement, decision).rows:
+    for pair, row in zip(settlement.pairs, settled_section(settlement, decision).rows, strict=True):
         kinds = f" (lost / won / neither: {row.kinds})" if row.kinds != "–" else ""
-        _fill(
-            f"{row.candidate} against {row.reference}: {row.differ} images differ, {row.labelled} are labelled{kinds}: "
-            f"{row.verdict}."
-        )
+        differ = f"{row.differ} images {'differs' if pair.disagreements == 1 else 'differ'}"
+        labelled = f"{row.labelled} {'is' if pair.labelled == 1 else 'are'} labelled{kinds}"
+        _fill(f"{row.candidate} against {row.reference}: {differ}, {labelled}: {row.verdict}.")
     print()
     say(f"Report: {out / 'report.html'}")
 
@@ -71,8 +73,12 @@ def _promise(pair: AskedPair, plan: SettlePlan) -> str:
     models = f"{pair.candidate} against {pair.reference}"
     if not pair.disagreements:
         return f"{models}: no label differs on the {plan.images:,} images."
-    told = f"{models}: {pair.disagreements:,} of {plan.images:,} images differ; labelling them decides with probability"
-    labels = f"; about {round(pair.expected_labels):,} labels are expected" if plan.early else ""
+    differ, them = ("differs", "it") if pair.disagreements == 1 else ("differ", "them")
+    images = f"{pair.disagreements:,} of {plan.images:,} images {differ}"
+    told = f"{models}: {images}; labelling {them} decides with probability"
+    expected = round(pair.expected_labels)
+    are = "is" if expected == 1 else "are"
+    labels = f"; about {counted(expected, 'label')} {are} expected" if plan.early else ""
     return f"{told} about {pair.probability:.2g}{labels}."
 
 

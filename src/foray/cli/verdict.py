@@ -9,7 +9,7 @@ from pathlib import Path
 
 from foray.cli.tables import print_table
 from foray.cli.terminal import say
-from foray.decision import details, headline
+from foray.decision import awaits_labels, details, headline
 from foray.deploy.bench import PRECISIONS
 from foray.plain_text import one_line
 from foray.records import COSTS, CandidateResult, Comparison, CostProfile, Preference
@@ -54,11 +54,14 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def print_next_steps(comparison: Comparison, out: Path, data: Sequence[str]) -> None:
-    """Where the report is; the run of the pick (its first seed) and the command that exports and certifies it.
+    """Where the report is; how to settle what is open; the run of the pick (its first seed) and the command that
+    exports and certifies it.
 
     `data`: the arguments that name the images.
     """
     say(f"Report: {out / 'report.html'}")
+    if awaits_labels(comparison.decision):
+        say(f"Labels of a few new images may settle it: foray settle {shlex.quote(str(out))} --images DIR")
     for row in comparison.candidates:
         if row.model == comparison.decision.pick and row.run_ids:
             run = out / "runs" / row.run_ids[0]

@@ -15,9 +15,11 @@ from foray.comparison.request import ComparisonRequest
 from foray.decision import broken_bounds, latency_is_open
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
-from foray.records import Comparison, CostProfile, RunFolder, RunRecord, folder_lock
+from foray.records import Comparison, CostProfile, RunFolder, RunRecord, Settlement, folder_lock
+from foray.records.quantities import format_confidence
+from foray.regular_files import is_there
 from foray.report import require_no_foreign_report, write_report
-from foray.report.comparison_folder import COMPARISON
+from foray.report.comparison_folder import COMPARISON, SETTLEMENT
 from foray.requests import Machine
 from foray.runs.carving import carving_in
 from foray.runs.many import PlannedRun, train_runs
@@ -38,8 +40,8 @@ def compare(
     Finished runs found in `out` are used again, so the same call resumes an interrupted comparison, and changing only
     the budget decides again without training. What depends on a latency that is not steady has outcome "not_known":
     models that may be over a bound on it are not trained, and the same call measures again. `command`: for the report.
-    Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, or
-    files in the place of its report.
+    Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, one
+    of another error that labels have settled, or files in the place of its report.
     """
     started, folder = time.perf_counter(), Path(out)
     require_no_foreign_report(folder)
@@ -50,6 +52,7 @@ def compare(
         models = tuple(replace(model, num_classes=len(dataset.classes)) for model in plan.models)
         plan = replace(plan, dataset=dataset, models=models)
         _require_same_comparison(folder, plan)
+        _require_same_error(folder, plan)
         clock = CostSource(
             plan, folder, threads=machine.threads, wait_seconds=request.costs.wait_seconds, progress=progress
         )
@@ -76,6 +79,22 @@ def _require_same_comparison(folder: Path, plan: ComparisonPlan) -> None:
             f"{folder} holds another comparison ({there.dataset.name}, {there.protocol}, {there.created[:10]}). "
             "Choose another folder with `out`."
         )
+
+
+def _require_same_error(folder: Path, plan: ComparisonPlan) -> None:
+    """Raises RunError where labels of new images have settled a comparison of another error: the errors of both steps
+    add up, and the report would state the new one alone."""
+    if not is_there(folder / COMPARISON) or not is_there(folder / SETTLEMENT):
+        return
+    error, settlement = Comparison.load(folder / COMPARISON).decision.error, Settlement.load(folder / SETTLEMENT)
+    if error == plan.error or not (settlement.labels or settlement.has_verdict):
+        return
+    before, now = format_confidence(error), format_confidence(plan.error)
+    raise RunError(
+        f"{folder} was compared at an error of {before} and then settled with new images ({folder / SETTLEMENT}), so "
+        f"it cannot be compared anew at {now}. Compare {'without' if plan.error > error else 'with'} `alone`, or in "
+        "another folder (`out`)."
+    )
 
 
 def _train_all(

@@ -131,10 +131,11 @@ def between(scored: Sequence[Scored], evidence: Evidence, decision: Decision) ->
         "pairs": [*of_pick, *of_others],
         "pareto": pareto_front(points),
     }
-    details = _details(scored, pick, outcome, decision.prefer, of_pick, of_others)
-    if decision.settle_error is not None:
-        details = f"{details} {sentences.both_errors(decision.error, decision.settle_error)}"
-    return said(decision.model_copy(update=answer), details)
+    decided = decision.model_copy(update=answer)
+    details = _details(scored, pick, decided, of_pick, of_others)
+    if decided.settle_error is not None:
+        details = f"{details} {sentences.both_errors(decided)}"
+    return said(decided, details)
 
 
 def said(decision: Decision, details: str) -> Decision:
@@ -162,24 +163,24 @@ def pick_of(scored: Sequence[Scored], evidence: Evidence) -> tuple[Scored, Outco
 def _details(
     scored: Sequence[Scored],
     pick: Scored,
-    outcome: Outcome,
-    prefer: Preference,
+    decision: Decision,
     of_pick: Sequence[PairedLoss],
     of_others: Sequence[PairedLoss],
 ) -> str:
     """`of_others`: the models cheaper than the pick, and the most accurate where the outcome is `not_worse`."""
     best, costs = scored[0], {one.model: one.cost for one in scored}
+    outcome, prefer, images = decision.outcome, decision.prefer, sentences.selection_images(decision)
     if outcome == "only_one":
         return sentences.only_one(pick.accuracy)
     if outcome == "unresolved":
-        words = sentences.unresolved(pick.accuracy, best.model, of_pick)
+        words = sentences.unresolved(pick.accuracy, best.model, of_pick, images)
     elif outcome == "best_stands":
-        words = sentences.best_stands(best.accuracy, best.cost, prefer, of_pick, of_others)
+        words = sentences.best_stands(best.accuracy, best.cost, prefer, of_pick, of_others, images)
     elif outcome == "cheaper_not_worse":
         words = sentences.cheaper_not_worse(costs, prefer, best.model, of_pick, of_others)
     else:
         of_best = next(pair for pair in of_others if pair.candidate == best.model)
-        words = sentences.not_worse(pick.accuracy, of_pick, of_best)
+        words = sentences.not_worse(pick.accuracy, of_pick, of_best, images)
     if len(pick.correct) > 1:
         return words
     return f"{words} {sentences.one_seed([one.train_seconds for one in scored])}"

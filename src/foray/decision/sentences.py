@@ -15,6 +15,7 @@ from foray.records.quantities import (
     format_points,
     format_seconds,
 )
+from foray.records.split_names import format_split
 from foray.statistics.sample_size import CHANCE, MOST_IMAGES
 
 _SHOWN_REASONS = 3
@@ -28,7 +29,7 @@ def headline(decision: Decision) -> str:
             tolerance = format_points(decision.tolerance)
             return f"Ship {pick}: cheaper than {decision.best}, the most accurate, and not more than {tolerance} worse"
         case "best_stands":
-            return f"Ship {pick}: the most accurate on these images"
+            return f"Ship {pick}: the most accurate on {selection_images(decision)}"
         case "not_worse":
             return f"Ship {pick}: not more than {format_points(decision.tolerance)} worse than any other model"
         case "only_one":
@@ -50,6 +51,11 @@ def headline(decision: Decision) -> str:
 def details(decision: Decision) -> str:
     """What follows the headline; all of the sentence in files whose sentence has no headline."""
     return decision.sentence.removeprefix(f"{headline(decision)}. ")
+
+
+def selection_images(decision: Decision) -> str:
+    """The images that selected, in words: 'these images', or, beside new images with labels, the name of the split."""
+    return "these images" if decision.settle_error is None else format_split(decision.selection_split)
 
 
 def _open_rivals(decision: Decision) -> str:
@@ -88,54 +94,67 @@ def best_stands(
     prefer: Preference,
     of_pick: Sequence[PairedLoss],
     cheaper: Sequence[PairedLoss],
+    images: str,
 ) -> str:
     """What follows the headline where the most accurate is shipped; `cost`: its preferred cost; `of_pick` and
-    `cheaper` as in `cheaper_not_worse`."""
+    `cheaper` as in `cheaper_not_worse`; `images`: those of the accuracy (`selection_images`)."""
     first = of_pick[0]
     if first.upper < 0:
         others = first.reference if len(of_pick) == 1 else "any other model"
         against = "" if len(of_pick) == 1 else f"against {first.reference}; "
         level = format_confidence(first.confidence)
         ahead = f"at least {format_points(-first.upper)} above {others} ({against}one-sided {level} bound"
-        sentence = f"Accuracy {format_percent(accuracy)}, {ahead}, {_basis(first)})."
+        sentence = f"{_accuracy(accuracy, images)}, {ahead}, {_basis(first)})."
     else:
-        sentence = f"Accuracy {format_percent(accuracy)}. {_closest(of_pick)}."
+        sentence = f"{_accuracy(accuracy, images)}. {_closest(of_pick)}."
     return f"{sentence} {_of_cheaper(cost, prefer, cheaper, first.tolerance)}"
 
 
-def not_worse(accuracy: float, of_pick: Sequence[PairedLoss], of_best: PairedLoss) -> str:
+def not_worse(accuracy: float, of_pick: Sequence[PairedLoss], of_best: PairedLoss, images: str) -> str:
     """What follows the headline where the only models that pass are neither the most accurate nor cheaper than it;
-    `of_best`: the most accurate against its strongest rival."""
+    `of_best`: the most accurate against its strongest rival; `images` as in `best_stands`."""
     return (
-        f"Accuracy {format_percent(accuracy)}. {_closest(of_pick)}. The data do not show the same for "
-        f"{of_best.candidate}, the most accurate on these images (against {of_best.reference}: {_upper(of_best)})."
+        f"{_accuracy(accuracy, images)}. {_closest(of_pick)}. The data do not show the same for "
+        f"{of_best.candidate}, the most accurate on {images} (against {of_best.reference}: {_upper(of_best)})."
     )
 
 
-def unresolved(accuracy: float, best: str, of_pick: Sequence[PairedLoss]) -> str:
+def unresolved(accuracy: float, best: str, of_pick: Sequence[PairedLoss], images: str) -> str:
     """What follows the headline where no model passes; `accuracy` and `of_pick`: of the pick for now, against every
     rival, the closest comparison first; `best`: the most accurate, which labels of new images may have shown to be
-    worse."""
+    worse; `images` as in `best_stands`."""
     first = of_pick[0]
     others = [pair.reference for pair in of_pick[1:] if pair.status == "unresolved"]
     more = f" The same holds against {', '.join(others)}." if others else ""
-    among = (
-        "on these images" if first.candidate == best else "of the models that are not shown to be worse than another"
-    )
+    among = "" if first.candidate == best else " of the models that are not shown to be worse than another"
     return (
-        f"It is the most accurate {among} ({format_percent(accuracy)}), but may be "
+        f"It is the most accurate on {images}{among} ({format_percent(accuracy)}), but may be "
         f"{format_points(first.tolerance)} or more worse than {first.reference} (loss {format_points(first.loss)}, "
         f"{_upper(first)}, {_basis(first)}); {_remedy(first, 'tell')}.{more}"
     )
 
 
-def both_errors(compare: float, settle: float) -> str:
+def both_errors(decision: Decision) -> str:
     """How likely a wrong pick is where labels of new images decided what the comparison left open."""
-    together, *steps = (format_confidence(error) for error in (compare + settle, compare, settle))
-    return (
+    errors = decision.error + decision.error_by_labels, decision.error, decision.error_by_labels
+    together, *steps = map(format_confidence, errors)
+    sentence = (
         f"The chance of a wrong pick is at most {together}: {steps[0]} by the comparison and {steps[1]} by the labels "
         "of new images."
     )
+    return f"{sentence} {tried_sets(decision.settle_sets, decision.settle_error or 0.0)}".rstrip()
+
+
+def tried_sets(sets: int, error: float) -> str:
+    """That several sets of new images were tried, and the error of each; empty for one."""
+    if sets == 1:
+        return ""
+    return f"{sets} sets of new images were tried, so each is tested at {format_confidence(error)}."
+
+
+def _accuracy(accuracy: float, images: str) -> str:
+    where = "" if images == "these images" else f" on {images}"
+    return f"Accuracy {format_percent(accuracy)}{where}"
 
 
 def one_seed(train_seconds: Sequence[float | None]) -> str:

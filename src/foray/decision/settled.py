@@ -3,6 +3,9 @@
 A model passes when each of its comparisons is not worse: those that `compare` showed, at its error, and those that it
 left open, by labels of new images alone, at an error that the models settled share (`shared_error`). Whichever model is
 truly the best, the comparison with it is wrong in one of the two steps: the errors of both add up. Nothing is pooled.
+
+A model is called worse when it is worse than any of the rivals against which it was open. So "worse" is judged at its
+error divided by their number (Bonferroni), everywhere.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 
 from foray.decision.candidates import Candidate, Scored, scored_within
 from foray.decision.decide import between, pick_of
-from foray.decision.noninferiority import PairwiseTests, pairwise_tests, shared_error
+from foray.decision.noninferiority import COMPARE_ERROR, PairwiseTests, pairwise_tests, shared_error
 from foray.records import Budget, Decision, PairedLoss
 from foray.statistics import SETTLE_ERROR, Labelled, LabelledSeeds, settled_loss
 from foray.statistics.settled import status_of
@@ -39,11 +42,30 @@ def open_pairs(candidates: Sequence[Candidate], decision: Decision, budget: Budg
     return [] if len(scored) < 2 else _pairs(_asked(scored, _tested(scored, decision)))
 
 
+def awaits_labels(decision: Decision) -> bool:
+    """Whether labels of new images could change what is shipped, and an error was left for them. Where only more seeds
+    would tell, they could not."""
+    still_open = [pair for pair in decision.pairs if pair.status == "unresolved" and not pair.more_seeds]
+    return bool(still_open) and decision.outcome != "not_known" and decision.error <= COMPARE_ERROR
+
+
+def open_ways(candidates: Sequence[Candidate], decision: Decision, budget: Budget) -> list[Pair]:
+    """The `open_pairs`, then those of them the other way round that are open too: the same labels tell of both."""
+    pairs = open_pairs(candidates, decision, budget)
+    if not pairs:
+        return []
+    tested = _tested(scored_within(candidates, budget, decision.prefer), decision)
+    mirrored = [(candidate, reference) for reference, candidate in pairs if candidate in tested.open_rivals(reference)]
+    return list(dict.fromkeys([*pairs, *mirrored]))
+
+
 def settled(
     candidates: Sequence[Candidate],
     decision: Decision,
     budget: Budget,
     labels: Mapping[Pair, Labelled | LabelledSeeds],
+    error: float = SETTLE_ERROR,
+    sets: int = 1,
 ) -> Decision:
     """The decision with what labels of new images say of the open pairs.
 
@@ -53,19 +75,25 @@ def settled(
     Args:
         labels: by open pair, or by its mirror; a pair of several seeds whose labels are not complete is absent, and
             stays open.
+        error: of all verdicts by labels together, in (0, 0.5).
+        sets: how many sets of new images were tried, each tested at `error`.
 
     Raises:
         ValueError: where nothing is open.
     """
     scored = scored_within(candidates, budget, decision.prefer)
-    both = both_steps(scored, decision, labels)
-    return between(scored, both, decision.model_copy(update={"settle_error": SETTLE_ERROR}))
+    both = both_steps(scored, decision, labels, error)
+    return between(scored, both, decision.model_copy(update={"settle_error": error, "settle_sets": sets}))
 
 
 def both_steps(
-    scored: Sequence[Scored], decision: Decision, labels: Mapping[Pair, Labelled | LabelledSeeds]
+    scored: Sequence[Scored],
+    decision: Decision,
+    labels: Mapping[Pair, Labelled | LabelledSeeds],
+    error: float = SETTLE_ERROR,
 ) -> BothSteps:
-    """What both steps say of the models of `decision`. Raises ValueError where nothing is open."""
+    """What both steps say of the models of `decision`; arguments as for `settled`. Raises ValueError where nothing is
+    open."""
     tested = _tested(scored, decision) if len(scored) > 1 else None
     asked = _asked(scored, tested) if tested else {}
     if tested is None or not asked:
@@ -76,7 +104,7 @@ def both_steps(
         pairs = [(rival, model) for rival in asked[model]]
         return all(pair in known and status_of(known[pair], tested.tolerance, error) == "not_worse" for pair in pairs)
 
-    errors, passed = shared_error(asked, passes, SETTLE_ERROR, decision.tolerance)
+    errors, passed = shared_error(asked, passes, error, decision.tolerance)
     return BothSteps(tested, known, errors, tested.passed | passed)
 
 
@@ -99,21 +127,26 @@ class BothSteps:
         return sorted(records, key=lambda pair: -pair.upper)
 
     def against_strongest_rival(self, model: str) -> PairedLoss:
-        """`model` against the rival that speaks most against it, by new images where it was open. As in `compare` its
-        error is divided by their number, unless it passed."""
-        rivals = [reference for reference, candidate in self.labels if candidate == model]
-        if model not in self.errors or not rivals:
+        """`model` against the rival that speaks most against it, by new images where it was open: one that it is worse
+        than, else one that it is not shown to keep up with."""
+        rivals = self.tested.open_rivals(model)
+        if model not in self.errors or not any((rival, model) in self.labels for rival in rivals):
             return self.tested.against_strongest_rival(model)
-        share = 1 if model in self.passed else len(rivals)
-        records = [self._record(rival, model, share) for rival in rivals]
-        return max(records, key=lambda pair: (pair.status == "worse", pair.upper))
+        records = [self._record(rival, model, share=len(self.tested.rivals(model))) for rival in rivals]
+        return max(records, key=lambda pair: (pair.status == "worse", pair.status == "unresolved", pair.upper))
+
+    def errors_of(self, pair: Pair) -> tuple[float, float]:
+        """The errors at which a pair that was open is judged on new images: "not worse", and "worse"."""
+        reference, candidate = pair
+        error = self.errors.get(candidate) or self.errors[reference]  # one of the two was asked about
+        return error, error / len(self.tested.open_rivals(candidate))
 
     def _record(self, reference: str, candidate: str, share: int = 1) -> PairedLoss:
+        """By new images where they have labels; else as `compare` has it, at the error divided by `share`."""
         labelled = self.labels.get((reference, candidate))
         if labelled is None:
-            return self.tested.record(reference, candidate)
-        error = self.errors.get(candidate) or self.errors[reference]  # one of the two was open
-        found = settled_loss(labelled, self.tested.tolerance, error / share)
+            return self.tested.record(reference, candidate, share)
+        found = settled_loss(labelled, self.tested.tolerance, *self.errors_of((reference, candidate)))
         return PairedLoss(
             reference=reference,
             candidate=candidate,

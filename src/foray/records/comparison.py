@@ -35,7 +35,8 @@ class PairedLoss(Record):
     the present ones included, give a verdict either way with 80 % power (None: not within ten million), or `more_seeds`
     are needed. Files of earlier versions hold the number for a power of about 50 %.
     `disagreements`: where only images with different labels were labelled (`split` is then `settle`), the number of
-    those among the `n`, and `labels`, how many of them got a label; None: all `n` have labels.
+    those among the `n`, and `labels`, how many of them got a label; of a pair with a verdict, those that gave it. None:
+    all `n` have labels.
     """
 
     reference: str
@@ -57,8 +58,8 @@ class PairedLoss(Record):
 
     @property
     def labels_left(self) -> int:
-        """Images that could still be labelled to tell more about this pair; 0 where all have labels."""
-        return (self.disagreements or 0) - (self.labels or 0)
+        """Images without a label that could tell more about this pair; 0 where all have labels, or it is decided."""
+        return 0 if self.status != "unresolved" else (self.disagreements or 0) - (self.labels or 0)
 
 
 class Decision(Record):
@@ -73,7 +74,8 @@ class Decision(Record):
     first, and the most accurate, each against its strongest rival (in older files: every cheaper model against the
     best). `pareto`: the front of accuracy and preferred cost within budget, cheapest first.
     `error`: chance of a wrong pick, all tests on the selection split together. `settle_error`: the same of labels of
-    new images, which decided what was open; None: there are none. Both add up.
+    new images, which decided what was open; None: there are none. `settle_sets`: sets of new images that were tried,
+    each tested at that error. All of them add up.
     """
 
     prefer: Preference
@@ -87,6 +89,12 @@ class Decision(Record):
     pareto: list[str] = Field(default_factory=list)
     error: float = 0.05  # files of earlier versions do not state theirs
     settle_error: float | None = None
+    settle_sets: int = 1
+
+    @property
+    def error_by_labels(self) -> float:
+        """Chance of a wrong pick by labels, all sets of new images that were tried together."""
+        return (self.settle_error or 0.0) * self.settle_sets
 
 
 class Mistake(Record):

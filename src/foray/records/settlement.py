@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -39,14 +39,16 @@ class PanelLeftOut(Record):
 class AskedPair(Record):
     """A comparison that new images shall decide: does `candidate` lose more than the tolerance against `reference`?
 
-    `disagreements`: of the new images those that need a label for it. `error`: of a wrong verdict, in (0, 0.5).
-    `probability`: that labelling them all decides, as validation has it; `expected_labels`: until it does.
+    `disagreements`: of the new images those that need a label for it. `error`: of a wrong "not worse", in (0, 0.5);
+    `worse_error`: of a wrong "worse"; None: the same. `probability`: that labelling them all decides, as validation has
+    it; `expected_labels`: until it does.
     """
 
     reference: str
     candidate: str
     disagreements: int
     error: float
+    worse_error: float | None = None
     probability: float
     expected_labels: float
 
@@ -54,16 +56,17 @@ class AskedPair(Record):
 class SettlePlan(Record):
     """plan.json: what is asked, stored before the first label.
 
-    `comparison` and `decision`: id and digest of what is to be settled. `error`: of all verdicts by labels together.
-    `runs`: run ids by model, in the order of `seeds`. `images`: new images that count; `fingerprint`: a digest of them.
-    `asked`: ids of those that need a label, in a random order; `contents`: SHA-256 of each file. `repeats`: images that
-    label.html shows twice, as (position among all it shows, index in `asked`). `pictures`: how many of `asked` it
-    shows. `early`: whether a pair can be decided before all of its images have a label. `known`: class index by id of
-    images that the runs have seen. `predictions`: SHA-256 of predictions.npz.
+    `comparison` and `decision`: id and digest of what is to be settled. `error`: of all verdicts by labels of these
+    images together. `runs`: run ids by model, in the order of `seeds`. `images`: new images that count; `fingerprint`:
+    a digest of them; `earlier`: those of other images that were asked for before. `asked`: ids of those that need a
+    label, in a random order. `repeats`: images that label.html shows twice, as (position among all it shows, index in
+    `asked`). `pictures`: how many of `asked` it shows. `early`: whether a pair can be decided before all of its images
+    have a label. `known`: class index by id of images that the runs have seen. `predictions`: SHA-256 of
+    predictions.npz.
     """
 
     way_out: ClassVar[str] = (
-        "Restore it. Where no label has been given yet, delete the folder and ask again (`images`)."
+        "Restore it. Where no label has been given yet, delete the folder and ask again (`images`) for the same images."
     )
     schema_version: Literal[1] = 1
     created: str
@@ -77,22 +80,45 @@ class SettlePlan(Record):
     seeds: list[int]
     images: int
     fingerprint: str
+    earlier: list[str] = Field(default_factory=list)
     left_out: PanelLeftOut
     notes: list[str] = Field(default_factory=list)
     pairs: list[AskedPair]
     asked: list[str]
-    contents: list[str]
     repeats: list[tuple[int, int]]
     pictures: int
     early: bool
     known: dict[str, int] = Field(default_factory=dict)
     predictions: str
 
+    @property
+    def sets(self) -> int:
+        """How many sets of images were asked for, these included; each is tested at `error`."""
+        return 1 + len(self.earlier)
+
+    def asks_the_same(self, other: SettlePlan) -> bool:
+        """Whether both ask for labels of the same images for the same decision, after the same other images."""
+        ours, theirs = (
+            (one.comparison, one.decision, one.fingerprint, one.asked, one.predictions, sorted(one.earlier))
+            for one in (self, other)
+        )
+        return ours == theirs
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_contents(cls, stored: Any) -> Any:
+        """Files of earlier versions have a SHA-256 of each file that was asked for, which nothing uses."""
+        if not isinstance(stored, dict):
+            return stored
+        return {name: value for name, value in stored.items() if name != "contents"}
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         asked, classes = len(self.asked), len(self.classes)
-        if len(set(self.asked)) < asked or len(self.contents) != asked or not 0 <= self.pictures <= asked:
-            raise ValueError("asked, contents and pictures do not fit each other")
+        if len(set(self.asked)) < asked or not 0 <= self.pictures <= asked:
+            raise ValueError("asked and pictures do not fit each other")
+        if len({self.fingerprint, *self.earlier}) < self.sets:
+            raise ValueError("the same images are counted twice")
         if any(not 0 <= index < self.pictures for _, index in self.repeats):
             raise ValueError("an image is repeated that is not shown")
         if any(not 0 <= label < classes for label in self.known.values()):
@@ -151,7 +177,18 @@ class Settlement(Record):
     confirmation: list[PairedLoss] = Field(default_factory=list)
     cautions: list[str] = Field(default_factory=list)
 
+    @property
+    def has_verdict(self) -> bool:
+        """Whether it decides any of the pairs."""
+        return any(pair.status != "unresolved" for pair in self.pairs)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no image needs a label, or none any more."""
+        return self.asked == 0 or all(pair.status != "unresolved" for pair in self.pairs)
+
 
 def decision_digest(comparison: str, decision: Decision) -> str:
-    """SHA-256 of the id of a comparison and what it decided, its wording apart."""
-    return sha256(f"{comparison} {decision.model_dump_json(exclude={'sentence'})}".encode())
+    """SHA-256 of the id of a comparison and what it decided, its wording and what only labels bring apart."""
+    told = decision.model_dump_json(exclude={"sentence", "settle_sets"})
+    return sha256(f"{comparison} {told}".encode())

@@ -18,7 +18,8 @@ from foray.records.quantities import (
     format_percent,
     format_seconds,
 )
-from foray.report.status import KINDS, format_split, status_of
+from foray.records.split_names import format_split
+from foray.report.status import KINDS, status_of
 
 NOT_MEASURED = "–"
 

@@ -29,6 +29,7 @@ from foray.records.quantities import (
     format_percent,
     format_points,
 )
+from foray.records.split_names import format_split
 from foray.report import provenance
 from foray.report.candidate_table import NOT_MEASURED, candidate_table, csv_table, markdown_table
 from foray.report.comparison_folder import COMPARISON, ComparisonFolder, read_folder
@@ -38,7 +39,6 @@ from foray.report.figures import draw_figures
 from foray.report.learning_curves import LearningCurves, curve_views, learning_curves
 from foray.report.paired_comparisons import VERDICTS, PairedComparison, paired_comparisons, paired_view
 from foray.report.settled_section import settled_section
-from foray.report.status import format_split
 from foray.report.tradeoff import Tradeoff, tradeoffs
 from foray.report.tradeoff_chart import tradeoff_view
 

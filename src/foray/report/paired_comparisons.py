@@ -8,8 +8,8 @@ from typing import Literal
 
 from foray.records import Comparison, PairedLoss
 from foray.records.quantities import format_confidence, format_points
+from foray.records.split_names import format_split
 from foray.report.drawing import Json, Panel, View, file_stem, literal
-from foray.report.status import format_split
 
 VERDICTS: dict[str, str] = {"not_worse": "not worse", "worse": "worse", "unresolved": "unresolved"}
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from foray.decision import awaits_labels
 from foray.records import COSTS, Comparison, Decision, Estimate
 from foray.records.quantities import format_confidence, format_points, format_seconds
+from foray.records.split_names import format_split
 from foray.report.candidate_table import NOT_MEASURED
 from foray.report.comparison_folder import ComparisonFolder, Entrant
 from foray.report.status import (
     describe_bound,
     describe_unsteady,
     explain_split,
-    format_split,
     status_of,
 )
 
 Fact = tuple[str, str]  # term, text
+
+
+_TO_SETTLE = ("Still open", "labels of a few new images may settle it (foray settle)")
 
 
 def decision_facts(comparison: Comparison) -> list[Fact]:
@@ -40,6 +44,7 @@ def decision_facts(comparison: Comparison) -> list[Fact]:
         ),
         ("Cheaper means", COSTS[decision.prefer].less),
         ("Budget", budget or "none stated"),
+        *([_TO_SETTLE] if awaits_labels(decision) and decision.settle_error is None else []),
     ]
 
 
@@ -145,7 +150,7 @@ def _error(decision: Decision) -> str:
     """How often the tests pass a model that loses more."""
     if decision.settle_error is None:
         return f"the error rate of all tests together is {format_confidence(decision.error)}"
-    steps = decision.error, decision.settle_error, decision.error + decision.settle_error
+    steps = decision.error, decision.error_by_labels, decision.error + decision.error_by_labels
     compare, settle, both = map(format_confidence, steps)
     return f"the error rate is {compare} on these images and {settle} by labels of new images, {both} together"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from foray.decision import headline
+from foray.decision import headline, tried_sets
 from foray.records import Decision, PairedLoss, SettledPair, Settlement
 from foray.records.quantities import format_percent
-from foray.report.status import format_split
+from foray.records.split_names import format_split
 
-_VERDICTS = {"not_worse": "not worse", "worse": "worse", "unresolved": "open"}
+VERDICTS = {"not_worse": "not worse", "worse": "worse", "unresolved": "open"}
 NOT_KNOWN = (
     "The images on which the models agree have no label. So the accuracy of a model on the new images, its recall of "
     "each class and balanced recall are not known, nor whether one of them reaches a floor. The loss of accuracy "
@@ -61,6 +61,9 @@ def settled_facts(settlement: Settlement) -> list[tuple[str, str]]:
         ("Asked for", f"{settlement.asked:,}, those on which labels differ, in a random order drawn before the first"),
         ("Labelled", f"{told:,}{f', and {skipped:,} that could not be told' if skipped else ''}"),
     ]
+    decision = settlement.decision
+    if tried := tried_sets(decision.settle_sets, decision.settle_error or 0.0):
+        facts.append(("Sets of images", tried))
     if settlement.shown_twice:
         share = format_percent(settlement.same_again / settlement.shown_twice)
         facts.append(
@@ -77,9 +80,10 @@ def _row(pair: SettledPair) -> SettledRow:
     kinds = "–"
     if pair.losses is not None and pair.labelled:
         kinds = f"{pair.losses:,} / {pair.gains:,} / {pair.neither:,}"
-    verdict = _VERDICTS[pair.status]
+    verdict = VERDICTS[pair.status]
     if pair.status != "unresolved" and left and pair.decided_after is not None:
-        verdict += f", after {pair.decided_after:,} labels"
+        labels = "1 label" if pair.decided_after == 1 else f"{pair.decided_after:,} labels"
+        verdict += f", after {labels}" if pair.decided_after else ", without a label"
     skipped = f", {pair.skipped:,} could not be told" if pair.skipped else ""
     return SettledRow(
         pair.candidate,
@@ -93,4 +97,4 @@ def _row(pair: SettledPair) -> SettledRow:
 
 def _decided(pair: PairedLoss) -> tuple[str, str, str]:
     by = "labels of new images" if pair.split == "settle" else format_split(pair.split)
-    return f"{pair.candidate} vs {pair.reference}", _VERDICTS[pair.status], by
+    return f"{pair.candidate} vs {pair.reference}", VERDICTS[pair.status], by

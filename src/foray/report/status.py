@@ -11,7 +11,6 @@ Kind = Literal["pick", "best", "front", "behind", "unknown", "out", "failed"]
 # In the order of a sorted column.
 KINDS: tuple[Kind, ...] = ("pick", "best", "front", "behind", "unknown", "out", "failed")
 
-_SPLITS = {"out_of_fold": "train and val, out of fold", "val_crossfit": "val, cross-fitted", "settle": "new images"}
 _MEANINGS = {
     "out_of_fold": "each image is scored by a head that was fitted without it",
     "val_crossfit": "each half of val is scored at the epoch that the other half chose",
@@ -65,11 +64,6 @@ def describe_bound(bound: BrokenBound, cost: CostProfile) -> str:
     if bound.actual is None:
         return f"{name} is not known, and the budget bounds it at {write(bound.limit)}"
     return f"{name} {write(bound.actual)} is over the bound of {write(bound.limit)}"
-
-
-def format_split(split: str) -> str:
-    """A split in words: 'train and val, out of fold' for `out_of_fold`."""
-    return _SPLITS.get(split, split)
 
 
 def explain_split(split: str) -> str:

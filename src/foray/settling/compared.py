@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from foray.decision import Candidate, headline, open_pairs
-from foray.decision.candidates import Scored, scored_within
-from foray.decision.settled import Pair, both_steps
+from foray.decision import Candidate, headline, open_pairs, open_ways
+from foray.decision.candidates import scored_within
+from foray.decision.settled import BothSteps, Pair, both_steps
 from foray.errors import RunError
 from foray.records import Comparison, RunFolder, decision_digest
 from foray.report.comparison_folder import COMPARISON
 from foray.runs.saved_predictions import read_predictions
 from foray.settling.panel import Labels
+from foray.statistics import Labelled, LabelledSeeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +53,15 @@ class Compared:
         return open_pairs(self.candidates, self.comparison.decision, self.comparison.budget)
 
     @cached_property
-    def scored(self) -> list[Scored]:
-        """The models that the decision is between."""
-        return scored_within(self.candidates, self.comparison.budget, self.comparison.decision.prefer)
+    def open_ways(self) -> list[Pair]:
+        """The same, with those the other way round that are open too."""
+        return open_ways(self.candidates, self.comparison.decision, self.comparison.budget)
 
-    def errors(self) -> dict[str, float]:
-        """By model that is open, the error at which labels are to decide it, before any other is decided."""
-        return dict(both_steps(self.scored, self.comparison.decision, {}).errors)
+    def both_steps(self, labels: Mapping[Pair, Labelled | LabelledSeeds], error: float) -> BothSteps:
+        """What the comparison and labels of new images say; `error`: of all verdicts by labels together."""
+        decision = self.comparison.decision
+        scored = scored_within(self.candidates, self.comparison.budget, decision.prefer)
+        return both_steps(scored, decision, labels, error)
 
     def on_test(self) -> list[Candidate]:
         """The candidates on the test split."""
@@ -66,11 +69,6 @@ class Compared:
             self._candidate(model, np.stack([read_predictions(run, "test").correct for run in runs]))
             for model, runs in self.runs.items()
         ]
-
-    def is_cheaper(self, model: str, other: str) -> bool:
-        """By the preferred cost; False where it is not known."""
-        cost = {one.model: one for one in self.scored}
-        return cost[model].is_cheaper_than(cost[other])
 
     def _candidate(self, model: str, correct: npt.NDArray[np.bool_] | None) -> Candidate:
         result = next(one for one in self.comparison.candidates if one.model == model)

@@ -1,19 +1,22 @@
 """From labels to a decision: of each pair the longest complete prefix of the stored order, and the verdict it gives.
 
 A verdict that was reached stays, whatever the next labels say, until all images of the pair have a label; then the test
-of all of them counts. The page does the same.
+of all of them counts. The page does the same. "Not worse" and "worse" have errors of their own (`BothSteps.errors_of`),
+the same for the pair, the page and the decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from foray.decision import cautions, confirm, settled, withheld
-from foray.decision.settled import Pair, both_steps
+from foray.decision.settled import BothSteps, Pair
 from foray.errors import RunError
 from foray.records import Decision, SettledPair, Settlement, SettlePlan
 from foray.records.comparison import PairStatus
@@ -21,10 +24,10 @@ from foray.settling.compared import Compared
 from foray.settling.labels_file import Answers
 from foray.settling.panel import Labels
 from foray.settling.plan import differing
-from foray.statistics import Labelled, LabelledSeeds, labelled_seeds, settled_status
+from foray.statistics import Labelled, LabelledSeeds, labelled_seeds, settling_rule
 from foray.statistics.settled import status_of
 
-Verdicts = dict[Pair, Labelled | LabelledSeeds]
+_LOOKS = 64  # numbers of labels that are judged at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +50,32 @@ class PairAnswers:
 
     def counts(self, labels: int) -> Labelled:
         """The first `labels` answers; for one seed."""
-        kinds = [self._kind(i) for i in range(labels)]
-        losses, gains, neither, skipped = (kinds.count(k) for k in ("losses", "gains", "neither", "skipped"))
-        return Labelled(self.images, self.disagreements, losses, gains, neither, skipped)
+        return Labelled(self.images, self.disagreements, *self._counts[:, labels].tolist())
 
-    def first_verdict(self, tolerance: float, error: float) -> int | None:
-        """After how many answers of one seed's there was a verdict that stays; None while there is none."""
+    def first_verdict(self, tolerance: float, error: float, worse_error: float | None = None) -> int | None:
+        """After how many answers of one seed's there was a verdict that stays; None while there is none. The errors are
+        those of `settled_status`."""
         given = len(self.answers)
-        looks = [given] if given == self.disagreements else range(given + 1)
-        decided = (k for k in looks if settled_status(self.counts(k), tolerance, error) != "unresolved")
-        return next(decided, None)
+        rule = settling_rule(self.images, self.disagreements, tolerance, error, worse_error)
+        for start in range(given if given == self.disagreements else 0, given + 1, _LOOKS):
+            decided = np.flatnonzero(rule.statuses(*self._counts[:, start : start + _LOOKS]))
+            if len(decided):
+                return start + int(decided[0])
+        return None
+
+    def labelled(
+        self, tolerance: float, error: float, worse_error: float | None = None
+    ) -> Labelled | LabelledSeeds | None:
+        """What counts of the answers: of one seed's those up to the verdict that stays, else all; of several seeds' all
+        or, while some are missing, None."""
+        if len(self.reference) > 1:
+            return self.over_seeds()
+        first = self.first_verdict(tolerance, error, worse_error)
+        return self.counts(len(self.answers) if first is None else first)
+
+    def swapped(self) -> PairAnswers:
+        """The same answers with reference and candidate exchanged."""
+        return replace(self, reference=self.candidate, candidate=self.reference)
 
     def over_seeds(self) -> LabelledSeeds | None:
         """Of several seeds; None unless all images were looked at."""
@@ -66,13 +85,15 @@ class PairAnswers:
         truth = np.array([-1 if answer is None else answer for answer in self.answers], dtype=np.int64)
         return labelled_seeds(self.reference == truth, self.candidate == truth, told, self.images)
 
-    def _kind(self, position: int) -> str:
-        answer = self.answers[position]
-        if answer is None:
-            return "skipped"
-        if answer == self.reference[0, position]:
-            return "losses"
-        return "gains" if answer == self.candidate[0, position] else "neither"
+    @cached_property
+    def _counts(self) -> npt.NDArray[np.intp]:
+        """(4, answers + 1), losses, gains, neither and skipped among the first answers; for one seed."""
+        given = len(self.answers)
+        skipped = np.array([answer is None for answer in self.answers], dtype=np.bool_)
+        truth = np.array([-1 if answer is None else answer for answer in self.answers], dtype=np.int64)
+        losses, gains = truth == self.reference[0, :given], truth == self.candidate[0, :given]
+        kinds = np.stack([losses, gains, ~losses & ~gains & ~skipped, skipped])
+        return np.concatenate([np.zeros((4, 1), dtype=np.intp), np.cumsum(kinds, axis=1)], axis=1)
 
 
 def conclude(
@@ -93,15 +114,18 @@ def conclude(
     require_same(compared, plan)
     position = {id_: i for i, id_ in enumerate(images)}
     order = [position[id_] for id_ in plan.asked]
-    pairs = {}
+    pairs: dict[Pair, PairAnswers] = {}
+    counted: set[str] = set()
     for pair in compared.open_pairs:
         reference, candidate = (labels[model][:, order] for model in pair)
         needed = differing(reference, candidate)
         ids = [id_ for id_, wanted in zip(plan.asked, needed, strict=True) if wanted]
-        pairs[pair] = PairAnswers(reference[:, needed], candidate[:, needed], answers.prefix(ids), plan.images)
-    found, errors = _verdicts(compared, pairs, plan)
+        prefix = answers.prefix(ids)
+        counted.update(ids[: len(prefix)])
+        pairs[pair] = PairAnswers(reference[:, needed], candidate[:, needed], prefix, plan.images)
+    found, steps = _verdicts(compared, pairs, plan)
     comparison = compared.comparison
-    decision = settled(compared.candidates, comparison.decision, comparison.budget, found)
+    decision = settled(compared.candidates, comparison.decision, comparison.budget, found, plan.error, plan.sets)
     failed = {one.model for one in comparison.candidates if one.failure is not None}
     decision = withheld(decision, [one for one in compared.candidates if one.model not in failed], comparison.budget)
     same, twice = answers.agreement()
@@ -113,8 +137,8 @@ def conclude(
         images=plan.images,
         asked=len(plan.asked),
         left_out=plan.left_out,
-        notes=plan.notes,
-        pairs=[_record(pair, given, plan.tolerance, errors[pair[1]]) for pair, given in pairs.items()],
+        notes=[*plan.notes, *_after_a_gap(answers, counted)],
+        pairs=[_record(pair, given, found.get(pair), plan.tolerance, steps) for pair, given in pairs.items()],
         labels=dict(answers.labels),
         same_again=same,
         shown_twice=twice,
@@ -137,39 +161,34 @@ def require_same(compared: Compared, plan: SettlePlan) -> None:
 
 def _verdicts(
     compared: Compared, pairs: Mapping[Pair, PairAnswers], plan: SettlePlan
-) -> tuple[Verdicts, dict[str, float]]:
-    """The labels that count for each pair, and the error at which each model was tested.
+) -> tuple[dict[Pair, Labelled | LabelledSeeds], BothSteps]:
+    """The labels that count for each pair that is open, either way round, and what they say.
 
-    That error grows as other models pass, and a verdict comes earlier at a larger one; both are found in turn.
+    The error of a model grows as others pass, and a verdict comes earlier at a larger one: both are found in turn.
     """
-    errors = compared.errors()
-    found: Verdicts = {}
-    for _ in range(len(errors) + 1):
+    steps = compared.both_steps({}, plan.error)
+    found: dict[Pair, Labelled | LabelledSeeds] = {}
+    for _ in range(len(steps.errors) + 1):
         found = {}
-        for pair, given in pairs.items():
-            if plan.early:
-                first = given.first_verdict(plan.tolerance, errors[pair[1]])
-                found[pair] = given.counts(len(given.answers) if first is None else first)
-            elif (of_all := given.over_seeds()) is not None:
-                found[pair] = of_all
-        after = dict(both_steps(compared.scored, compared.comparison.decision, found).errors)
-        if after == errors:
+        for pair in compared.open_ways:
+            given = pairs[pair] if pair in pairs else pairs[pair[::-1]].swapped()
+            labelled = given.labelled(plan.tolerance, *steps.errors_of(pair))
+            if labelled is not None:
+                found[pair] = labelled
+        before, steps = steps, compared.both_steps(found, plan.error)
+        if steps.errors == before.errors:
             break
-        errors = after
-    return found, errors
+    return found, steps
 
 
-def _record(pair: Pair, given: PairAnswers, tolerance: float, error: float) -> SettledPair:
-    several = given.reference.shape[0] > 1
-    looked_at, of_all = len(given.answers), given.over_seeds() if several else None
-    counts = None if several else given.counts(looked_at)
-    first = None if several else given.first_verdict(tolerance, error)
-    status: PairStatus = "unresolved"
-    if of_all is not None:
-        status = status_of(of_all, tolerance, error)
-        first = None if status == "unresolved" else looked_at
-    elif first is not None:
-        status = settled_status(given.counts(first), tolerance, error)
+def _record(
+    pair: Pair, given: PairAnswers, found: Labelled | LabelledSeeds | None, tolerance: float, steps: BothSteps
+) -> SettledPair:
+    """`found`: the labels that count."""
+    looked_at = len(given.answers)
+    counts = given.counts(looked_at) if len(given.reference) == 1 else None
+    status: PairStatus = "unresolved" if found is None else status_of(found, tolerance, *steps.errors_of(pair))
+    decided_after = found.seen if isinstance(found, Labelled) else looked_at
     return SettledPair(
         reference=pair[0],
         candidate=pair[1],
@@ -181,8 +200,17 @@ def _record(pair: Pair, given: PairAnswers, tolerance: float, error: float) -> S
         neither=counts.neither if counts else None,
         skipped=sum(answer is None for answer in given.answers),
         status=status,
-        decided_after=first,
+        decided_after=None if status == "unresolved" else decided_after,
     )
+
+
+def _after_a_gap(answers: Answers, counted: Set[str]) -> list[str]:
+    """How many labels do not count for any pair."""
+    unused = len(answers.labels.keys() - counted)
+    if not unused:
+        return []
+    labels = "1 label does" if unused == 1 else f"{unused:,} labels do"
+    return [f"{labels} not count: an image before in the stored order has none"]
 
 
 def _cautions(compared: Compared, decision: Decision) -> list[str]:

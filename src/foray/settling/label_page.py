@@ -27,12 +27,11 @@ from foray.errors import DataError
 from foray.plain_text import csv_cell, one_line
 from foray.records.quantities import format_points
 from foray.settling.labels_file import SKIPPED
+from foray.statistics.settling import error_of_looking, error_of_test
 
 PICTURE_SIDE = 640  # pixels, the longer side at most
 
 _SMALL_SIDE = 160  # pixels; such pictures are enlarged on the page, so they keep all of their colour
-# Of the error of a pair, for the numbers that a prefix of the labels leaves possible; the rest is the test's.
-_PREFIX_PART = 0.2
 # The keys of classes in their order; S and G have a meaning of their own.
 _KEYS = "123456789abcdefhijklmnopqrtuvwxyz"
 _MOST_KEYS = 30  # classes; of more, one is found by typing
@@ -53,7 +52,8 @@ class Pair:
 
     `images`: all new images. `disagreements`: how many of them the two models label differently. `error`: of the test
     and of the prefix together, a probability. `needs`: the asked images that belong to this pair, as indices in the
-    stored order; all of the disagreements, or the first of them.
+    stored order; all of the disagreements, or the first of them. `worse_error`: `error` of the verdict "worse"; None:
+    the same.
     """
 
     reference: str
@@ -62,6 +62,7 @@ class Pair:
     disagreements: int
     error: float
     needs: tuple[int, ...]
+    worse_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -160,16 +161,20 @@ def _as_json(page: LabelPage) -> dict[str, Any]:
 
 
 def _pair_as_json(pair: Pair, models: Sequence[str]) -> dict[str, Any]:
-    prefix_error = _PREFIX_PART * pair.error
     return {
         "reference": models.index(pair.reference),
         "candidate": models.index(pair.candidate),
         "images": pair.images,
         "disagreements": pair.disagreements,
         "needs": list(pair.needs),
-        "prefixError": prefix_error,
-        "quantile": float(ndtri(1 - (pair.error - prefix_error))),
+        "notWorse": _level(pair.error),
+        "worse": _level(pair.error if pair.worse_error is None else pair.worse_error),
     }
+
+
+def _level(error: float) -> dict[str, float]:
+    """At which a verdict is judged: the error of looking after every label, and the quantile of the test."""
+    return {"prefixError": error_of_looking(error), "quantile": float(ndtri(1 - error_of_test(error)))}
 
 
 def _showings(page: LabelPage) -> list[int]:

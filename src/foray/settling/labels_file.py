@@ -52,13 +52,11 @@ class Answers:
     labels: class index by id of the images that were asked for; None: it could not be told. Images yet to be labelled
     are absent.
     again: the second answer by id, of images that were shown twice.
-    unneeded: rows about images that need no label.
     guesses_shown: answers that were given after the page showed what the models say.
     """
 
     labels: Mapping[str, int | None]
     again: Mapping[str, int | None] = field(default_factory=dict)
-    unneeded: int = 0
     guesses_shown: int = 0
 
     def agreement(self) -> tuple[int, int]:
@@ -135,14 +133,13 @@ class _Reading:
         self._first: dict[str, tuple[int, int | None]] = {}  # line, class index
         self._again: dict[str, int | None] = {}
         self._blank: set[str] = set()
-        self._unneeded = self._shown = 0
+        self._shown = 0
 
     def take(self, line: int, image: str, label: int | None, *, answered: bool, shown: bool) -> None:
         """One row. `answered`: the page wrote it, or it has a label. Raises DataError."""
         self._shown += shown
         if image not in self._asked:
             self._require_no_contradiction(line, image, label)
-            self._unneeded += label is not None
         elif image not in self._first or image in self._blank:
             self._first[image] = line, label
             (self._blank.discard if answered else self._blank.add)(image)
@@ -162,7 +159,7 @@ class _Reading:
         last = max((i for i, id_ in enumerate(order) if id_ in self._first and id_ not in self._blank), default=-1)
         early = set(order[: last + 1])
         labels = {id_: label for id_, (_, label) in self._first.items() if id_ not in self._blank or id_ in early}
-        return Answers(labels, self._again, self._unneeded, self._shown)
+        return Answers(labels, self._again, self._shown)
 
     def _require_no_contradiction(self, line: int, image: str, label: int | None) -> None:
         known = self._question.known.get(image)

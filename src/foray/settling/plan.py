@@ -41,17 +41,30 @@ def differing(reference: Labels, candidate: Labels) -> npt.NDArray[np.bool_]:
     return np.asarray((labels != labels[0]).any(axis=0))
 
 
-def make_plan(compared: Compared, panel: Panel, labels: Mapping[str, Labels], notes: Sequence[str] = ()) -> SettlePlan:
+def make_plan(
+    compared: Compared,
+    panel: Panel,
+    labels: Mapping[str, Labels],
+    notes: Sequence[str] = (),
+    tried: Sequence[str] = (),
+) -> SettlePlan:
     """What is asked.
+
+    How many of the images differ says much about the loss, before any label. So whoever tries several sets of images
+    and labels the one that suits best has as many chances to be wrong: they share one error (Bonferroni).
 
     Args:
         compared: what is to be settled.
         panel: the new images.
         labels: by model, the class indices that its trainings give to them, (seeds, N).
         notes: what to say of the images.
+        tried: fingerprints of the sets of images that were asked for before; these images may be one of them.
     """
-    comparison, errors = compared.comparison, compared.errors()
-    pairs = [_asked_pair(compared, pair, labels, errors[pair[1]]) for pair in compared.open_pairs]
+    comparison = compared.comparison
+    earlier = [one for one in dict.fromkeys(tried) if one != panel.dataset.fingerprint]
+    error = SETTLE_ERROR / (1 + len(earlier))
+    steps = compared.both_steps({}, error)
+    pairs = [_asked_pair(compared, pair, labels, *steps.errors_of(pair)) for pair in compared.open_pairs]
     needed = np.zeros(len(panel), dtype=np.bool_)
     for reference, candidate in compared.open_pairs:
         needed |= differing(labels[reference], labels[candidate])
@@ -64,18 +77,18 @@ def make_plan(compared: Compared, panel: Panel, labels: Mapping[str, Labels], no
         comparison=comparison.id,
         decision=compared.digest,
         tolerance=comparison.decision.tolerance,
-        error=SETTLE_ERROR,
+        error=error,
         source=panel.dataset.source,
         classes=list(panel.dataset.classes),
         runs={model: [run.path.name for run in compared.runs[model]] for model in labels},
         seeds=comparison.seeds,
         images=len(panel),
         fingerprint=panel.dataset.fingerprint,
+        earlier=earlier,
         left_out=panel.left_out,
         notes=[*panel.notes, *notes],
         pairs=pairs,
         asked=[sample.id for sample in samples],
-        contents=[sample.content for sample in samples],
         repeats=repeats(pictures),
         pictures=pictures,
         early=len(comparison.seeds) == 1,
@@ -182,27 +195,32 @@ def _page_pair(
     needed = differing(labels[pair.reference], labels[pair.candidate])
     shown = enumerate(plan.asked[: plan.pictures])
     needs = tuple(index for index, id_ in shown if needed[sample_of[id_][0]])
-    return label_page.Pair(pair.reference, pair.candidate, plan.images, pair.disagreements, pair.error, needs)
+    return label_page.Pair(
+        pair.reference, pair.candidate, plan.images, pair.disagreements, pair.error, needs, pair.worse_error
+    )
 
 
-def _asked_pair(compared: Compared, pair: Pair, labels: Mapping[str, Labels], error: float) -> AskedPair:
+def _asked_pair(
+    compared: Compared, pair: Pair, labels: Mapping[str, Labels], error: float, worse_error: float
+) -> AskedPair:
     reference, candidate = pair
     ours = labels[reference], labels[candidate]
     disagreements = int(differing(*ours).sum())
-    chance = _chance(compared, pair, ours[0].shape[1], disagreements, error)
+    chance = _chance(compared, pair, (ours[0].shape[1], disagreements), (error, worse_error))
     return AskedPair(
-        reference=reference, candidate=candidate, disagreements=disagreements, error=error,
+        reference=reference, candidate=candidate, disagreements=disagreements, error=error, worse_error=worse_error,
         probability=chance.probability, expected_labels=chance.expected_labels,
     )  # fmt: skip
 
 
-def _chance(compared: Compared, pair: Pair, images: int, disagreements: int, error: float) -> Chance:
-    """Of a verdict, by what the two models got right on the selection split where their labels differ."""
+def _chance(compared: Compared, pair: Pair, numbers: tuple[int, int], errors: tuple[float, float]) -> Chance:
+    """Of a verdict, by what the two models got right on the selection split where their labels differ; `numbers`: of
+    the new images, and of those on which they differ."""
     tolerance = compared.comparison.decision.tolerance
     differ = differing(*(compared.said[model] for model in pair))
     reference, candidate = (compared.correct[model][:, differ] for model in pair)
     if len(reference) > 1:
-        return chance_over_seeds(reference, candidate, images, disagreements, tolerance, error)
+        return chance_over_seeds(reference, candidate, *numbers, tolerance, *errors)
     losses, gains = int((reference & ~candidate).sum()), int((candidate & ~reference).sum())
     neither = int(differ.sum()) - losses - gains
-    return chance_to_settle(images, disagreements, losses, gains, neither, tolerance, error)
+    return chance_to_settle(*numbers, losses, gains, neither, tolerance, *errors)

@@ -24,10 +24,8 @@ from foray.settling.conclude import conclude, require_same
 from foray.settling.labels_file import Answers, read_labels
 from foray.settling.panel import Labels, Panel, notes_on_labels, open_panel, panel_labels
 
-_WAY_OUT = (
-    "Choosing images once labels are known would break the promise about wrong verdicts. Go on labelling these images, "
-    "or compare anew in another folder with more labelled images."
-)
+_GO_ON = "Go on labelling these images, or compare anew in another folder with more labelled images."
+_WAY_OUT = f"Choosing images once labels are known would break the promise about wrong verdicts. {_GO_ON}"
 
 
 @restores_process_state
@@ -44,7 +42,8 @@ def settle(
     """Settles what a comparison left open, by labels of only those new images on which its models differ.
 
     First with `images`, which writes `out`/settle/label.html and labels.csv; then with `labels`. Both calls can be
-    repeated. Other images replace the first ones only while there is no label.
+    repeated. Other images replace the first ones only while there is neither a label nor a verdict, and all sets of
+    images that are asked for share one error.
 
     Args:
         out: folder of a finished comparison.
@@ -56,7 +55,7 @@ def settle(
         progress: what is told of the progress.
 
     Returns:
-        With `images` what is asked for; where no image needs a label, and with `labels`, what was decided.
+        With `images` what is asked for, or what was decided where that needs no label; with `labels` what was decided.
 
     Raises:
         RunError: when nothing is open, when labels of other images were given already, and for damaged files.
@@ -65,7 +64,7 @@ def settle(
     """
     if images is not None and labels is None:
         plan, settlement = ask(out, images, Machine(device, None, workers, cache_dir), progress=progress)
-        return settlement or plan
+        return settlement if settlement is not None and settlement.is_done else plan
     if labels is None or images is not None:
         raise ForayError("Give one of `images` and `labels`.")
     return read(out, labels)
@@ -76,8 +75,8 @@ def ask(
 ) -> tuple[SettlePlan, Settlement | None]:
     """Finds the new images that need a label to settle the comparison in `out`, and writes `out`/settle.
 
-    Where no image needs one the settlement comes with it: that the models agree on all of them is an answer. The same
-    call again changes nothing; other images replace these only while there is no label.
+    Where a pair has a verdict without any label, or no image needs one, the settlement comes with it: that the models
+    agree on nearly all of them is an answer. The same call again changes nothing; of other images see `settle`.
 
     Raises RunError where nothing is open or labels have been given, DataError where no image is left.
     """
@@ -91,9 +90,9 @@ def ask(
         panel = open_panel(images, used_by, shown, machine, progress=progress)
         labels = {model: _labels(compared, model, panel, machine, progress) for model in models}
         notes = notes_on_labels(np.concatenate(list(labels.values())), panel.dataset.classes)
-        plan = planning.make_plan(compared, panel, labels, notes)
+        plan = planning.make_plan(compared, panel, labels, notes, _tried(folder / planning.FOLDER))
         plan = _stored(folder / planning.FOLDER, plan, panel, labels)
-        return plan, None if plan.asked else _settled(compared, plan, panel_ids(panel), labels, Answers({}))
+        return plan, _without_labels(compared, plan, panel_ids(panel), labels)
 
 
 def read(out: str | Path, labels: str | Path) -> Settlement:
@@ -109,7 +108,7 @@ def read(out: str | Path, labels: str | Path) -> Settlement:
         plan, images, said = planning.read_plan(folder / planning.FOLDER)
         require_same(compared, plan)
         answers = read_labels(home_expanded(labels), planning.question_of(plan, images))
-        return _settled(compared, plan, images, said, answers)
+        return _kept(folder, conclude(compared, plan, images, said, answers))
 
 
 def panel_ids(panel: Panel) -> tuple[str, ...]:
@@ -131,12 +130,12 @@ def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, L
         planning.write_plan(folder, plan, panel, labels)
         return plan
     there = SettlePlan.load(folder / planning.PLAN)
-    if there.model_copy(update={"created": plan.created, "source": plan.source}) == plan:
+    if there.asks_the_same(plan):
         planning.read_plan(folder)  # whose files must be intact
         planning.write_page(folder, there, panel, labels)
         return there
     _require_no_answer(folder, there)
-    answered = is_there(answer)  # by images on which no label differed, without a verdict
+    answered = is_there(answer)  # by images on which no label differs, without a verdict
     answer.unlink(missing_ok=True)
     planning.write_plan(folder, plan, panel, labels)
     if answered:
@@ -150,10 +149,10 @@ def _require_no_answer(folder: Path, plan: SettlePlan) -> None:
         there = Settlement.load(folder.parent / SETTLEMENT)
         if there.labels:
             raise RunError(f"Labels of other images were read on {there.created[:10]} already. {_WAY_OUT}")
-        if any(pair.status != "unresolved" for pair in there.pairs):
+        if there.has_verdict:
             raise RunError(
-                f"Other images, on which no label differs, gave a verdict on {there.created[:10]} already: "
-                f"{headline(there.decision)}. foray report {folder.parent} shows it."
+                f"Other images gave a verdict on {there.created[:10]} already, without any label: "
+                f"{headline(there.decision)}. foray report {folder.parent} shows it. {_GO_ON}"
             )
     if _is_filled_in(folder / planning.LABELS, plan):
         raise RunError(
@@ -169,11 +168,27 @@ def _is_filled_in(path: Path, plan: SettlePlan) -> bool:
         return True
 
 
-def _settled(
-    compared: Compared, plan: SettlePlan, images: tuple[str, ...], labels: Mapping[str, Labels], answers: Answers
-) -> Settlement:
-    """Decides, stores the answer and writes the report."""
-    settlement = conclude(compared, plan, images, labels, answers)
-    settlement.save(compared.folder / SETTLEMENT)
-    write_report(compared.folder)
+def _without_labels(
+    compared: Compared, plan: SettlePlan, images: tuple[str, ...], labels: Mapping[str, Labels]
+) -> Settlement | None:
+    """What is decided before any label, stored; None where nothing is, or labels were read already."""
+    answer = compared.folder / SETTLEMENT
+    if is_there(answer) and Settlement.load(answer).labels:
+        return None
+    settlement = conclude(compared, plan, images, labels, Answers({}))
+    return _kept(compared.folder, settlement) if settlement.has_verdict or settlement.is_done else None
+
+
+def _tried(folder: Path) -> list[str]:
+    """The fingerprints of all sets of images that were asked for in OUT/settle."""
+    if not is_there(folder / planning.PLAN):
+        return []
+    there = SettlePlan.load(folder / planning.PLAN)
+    return [*there.earlier, there.fingerprint]
+
+
+def _kept(folder: Path, settlement: Settlement) -> Settlement:
+    """Stores the answer and writes the report."""
+    settlement.save(folder / SETTLEMENT)
+    write_report(folder)
     return settlement

@@ -14,7 +14,7 @@ from foray.statistics.paired import PairedResult, Verdict, paired_loss
 from foray.statistics.ratio import paired_ratio
 from foray.statistics.sample_size import Needed, chance_of_verdict, needed_for_verdict
 from foray.statistics.settled import SettledLoss, settled_loss
-from foray.statistics.settling import SETTLE_ERROR, SettlingRule, final_numbers, settled_status
+from foray.statistics.settling import SETTLE_ERROR, SettlingRule, final_numbers, settled_status, settling_rule
 from foray.statistics.settling_chance import Chance, chance_over_seeds, chance_to_settle
 
 __all__ = [
@@ -45,5 +45,6 @@ __all__ = [
     "seed_summary",
     "settled_loss",
     "settled_status",
+    "settling_rule",
     "wilson_interval",
 ]

@@ -34,6 +34,7 @@ SETTLE_ERROR = 0.025  # of a wrong verdict by labelling, all models of a compari
 PREFIX_ERROR = 0.005  # the part of it for looking after every label; the rest is that of the test of N labelled images
 
 _ROUNDING = 1e-9  # of a sum of logarithms
+_FEW = 32  # final losses that are looked at first
 
 Ints = npt.NDArray[np.intp]
 Numbers = Ints | int
@@ -41,16 +42,19 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
-def settled_status(labelled: Labelled, tolerance: float, error: float = SETTLE_ERROR) -> Verdict:
+def settled_status(
+    labelled: Labelled, tolerance: float, error: float = SETTLE_ERROR, worse_error: float | None = None
+) -> Verdict:
     """The verdict that the labels so far allow; at any number of labels, and at all of them together, wrong with at
-    most the chance `error`.
+    most the chance `error`, or `worse_error` where it is "worse".
 
     Skipped images count as losses where `not_worse` is asked and as gains where `worse` is.
 
     Args:
         labelled: the labels so far of one pair.
         tolerance: loss of accuracy that is allowed, in [0, 1].
-        error: chance of a wrong verdict, each way, in (0, 0.5); a fifth of it is that of looking after every label.
+        error: chance of a wrong "not worse", in (0, 0.5); a fifth of it is that of looking after every label.
+        worse_error: the same of "worse"; None: `error`.
 
     Returns:
         The verdict.
@@ -60,11 +64,10 @@ def settled_status(labelled: Labelled, tolerance: float, error: float = SETTLE_E
     >>> settled_status(Labelled(images=3000, disagreements=30, losses=6, gains=6, neither=3), tolerance=0.01)
     'not_worse'
     """
-    rule = _cached_rule(labelled.images, labelled.disagreements, tolerance, error)
-    against = labelled.skipped_as_losses(), labelled.swapped().skipped_as_losses().swapped()
-    losses, gains, neither = np.array([[one.losses, one.gains, one.neither] for one in against]).T
-    not_worse, worse = rule.statuses(losses, gains, neither)
-    return "not_worse" if not_worse == 1 else "worse" if worse == -1 else "unresolved"
+    rule = settling_rule(labelled.images, labelled.disagreements, tolerance, error, worse_error)
+    counts = labelled.losses, labelled.gains, labelled.neither, labelled.skipped
+    (status,) = rule.statuses(*(np.array([count]) for count in counts))
+    return "not_worse" if status == 1 else "worse" if status == -1 else "unresolved"
 
 
 def settled_bounds(labelled: Labelled, error: float = SETTLE_ERROR) -> tuple[float, float]:
@@ -145,41 +148,66 @@ class SettlingRule:
     never turn a verdict against the candidate.
     """
 
-    def __init__(self, images: int, disagreements: int, tolerance: float, error: float = SETTLE_ERROR) -> None:
-        """`images`: N; `disagreements`: D; `tolerance` and `error`: as for `settled_status`."""
-        self._disagreements, self._error = disagreements, error_of_looking(error)
+    def __init__(
+        self,
+        images: int,
+        disagreements: int,
+        tolerance: float,
+        error: float = SETTLE_ERROR,
+        worse_error: float | None = None,
+    ) -> None:
+        """`images`: N; `disagreements`: D; `tolerance`, `error` and `worse_error`: as for `settled_status`."""
+        self._disagreements, self._error = disagreements, error
+        self._worse_error = error if worse_error is None else worse_error
         self._final_losses = np.arange(disagreements + 1)
-        confidence = 1 - error_of_test(error)
 
-        def distances(gains: Ints) -> Floats:
+        def distances(gains: Ints, error: float) -> Floats:
             counts = self._final_losses.astype(np.float64), gains.astype(np.float64)
-            return count_distances(*counts, images, tolerance, confidence)
+            return count_distances(*counts, images, tolerance, 1 - error_of_test(error))
 
         none, beyond = np.zeros_like(self._final_losses), disagreements - self._final_losses + 1
-        self.not_worse_from = _fewest(lambda gains: distances(gains) > 1, none, beyond)
-        self.worse_until = _fewest(lambda gains: distances(gains) >= -1, none, beyond)
+        self.not_worse_from = _fewest(lambda gains: distances(gains, self._error) > 1, none, beyond)
+        self.worse_until = _fewest(lambda gains: distances(gains, self._worse_error) >= -1, none, beyond)
 
-    def statuses(self, losses: Ints, gains: Ints, neither: Ints) -> Ints:
+    def statuses(self, losses: Ints, gains: Ints, neither: Ints, skipped: Numbers = 0) -> Ints:
         """1 for not worse, -1 for worse, 0 for unresolved.
 
         Args:
             losses: (P,), of the labels so far.
             gains: (P,), of the same labels.
-            neither: (P,), the rest of them.
+            neither: (P,), of the same labels.
+            skipped: (P,), images that could not be told; they count against either verdict.
         """
-        seen = losses[:, None], gains[:, None], neither[:, None]
-        unseen = self._disagreements - seen[0] - seen[1] - seen[2]
-        final_losses = seen[0] + np.minimum(np.arange(unseen.max(initial=0) + 1), unseen)
-        likeliest = _likeliest_gains(self._disagreements, seen, final_losses)
-        not_worse = ~self._possible(seen, final_losses, np.minimum(likeliest, self.not_worse_from[final_losses] - 1))
-        worse = ~self._possible(seen, final_losses, np.maximum(likeliest, self.worse_until[final_losses]))
-        found: Ints = not_worse.astype(np.intp) - worse.astype(np.intp)
+        not_worse_fails = self._possible(
+            (losses + skipped, gains, neither), self._error,
+            lambda final_losses, likeliest: np.minimum(likeliest, self.not_worse_from[final_losses] - 1),
+        )  # fmt: skip
+        worse_fails = self._possible(
+            (losses, gains + skipped, neither), self._worse_error,
+            lambda final_losses, likeliest: np.maximum(likeliest, self.worse_until[final_losses]),
+        )  # fmt: skip
+        found: Ints = np.where(not_worse_fails, np.where(worse_fails, 0, -1), 1)
         return found
 
-    def _possible(self, seen: tuple[Ints, Ints, Ints], final_losses: Ints, final_gains: Ints) -> Bools:
-        """(P,), whether any of the final losses and gains, (P, F), are possible."""
-        evidence = _log_evidence(self._disagreements, seen, (final_losses, final_gains))
-        found: Bools = evidence.max(axis=1) >= np.log(self._error) - _ROUNDING
+    def _possible(self, labels: tuple[Ints, Ints, Ints], error: float, nearest: Callable[[Ints, Ints], Ints]) -> Bools:
+        """(P,), whether final numbers that speak against a verdict are possible at `error`, by `labels`: losses, gains
+        and neither, (P,) each.
+
+        `nearest`: of those that speak against it the likeliest gains, by final losses and their likeliest gains. A few
+        final losses are enough to show that it is possible, all are needed to show that it is not.
+        """
+        unseen = self._disagreements - labels[0] - labels[1] - labels[2]
+        most, least = int(unseen.max(initial=0)), np.log(error_of_looking(error)) - _ROUNDING
+        found = np.zeros(len(unseen), dtype=np.bool_)
+        for step in sorted({max(most // _FEW, 1), 1}, reverse=True):
+            left = ~found
+            if not left.any():
+                break
+            seen = labels[0][left, None], labels[1][left, None], labels[2][left, None]
+            final_losses = seen[0] + np.minimum(np.arange(0, most + 1, step), unseen[left, None])
+            gains = nearest(final_losses, _likeliest_gains(self._disagreements, seen, final_losses))
+            evidence = _log_evidence(self._disagreements, seen, (final_losses, gains))
+            found[left] = evidence.max(axis=1) >= least
         return found
 
 
@@ -204,7 +232,7 @@ def _fewest(holds: Callable[[Ints], Bools], low: Ints, high: Ints) -> Ints:
     return high
 
 
-_cached_rule = lru_cache(maxsize=64)(SettlingRule)
+settling_rule = lru_cache(maxsize=64)(SettlingRule)  # one that is kept
 
 
 @lru_cache(maxsize=64)

@@ -37,6 +37,7 @@ def chance_to_settle(
     neither_on_val: int,
     tolerance: float,
     error: float = SETTLE_ERROR,
+    worse_error: float | None = None,
 ) -> Chance:
     """What labelling the disagreements of one pair would bring, one seed each.
 
@@ -47,7 +48,8 @@ def chance_to_settle(
         gains_on_val: those that only the candidate got right.
         neither_on_val: those that neither got right.
         tolerance: loss of accuracy that is allowed, in [0, 1].
-        error: of the verdict, as for `settled_status`.
+        error: of the verdict "not worse", as for `settled_status`.
+        worse_error: of the verdict "worse"; None: `error`.
 
     Returns:
         Probability and labels, with a standard error of about 3 % of what is possible.
@@ -62,7 +64,7 @@ def chance_to_settle(
     losses, neither = place < shares[:, :1], place >= 1 - shares[:, 2:]
     counts = [np.cumsum(kind, axis=1) for kind in (losses, ~losses & ~neither, neither)]
     counts = [np.concatenate([np.zeros((_DRAWS, 1), dtype=np.intp), count], axis=1) for count in counts]
-    rule = SettlingRule(images, disagreements, tolerance, error)
+    rule = SettlingRule(images, disagreements, tolerance, error, worse_error)
     labels, open_ones = np.full(_DRAWS, disagreements), np.arange(_DRAWS)
     for look in np.unique(np.linspace(0, disagreements, _LOOKS).round().astype(np.intp)):
         decided = rule.statuses(*(count[open_ones, look] for count in counts)) != 0
@@ -72,7 +74,13 @@ def chance_to_settle(
 
 
 def chance_over_seeds(
-    reference: Correct, candidate: Correct, images: int, disagreements: int, tolerance: float, error: float
+    reference: Correct,
+    candidate: Correct,
+    images: int,
+    disagreements: int,
+    tolerance: float,
+    error: float,
+    worse_error: float | None = None,
 ) -> Chance:
     """The same for several seeds, where all images with any difference between labels are labelled.
 
@@ -87,7 +95,8 @@ def chance_over_seeds(
         images: N, unlabelled images that all networks classified.
         disagreements: D, those whose labels are not all the same.
         tolerance: loss of accuracy that is allowed, in [0, 1].
-        error: of the verdict, in (0, 0.5).
+        error: of the verdict "not worse", in (0, 0.5).
+        worse_error: of the verdict "worse"; None: `error`.
 
     Returns:
         Probability, and D as the number of labels.
@@ -100,9 +109,10 @@ def chance_over_seeds(
     ]
     weights = np.concatenate([np.ones(reference.shape[1]), np.full(3, _JEFFREYS)])
     both = np.ones((2, seeds, images), dtype=np.bool_)
-    decided = 0
+    decided, of_worse = 0, error if worse_error is None else worse_error
     for share in rng.dirichlet(weights, _DRAWS):
         drawn = rng.choice(len(share), disagreements, p=share)
         both[:, :, :disagreements] = [model[:, drawn] for model in kinds]
-        decided += abs(loss_spread(both[0], both[1]).distance(tolerance, 1 - error)) > 1
+        spread = loss_spread(both[0], both[1])
+        decided += spread.distance(tolerance, 1 - error) > 1 or spread.distance(tolerance, 1 - of_worse) < -1
     return Chance(decided / _DRAWS, float(disagreements))

@@ -20,18 +20,18 @@ const rule = (() => {
     return (2 * shareOfGains + loss * (1 - loss)) / n;
   }
 
-  // How far below the tolerance the loss on all images is, in margins of the test.
-  function distance(pair, tolerance, losses, gains) {
+  // How far below the tolerance the loss on all images is, in margins of the test. `level`: pair.notWorse or pair.worse.
+  function distance(pair, level, tolerance, losses, gains) {
     const variance = Math.max(constrainedVariance(losses, gains, pair.images, tolerance), 0);
-    const margin = pair.quantile * Math.sqrt(variance) + 1 / (2 * pair.images);
+    const margin = level.quantile * Math.sqrt(variance) + 1 / (2 * pair.images);
     return (tolerance - (losses - gains) / pair.images) / margin;
   }
 
   // Waudby-Smith & Ramdas 2020, arXiv:2006.04347: the numbers among all disagreements that the labels so far leave
   // possible have a probability of these labels that is not too small beside the average over all numbers.
-  function possibleAfter(pair, first, second, neither) {
+  function possibleAfter(pair, level, first, second, neither) {
     const all = pair.disagreements, labelled = first + second + neither;
-    const least = Math.log(pair.prefixError) - logChoose(labelled + 2, 2) + logChoose(all, labelled) - TIE;
+    const least = Math.log(level.prefixError) - logChoose(labelled + 2, 2) + logChoose(all, labelled) - TIE;
     return (allFirst, allSecond) => {
       const probability = logChoose(allFirst, first) + logChoose(allSecond, second);
       return probability + logChoose(all - allFirst - allSecond, neither) >= least;
@@ -55,8 +55,8 @@ const rule = (() => {
 
   // Whether all possible final numbers pass a test that is harder to pass with every further image of the adverse kind.
   // So for each number of the other kind only the largest possible number of the adverse kind is tested.
-  function allPass(pair, adverse, other, neither, passes) {
-    const possible = possibleAfter(pair, adverse, other, neither);
+  function allPass(pair, level, adverse, other, neither, passes) {
+    const possible = possibleAfter(pair, level, adverse, other, neither);
     for (let others = other; others <= pair.disagreements - adverse - neither; others++) {
       const most = mostPossible(possible, adverse, neither, others, pair.disagreements - others);
       if (most !== null && !passes(most, others)) return false;
@@ -64,13 +64,13 @@ const rule = (() => {
     return true;
   }
 
-  // A skipped image counts against the verdict in question: as a loss, or as a gain.
+  // A skipped image counts against the verdict in question: as a loss, or as a gain. Each verdict has its own error.
   function status(pair, tolerance, counts) {
     const { losses, gains, neither, skipped } = counts;
-    const notWorse = (lost, gained) => distance(pair, tolerance, lost, gained) > 1;
-    const worse = (gained, lost) => distance(pair, tolerance, lost, gained) < -1;
-    if (allPass(pair, losses + skipped, gains, neither, notWorse)) return "not_worse";
-    if (allPass(pair, gains + skipped, losses, neither, worse)) return "worse";
+    const notWorse = (lost, gained) => distance(pair, pair.notWorse, tolerance, lost, gained) > 1;
+    const worse = (gained, lost) => distance(pair, pair.worse, tolerance, lost, gained) < -1;
+    if (allPass(pair, pair.notWorse, losses + skipped, gains, neither, notWorse)) return "not_worse";
+    if (allPass(pair, pair.worse, gains + skipped, losses, neither, worse)) return "worse";
     return "unresolved";
   }
 
