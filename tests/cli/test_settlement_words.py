@@ -67,7 +67,9 @@ def test_one_and_several(capsys) -> None:
     print_settlement(settlement(settled("small", 1, 0, "not_worse", 0), settled("tiny", 2, 1, "worse", 1)), Path("out"))
     said = printed(capsys)
     assert "small against big: 1 of 3,000 images differs, 0 are labelled: not worse, without a label." in said
-    assert "tiny against big: 2 of 3,000 images differ, 1 is labelled (lost / won / neither: 1 / 0 / 0): worse" in said
+    assert (
+        "tiny against big: 2 of 3,000 images differ, 1 is labelled (losses / gains / neither: 1 / 0 / 0): worse" in said
+    )
     assert "worse, after 1 label." in said
 
 

@@ -189,6 +189,7 @@ def test_labels_of_the_flips_are_the_test_of_all_images_labelled(files: Files, t
         whole = paired_loss(reference, candidate, 0.01, confidence=0.96)
         upper = min(whole.upper, flips_bound(12, IMAGES))  # which needs no label
         assert (found.loss, found.loss_lower, found.loss_upper) == (whole.loss, whole.lower, upper)
+        assert found.confidence == pytest.approx(0.96 if whole.upper <= upper else 0.95)
         assert found.verdict == verdict == ("pass" if whole.status == "not_worse" else "inconclusive")
         assert found.images_needed == (whole.images_needed if verdict == "inconclusive" else None)
         assert found.top1 is None

@@ -176,7 +176,7 @@ def test_guesses_are_asked_for_each_time_and_marked(opened: Open) -> None:
     visit.press("g")
     assert "ours: daisy" in visit.text("guesses")
     assert "theirs: dandelion" in visit.text("guesses")
-    assert "sway" in visit.text("guesses")
+    assert "bias" in visit.text("guesses")
     visit.press("g")
     assert visit.text("guesses") == ""
     visit.press("1", "2")

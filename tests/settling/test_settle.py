@@ -148,10 +148,10 @@ def test_images_that_cannot_be_told_count_against_either_verdict(world: World) -
 def test_the_report_says_what_labels_decided_and_keeps_it(world: World) -> None:
     before = (world.out / "comparison.json").read_bytes()
     plan = ask(world)
-    assert "Settled by labels" not in (world.out / "report.html").read_text(encoding="utf-8")
+    assert "Labels of new images</h2>" not in (world.out / "report.html").read_text(encoding="utf-8")
     settlement = read(world, plan, None, as_said_by(world, MODELS[0]))
     page = (world.out / "report.html").read_text(encoding="utf-8")
-    assert "Settled by labels" in page
+    assert "Labels of new images</h2>" in page
     assert "balanced recall" in page
     assert f"{len(plan.asked):,} of {NEW}" in page
     table = (world.out / "table.md").read_text(encoding="utf-8")
@@ -163,13 +163,28 @@ def test_the_report_says_what_labels_decided_and_keeps_it(world: World) -> None:
     assert (world.out / "report.html").read_text(encoding="utf-8") == page
 
 
+def test_asked_again_once_all_is_decided_the_verdict_is_the_answer(world: World) -> None:
+    settlement = read(world, ask(world))
+    again = foray.settle(world.out, images=world.new, cache_dir=world.cache, device="cpu", workers=1)
+    assert again == settlement
+
+
+def test_labels_for_an_earlier_decision_are_said_before_any_image_is_looked_at(world: World, tmp_path: Path) -> None:
+    read(world, ask(world), 3)
+    comparison = Comparison.load(world.out / "comparison.json")
+    decision = comparison.decision.model_copy(update={"tolerance": 0.05})
+    comparison.model_copy(update={"decision": decision}).save(world.out / "comparison.json")
+    with pytest.raises(RunError, match="has decided anew since foray settle asked for labels"):
+        ask(world, tmp_path / "nowhere")
+
+
 def test_a_settlement_of_an_earlier_decision_is_not_shown(world: World) -> None:
     read(world, ask(world))
     comparison = Comparison.load(world.out / "comparison.json")
     decision = comparison.decision.model_copy(update={"tolerance": 0.05})
     comparison.model_copy(update={"decision": decision}).save(world.out / "comparison.json")
     write_report(world.out)
-    assert "Settled by labels" not in (world.out / "report.html").read_text(encoding="utf-8")
+    assert "Labels of new images</h2>" not in (world.out / "report.html").read_text(encoding="utf-8")
     with pytest.raises(RunError, match="has decided anew since foray settle asked for labels"):
         foray.settle(world.out, labels=world.out / "settle" / "labels.csv")
 
@@ -208,7 +223,7 @@ def test_no_disagreement_is_an_answer(world: World, tmp_path: Path) -> None:
     assert {(pair.disagreements, pair.status) for pair in settlement.pairs} == {(0, "not_worse")}
     assert settlement.decision.pick == MODELS[0]
     assert not (world.out / "settle" / "label.html").exists()
-    assert "Settled by labels" in (world.out / "report.html").read_text(encoding="utf-8")
+    assert "Labels of new images</h2>" in (world.out / "report.html").read_text(encoding="utf-8")
     with pytest.raises(RunError, match=r"gave a verdict on .* already, without any label: Ship tf_mobilenet"):
         ask(world)
     few = sorted((tmp_path / "same").rglob("*.png"))[3:]
@@ -219,7 +234,7 @@ def test_no_disagreement_is_an_answer(world: World, tmp_path: Path) -> None:
     assert {pair.status for pair in too_few.pairs} == {"unresolved"}
     ask(world)  # neither label nor verdict: more images may take their place
     assert not (world.out / "settle" / "settlement.json").exists()
-    assert "Settled by labels" not in (world.out / "report.html").read_text(encoding="utf-8")
+    assert "Labels of new images</h2>" not in (world.out / "report.html").read_text(encoding="utf-8")
 
 
 def nearly_the_same(world: World, folder: Path, differing_images: int) -> Path:
@@ -259,7 +274,7 @@ def test_asking_again_keeps_labels_that_were_read(world: World, tmp_path: Path) 
     plan = SettlePlan.load(world.out / "settle" / "plan.json")
     settlement = read(world, plan)
     assert len(settlement.labels) == 1
-    ask(world, folder)
+    assert foray.settle(world.out, images=folder, cache_dir=world.cache, device="cpu") == settlement
     assert Settlement.load(world.out / "settle" / "settlement.json") == settlement
 
 

@@ -60,7 +60,7 @@ def print_settlement(settlement: Settlement, out: Path) -> None:
     print_rows(settled_facts(settlement))
     print()
     for pair, row in zip(settlement.pairs, settled_section(settlement, decision).rows, strict=True):
-        kinds = f" (lost / won / neither: {row.kinds})" if row.kinds != "–" else ""
+        kinds = f" (losses / gains / neither: {row.kinds})" if row.kinds != "–" else ""
         differ = f"{row.differ} images {'differs' if pair.disagreements == 1 else 'differ'}"
         labelled = f"{row.labelled} {'is' if pair.labelled == 1 else 'are'} labelled{kinds}"
         _fill(f"{row.candidate} against {row.reference}: {differ}, {labelled}: {row.verdict}.")

@@ -134,7 +134,7 @@ def between(scored: Sequence[Scored], evidence: Evidence, decision: Decision) ->
     decided = decision.model_copy(update=answer)
     details = _details(scored, pick, decided, of_pick, of_others)
     if decided.settle_error is not None:
-        details = f"{details} {sentences.both_errors(decided)}"
+        details = f"{details} {sentences.both_errors(decided)}".rstrip()
     return said(decided, details)
 
 

@@ -135,14 +135,18 @@ def unresolved(accuracy: float, best: str, of_pick: Sequence[PairedLoss], images
 
 
 def both_errors(decision: Decision) -> str:
-    """How likely a wrong pick is where labels of new images decided what the comparison left open."""
+    """How likely a wrong pick is where labels of new images decided what the comparison left open; a pick for now is
+    promised nothing."""
+    tried = tried_sets(decision.settle_sets, decision.settle_error or 0.0)
+    if decision.outcome == "unresolved":
+        return tried
     errors = decision.error + decision.error_by_labels, decision.error, decision.error_by_labels
     together, *steps = map(format_confidence, errors)
     sentence = (
         f"The chance of a wrong pick is at most {together}: {steps[0]} by the comparison and {steps[1]} by the labels "
         "of new images."
     )
-    return f"{sentence} {tried_sets(decision.settle_sets, decision.settle_error or 0.0)}".rstrip()
+    return f"{sentence} {tried}".rstrip()
 
 
 def tried_sets(sets: int, error: float) -> str:
@@ -253,17 +257,16 @@ def _basis(pair: PairedLoss) -> str:
 
 def _remedy(pair: PairedLoss, verb: str = "") -> str:
     """What would settle an open comparison; `verb`: where the sentence before has none that "would" can stand for."""
-    would = f"would {verb}".rstrip()
+    would, images = f"would {verb}".rstrip(), "images" if pair.labels is None else "new images"
     if pair.labels_left:
         left = "the other image" if pair.labels_left == 1 else f"the other {pair.labels_left:,} images"
         return f"labels of {left} on which they differ may {verb}".rstrip()
     if pair.images_needed is not None:
-        return (
-            f"about {format_about(pair.images_needed)} images in total {would}, with {format_confidence(CHANCE)} power"
-        )
+        total = f"about {format_about(pair.images_needed)} {images} in total"
+        return f"{total} {would}, with {format_confidence(CHANCE)} power"
     if pair.more_seeds:
         return f"more seeds may {verb}".rstrip() + ", more images alone would not"
-    return f"not even {MOST_IMAGES:,} images {would}"
+    return f"not even {MOST_IMAGES:,} {images} {would}"
 
 
 def _nearest_to_settled(pairs: Sequence[PairedLoss]) -> PairedLoss:

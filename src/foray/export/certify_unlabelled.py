@@ -107,6 +107,7 @@ def certified_by_labels(scored: Certificate, flips: FlipLabels, doubts: list[str
     return scored.model_copy(
         update={
             "verdict": verdict,
+            "confidence": found.confidence,
             "loss": found.loss,
             "loss_lower": found.lower,
             "loss_upper": found.upper,

@@ -185,7 +185,7 @@ class Settlement(Record):
     @property
     def is_done(self) -> bool:
         """Whether no image needs a label, or none any more."""
-        return self.asked == 0 or all(pair.status != "unresolved" for pair in self.pairs)
+        return all(pair.status != "unresolved" or pair.labelled == pair.disagreements for pair in self.pairs)
 
 
 def decision_digest(comparison: str, decision: Decision) -> str:

@@ -172,7 +172,7 @@ def _confusion_figure(confusion: Confusion) -> Figure:
 def _paired_figure(pairs: Sequence[PairedComparison], tolerance: float) -> Figure:
     figure, (axes,) = new_figure(7.2, 1.5 + 0.7 * len(pairs))
     styles = {
-        "selection": (-0.13, COLOURS[0], "o", "full", "selection (decides)"),
+        "selection": (-0.13, COLOURS[0], "o", "full", "decides"),
         "test": (0.13, COLOURS[1], "D", "none", "test (check only)"),
     }
     named: set[str] = set()

@@ -49,7 +49,7 @@ def paired_comparisons(comparison: Comparison) -> list[PairedComparison]:
 def paired_view(pairs: Sequence[PairedComparison], tolerance: float) -> View:
     """A forest plot of the paired losses, in points, with the tolerance."""
     styles: dict[str, Json] = {
-        "selection": {"name": "selection (decides)", "offset": -0.13, "symbol": "circle", "color": "@c0"},
+        "selection": {"name": "decides", "offset": -0.13, "symbol": "circle", "color": "@c0"},
         "test": {"name": "test (check only)", "offset": 0.13, "symbol": "diamond-open", "color": "@c1"},
     }
     traces = []

@@ -83,7 +83,7 @@ def ask_for_labels(folder: Path, plan: FlipPlan, panel: Panel) -> None:
     shown = plan.asked[: plan.pictures]
     as_shown = f"the file {name}"
     page = LabelPage(
-        title=f"Labels for {name}",
+        title=f"Labels for the file {name}",
         classes=tuple(plan.classes),
         asked=tuple(
             Asked(one.image, picture_of(sample_of[one.image]), {"float32": one.float32, as_shown: one.file})

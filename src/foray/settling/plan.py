@@ -170,7 +170,7 @@ def write_page(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str
         i, sample = sample_of[id_]
         asked.append(Asked(id_, picture_of(sample), {model: int(of[0, i]) for model, of in labels.items()}))
     page = LabelPage(
-        title=f"Labels for {folder.resolve().parent.name}",
+        title=f"Labels for the comparison {folder.resolve().parent.name}",
         classes=tuple(plan.classes),
         asked=tuple(asked),
         repeats=tuple(plan.repeats),

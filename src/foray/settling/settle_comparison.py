@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from foray.decision import headline
-from foray.errors import DataError, ForayError, RunError
+from foray.errors import ForayError, RunError
 from foray.parsing import home_expanded
 from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
@@ -21,7 +21,7 @@ from foray.runs.trained import load_run
 from foray.settling import plan as planning
 from foray.settling.compared import Compared, open_compared
 from foray.settling.conclude import conclude, require_same
-from foray.settling.labels_file import Answers, read_labels
+from foray.settling.labels_file import Answers, is_filled_in, read_labels
 from foray.settling.panel import Labels, Panel, notes_on_labels, open_panel, panel_labels
 
 _GO_ON = "Go on labelling these images, or compare anew in another folder with more labelled images."
@@ -83,6 +83,7 @@ def ask(
     folder = Path(out)
     compared = open_compared(folder)
     with folder_lock(folder, what="comparison"):
+        _require_no_labels_for_an_earlier_decision(compared)
         models = list(dict.fromkeys(model for pair in compared.open_pairs for model in pair))
         runs = [run for model in models for run in compared.runs[model]]
         shown = [run.load().preprocessing for run in runs]
@@ -143,6 +144,18 @@ def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, L
     return plan
 
 
+def _require_no_labels_for_an_earlier_decision(compared: Compared) -> None:
+    """Raises RunError where the comparison has decided anew since labels were given."""
+    folder = compared.folder / planning.FOLDER
+    if not is_there(folder / planning.PLAN):
+        return
+    there = SettlePlan.load(folder / planning.PLAN)
+    answer = compared.folder / SETTLEMENT
+    was_read = is_there(answer) and bool(Settlement.load(answer).labels)
+    if was_read or is_filled_in(folder / planning.LABELS, planning.question_of(there)):
+        require_same(compared, there)
+
+
 def _require_no_answer(folder: Path, plan: SettlePlan) -> None:
     """Raises RunError where the images of `plan` have labels or a verdict, so that others must not replace them."""
     if is_there(folder.parent / SETTLEMENT):
@@ -154,27 +167,21 @@ def _require_no_answer(folder: Path, plan: SettlePlan) -> None:
                 f"Other images gave a verdict on {there.created[:10]} already, without any label: "
                 f"{headline(there.decision)}. foray report {folder.parent} shows it. {_GO_ON}"
             )
-    if _is_filled_in(folder / planning.LABELS, plan):
+    if is_filled_in(folder / planning.LABELS, planning.question_of(plan)):
         raise RunError(
             f"{folder / planning.LABELS} holds labels of the images that were asked for on {plan.created[:10]}. "
             f"{_WAY_OUT}"
         )
 
 
-def _is_filled_in(path: Path, plan: SettlePlan) -> bool:
-    try:
-        return is_there(path) and bool(read_labels(path, planning.question_of(plan)).labels)
-    except DataError:
-        return True
-
-
 def _without_labels(
     compared: Compared, plan: SettlePlan, images: tuple[str, ...], labels: Mapping[str, Labels]
 ) -> Settlement | None:
-    """What is decided before any label, stored; None where nothing is, or labels were read already."""
+    """What is decided before any label, stored; None where nothing is. Where labels were read already, what they decide
+    if no image needs one any more."""
     answer = compared.folder / SETTLEMENT
-    if is_there(answer) and Settlement.load(answer).labels:
-        return None
+    if is_there(answer) and (there := Settlement.load(answer)).labels:
+        return there if there.is_done else None
     settlement = conclude(compared, plan, images, labels, Answers({}))
     return _kept(compared.folder, settlement) if settlement.has_verdict or settlement.is_done else None
 

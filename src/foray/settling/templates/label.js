@@ -219,7 +219,7 @@
       line.append(nameOf(label));
       list.append(line);
     });
-    return [list, make("p", "Guesses sway the eye. labels.csv says of your answer that they were shown.")];
+    return [list, make("p", "A guess that is seen can bias your answer. labels.csv says that it was shown.")];
   }
 
   function renderProgress() {
