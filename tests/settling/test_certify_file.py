@@ -493,7 +493,7 @@ def test_labels_are_not_lost(files: Files, tmp_path: Path) -> None:
     certify(files, folder, tolerance=0.02)
     assert path.read_bytes() == filled_in
     assert certify(files, folder, labels=path, tolerance=0.02).verdict == "pass"
-    with pytest.raises(RunError, match="holds settle, which foray export did not write"):
+    with pytest.raises(RunError, match="settle holds labels that somebody gave"):
         foray.export_run(files.run, ["onnx"], ["fp32"], tmp_path, force=True)
 
 

@@ -552,6 +552,28 @@ def test_damaged_files_are_named_with_the_way_out(world: World, name: str) -> No
         ask(world)
 
 
+def test_labels_that_were_read_are_not_left_out_later(world: World, tmp_path: Path) -> None:
+    plan = ask(world)
+    settlement = read(world, plan, 9)
+    for fewer in (world.out / "settle" / "labels.csv", world.labels_csv(tmp_path / "few.csv", plan.asked[:8])):
+        with pytest.raises(DataError, match=rf"has [08] labels, but 9 were read before, among others of .*\.png"):
+            foray.settle(world.out, labels=fewer)
+    assert Settlement.load(world.out / "settle" / "settlement.json") == settlement
+    said = next(name for name in CLASSES if name != world.truth[plan.asked[0]])
+    assert read(world, plan, 9, {plan.asked[0]: said}).labels[plan.asked[0]] == CLASSES.index(said)
+
+
+def test_a_lost_settlement_does_not_free_the_images(world: World, tmp_path: Path) -> None:
+    plan = ask(world)
+    settlement = read(world, plan, 9)
+    (world.out / "settle" / "settlement.json").unlink()
+    with pytest.raises(RunError, match="9 labels of other images were read already"):
+        ask(world, other_images(world, tmp_path / "others"))
+    with pytest.raises(DataError, match="has 5 labels, but 9 were read before"):
+        read(world, plan, 5)
+    assert read(world, plan, 9).pairs == settlement.pairs
+
+
 def test_a_plan_that_is_gone_though_labels_were_read_is_named(world: World) -> None:
     read(world, ask(world), 2)
     (world.out / "settle" / "plan.json").unlink()

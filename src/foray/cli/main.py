@@ -7,6 +7,7 @@ Exit status: 0 done; 1 compared, but no model keeps the budget; 2 wrong argument
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from typing import Annotated, Any
@@ -38,6 +39,8 @@ from foray.errors import ForayError, OtherProcessFailedError, is_out_of_memory
 from foray.native.allocator import keep_for_good
 from foray.process_state import send_no_telemetry
 
+_EMPTY = re.compile("(--[a-z-]+=)?")
+
 
 class Verbs(TyperGroup):
     """Runs a verb. Errors of the user end as one message; FORAY_DEBUG=1 shows the traceback."""
@@ -45,6 +48,11 @@ class Verbs(TyperGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with plain_streams():
             return super().main(*args, **kwargs)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(_EMPTY.fullmatch(arg) for arg in args):
+            ctx.fail("One of the arguments is empty. Is a variable of the shell not set?")
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:

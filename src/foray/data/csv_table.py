@@ -93,7 +93,9 @@ def read_table(table: Path, optional: Collection[str] = ()) -> tuple[list[str], 
                     )
                 cells += [""] * (most - len(cells))
                 rows.append((reader.line_num, dict(zip(header, map(str.strip, cells), strict=True))))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise DataError(f"Cannot read {table}: {error.strerror or error}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         way_out = " Save it as CSV UTF-8." if isinstance(error, UnicodeDecodeError) else ""
         raise DataError(f"Cannot read {table} as a UTF-8 CSV: {error}.{way_out}") from error
     return header, rows

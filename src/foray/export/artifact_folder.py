@@ -223,6 +223,11 @@ def _is_question(path: Path) -> bool:
 
 
 def _refuse(folder: Path, foreign: Sequence[str]) -> None:
+    if SETTLE in foreign and (folder / SETTLE).is_dir():
+        raise RunError(
+            f"{folder / SETTLE} holds labels that somebody gave, or files that foray did not write. Let foray certify "
+            f"read the labels first, or move {folder / SETTLE} elsewhere."
+        )
     if foreign:
         more = f" and {len(foreign) - _SHOWN_NAMES} more" if len(foreign) > _SHOWN_NAMES else ""
         raise RunError(

@@ -62,7 +62,7 @@ class SettlePlan(Record):
     label, in a random order. `repeats`: images that label.html shows twice, as (position among all it shows, index in
     `asked`). `pictures`: how many of `asked` it shows. `early`: whether a pair can be decided before all of its images
     have a label. `known`: class index by id of images that the runs have seen. `predictions`: SHA-256 of
-    predictions.npz.
+    predictions.npz. `labels_read`: the most labels that were read at once.
     """
 
     way_out: ClassVar[str] = (
@@ -90,6 +90,7 @@ class SettlePlan(Record):
     early: bool
     known: dict[str, int] = Field(default_factory=dict)
     predictions: str
+    labels_read: int = 0
 
     @property
     def sets(self) -> int:
@@ -158,7 +159,7 @@ class Settlement(Record):
     comparison.json, for it.
     """
 
-    way_out: ClassVar[str] = "Delete it, and give the labels again (`labels`)."
+    way_out: ClassVar[str] = "Delete it, and let foray settle read the same labels again."
     schema_version: Literal[1] = 1
     created: str
     comparison: str

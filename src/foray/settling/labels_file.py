@@ -109,7 +109,8 @@ def read_labels(path: Path, question: LabelQuestion) -> Answers:
         if label is None and written and written.casefold() != SKIPPED:
             raise DataError(
                 f"{path}, line {line}: unknown class {one_line(shortened(written))!r}. The classes are "
-                f"{some_names(question.classes, 10)}; write {SKIPPED!r} where it cannot be told."
+                f"{some_names(question.classes, 10)}, in capital and small letters as here; write {SKIPPED!r} where it "
+                "cannot be told."
             )
         index = None if label is None else question.classes.index(label)
         reading.take(line, image, index, answered=bool(written or row.get(_SHOWN)), shown=row.get(_SHOWN) == "yes")

@@ -177,7 +177,7 @@ def write_page(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str
         pairs=tuple(_page_pair(pair, plan, labels, sample_of) for pair in plan.pairs),
         tolerance=plan.tolerance,
         early=plan.early,
-        storage_key=sha256(plan.text().encode()),
+        storage_key=sha256(plan.model_copy(update={"labels_read": 0}).text().encode()),
     )
     write_text(folder / PAGE, label_html(page))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from foray.decision import headline
-from foray.errors import ForayError, RunError
+from foray.errors import DataError, ForayError, RunError
 from foray.parsing import home_expanded
 from foray.process_state import restores_process_state
 from foray.progress import SILENT, Progress
@@ -103,12 +103,16 @@ def read(out: str | Path, labels: str | Path) -> Settlement:
     """
     folder = Path(out)
     if not is_there(folder / planning.FOLDER / planning.PLAN):
+        _require_no_settlement(folder)
         raise RunError(f"No labels were asked for in {folder}: ask for them first (`images`).")
     compared = open_compared(folder)
     with folder_lock(folder, what="comparison"):
         plan, images, said = planning.read_plan(folder / planning.FOLDER)
         require_same(compared, plan)
         answers = read_labels(home_expanded(labels), planning.question_of(plan, images))
+        _require_no_fewer(answers, labels, folder, plan)
+        if len(answers.labels) > plan.labels_read:
+            plan.model_copy(update={"labels_read": len(answers.labels)}).save(folder / planning.FOLDER / planning.PLAN)
         return _kept(folder, conclude(compared, plan, images, said, answers))
 
 
@@ -126,8 +130,7 @@ def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, L
     """The plan that is stored after this: the one that is there where it asks the same."""
     answer = folder.parent / SETTLEMENT
     if not is_there(folder / planning.PLAN):
-        if is_there(answer):
-            raise RunError(f"{folder / planning.PLAN} is missing, to which {answer} belongs. {SettlePlan.way_out}")
+        _require_no_settlement(folder.parent)
         planning.write_plan(folder, plan, panel, labels)
         return plan
     there = SettlePlan.load(folder / planning.PLAN)
@@ -144,6 +147,26 @@ def _stored(folder: Path, plan: SettlePlan, panel: Panel, labels: Mapping[str, L
     return plan
 
 
+def _require_no_settlement(folder: Path) -> None:
+    """Raises RunError where there is an answer to a question that is missing."""
+    plan, answer = folder / planning.FOLDER / planning.PLAN, folder / SETTLEMENT
+    if is_there(answer):
+        raise RunError(f"{plan} is missing, to which {answer} belongs. {SettlePlan.way_out}")
+
+
+def _require_no_fewer(answers: Answers, labels: str | Path, folder: Path, plan: SettlePlan) -> None:
+    """Raises DataError where `labels` lacks images whose labels were read before: what is known stays known."""
+    given, missing = len(answers.labels), []
+    if is_there(folder / SETTLEMENT):
+        missing = sorted(Settlement.load(folder / SETTLEMENT).labels.keys() - answers.labels.keys())
+    if missing or given < plan.labels_read:
+        named = f", among others of {missing[0]}" if missing else ""
+        raise DataError(
+            f"{labels} has {given:,} labels, but {max(plan.labels_read, len(missing)):,} were read before{named}. Give "
+            "these too: labels that were read may be corrected, but not left out."
+        )
+
+
 def _require_no_labels_for_an_earlier_decision(compared: Compared) -> None:
     """Raises RunError where the comparison has decided anew since labels were given."""
     folder = compared.folder / planning.FOLDER
@@ -151,13 +174,15 @@ def _require_no_labels_for_an_earlier_decision(compared: Compared) -> None:
         return
     there = SettlePlan.load(folder / planning.PLAN)
     answer = compared.folder / SETTLEMENT
-    was_read = is_there(answer) and bool(Settlement.load(answer).labels)
+    was_read = there.labels_read > 0 or (is_there(answer) and bool(Settlement.load(answer).labels))
     if was_read or is_filled_in(folder / planning.LABELS, planning.question_of(there)):
         require_same(compared, there)
 
 
 def _require_no_answer(folder: Path, plan: SettlePlan) -> None:
     """Raises RunError where the images of `plan` have labels or a verdict, so that others must not replace them."""
+    if plan.labels_read:
+        raise RunError(f"{plan.labels_read:,} labels of other images were read already. {_WAY_OUT}")
     if is_there(folder.parent / SETTLEMENT):
         there = Settlement.load(folder.parent / SETTLEMENT)
         if there.labels:
