@@ -137,8 +137,9 @@ def _of_trial(trial: Trial, weights: Path, folder: Path, progress: Progress) -> 
 
     def compared(models: Sequence[str], out: Path, costs: Path | None) -> Comparison:
         return foray.compare(
-            hidden.known, models, trial.protocol, weights=weights, resolution=trial.resolution, tolerance=trial.tolerance, prefer="macs", seeds=1, out=out, offline=True,
-            cache_dir=folder / "cache", profiles=costs, wait_seconds=0, progress=progress,
+            hidden.known, models, trial.protocol, weights=weights, resolution=trial.resolution,
+            tolerance=trial.tolerance, prefer="macs", seeds=1, out=out, offline=True, cache_dir=folder / "cache",
+            profiles=costs, wait_seconds=0, progress=progress,
         )  # fmt: skip
 
     rows: list[Row] = []

@@ -200,3 +200,13 @@ def test_a_seed_is_one_that_torch_takes(digits: Dataset, seed: int) -> None:
 def test_a_resolution_is_one_that_a_name_may_have(digits: Dataset) -> None:
     with pytest.raises(ForayError, match="`resolution` must be at most 4,096, not 1,000,000,000"):
         plan_run("mobilenet_v1_x0.25", digits, recipe_for(digits, "scratch"), resolution=10**9)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("settle", "out", "--images", ""), ("settle", "out", "--images="), ("report", "")]
+)
+def test_an_empty_argument_is_not_the_current_folder(arguments: tuple[str, ...]) -> None:
+    """A variable of the shell that is not set becomes one, and `Path("")` is "."."""
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "One of the arguments is empty" in done.output

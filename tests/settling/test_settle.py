@@ -556,7 +556,7 @@ def test_labels_that_were_read_are_not_left_out_later(world: World, tmp_path: Pa
     plan = ask(world)
     settlement = read(world, plan, 9)
     for fewer in (world.out / "settle" / "labels.csv", world.labels_csv(tmp_path / "few.csv", plan.asked[:8])):
-        with pytest.raises(DataError, match=rf"has [08] labels, but 9 were read before, among others of .*\.png"):
+        with pytest.raises(DataError, match=r"has [08] labels, but 9 were read before, among others of .*\.png"):
             foray.settle(world.out, labels=fewer)
     assert Settlement.load(world.out / "settle" / "settlement.json") == settlement
     said = next(name for name in CLASSES if name != world.truth[plan.asked[0]])
