@@ -178,7 +178,7 @@ class Certificate(Record):
 
     @property
     def question(self) -> tuple[str, str, float]:
-        """What it answers: on which images, and at which tolerance."""
+        """Its images and its tolerance, which are the question it answers."""
         return *self.image_set, self.tolerance
 
     @property
