@@ -132,7 +132,7 @@
       showings.length ? `All ${counted(showings.length, "answer")} are given.` : "There is no image to label: the models agree on all of them.",
       twice ? `${counted(twice, "image")} came twice, to see how sure the labels are. You gave ${same} of them the same answer both times.` : "",
       showings.length ? "Download labels.csv now." : "",
-      pairs.some((pair) => leftOf(pair) && !verdictOf(pair).isDecided) ? howToGoOn() : "",
+      images.length && pairs.some((pair) => leftOf(pair) && !verdictOf(pair).isDecided) ? howToGoOn() : "",
     ];
     const end = make("div", "", { className: "end" });
     end.append(...texts.filter(Boolean).map((text) => make("p", text)));
