@@ -56,7 +56,7 @@ TRIALS = (
     Trial(SEEDLINGS, _MOBILE, "linear", 160, 0.02),
     Trial(SEEDLINGS, _EFFICIENT, "linear", 224, 0.02),
     Trial(CIFAR10, _MOBILE, "linear", 96, 0.01),
-    Trial(KINDS, _MOBILE, "linear", 96, 0.01),
+    Trial(KINDS, ("mobilenet_v1_x0.75", "mobilenet_v2", "efficientnet_b0"), "linear", 160, 0.01),
 )
 
 
