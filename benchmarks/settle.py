@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import foray
-from benchmarks._hidden_labels import CIFAR10, FLOWERS, KINDS, SEEDLINGS, Hidden, Images, hide, write_labels
+from benchmarks._hidden_labels import CIFAR10, FEW_KINDS, FLOWERS, KINDS, SEEDLINGS, Hidden, Images, hide, write_labels
 from benchmarks._results import machine, print_table, shared_data, write_json
 from foray.cli.progress import terminal_progress
 from foray.costs.device_profiles import save_profiles
@@ -57,6 +57,7 @@ TRIALS = (
     Trial(SEEDLINGS, _EFFICIENT, "linear", 224, 0.02),
     Trial(CIFAR10, _MOBILE, "linear", 96, 0.01),
     Trial(KINDS, ("mobilenet_v1_x0.75", "mobilenet_v2", "efficientnet_b0"), "linear", 160, 0.01),
+    Trial(FEW_KINDS, _EFFICIENT, "linear", 192, 0.01),
 )
 
 

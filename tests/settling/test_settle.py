@@ -585,7 +585,7 @@ def test_a_damaged_settlement_is_named(world: World) -> None:
     read(world, ask(world), 2)
     path = world.out / "settle" / "settlement.json"
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(RunError, match=r"settlement\.json is damaged.*give the labels again \(`labels`\)"):
+    with pytest.raises(RunError, match=r"settlement\.json is damaged.*let foray settle read the same labels again"):
         write_report(world.out)
 
 
