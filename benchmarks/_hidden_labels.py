@@ -48,7 +48,7 @@ KINDS = Images(
     new_from="test",
     classes=_KINDS,
 )
-FEW_KINDS = replace(KINDS, name="CIFAR-10, animal or vehicle, 750 labels", train=600, val=150, new=4_000)
+MANY_KINDS = replace(KINDS, train=8_000)
 SEEDLINGS = Images("Plant Seedlings", "plant_seedlings/plant_seedlings.zip", 1_500, 250, 250)
 FLOWERS = Images("Flowers", "flowers/flowers.zip", 450, 120, 130)
 
