@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,6 +86,14 @@ def hide(images: Images, folder: Path, seed: int = 0) -> Hidden:
         _write(folder / "new" / id_, files[name])
         truth[id_] = renamed.get(label, label)
     return Hidden(folder / "known", folder / "new", truth)
+
+
+def are_there(weights: Path) -> bool:
+    """Whether images and weights are there; if not, says on stderr what is missing."""
+    missing = [str(path) for path in (weights, shared_data() / "data") if not path.exists()]
+    if missing:
+        print(f"Not found: {', '.join(missing)}. Set FORAY_TEST_DATA to the folder with both.", file=sys.stderr)
+    return not missing
 
 
 def write_labels(path: Path, ids: Sequence[str], truth: Mapping[str, str]) -> Path:

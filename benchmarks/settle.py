@@ -21,7 +21,18 @@ from pathlib import Path
 import numpy as np
 
 import foray
-from benchmarks._hidden_labels import CIFAR10, FLOWERS, KINDS, MANY_KINDS, SEEDLINGS, Hidden, Images, hide, write_labels
+from benchmarks._hidden_labels import (
+    CIFAR10,
+    FLOWERS,
+    KINDS,
+    MANY_KINDS,
+    SEEDLINGS,
+    Hidden,
+    Images,
+    are_there,
+    hide,
+    write_labels,
+)
 from benchmarks._results import machine, print_table, shared_data, write_json
 from foray.cli.progress import terminal_progress
 from foray.costs.device_profiles import save_profiles
@@ -102,8 +113,7 @@ class Row:
 
 def main() -> int:
     given = _arguments()
-    if not (given.weights.exists() and (shared_data() / "data").exists()):
-        print(f"{given.weights} or {shared_data() / 'data'} is missing. Set FORAY_TEST_DATA.", file=sys.stderr)
+    if not are_there(given.weights):
         return 2
     print(machine()["hardware"], flush=True)
     rows: list[Row] = []

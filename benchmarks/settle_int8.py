@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import foray
-from benchmarks._hidden_labels import CIFAR10, Hidden, hide, write_labels
+from benchmarks._hidden_labels import CIFAR10, Hidden, are_there, hide, write_labels
 from benchmarks._results import machine, print_table, shared_data, write_json
 from foray.cli.progress import terminal_progress
 from foray.export.runtimes import RUNTIMES
@@ -70,8 +70,7 @@ class File:
 
 def main() -> int:
     given = _arguments()
-    if not (given.weights.exists() and (shared_data() / "data").exists()):
-        print(f"{given.weights} or {shared_data() / 'data'} is missing. Set FORAY_TEST_DATA.", file=sys.stderr)
+    if not are_there(given.weights):
         return 2
     print(machine()["hardware"], flush=True)
     files: list[File] = []

@@ -156,14 +156,15 @@ def _require_no_settlement(folder: Path) -> None:
 
 def _require_no_fewer(answers: Answers, labels: str | Path, folder: Path, plan: SettlePlan) -> None:
     """Raises DataError where `labels` lacks images whose labels were read before: what is known stays known."""
-    given, missing = len(answers.labels), []
-    if is_there(folder / SETTLEMENT):
-        missing = sorted(Settlement.load(folder / SETTLEMENT).labels.keys() - answers.labels.keys())
-    if missing or given < plan.labels_read:
+    answer = folder / SETTLEMENT
+    read = set(Settlement.load(answer).labels) if is_there(answer) else set()
+    given, before = len(answers.labels), max(plan.labels_read, len(read))
+    missing = sorted(read - answers.labels.keys())
+    if missing or given < before:
         named = f", among others of {missing[0]}" if missing else ""
         raise DataError(
-            f"{labels} has {given:,} labels, but {max(plan.labels_read, len(missing)):,} were read before{named}. Give "
-            "these too: labels that were read may be corrected, but not left out."
+            f"{labels} has {given:,} labels, but {before:,} were read before{named}. Give these too: labels that were "
+            "read may be corrected, but not left out."
         )
 
 
