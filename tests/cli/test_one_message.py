@@ -203,10 +203,15 @@ def test_a_resolution_is_one_that_a_name_may_have(digits: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("settle", "out", "--images", ""), ("settle", "out", "--images="), ("report", "")]
+    ("arguments", "named"),
+    [
+        (("settle", "out", "--images", ""), "The argument after --images"),
+        (("settle", "out", "--images="), "--images="),
+        (("report", ""), "The argument after report"),
+    ],
 )
-def test_an_empty_argument_is_not_the_current_folder(arguments: tuple[str, ...]) -> None:
+def test_an_empty_argument_is_not_the_current_folder(arguments: tuple[str, ...], named: str) -> None:
     """A variable of the shell that is not set becomes one, and `Path("")` is "."."""
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2
-    assert "One of the arguments is empty" in done.output
+    assert done.output == f"foray: {named} is empty. Is a variable of the shell not set?\n"

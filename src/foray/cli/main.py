@@ -50,8 +50,11 @@ class Verbs(TyperGroup):
             return super().main(*args, **kwargs)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if any(_EMPTY.fullmatch(arg) for arg in args):
-            ctx.fail("One of the arguments is empty. Is a variable of the shell not set?")
+        for before, arg in zip([ctx.info_name, *args], args, strict=False):
+            if _EMPTY.fullmatch(arg):
+                empty = arg or f"The argument after {before}"
+                complain(f"foray: {empty} is empty. Is a variable of the shell not set?")
+                raise SystemExit(2)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
