@@ -13,7 +13,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from typing import Any, Literal
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#B7791F", "#3A9BD9", "#6B5B95", "#555555")
@@ -107,11 +108,18 @@ _STYLE: dict[Any, Any] = {
 
 
 def render(figure: Figure, file_format: Literal["svg", "png"]) -> bytes:
-    """The figure as the bytes of an SVG or of a PNG at 160 dots per inch."""
+    """The figure as the bytes of an SVG or of a PNG at 160 dots per inch.
+
+    Its canvas draws it once; `savefig` would draw every figure that had a layout engine twice.
+    """
     stream = io.BytesIO()
-    metadata: Mapping[str, str | None] = {"Date": None, "Creator": None} if file_format == "svg" else {"Software": None}
+    figure.set_dpi(160)
+    canvas: Any = FigureCanvasSVG(figure) if file_format == "svg" else FigureCanvasAgg(figure)
     with drawing_style():
-        figure.savefig(stream, format=file_format, dpi=160, metadata=metadata)
+        if file_format == "svg":
+            canvas.print_svg(stream, metadata={"Date": None, "Creator": None})
+        else:
+            canvas.print_png(stream, metadata={"Software": None})
     return stream.getvalue()
 
 
@@ -132,5 +140,7 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, l
 
 def settle(figure: Figure) -> None:
     """Computes the layout once, instead of once per file format."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    assert engine is not None, "a figure is settled in drawing_style()"
+    engine.execute(figure)
     figure.set_layout_engine("none")
