@@ -42,7 +42,7 @@ def new_cache(folder: Path) -> Path:
 
 @contextmanager
 def made_once(name: str) -> Iterator[Path]:
-    """A file of the whole test run. Whoever finds it missing makes it here, while other processes wait."""
+    """A file or folder of the whole test run. Whoever finds it missing makes it here, while other processes wait."""
     path = Path(os.environ[_SHARED]) / name
     with FileLock(path.with_suffix(".lock")):
         yield path

@@ -11,6 +11,7 @@ from foray.records.reproduction import Reproduction
 from foray.reproduce.execute import StudyRequest
 from foray.reproduce.reproduce import reproduce
 from foray.requests import Machine
+from tests.caches import made_once
 
 # Two runs: a head on the frozen backbone, and the whole network.
 NAMES = ("mobilenet.whole", "figure1", "scaling.product")
@@ -30,7 +31,7 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    out = tmp_path_factory.mktemp("reproduction")
-    found = reproduce(MINI, out, Machine(cache_dir=out / "cache", workers=1), command="foray reproduce")
-    return Finished(out, found)
+def finished() -> Finished:
+    with made_once("reproduction") as out:
+        machine = Machine(cache_dir=out / "cache", workers=1)
+        return Finished(out, reproduce(MINI, out, machine, command="foray reproduce"))  # what is there is only judged

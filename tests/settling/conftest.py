@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from foray.settling import LabelPage, label_html
+from tests.caches import made_once
 
 from .small_world import World, compared, painted, random_weights, unlabelled
 
@@ -92,14 +93,15 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.fixture(scope="session")
-def one_seed(tmp_path_factory: pytest.TempPathFactory) -> World:
+def one_seed() -> World:
     """A comparison that is not to be changed."""
-    folder = tmp_path_factory.mktemp("settling")
-    truth = unlabelled(folder / "new")
-    world = World(painted(folder / "data", 40), folder / "new", truth, folder / "out", folder / "cache")
-    assert compared(world.data, random_weights(folder / "weights"), world.out, world.cache, 1).decision.outcome == (
-        "unresolved"
-    )
+    with made_once("settling") as folder:
+        world = World(folder / "data", folder / "new", folder / "out", folder / "cache")
+        if not folder.exists():
+            painted(world.data, 40)
+            unlabelled(world.new)
+            made = compared(world.data, random_weights(world.weights), world.out, world.cache, 1)
+            assert made.decision.outcome == "unresolved"
     return world
 
 
@@ -107,7 +109,7 @@ def one_seed(tmp_path_factory: pytest.TempPathFactory) -> World:
 def two_seeds(one_seed: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     """The same of two seeds."""
     out = Path(shutil.copytree(one_seed.out, tmp_path_factory.mktemp("seeds") / "out"))
-    compared(one_seed.data, one_seed.out.parent / "weights", out, one_seed.cache, 2)
+    compared(one_seed.data, one_seed.weights, out, one_seed.cache, 2)
     return dataclasses.replace(one_seed, out=out)
 
 

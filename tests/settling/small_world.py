@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,17 @@ from tests.small_training import lively
 COLOURS = {"=red": (170, 90, 90), "green": (90, 170, 90), "blue": (90, 90, 170)}  # a name that is a formula in a table
 MODELS = ("tf_mobilenet_v1_x0.25", "tf_mobilenet_v1_x0.5")
 NEW = 400
+HIDDEN = "truth.json"
 TOLERANCE = 0.04
 
 
 @dataclass(frozen=True)
 class World:
-    """`data`: class folders; `new`: a folder of images without labels; `truth`: class by id of those; `out`: a finished
-    comparison; `cache`: of decoded images."""
+    """`data`: class folders; `new`: a folder of images without labels; `out`: a finished comparison; `cache`: of
+    decoded images."""
 
     data: Path
     new: Path
-    truth: dict[str, str]
     out: Path
     cache: Path
 
@@ -37,6 +38,12 @@ class World:
     def weights(self) -> Path:
         """Of both networks."""
         return self.data.parent / "weights"
+
+    @cached_property
+    def truth(self) -> dict[str, str]:
+        """The class of each new image by its id."""
+        classes: dict[str, str] = json.loads((self.new.parent / HIDDEN).read_text())
+        return classes
 
     def labels_csv(self, path: Path, images: Sequence[str], changes: dict[str, str] | None = None) -> Path:
         """A labels.csv of these images, in this order."""
@@ -55,15 +62,15 @@ def painted(folder: Path, per_class: int) -> Path:
     return folder
 
 
-def unlabelled(folder: Path) -> dict[str, str]:
-    """Images in two folders; the class of each by id."""
+def unlabelled(folder: Path) -> None:
+    """Images in two folders; beside `folder` a file with the class of each."""
     rng, truth = np.random.default_rng(2), {}
     for i in range(NEW):
         name, id_ = list(COLOURS)[int(rng.integers(3))], f"{'morning' if i % 2 else 'evening'}/{i:03}.png"
         (folder / id_).parent.mkdir(parents=True, exist_ok=True)
         square(name, rng).save(folder / id_)
         truth[id_] = name
-    return truth
+    (folder.parent / HIDDEN).write_text(json.dumps(truth))
 
 
 def square(name: str, rng: np.random.Generator) -> Image.Image:

@@ -22,7 +22,7 @@ from foray.report import write_report
 from foray.runs.seen_images import read_seen_images, write_seen_images
 from foray.settling.compared import open_compared
 from foray.settling.conclude import conclude
-from foray.settling.labels_file import Answers, template
+from foray.settling.labels_file import Answers, read_labels, template
 from foray.settling.plan import differing, question_of, read_plan, repeats
 from foray.statistics import paired_loss
 
@@ -47,6 +47,20 @@ def read(
     return settlement
 
 
+def concluded(
+    world: World, plan: SettlePlan, number: int | None = None, changes: dict[str, str] | None = None
+) -> Settlement:
+    """The same without a report, and nothing is stored."""
+    path = world.labels_csv(world.out.parent / "labels.csv", plan.asked[:number], changes)
+    return concluded_by(world, path)
+
+
+def concluded_by(world: World, path: Path) -> Settlement:
+    plan, images, labels = read_plan(world.out / "settle")
+    answers = read_labels(path, question_of(plan, images))
+    return conclude(open_compared(world.out), plan, images, labels, answers)
+
+
 def given(world: World) -> dict[str, np.ndarray]:
     """By model the labels of all new images, (seeds, N); under "truth" the hidden ones."""
     _, images, labels = read_plan(world.out / "settle")
@@ -61,7 +75,7 @@ def as_said_by(world: World, model: str) -> dict[str, str]:
 
 def test_the_verdict_is_that_of_labelling_every_image(world: World) -> None:
     plan = ask(world)
-    settlement = read(world, plan)
+    settlement = concluded(world, plan)
     labels = given(world)
     assert plan.images == NEW
     assert len(settlement.pairs) == len(plan.pairs) > 0
@@ -110,36 +124,36 @@ def test_labelling_stops_early_and_a_verdict_stays(world: World) -> None:
     good, bad = as_said_by(world, cheap), as_said_by(world, best)
     compared, (_, images, labels) = open_compared(world.out), read_plan(world.out / "settle")
 
-    def concluded(number: int, said: dict[str, str]) -> SettledPair:
+    def pair_after(number: int, said: dict[str, str]) -> SettledPair:
         answers = Answers({id_: CLASSES.index(said[id_]) for id_ in plan.asked[:number]})
         pairs = conclude(compared, plan, images, labels, answers).pairs
         return next(pair for pair in pairs if pair.candidate == cheap)
 
     every = len(plan.asked)
-    decided = next(k for k in range(every) if concluded(k, good).status == "not_worse")
+    decided = next(k for k in range(every) if pair_after(k, good).status == "not_worse")
     assert 0 < decided < every / 2
-    assert concluded(every, good).decided_after == every
+    assert pair_after(every, good).decided_after == every
     later = good | {id_: bad[id_] for id_ in plan.asked[decided:]}
-    pair = concluded(decided + 30, later)
+    pair = pair_after(decided + 30, later)
     assert (pair.status, pair.decided_after, pair.labelled) == ("not_worse", decided, decided + 30)
-    assert concluded(every, later).status == "worse"  # the test of all of them counts
-    settlement = read(world, plan, decided + 30, later)
+    assert pair_after(every, later).status == "worse"  # the test of all of them counts
+    settlement = concluded(world, plan, decided + 30, later)
     assert (settlement.decision.pick, settlement.decision.outcome) == (cheap, "cheaper_not_worse")
 
 
 def test_only_the_longest_complete_prefix_counts(world: World) -> None:
     plan = ask(world)
     path = world.labels_csv(world.out.parent / "labels.csv", [*plan.asked[:7], *plan.asked[20:]])
-    settlement = foray.settle(world.out, labels=path)
+    settlement = concluded_by(world, path)
     assert {pair.labelled for pair in settlement.pairs} == {7}
     unused = len(plan.asked) - 20
     assert f"{unused} labels do not count: an image before in the stored order has none" in settlement.notes
-    assert not any("not count" in note for note in read(world, plan).notes)
+    assert not any("not count" in note for note in concluded(world, plan).notes)
 
 
 def test_images_that_cannot_be_told_count_against_either_verdict(world: World) -> None:
     plan = ask(world)
-    settlement = read(world, plan, None, dict.fromkeys(plan.asked, "cannot tell"))
+    settlement = concluded(world, plan, None, dict.fromkeys(plan.asked, "cannot tell"))
     for pair in settlement.pairs:
         assert (pair.skipped, pair.losses, pair.gains, pair.status) == (pair.disagreements, 0, 0, "unresolved")
     assert settlement.decision.outcome == "unresolved"
@@ -197,9 +211,9 @@ def test_several_seeds_are_decided_when_all_images_have_a_label(two_seeds: World
     together = np.concatenate([labels[model] for model in MODELS])
     wanted = {id_ for id_, column in zip(images, together.T, strict=True) if len(set(column)) > 1}
     assert set(plan.asked) == wanted
-    settlement = read(world, plan, len(plan.asked) - 1)
+    settlement = concluded(world, plan, len(plan.asked) - 1)
     assert {pair.status for pair in settlement.pairs} == {"unresolved"}
-    settlement, known = read(world, plan), given(world)
+    settlement, known = concluded(world, plan), given(world)
     for pair in settlement.pairs:
         correct = known[pair.reference] == known["truth"], known[pair.candidate] == known["truth"]
         assert pair.status == paired_loss(*correct, TOLERANCE, confidence=0.975).status
@@ -361,7 +375,7 @@ def test_a_plan_of_an_earlier_version_is_read(world: World) -> None:
     older = SettlePlan.load(path)
     assert (older.sets, older.asked, older.pairs[0].worse_error) == (1, plan.asked, None)
     assert ask(world) == older
-    assert len(read(world, older).pairs) == len(plan.pairs)
+    assert len(concluded(world, older).pairs) == len(plan.pairs)
 
 
 def test_nor_where_the_template_has_been_filled_in(world: World, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Published ImageNet weights, compared with what timm computed from the same files.
 
-Two small networks are scored on both image sets; FORAY_FULL_TESTS=1 scores all seven that have a classifier, and the
-validation images also without resize and crop (several minutes).
+Two small networks are scored on the validation images; FORAY_FULL_TESTS=1 scores all seven that have a classifier, on
+the sample images too, and the validation images also without resize and crop (several minutes).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from foray.data.network_input import normalize, prepare
 from foray.models import build_model, fold_batch_norm
 from foray.specs import HALF, Preprocessing
 from foray.weights import PretrainedWeights, find_weights, load_weights
+from tests.full import FULL
 
 # folder: (name to ask for, variant that answers, top-1 in per cent of weights/README.md: on the validation images
 # as they are, on them at 256/224, on the sample images at 256/224)
@@ -39,7 +40,6 @@ NETWORKS = {
 HEADED = [folder for folder, (_, _, top1) in NETWORKS.items() if top1]
 # Some of the table's figures were taken with the long side rounded; timm and foray cut its fraction off.
 TOLERANCE = {("mobilenetv2_100.tf_in1k", "imagenet_sample_1000"): 3}
-FULL = os.environ.get("FORAY_FULL_TESTS") == "1"
 SCORED = HEADED if FULL else ["mobilenetv2_050.tf_qat_in1k", "mobilenetv1_025.tf_qat_in1k"]
 CORES = max(1, min(4, os.cpu_count() or 1))
 
@@ -72,8 +72,8 @@ def test_outputs_equal_those_of_timm(shared_data: Path, folder: str) -> None:
 
 @pytest.mark.parametrize(
     ("images", "column", "resized"),
-    [("imagenet_val_500", 1, True), ("imagenet_sample_1000", 2, True)]
-    + ([("imagenet_val_500", 0, False)] if FULL else []),
+    [("imagenet_val_500", 1, True)]
+    + ([("imagenet_sample_1000", 2, True), ("imagenet_val_500", 0, False)] if FULL else []),
 )
 @pytest.mark.parametrize("folder", SCORED)
 def test_top1_equals_the_table(

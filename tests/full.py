@@ -1,0 +1,7 @@
+"""FORAY_FULL_TESTS=1 asks for every case of what is otherwise tested on a few: twice the minutes."""
+
+from __future__ import annotations
+
+import os
+
+FULL = os.environ.get("FORAY_FULL_TESTS") == "1"
