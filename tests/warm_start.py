@@ -16,7 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TIMEOUT_SECONDS = 240
-_IMPORTED = ["foray.cli.main", "foray.cli.progress", "foray.comparison", "foray.training", "foray.report"]
+_IMPORTED = [
+    "foray.cli.main", "foray.cli.progress", "foray.comparison", "foray.training", "foray.report", "foray.settling",
+    "pillow_heif", "scipy.stats", "sklearn.datasets", "torch._dynamo", "torch.fx.experimental.symbolic_shapes",
+]  # fmt: skip
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(_IMPORTED)

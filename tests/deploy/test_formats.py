@@ -14,9 +14,8 @@ from foray.deploy import classify, open_artifact, open_session
 from foray.requests import Machine
 from made_artifacts import describe, pictures, sha256, trained, write_onnx
 from tests.asking import reference_of_network
-from tests.full import FULL
 
-PER_KIND = 400 if FULL else 200
+PER_KIND = 400
 ROTATIONS = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
@@ -59,7 +58,7 @@ KINDS: tuple[Callable[[Image.Image, int, Path], Path], ...] = (odd_sized, exif_r
 def test_labels_agree_on_every_kind_of_image(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra: onnx)")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra: onnx)")
-    originals = pictures(tmp_path / "pictures", shared_data, train=20, test=PER_KIND // 12 + 1)
+    originals = pictures(tmp_path / "pictures", shared_data, train=20, test=34)
     learnt = trained("mobilenet_v2", originals, shared_data, tmp_path / "cache")
     photographs = [sample for sample in originals.samples if sample.split == "test"][:PER_KIND]
     assert len(photographs) == PER_KIND

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +16,17 @@ from tests.rounding import FLOAT16
 from .conftest import Case, photo
 from .faults_on_purpose import faulty
 
-runtime = pytest.importorskip("executorch.runtime", reason="executorch is not installed (extra: executorch)")
+# Imported by the tests alone: it takes seconds, and every process collects this file.
+pytestmark = pytest.mark.skipif(
+    find_spec("executorch") is None, reason="executorch is not installed (extra: executorch)"
+)
+
+
+def loaded(path: Path) -> Any:
+    """The program's method."""
+    from executorch.runtime import Runtime
+
+    return Runtime.get().load_program(path).load_method("forward")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -23,7 +35,7 @@ def test_probabilities_are_those_of_pytorch(depthwise: Case, tmp_path: Path, pre
 
     path = write_float(RUNTIMES["executorch"], precision, depthwise.module, tmp_path)
     images = photo(64, 64)[None]
-    method = runtime.Runtime.get().load_program(path).load_method("forward")
+    method = loaded(path)
     found = method.execute([torch.from_numpy(depthwise.prepared(images))])[0]
     assert found.dtype == torch.float32
     params = sum(parameter.numel() for parameter in depthwise.module.parameters())
@@ -39,7 +51,7 @@ def test_float16_costs_what_its_rounding_explains_and_hides_no_fault(
     from foray.export.runtimes import RUNTIMES, write_float
 
     path = write_float(RUNTIMES["executorch"], "fp16", learned.module, tmp_path)
-    method = runtime.Runtime.get().load_program(path).load_method("forward")
+    method = loaded(path)
     images = torch.from_numpy(digits.val[:32])
     tolerance = rounding.tolerance(learned.module, images, FLOAT16)
     found = torch.cat([method.execute([image[None]])[0].clone() for image in images])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from foray.specs import Preprocessing, get_spec
 
 from .conftest import Case, Run, lively, photo
 
-pytest.importorskip("litert_torch", reason="litert-torch is not installed (extra: litert)")
+if find_spec("litert_torch") is None:  # not imported: it takes seconds, and every process collects this file
+    pytest.skip("litert-torch is not installed (extra: litert)", allow_module_level=True)
 interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="not installed (extra: litert)")
 
 
