@@ -23,10 +23,10 @@ demo: $(VENV)/.installed
 	$(BIN)/foray compare digits --protocol scratch --models mobilenet_v1_x0.25,mobilenet_v1_x0.5,mobilenet_v2_x0.5 \
 		--epochs 8 --tolerance 1pt --prefer macs --threads 1 --out demo
 
-# Processes of one thread each: the networks of tests are too small to be faster on more (how many: tests/conftest.py).
-# Files in the order of their names; by default those of few tests come last, some of which are the longest.
+# A process a core, of one thread each: the networks of tests are too small to be faster on more. Files in the order of
+# their names: by default those of few tests come last, some of which are the longest. FORAY_FULL_TESTS=1 asks for all.
 test: $(VENV)/.installed-for-tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .

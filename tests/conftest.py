@@ -21,13 +21,6 @@ hypothesis.settings.load_profile("foray")
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than cores, since tests wait for other processes a tenth of their time; at most four."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(4, cores + 1)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Test modules ask for the kernels when they are imported; where several processes do, they are built before."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells do for what they run in the background

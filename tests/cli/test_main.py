@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import typing
 from pathlib import Path
@@ -114,3 +115,12 @@ def test_choices_are_those_of_recipes_and_records() -> None:
     assert typing.get_args(options.Protocol) == typing.get_args(recipe.Protocol)
     assert typing.get_args(options.Preference) == typing.get_args(cost.Preference)
     assert options.WAIT_SECONDS == schedule.WAIT_SECONDS
+
+
+def test_ctrl_c_during_the_first_imports_is_no_traceback(tmp_path: Path) -> None:
+    """Typer is imported first: here it is a module during whose import the key is pressed."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    shown = environment(tmp_path)
+    shown["PYTHONPATH"] = os.pathsep.join([str(tmp_path), shown.get("PYTHONPATH", "")])
+    done = subprocess.run(command("models"), cwd=tmp_path, env=shown, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nInterrupted.\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,26 @@ import torch
 
 from tests import rounding
 from tests.export.digits import Digits
+from tests.full import full_only
 from tests.rounding import FLOAT16
 
 from .conftest import Case, photo
 from .faults_on_purpose import faulty
 
 # Imported by the tests alone: it takes seconds, and every process collects this file.
-pytestmark = pytest.mark.skipif(
-    find_spec("executorch") is None, reason="executorch is not installed (extra: executorch)"
-)
+pytestmark = pytest.mark.skipif(find_spec("executorch") is None, reason="executorch is not installed (extra)")
 
 
 def loaded(path: Path) -> Any:
     """The program's method."""
-    from executorch.runtime import Runtime
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its interface is experimental
+        from executorch.runtime import Runtime
 
     return Runtime.get().load_program(path).load_method("forward")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=full_only)])
 def test_probabilities_are_those_of_pytorch(depthwise: Case, tmp_path: Path, precision: str) -> None:
     from foray.export.runtimes import RUNTIMES, write_float
 
