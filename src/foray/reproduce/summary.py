@@ -66,13 +66,13 @@ def _figures(results: _Results, prefix: str, title: str) -> str:
 def _tested(results: _Results, verdicts: Sequence[Verdict], title: str) -> str:
     """Statements of the study about its own experiments, in its words."""
     told = [
-        CLAIMS[name].statement.rstrip(".")
+        CLAIMS[name].statement
         for name, one in results.items()
         if one.verdict in verdicts
         and CLAIMS[name].origin == "study"
         and isinstance(CLAIMS[name].judge, Order | Gap | CurveShape)
     ]
-    return f"{title}: {'; '.join(told)}." if told else ""
+    return f"{title}: {' '.join(told)}" if told else ""
 
 
 def _said(results: _Results, verdicts: Sequence[Verdict], title: str, of: type[Judge] | None = None) -> str:
