@@ -15,7 +15,6 @@ import pytest
 
 from foray.process_state import process_state_restored
 from tests.caches import new_cache
-from tests.full import FULL
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc")
@@ -138,9 +137,7 @@ def test_the_last_block_to_end_puts_back_what_the_first_found(monkeypatch) -> No
 
 
 def test_exports_leave_the_process_as_it_was(runs, tmp_path) -> None:
-    packages = {"onnx": "onnxscript", "litert": "litert_torch"}
-    if FULL:
-        packages |= {"openvino": "nncf", "executorch": "executorch"}
+    packages = {"onnx": "onnxscript", "openvino": "nncf", "litert": "litert_torch", "executorch": "executorch"}
     runtimes = [name for name, package in packages.items() if importlib.util.find_spec(package)]
     found = told(EXPORT, tmp_path, str(runs[0] / "out"), *runtimes)
     assert {name: changed for name, changed in found.items() if changed} == {}

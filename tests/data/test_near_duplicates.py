@@ -16,7 +16,6 @@ from foray.data.appearance import appearances_of, near_pairs
 from foray.data.dataset import Dataset
 from foray.data.near_duplicates import find_leaks, ties_of
 from foray.data.perceptual_hash import Fingerprints, all_pairs, nearest
-from tests.full import full_only
 
 SIDE = 48
 
@@ -199,7 +198,6 @@ def test_plant_seedlings_are_not_flagged_wholesale(shared_data):
     assert (len(leaks.val), len(leaks.test)) == (11, 11)
 
 
-@full_only
 def test_flowers_are_not_flagged_at_all(shared_data):
     flowers = open_dataset(shared_data / "data" / "flowers" / "flowers.zip")
     assert not find_leaks(flowers)

@@ -12,7 +12,6 @@ import torch
 
 from tests import rounding
 from tests.export.digits import Digits
-from tests.full import full_only
 from tests.rounding import FLOAT16
 
 from .conftest import Case, photo
@@ -31,7 +30,7 @@ def loaded(path: Path) -> Any:
     return Runtime.get().load_program(path).load_method("forward")
 
 
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=full_only)])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_probabilities_are_those_of_pytorch(depthwise: Case, tmp_path: Path, precision: str) -> None:
     from foray.export.runtimes import RUNTIMES, write_float
 

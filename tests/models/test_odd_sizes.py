@@ -11,7 +11,7 @@ from torch import nn
 from foray.models import Network, build_model
 from foray.specs import ArchSpec, SqueezeExcitationStyle, get_spec
 from tests import rounding
-from tests.full import FULL, full_only
+from tests.full import FULL
 from tests.rounding import BFLOAT16
 
 from .test_build import EVERY_ROW, ONE_OF_EACH, images, lively_statistics
@@ -122,7 +122,6 @@ def test_export_at_an_odd_size_holds_for_any_batch(spec: ArchSpec) -> None:
         torch.testing.assert_close(exported(images(n, 65, seed=1)), network(images(n, 65, seed=1)))
 
 
-@full_only
 def test_compilation_keeps_the_whole_graph_and_the_gradients() -> None:
     network = lively_statistics(build_model(TENSORFLOW, num_classes=3, stochastic_depth_prob=0.0, dropout=0.0, seed=0))
     compiled = torch.compile(network, fullgraph=True, backend="aot_eager")

@@ -14,7 +14,6 @@ from foray.costs import layer_costs
 from foray.models import build_model
 from foray.native.allocator import arena
 from foray.specs import get_spec
-from tests.full import full_only
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 needs_arena = pytest.mark.skipif(arena().load() is None, reason="no C++ compiler on this machine")
@@ -55,7 +54,6 @@ def test_pages_are_faulted_in_once() -> None:
     assert int(told(FAULTS, "kept")) < PAGES / 4
 
 
-@full_only
 def test_pages_are_faulted_in_once_by_glibc_too() -> None:
     assert int(told(FAULTS, "kept", FORAY_KERNELS="0")) < PAGES / 4
     assert int(told(FAULTS, "kept", FORAY_ALLOCATOR="mallopt")) < PAGES / 4

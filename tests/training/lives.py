@@ -24,7 +24,6 @@ from foray.specs import get_spec
 from foray.training import RunPlan
 from foray.training.checkpoint import Checkpoint
 from tests.asking import plan_run, train_run
-from tests.full import FULL
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 LIVELY = Augmentation(rotation_degrees=20, translate=0.1, horizontal_flip=0.5)
@@ -54,7 +53,6 @@ RECIPES: dict[str, Recipe] = {
         optimizer=RMSprop(convention="pytorch", learning_rate=0.002),
     ),
 }  # fmt: skip
-LIVED = list(RECIPES) if FULL else ["adamw", "sgd", "rmsprop"]
 
 
 def plan(name: str, weights: Path) -> RunPlan:
@@ -170,7 +168,7 @@ def import_what_is_imported_late() -> None:
 
 def main(root: Path, weights: Path) -> None:
     import_what_is_imported_late()
-    for name in LIVED:
+    for name in RECIPES:
         luck = random.Random(f"death comes to {name}")
         if status := in_a_child(name, root / name / "peace", weights, None, 0, luck):
             sys.exit(f"{name}: {status}")

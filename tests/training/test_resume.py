@@ -25,7 +25,7 @@ from tests.asking import plan_run, train_run
 from tests.caches import new_cache
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
-from .lives import LIVED, RECIPES
+from .lives import RECIPES
 from .same_run import SignalsAt, assert_same_run, without_seconds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory, small_weights) -> Path:
-    """Recipes of `lives`, trained in peace and through their deaths."""
+    """Every recipe of `lives`, trained in peace and through its deaths."""
     folder = tmp_path_factory.mktemp("lives")
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.lives", folder, small_weights],
@@ -44,7 +44,7 @@ def lives(tmp_path_factory, small_weights) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", LIVED)
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_run_killed_again_and_again_ends_as_one_that_was_not(lives: Path, name: str) -> None:
     deaths = json.loads((lives / name / "deaths.json").read_text())
     assert len(deaths) >= 2
@@ -54,7 +54,7 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(lives: Path, name
 
 
 def test_the_kill_points_are_of_every_kind(lives: Path) -> None:
-    kinds = {kind for name in LIVED for kind in json.loads((lives / name / "deaths.json").read_text())}
+    kinds = {kind for name in RECIPES for kind in json.loads((lives / name / "deaths.json").read_text())}
     assert kinds == {"at a step", "half written", "before the rename", "after the rename"}
 
 
