@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -41,9 +43,16 @@ def test_weights_bring_their_variant_and_preprocessing(squares, small_weights) -
     assert plan.small_image == "none"  # the weights' own resolution is a small one
 
 
-def test_small_images_are_enlarged_to_the_resolution_of_the_weights(squares, small_weights) -> None:
-    plan = plan_run(MODEL, squares, LINEAR, weights=small_weights, resolution=96)
-    assert (plan.preprocessing.resolution, plan.small_image) == (96, "upsampled")
+def test_small_images_are_enlarged_to_the_resolution_of_the_weights_and_used_whole(squares, small_weights, tmp_path) -> None:
+    folder = shutil.copytree(small_weights, tmp_path / "weights")
+    config = json.loads((folder / "config.json").read_text())
+    config["pretrained_cfg"]["crop_pct"] = 0.875
+    (folder / "config.json").write_text(json.dumps(config))
+    plan = plan_run(MODEL, squares, LINEAR, weights=folder, resolution=96)
+    assert (plan.preprocessing.resolution, plan.preprocessing.crop_pct) == (96, 1.0)
+    assert plan.small_image == "upsampled"
+    photos = plan_run(MODEL, coloured_squares(per_class=5, side=65), LINEAR, weights=folder, resolution=96)
+    assert (photos.preprocessing.crop_pct, photos.small_image) == (0.875, "none")
 
 
 def test_small_images_get_the_recipe_without_flips_and_photos_the_one_with() -> None:
