@@ -43,7 +43,9 @@ def test_weights_bring_their_variant_and_preprocessing(squares, small_weights) -
     assert plan.small_image == "none"  # the weights' own resolution is a small one
 
 
-def test_small_images_are_enlarged_to_the_resolution_of_the_weights_and_used_whole(squares, small_weights, tmp_path) -> None:
+def test_small_images_are_enlarged_to_the_resolution_of_the_weights_and_used_whole(
+    squares, small_weights, tmp_path
+) -> None:
     folder = shutil.copytree(small_weights, tmp_path / "weights")
     config = json.loads((folder / "config.json").read_text())
     config["pretrained_cfg"]["crop_pct"] = 0.875

@@ -14,7 +14,7 @@ from foray.records.record import Record
 # "mini": a few images and two epochs, never judged.
 Scale = Literal["full", "reduced", "mini"]
 Verdict = Literal[
-    "reproduced", "beaten", "exceeded by another protocol", "not reproduced", "undecided", "differs in protocol",
+    "reproduced", "exceeded", "exceeded by another protocol", "not reproduced", "undecided", "differs in protocol",
     "error in the study", "no result",
 ]  # fmt: skip
 

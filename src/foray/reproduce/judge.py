@@ -48,7 +48,7 @@ def accuracy_verdict(judge: Accuracy, evidence: Evidence) -> Verdict:
         return "exceeded by another protocol" if above and on_its_images else "differs in protocol"
     if abs(measured.value - judge.expected) <= judge.tolerance or measured.low <= judge.expected <= measured.high:
         return "reproduced"
-    return "beaten" if measured.value > judge.expected else "not reproduced"
+    return "exceeded" if measured.value > judge.expected else "not reproduced"
 
 
 def _arithmetic(claim: Claim, judge: Arithmetic, findings: Findings) -> ClaimResult:

@@ -16,7 +16,7 @@ from foray.reproduce.role_words import in_words
 _Results = Mapping[str, ClaimResult]
 _COUNTED: Mapping[Verdict, tuple[str, str]] = {
     "reproduced": ("holds", "hold"),
-    "beaten": ("is beaten", "are beaten"),
+    "exceeded": ("is exceeded", "are exceeded"),
     "exceeded by another protocol": ("is exceeded by another protocol", "are exceeded by another protocol"),
     "not reproduced": ("does not hold", "do not hold"),
     "error in the study": ("is an error in the study", "are errors in the study"),
