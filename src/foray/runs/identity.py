@@ -14,11 +14,17 @@ from foray.specs import Preprocessing
 
 
 def preprocessing_in(run: RunFolder, planned: Preprocessing) -> Preprocessing:
-    """`planned`, but for a run begun by a version that rounded the long side: it continues to round."""
-    if planned.resize != "cut" or not run.record.exists():
+    """`planned`, but a run begun by an earlier version goes on as it began: those rounded the long side, and cropped
+    small images that are enlarged."""
+    if not run.record.exists():
         return planned
     there = run.load().preprocessing
-    return there if there == replace(planned, resize="rounded") else planned
+    earlier = planned
+    if planned.resize == "cut" and there.resize == "rounded":
+        earlier = replace(earlier, resize="rounded")
+    if planned.crop_pct == 1.0:
+        earlier = replace(earlier, crop_pct=there.crop_pct)
+    return there if there == earlier else planned
 
 
 def earlier_record(run: RunFolder, planned: RunRecord) -> RunRecord | None:

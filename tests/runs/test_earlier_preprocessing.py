@@ -1,4 +1,4 @@
-"""Runs and artifacts of versions that rounded the long side are read as they were made."""
+"""Runs and artifacts of versions that prepared images in another way are read, and continued, as they were made."""
 
 from __future__ import annotations
 
@@ -48,4 +48,15 @@ def test_a_run_begun_by_an_earlier_version_goes_on_rounding(tmp_path: Path) -> N
     assert preprocessing_in(run, planned) == rounded
     assert str(planned) == str(rounded)  # of which the identity in a checkpoint is made
     for other in (replace(rounded, resize="squashed"), replace(planned, resolution=planned.resolution + 32)):
+        assert preprocessing_in(run, other) == other
+
+
+def test_a_run_begun_by_an_earlier_version_goes_on_cropping_enlarged_images(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    cropped = Preprocessing(resolution=96, crop_pct=0.875)
+    record = RunRecord.load(next(KEPT.glob("*/record.json")))
+    record.model_copy(update={"preprocessing": cropped}).save(run.record)
+    whole = replace(cropped, crop_pct=1.0)
+    assert preprocessing_in(run, whole) == cropped
+    for other in (replace(cropped, crop_pct=0.9), replace(whole, resolution=128)):
         assert preprocessing_in(run, other) == other
