@@ -18,6 +18,8 @@ from foray.progress import SILENT, Progress
 from foray.recipes import Protocol, Recipe, changed, preset
 
 SMALL_IMAGE_SIDE = 64  # pixels; images and resolutions up to this are handled as small
+# `crop_pct` of small images. They are used whole, without the central crop that weights have for photographs.
+SMALL_IMAGE_CROP = 1.0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,13 @@ def test_results_of_another_plan_say_what_differs(tmp_path: Path) -> None:
     assert older_recipe(scaled) == [
         "images: 425 train, 75 val and 200 test images per class, not 850 train, 150 val and 1000 test images per class"
     ]
+
+
+def test_results_that_cropped_enlarged_images_are_of_an_earlier_version(tmp_path: Path) -> None:
+    made, right = Made(tmp_path), some_right(5, 10)
+    run = made.run("cifar10-b0", right, scale="reduced")
+    enlarged = run.record.architecture.model_copy(update={"small_image": "upsampled"})
+    for crop_pct, expected in ((1.0, []), (0.875, ["crop_pct of enlarged images: 0.875, not 1.0"])):
+        preprocessing = replace(run.record.preprocessing, crop_pct=crop_pct)
+        record = run.record.model_copy(update={"architecture": enlarged, "preprocessing": preprocessing})
+        assert older_recipe(replace(run, record=record)) == expected

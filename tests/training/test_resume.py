@@ -186,6 +186,16 @@ def test_changed_images_and_weights_are_refused(pictures, small_weights, tmp_pat
         resume(run)
 
 
+def test_a_run_that_cropped_enlarged_images_goes_on_cropping(pictures, small_weights, tmp_path, monkeypatch) -> None:
+    options = {"weights": small_weights, "recipe": {"protocol": "finetune"}, "resolution": 96}
+    with monkeypatch.context() as earlier:
+        earlier.setattr("foray.training.plan.SMALL_IMAGE_CROP", 0.875)
+        run = interrupted(pictures, tmp_path / "out", **options)
+    record = resume(run)
+    assert (record.status, record.architecture.small_image) == ("done", "upsampled")
+    assert record.preprocessing.crop_pct == 0.875
+
+
 def test_runs_of_a_comparison_are_gone_on_with_by_their_own_command(squares, tmp_path) -> None:
     plan = plan_run(MODEL, squares, small_recipe(epochs=3))
     with pytest.raises(Interrupted):

@@ -39,7 +39,8 @@ class Accuracy:
     def rule(self) -> str:
         return (
             f"on the study's images, by its protocol: reproduced within {format_points(self.tolerance)} of "
-            f"{100 * self.expected:.4g} % or when that is in the 95 % interval, exceeded above. By another protocol: "
+            f"{100 * self.expected:.4g} % or when that is in the 95 % interval, else exceeded (above) or not "
+            "reproduced (below). By another protocol: "
             f"exceeded when it is more than {format_points(self.tolerance)} above and its interval lies above too, "
             "else not judged"
         )

@@ -12,6 +12,7 @@ from foray.records.reproduction import ExperimentInfo
 from foray.reproduce.experiments import BY_SCALE, FULL, TIMES_ROLES, Experiment
 from foray.reproduce.results_folder import EvaluationResult, Result, RunResult
 from foray.reproduce.sources import SOURCES
+from foray.requests import SMALL_IMAGE_CROP
 
 _TOLD = 6  # differences that a sentence has room for
 # Keys of a recipe that weigh most, before the others in their own order.
@@ -85,6 +86,8 @@ def older_recipe(result: Result) -> list[str]:
     found += _changed("images", result.info.reduced or "all", kept or "all")
     found += _changed("network", architecture.requested, experiment.model)
     found += _recipe_changes(result.record.recipe, experiment.resolved()).values()
+    if architecture.small_image == "upsampled":
+        found += _changed("crop_pct of enlarged images", result.record.preprocessing.crop_pct, SMALL_IMAGE_CROP)
     return [*found, *_side_difference(architecture.resolution, experiment)]
 
 

@@ -87,7 +87,7 @@ CLAIMS = (
     Claim(
         id="mobilenet.sgd.similar",
         section="mobilenet",
-        statement="SGD at 1e-2 in place of RMSProp gives a very similar result.",
+        statement="SGD at 1e-2 in place of RMSProp gives a very similar result with the last 34 layers unfrozen.",
         where=_SECTION,
         data="deepweeds",
         judge=Gap(_LAST34, _SGD, "similar", SAME),
@@ -119,7 +119,7 @@ CLAIMS = (
     Claim(
         id="mobilenet.whole.keeps_rising",
         section="mobilenet",
-        statement="With everything unfrozen, train accuracy is high early and yet validation keeps rising.",
+        statement="With everything unfrozen, train accuracy is high early and yet validation accuracy keeps rising.",
         where=_SECTION,
         data="deepweeds",
         judge=CurveShape(_WHOLE, "keeps rising"),

@@ -10,6 +10,7 @@ from foray.recipes.recipe import AnyRecipe
 from foray.recipes.toml import validated
 from foray.records import RunFolder, RunRecord
 from foray.records.sealing import sha256
+from foray.requests import SMALL_IMAGE_CROP
 from foray.specs import Preprocessing
 
 
@@ -22,7 +23,7 @@ def preprocessing_in(run: RunFolder, planned: Preprocessing) -> Preprocessing:
     earlier = planned
     if planned.resize == "cut" and there.resize == "rounded":
         earlier = replace(earlier, resize="rounded")
-    if planned.crop_pct == 1.0:
+    if planned.crop_pct == SMALL_IMAGE_CROP:
         earlier = replace(earlier, crop_pct=there.crop_pct)
     return there if there == earlier else planned
 

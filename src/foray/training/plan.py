@@ -15,14 +15,10 @@ from foray.limits import MOST_RESOLUTION, require_range, require_seed
 from foray.models import SmallImage, build_model
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
-from foray.requests import SMALL_IMAGE_SIDE, TrainingRequest
+from foray.requests import SMALL_IMAGE_CROP, SMALL_IMAGE_SIDE, TrainingRequest
 from foray.specs import ArchSpec, Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
 from foray.weights import PretrainedWeights, find_weights
-
-# Small images are used whole, without the central crop of 7/8: what they show fills them. EfficientNet-B0 fine-tuned on
-# CIFAR-10 at 96 px and evaluated so has 92.8 % of val, with the crop 92.1 % (n = 2,000, the same network).
-_WHOLE = 1.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def plan_run(
         if resolution is not None:
             preprocessing = replace(preprocessing, resolution=resolution)
         if side <= SMALL_IMAGE_SIDE < preprocessing.resolution:
-            preprocessing, small_image = replace(preprocessing, crop_pct=_WHOLE), "upsampled"
+            preprocessing, small_image = replace(preprocessing, crop_pct=SMALL_IMAGE_CROP), "upsampled"
     _require_resolution(spec, preprocessing.resolution, small_image)
     if recipe.protocol == "partial":
         _require_unfreezable(spec, recipe.unfreeze)
@@ -127,7 +123,7 @@ def _scratch_preprocessing(spec: ArchSpec, side: int, resolution: int | None) ->
     if side > SMALL_IMAGE_SIDE:
         return replace(spec.preprocessing, resolution=resolution or spec.resolution)
     usual = spec.resolution if spec.fixed_resolution else max(32, side)
-    return replace(spec.preprocessing, resolution=resolution or usual, crop_pct=_WHOLE)
+    return replace(spec.preprocessing, resolution=resolution or usual, crop_pct=SMALL_IMAGE_CROP)
 
 
 def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage) -> None:
