@@ -52,8 +52,9 @@ def test_a_constant_ratio_is_told_with_both_times_and_the_machine() -> None:
     found = judge(EPOCHS, times)
     assert found.verdict == "reproduced"
     assert found.sentence == (
-        "efficientnet_b0 at 224 px takes 2.00 times as long as mobilenet_v2 at 224 px (2.00 to 2.00, 3 rounds). 634 ms "
-        "per step of 32 images against 317 ms, in turns on one machine (A Processor, 2 threads)."
+        "efficientnet_b0 at 224 px takes 2.00 times as long per epoch as mobilenet_v2 at 224 px "
+        "(2.00 to 2.00, 3 rounds). 634 ms per step of 32 images against 317 ms, in turns on one machine "
+        "(A Processor, 2 threads)."
     )
     assert "mobilenet_v2 at 224 px: 317 ms, the median of 3 rounds (300 ms to 340 ms)" in found.arithmetic
     assert any("float32" in line and "reading images" in line for line in found.arithmetic)
@@ -65,8 +66,8 @@ def test_a_run_is_its_epochs() -> None:
     found = judge(how, training_times(head=[0.1, 0.12], mobile=[0.3, 0.36]))
     assert found.verdict == "reproduced"
     assert found.sentence.startswith(
-        "mobilenet_v2 at 224 px over 20 epochs takes 6.00 times as long as mobilenet_v2 at 224 px, the head alone over "
-        "10 epochs (6.00 to 6.00, 2 rounds). 330 ms per step of 32 images against 110 ms"
+        "mobilenet_v2 at 224 px over 20 epochs takes 6.00 times as long to train as mobilenet_v2 at 224 px, the head "
+        "alone over 10 epochs (6.00 to 6.00, 2 rounds). 330 ms per step of 32 images against 110 ms"
     )
     assert any("keeps its features" in line for line in found.arithmetic)
 
@@ -91,7 +92,8 @@ def test_a_busy_machine_is_said() -> None:
 def test_one_round_decides_nothing() -> None:
     found = judge(EPOCHS, training_times(mobile=[0.3], b0=[6.0]))
     assert found.verdict == "undecided"
-    assert "takes 20.00 times as long as mobilenet_v2 at 224 px (1 round, so without an interval)" in found.sentence
+    said = "takes 20.0 times as long per epoch as mobilenet_v2 at 224 px (1 round, so without an interval)"
+    assert said in found.sentence
 
 
 def test_what_was_not_timed_has_no_result_and_a_way_to_get_it() -> None:

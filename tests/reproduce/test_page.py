@@ -57,16 +57,27 @@ def test_the_table_holds_comparable_results_alone(made: Findings) -> None:
     assert all("112 px, not 224" in row[-1] for row in smaller)
 
 
-def test_the_summary_has_ten_lines_at_most_and_the_numbers_of_the_results(made: Findings) -> None:
-    lines = page(made).summary
-    assert 3 < len(lines) <= 10
-    text = "\n".join(lines)
-    assert "frozen 79.9 % against 79.95 %" in text
+def test_the_summary_has_ten_points_at_most_and_the_numbers_of_the_results(made: Findings) -> None:
+    points = page(made).summary
+    assert 3 < len(points) <= 10
+    text = "\n".join(fact for point in points for fact in point.facts)
+    assert "DeepWeeds, MobileNetV2, head on the frozen backbone: 79.9 % against 79.95 % of the study." in text
     assert "96.2 % against 91.2 %" in text
     assert "EfficientNet-B0 with a frozen backbone gains 5.1 points" in text
     study = [one for one in CLAIMS.values() if one.origin == "study"]
-    assert lines[0].startswith(f"Of {len(study)} statements of the study")
-    assert sum(map(int, re.findall(r"(\d+) (?:hold|is|are|does|do|was|were|has|have)", lines[0]))) == len(study)
+    (counts,) = points[0].facts
+    assert counts.startswith(f"Of {len(study)} statements of the study")
+    assert sum(map(int, re.findall(r"(\d+) (?:hold|is|are|does|do|was|were|has|have)", counts))) == len(study)
+
+
+def test_every_fact_of_the_summary_is_an_item_of_its_point(made: Findings) -> None:
+    found = page(made)
+    html, text = html_page(found, {}), markdown_page(found, {})
+    assert any(len(point.facts) > 1 for point in found.summary)
+    for point in found.summary:
+        assert f"<li><strong>{point.title}</strong>" in html.replace("&#39;", "'")
+        items = text.split(f". {point.title}\n", 1)[1].splitlines()[: len(point.facts)]
+        assert all(item.startswith("    - ") for item in items)
 
 
 def test_what_the_study_did_not_ask_is_not_counted_with_it(made: Findings) -> None:
@@ -99,11 +110,14 @@ def test_times_of_the_summary_are_those_of_the_two_networks(tmp_path: Path) -> N
     times = training_times(mobile=[0.3, 0.3, 0.3], b0=[0.6, 0.61, 0.6])
     info = ExperimentInfo(role="times-training", scale="full", source="random pixels", command="")
     found = Findings({"times-training": [TimesResult(info, times, tmp_path)]}, {}, mini=False)
-    line = next(one for one in page(found).summary if one.startswith("Time: "))
-    assert (
-        "efficientnet_b0 at 224 px over 500 epochs takes 50.28 times as long as mobilenet_v2 at 224 px over 20" in line
+    facts = next(point.facts for point in page(found).summary if point.title == "Time")
+    assert any(
+        fact.startswith(
+            "efficientnet_b0 at 224 px over 500 epochs takes 50.3 times as long to train as mobilenet_v2 at"
+        )
+        for fact in facts
     )
-    assert "Measured" not in line
+    assert all(fact.count(". ") == 0 for fact in facts)  # one sentence each
 
 
 def test_choices_stand_once(made: Findings) -> None:

@@ -80,20 +80,27 @@ def _epochs(judge: TimeRatio) -> tuple[int, int]:
     return judge.epochs if judge.of == "run" and judge.epochs else (1, 1)
 
 
+_AS_LONG = {"epoch": "per epoch", "run": "to train", "latency": "per image"}
+
+
 def _sentence(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow: TimedNetwork, ratio: Ratio) -> str:
     rounds = "1 round, so without an interval"
     if ratio.low is not None and ratio.high is not None:
-        rounds = f"{ratio.low:.2f} to {ratio.high:.2f}, {times.rounds} rounds"
+        rounds = f"{_short(ratio.low)} to {_short(ratio.high)}, {times.rounds} rounds"
     per = "per image" if times.timed == "inference" else f"per step of {times.batch_size} images"
     over_fast, over_slow = (f" over {n} epochs" if judge.of == "run" else "" for n in _epochs(judge))
     threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
     said = (
-        f"{judge.slow.label}{over_slow} takes {ratio.value:.2f} times as long as {judge.fast.label}{over_fast} "
-        f"({rounds}). {_ms(slow)} {per} against {_ms(fast)}, in turns on one machine ({times.hardware.processor}, "
-        f"{threads})."
+        f"{judge.slow.label}{over_slow} takes {_short(ratio.value)} times as long {_AS_LONG[judge.of]} as "
+        f"{judge.fast.label}{over_fast} ({rounds}). {_ms(slow)} {per} against {_ms(fast)}, in turns on one machine "
+        f"({times.hardware.processor}, {threads})."
     )
     unsteady = dict.fromkeys([*times.steadiness.warnings, *slow.unsteady, *fast.unsteady])
     return f"{said} The times were not steady: {'; '.join(unsteady)}." if unsteady else said
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
 
 
 def _lines(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow: TimedNetwork) -> list[str]:

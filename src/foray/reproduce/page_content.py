@@ -12,7 +12,7 @@ from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Claim
 from foray.reproduce.page_tables import comparable, is_comparable, number_row, run_brief, run_row, smaller_row
 from foray.reproduce.statements import STATEMENTS
-from foray.reproduce.summary import summary_of
+from foray.reproduce.summary import Point, summary_of
 
 RUNS = "Runs"
 
@@ -51,7 +51,7 @@ class Page:
     """
 
     mini: bool
-    summary: tuple[str, ...]
+    summary: tuple[Point, ...]
     counts: tuple[tuple[str, int], ...]
     numbers: tuple[tuple[str, ...], ...]
     sections: tuple[SectionView, ...]

@@ -73,7 +73,9 @@ def markdown_page(page: Page, drawings: Mapping[str, bytes]) -> str:
             "**Mini: a few images and two epochs show that the code works, and say nothing about the study.**",
             "",
         ]
-    lines += [*(f"{i}. {markdown(line)}" for i, line in enumerate(page.summary, start=1)), ""] if page.summary else []
+    for number, point in enumerate(page.summary, start=1):
+        lines += [f"{number}. {markdown(point.title)}", *(f"    - {markdown(fact)}" for fact in point.facts)]
+    lines += [""] if page.summary else []
     lines += ["## Table 1 and the other figures", "", HOW, ""]
     lines += [*rows_of(NUMBER_COLUMNS, page.numbers), ""] if page.numbers else ["No comparable result yet.", ""]
     lines += ["## Figure 1", "", TWO_RUNS, ""]

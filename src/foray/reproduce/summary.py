@@ -1,16 +1,17 @@
-"""The page's summary: ten lines at most that can be quoted, every number in them from the results."""
+"""The page's summary: ten points at most that can be quoted, every number in them from the results."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from foray.records import PairedLoss
 from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Reproduction, Verdict
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import Accuracy, CurveShape, Gap, Judge, Order, TimeRatio
-from foray.reproduce.page_tables import comparable, is_comparable, with_interval
+from foray.reproduce.page_tables import comparable, is_comparable, number_row, with_interval
 from foray.reproduce.role_words import in_words
 
 _Results = Mapping[str, ClaimResult]
@@ -24,77 +25,84 @@ _COUNTED: Mapping[Verdict, tuple[str, str]] = {
     "differs in protocol": ("was tried with another protocol only", "were tried with another protocol only"),
     "no result": ("has no result yet", "have no result yet"),
 }  # fmt: skip
+_ADVICE = (
+    "Compare networks that are trained alike on your own images, with their latency on your device beside them "
+    "(foray compare). The study's comparison changes network and protocol together."
+)
 
 
-def summary_of(found: Reproduction) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Point:
+    """What several facts of the summary have in common, and one sentence for each."""
+
+    title: str
+    facts: tuple[str, ...]
+
+
+def summary_of(found: Reproduction) -> tuple[Point, ...]:
     """What holds, what does not, what was misprinted, and what it means for a choice today."""
     results = {one.claim: one for one in found.results}
-    lines = [
-        _counts(results),
-        _figures(results, "table1.", "Table 1"),
-        _figures(results, "mobilenet.", "MobileNetV2"),
-        _tested(results, ("reproduced",), "Shown by runs of our own"),
-        _tested(results, ("undecided",), "Not decided yet"),
-        _refuted(results),
-        _said(results, ("error in the study",), "Errors in the study"),
-        _equal_protocol(results.get("comparison.equal_protocol")),
-        _said(results, ("reproduced",), "Time", of=TimeRatio),
-        "For a choice today: compare networks that are trained alike on your own images, with their latency on your "
-        "device beside them (foray compare). The study's comparison changes network and protocol together.",
-    ]
-    return tuple(line for line in lines if line)
+    points = {
+        "Verdicts": _counts(results),
+        "The study's figures, on its images": _figures(results),
+        "Shown by runs of our own": _tested(results, "reproduced"),
+        "Not decided yet": _tested(results, "undecided"),
+        "Does not hold": _refuted(results),
+        "Errors in the study": _said(results, "error in the study"),
+        "Trained alike on DeepWeeds, on test": _equal_protocol(results.get("comparison.equal_protocol")),
+        "Time": _said(results, "reproduced", of=TimeRatio),
+        "For a choice today": [_ADVICE],
+    }
+    return tuple(Point(title, tuple(facts)) for title, facts in points.items() if facts)
 
 
-def _counts(results: _Results) -> str:
+def _counts(results: _Results) -> list[str]:
     counted = Counter(one.verdict for one in results.values() if CLAIMS[one.claim].origin == "study")
     told = [f"{n} {_COUNTED[verdict][n > 1]}" for verdict in _COUNTED if (n := counted[verdict])]
-    return f"Of {sum(counted.values())} statements of the study {_joined(told)}."
+    return [f"Of {sum(counted.values())} statements of the study {_joined(told)}."]
 
 
-def _figures(results: _Results, prefix: str, title: str) -> str:
-    """The figures that have a comparable result of ours."""
+def _figures(results: _Results) -> list[str]:
+    """Those that have a comparable result of ours."""
     told = []
     for name, one in results.items():
-        judge = CLAIMS[name].judge
-        if name.startswith(prefix) and isinstance(judge, Accuracy) and is_comparable(one):
+        claim = CLAIMS[name]
+        if isinstance(claim.judge, Accuracy) and is_comparable(one):
+            run = ", ".join(number_row(claim, one)[:3])  # images, network, protocol
             test = one.evidence[0].test
-            on_test = f" (test {with_interval(test, ' %')})" if test else ""
-            told.append(f"{name.removeprefix(prefix)} {comparable(judge, one)} of the study{on_test}")
-    return f"{title}, on the study's images: {'; '.join(told)}." if told else ""
+            on_test = f" Test: {with_interval(test, ' %')}." if test else ""
+            told.append(f"{run}: {comparable(claim.judge, one)} of the study.{on_test}")
+    return told
 
 
-def _tested(results: _Results, verdicts: Sequence[Verdict], title: str) -> str:
+def _tested(results: _Results, verdict: Verdict) -> list[str]:
     """Statements of the study about its own experiments, in its words."""
-    told = [
+    return [
         CLAIMS[name].statement
-        for name, one in results.items()
-        if one.verdict in verdicts
-        and CLAIMS[name].origin == "study"
-        and isinstance(CLAIMS[name].judge, Order | Gap | CurveShape)
+        for name, one in _of_the_study(results, verdict)
+        if isinstance(CLAIMS[name].judge, Order | Gap | CurveShape)
     ]
-    return f"{title}: {' '.join(told)}" if told else ""
 
 
-def _said(results: _Results, verdicts: Sequence[Verdict], title: str, of: type[Judge] | None = None) -> str:
-    """What came out of statements with these verdicts, one sentence each; `of`: those judged in one way alone."""
-    told = [
+def _said(results: _Results, verdict: Verdict, of: type[Judge] | None = None) -> list[str]:
+    """What came out of statements with this verdict, one sentence each; `of`: those judged in one way alone."""
+    return [
         _first_sentence(one.sentence)
-        for name, one in results.items()
-        if one.verdict in verdicts
-        and CLAIMS[name].origin == "study"
-        and (of is None or isinstance(CLAIMS[name].judge, of))
+        for name, one in _of_the_study(results, verdict)
+        if of is None or isinstance(CLAIMS[name].judge, of)
     ]
-    return f"{title}: {' '.join(told)}" if told else ""
 
 
-def _refuted(results: _Results) -> str:
+def _refuted(results: _Results) -> list[str]:
     """Statements of the study that do not hold, each with what was found in its place."""
-    told = [
+    return [
         f"{CLAIMS[name].statement} Found: {_first_sentence(one.sentence)}"
-        for name, one in results.items()
-        if one.verdict == "not reproduced" and CLAIMS[name].origin == "study"
+        for name, one in _of_the_study(results, "not reproduced")
     ]
-    return f"Does not hold: {' '.join(told)}" if told else ""
+
+
+def _of_the_study(results: _Results, verdict: Verdict) -> list[tuple[str, ClaimResult]]:
+    return [(name, one) for name, one in results.items() if one.verdict == verdict and CLAIMS[name].origin == "study"]
 
 
 def _first_sentence(text: str) -> str:
@@ -102,10 +110,9 @@ def _first_sentence(text: str) -> str:
     return f"{head}." if point else text
 
 
-def _equal_protocol(result: ClaimResult | None) -> str:
+def _equal_protocol(result: ClaimResult | None) -> list[str]:
     """What each network gains over MobileNetV2 when both are trained alike."""
-    told = [_gain(pair) for pair in result.pairs] if result else []
-    return f"Trained alike on DeepWeeds, on test: {'; '.join(told)}." if told else ""
+    return [_gain(pair) for pair in result.pairs] if result else []
 
 
 def _gain(pair: PairedLoss) -> str:
@@ -114,7 +121,7 @@ def _gain(pair: PairedLoss) -> str:
     return (
         f"{in_words(pair.reference)} {gains} against {in_words(pair.candidate)} "
         f"({100 * pair.lower:.1f} to {100 * pair.upper:.1f}, n = {pair.n:,}, "
-        f"{pair.seeds} {'seed' if pair.seeds == 1 else 'seeds'})"
+        f"{pair.seeds} {'seed' if pair.seeds == 1 else 'seeds'})."
     )
 
 
