@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from foray.records import WeightsInfo
 from foray.reproduce.differences import older_recipe
 from foray.reproduce.experiments import BY_SCALE, FROZEN_FOLDS, FULL, MINI, REDUCED, ROLES, SCALED, TIMES_ROLES
 from foray.reproduce.sources import SOURCES
@@ -84,4 +85,15 @@ def test_results_that_cropped_enlarged_images_are_of_an_earlier_version(tmp_path
     for crop_pct, expected in ((1.0, []), (0.875, ["crop_pct of enlarged images: 0.875, not 1.0"])):
         preprocessing = replace(run.record.preprocessing, crop_pct=crop_pct)
         record = run.record.model_copy(update={"architecture": enlarged, "preprocessing": preprocessing})
+        assert older_recipe(replace(run, record=record)) == expected
+
+
+def test_results_whose_new_classifier_was_not_small_are_of_an_earlier_version(tmp_path: Path) -> None:
+    run = Made(tmp_path).run("cifar10-b0", some_right(5, 10), scale="reduced")
+    told = ["new classifier: drawn by the rule of its family, not small"]
+    for drawn, expected in (("small", []), ("family", told), (None, told)):
+        weights = WeightsInfo(
+            source="s", variant="tf_efficientnet_b0", sha256="0" * 64, head="absent", new_classifier=drawn
+        )
+        record = run.record.model_copy(update={"weights": weights})
         assert older_recipe(replace(run, record=record)) == expected

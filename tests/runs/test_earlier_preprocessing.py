@@ -1,15 +1,31 @@
-"""Runs and artifacts of versions that prepared images in another way are read, and continued, as they were made."""
+"""Runs and artifacts of versions that prepared images, or drew a new classifier, in another way are read, and
+continued, as they were made."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from foray.records import ArtifactPreprocessing, RunFolder, RunRecord
-from foray.runs.identity import preprocessing_in
-from foray.specs import Preprocessing
+import pytest
+
+from foray.recipes import preset
+from foray.records import ArtifactPreprocessing, RunFolder, RunRecord, WeightsInfo
+from foray.runs.identity import as_begun
+from foray.specs import Preprocessing, get_spec
+from foray.training.plan import RunPlan
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "written_by_86f8878" / "train"
+
+
+def plan(preprocessing: Preprocessing) -> RunPlan:
+    return RunPlan(
+        requested="tf_efficientnet_b0", spec=get_spec("tf_efficientnet_b0"), weights=None, recipe=preset("finetune"),
+        num_classes=3, preprocessing=preprocessing, small_image="none", seed=0,
+    )  # fmt: skip
+
+
+def preprocessing_in(run: RunFolder, planned: Preprocessing) -> Preprocessing:
+    return as_begun(run, plan(planned)).preprocessing
 
 
 def test_a_run_that_does_not_say_how_it_resized_has_rounded() -> None:
@@ -60,3 +76,21 @@ def test_a_run_begun_by_an_earlier_version_goes_on_cropping_enlarged_images(tmp_
     assert preprocessing_in(run, whole) == cropped
     for other in (replace(cropped, crop_pct=0.9), replace(whole, resolution=128)):
         assert preprocessing_in(run, other) == other
+
+
+@pytest.mark.parametrize(
+    ("variant", "recorded", "expected"),
+    [
+        ("tf_efficientnet_b0", None, "family"),
+        ("tf_efficientnet_b0", "family", "family"),  # and again, once it has gone on
+        ("tf_efficientnet_b0", "small", "small"),
+        ("tf_mobilenet_v2", None, "small"),
+    ],
+)
+def test_a_run_begun_by_an_earlier_version_keeps_its_new_classifier(tmp_path, variant, recorded, expected) -> None:
+    run, usual = RunFolder(tmp_path), plan(Preprocessing())
+    assert as_begun(run, usual).new_classifier == "small"
+    weights = WeightsInfo(source="s", variant=variant, sha256="0" * 64, head="absent", new_classifier=recorded)
+    record = RunRecord.load(next(KEPT.glob("*/record.json")))
+    record.model_copy(update={"weights": weights}).save(run.record)
+    assert as_begun(run, usual).new_classifier == expected

@@ -20,6 +20,10 @@ def _with_resize(stored: Any) -> Any:
 StoredPreprocessing = Annotated[Preprocessing, BeforeValidator(_with_resize)]
 
 
+# How a classifier is drawn that is new on pretrained weights: foray.weights.new_classifier.
+NewClassifier = Literal["small", "family"]
+
+
 class DatasetInfo(Record):
     """Which images: `fingerprint` is a SHA-256 over ids, labels, splits and file contents."""
 
@@ -36,7 +40,8 @@ class DatasetInfo(Record):
 class WeightsInfo(Record):
     """Where pretrained weights came from. `variant`: the architecture variant they belong to.
 
-    `notes`: what the file does not state and foray decided, such as the padding or which of its state dicts was taken.
+    `new_classifier`: how the one was drawn that is not the file's; None: it is the file's, or an earlier version drew
+    it. `notes`: what the file does not state and foray decided, such as the padding or which state dict was taken.
     """
 
     source: str
@@ -45,6 +50,7 @@ class WeightsInfo(Record):
     licence: str | None = None
     origin: str | None = None
     head: Literal["kept", "replaced", "absent"]
+    new_classifier: NewClassifier | None = None
     notes: list[str] = Field(default_factory=list)
 
 

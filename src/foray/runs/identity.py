@@ -12,14 +12,24 @@ from foray.records import RunFolder, RunRecord
 from foray.records.sealing import sha256
 from foray.requests import SMALL_IMAGE_CROP
 from foray.specs import Preprocessing
+from foray.training.plan import RunPlan
+from foray.weights import new_classifier_of
 
 
-def preprocessing_in(run: RunFolder, planned: Preprocessing) -> Preprocessing:
-    """`planned`, but a run begun by an earlier version goes on as it began: those rounded the long side, and cropped
-    small images that are enlarged."""
+def as_begun(run: RunFolder, plan: RunPlan) -> RunPlan:
+    """`plan`, but a run begun by an earlier version goes on as it began: those rounded the long side, cropped small
+    images that are enlarged, and drew a new classifier by its family's rule."""
     if not run.record.exists():
-        return planned
-    there = run.load().preprocessing
+        return plan
+    there = run.load()
+    return replace(
+        plan,
+        preprocessing=_preprocessing(there.preprocessing, plan.preprocessing),
+        new_classifier=new_classifier_of(there.weights) or plan.new_classifier,
+    )
+
+
+def _preprocessing(there: Preprocessing, planned: Preprocessing) -> Preprocessing:
     earlier = planned
     if planned.resize == "cut" and there.resize == "rounded":
         earlier = replace(earlier, resize="rounded")
@@ -68,6 +78,7 @@ def _decisive(record: RunRecord) -> dict[str, object]:
         "small-image handling": record.architecture.small_image,
         "preprocessing": record.preprocessing,
         "weights": _weights_sha256(record),
+        "new classifier": new_classifier_of(record.weights),
         "data": _data(record),
         "seed": record.seed,
         "processes": record.processes,

@@ -37,7 +37,7 @@ from foray.records import (
     write_text,
 )
 from foray.requests import Machine
-from foray.runs.identity import earlier_record, preprocessing_in, run_identity
+from foray.runs.identity import as_begun, earlier_record, run_identity
 from foray.runs.saved_predictions import write_predictions
 from foray.runs.seen_images import SeenImages, leak_note, seen_images, write_seen_images
 from foray.training.determinism import deterministic_algorithms
@@ -77,7 +77,7 @@ def train_run(
     device = resolve_device(processes.device_of(machine.device))
     machine = replace(machine, device=str(device))
     _require_one_process_for_linear(plan, processes)
-    plan = replace(plan, preprocessing=preprocessing_in(run, plan.preprocessing))
+    plan = as_begun(run, plan)
     enough_memory = partial(memory_explained, *_memory_use(plan))
     with (
         _only_training(), enough_memory(), _claimed(folder, processes), stop_signals_as_ctrl_c(),
@@ -197,7 +197,7 @@ def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
         small_image=plan.small_image,
         seed=plan.seed,
     )
-    return network, load_weights(network, plan.weights) if plan.weights else None
+    return network, load_weights(network, plan.weights, plan.new_classifier) if plan.weights else None
 
 
 def _planned_record(

@@ -15,10 +15,11 @@ from foray.limits import MOST_RESOLUTION, require_range, require_seed
 from foray.models import SmallImage, build_model
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
+from foray.records import NewClassifier
 from foray.requests import SMALL_IMAGE_CROP, SMALL_IMAGE_SIDE, TrainingRequest
 from foray.specs import ArchSpec, Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
-from foray.weights import PretrainedWeights, find_weights
+from foray.weights import PretrainedWeights, find_weights, has_small_rule
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class RunPlan:
     """One model x recipe x data x seed. `requested`: the name the user gave; `spec`: the variant that is trained.
 
     `deterministic`: float32 and deterministic algorithms, so that the same plan gives the same weights bit for bit on
-    the same machine.
+    the same machine. `new_classifier`: how one is drawn that the weights do not have; "family" in a run that an
+    earlier version began.
     """
 
     requested: str
@@ -38,6 +40,7 @@ class RunPlan:
     small_image: SmallImage
     seed: int
     deterministic: bool = False
+    new_classifier: NewClassifier = "small"
 
     @property
     def key(self) -> str:
@@ -52,6 +55,8 @@ class RunPlan:
             "seed": self.seed,
             "deterministic": self.deterministic,
         }
+        if self.weights and self.weights.num_classes != self.num_classes and not has_small_rule(self.spec):
+            about["new_classifier"] = self.new_classifier
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
