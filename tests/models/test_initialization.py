@@ -29,13 +29,32 @@ def test_convolutions_have_variance_2_over_fan_out(name: str, of_one_group: bool
         assert not conv.bias.any()
 
 
-def test_classifiers_follow_their_family() -> None:
-    uniform = build_model(get_spec("efficientnet_v2_b0"), num_classes=400, seed=0).classifier
-    assert uniform.weight.abs().max() <= 1 / math.sqrt(400)
-    assert uniform.weight.std().item() == pytest.approx(1 / math.sqrt(3 * 400), rel=0.01)
+@pytest.mark.parametrize(
+    ("classes", "large", "of"), [(3, False, 1000), (400, False, 1000), (1000, False, 1000), (1500, False, 1500),
+                                 (400, True, 400), (1500, True, 1500)],
+)  # fmt: skip
+def test_efficientnets_classifier_is_never_wider_than_for_1000_classes(classes: int, large: bool, of: int) -> None:
+    spec = get_spec("efficientnet_v2_b0")
+    drawn = build_model(spec, num_classes=classes, seed=0, large_classifier=large).classifier
+    assert drawn.weight.abs().max() <= 1 / math.sqrt(of)
+    errors = 4 / math.sqrt(2 * drawn.weight.numel())
+    assert drawn.weight.detach().std().item() == pytest.approx(1 / math.sqrt(3 * of), rel=errors)
+    assert not drawn.bias.any()
+
+
+def test_the_large_form_changes_the_classifier_alone() -> None:
+    """A run of an earlier version is begun with the same weights as then."""
+    small, large = (
+        build_model(get_spec("efficientnet_b0"), num_classes=10, seed=3, large_classifier=form).state_dict()
+        for form in (False, True)
+    )
+    assert [key for key in small if not torch.equal(small[key], large[key])] == ["classifier.weight"]
+    torch.testing.assert_close(large["classifier.weight"], small["classifier.weight"] * 10)  # sqrt(1000 / 10)
+
+
+def test_mobilenets_classifier_has_a_deviation_of_its_own() -> None:
     normal = build_model(get_spec("mobilenet_v2_x0.5"), num_classes=400, seed=0).classifier
     assert normal.weight.std().item() == pytest.approx(0.01, rel=0.01)
-    assert not uniform.bias.any()
     assert not normal.bias.any()
 
 

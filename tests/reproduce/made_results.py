@@ -67,7 +67,12 @@ class Made:
         record = earlier.model_copy(
             update={
                 "architecture": earlier.architecture.model_copy(
-                    update={"name": experiment.model, "requested": experiment.model, "resolution": side}
+                    update={
+                        "large_classifier": False,
+                        "name": experiment.model,
+                        "requested": experiment.model,
+                        "resolution": side,
+                    }
                 ),
                 "dataset": earlier.dataset.model_copy(
                     update={"counts": {"train": 100, "val": len(val), "test": len(test)}, "fold": fold}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from foray.records import WeightsInfo
 from foray.reproduce.differences import older_recipe
 from foray.reproduce.experiments import BY_SCALE, FROZEN_FOLDS, FULL, MINI, REDUCED, ROLES, SCALED, TIMES_ROLES
 from foray.reproduce.sources import SOURCES
@@ -88,12 +87,10 @@ def test_results_that_cropped_enlarged_images_are_of_an_earlier_version(tmp_path
         assert older_recipe(replace(run, record=record)) == expected
 
 
-def test_results_whose_new_classifier_was_not_small_are_of_an_earlier_version(tmp_path: Path) -> None:
+def test_results_whose_classifier_was_drawn_large_are_of_an_earlier_version(tmp_path: Path) -> None:
     run = Made(tmp_path).run("cifar10-b0", some_right(5, 10), scale="reduced")
-    told = ["new classifier: drawn by the rule of its family, not small"]
-    for drawn, expected in (("small", []), ("family", told), (None, told)):
-        weights = WeightsInfo(
-            source="s", variant="tf_efficientnet_b0", sha256="0" * 64, head="absent", new_classifier=drawn
-        )
-        record = run.record.model_copy(update={"weights": weights})
+    told = ["its classifier was drawn large"]
+    for large, expected in ((False, []), (True, told), (None, told)):
+        architecture = run.record.architecture.model_copy(update={"large_classifier": large})
+        record = run.record.model_copy(update={"architecture": architecture})
         assert older_recipe(replace(run, record=record)) == expected

@@ -15,7 +15,7 @@ from foray.records.reproduction import ClaimResult, ExperimentInfo
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import Accuracy, Claim, CurveShape, Gap, Judge, Order
 from foray.reproduce.evidence import evidence_of
-from foray.reproduce.experiments import FROZEN_FOLDS, FULL
+from foray.reproduce.experiments import FROZEN_FOLDS, FULL, REDUCED
 from foray.reproduce.findings import Findings
 from foray.reproduce.judge import judged
 from foray.reproduce.results_folder import read_results
@@ -203,8 +203,8 @@ def test_a_number_is_exceeded_by_another_protocol(made: Made) -> None:
     found = judge(made, Accuracy("cifar10-b0", 0.912))
     assert found.verdict == "exceeded by another protocol"
     assert found.sentence.startswith(
-        "96.2 % (95.7 to 96.6, n = 7,500) against 91.2 %, with 10 epochs, not 500; 96 px, not 224; optimizer.name: "
-        "adamw, not sgd; "
+        f"96.2 % (95.7 to 96.6, n = 7,500) against 91.2 %, with {REDUCED['cifar10-b0'].resolved().epochs} epochs, not "
+        "500; 96 px, not 224; optimizer.name: adamw, not sgd; "
     )
     assert found.sentence.endswith(" more, named with the run.")
     assert len(found.evidence[0].differs) > 10  # all of them are in the row

@@ -1,4 +1,4 @@
-"""Runs and artifacts of versions that prepared images, or drew a new classifier, in another way are read, and
+"""Runs and artifacts of versions that prepared images, or drew a classifier, in another way are read, and
 continued, as they were made."""
 
 from __future__ import annotations
@@ -78,19 +78,36 @@ def test_a_run_begun_by_an_earlier_version_goes_on_cropping_enlarged_images(tmp_
         assert preprocessing_in(run, other) == other
 
 
+@pytest.mark.parametrize("head", ["absent", "replaced", "kept", None])
 @pytest.mark.parametrize(
-    ("variant", "recorded", "expected"),
+    ("name", "classes", "recorded", "expected"),
     [
-        ("tf_efficientnet_b0", None, "family"),
-        ("tf_efficientnet_b0", "family", "family"),  # and again, once it has gone on
-        ("tf_efficientnet_b0", "small", "small"),
-        ("tf_mobilenet_v2", None, "small"),
+        ("tf_efficientnet_b0", 3, None, True),
+        ("tf_efficientnet_b0", 3, True, True),  # and again, once it has gone on
+        ("tf_efficientnet_b0", 3, False, False),
+        ("tf_efficientnet_b0", 1000, None, False),  # where both forms are one
+        ("tf_mobilenet_v2", 3, None, False),  # whose rule has one form
     ],
 )
-def test_a_run_begun_by_an_earlier_version_keeps_its_new_classifier(tmp_path, variant, recorded, expected) -> None:
+def test_a_run_begun_by_an_earlier_version_keeps_its_classifier(
+    tmp_path, name, classes, recorded, expected, head
+) -> None:
     run, usual = RunFolder(tmp_path), plan(Preprocessing())
-    assert as_begun(run, usual).new_classifier == "small"
-    weights = WeightsInfo(source="s", variant=variant, sha256="0" * 64, head="absent", new_classifier=recorded)
+    assert not as_begun(run, usual).large_classifier
     record = RunRecord.load(next(KEPT.glob("*/record.json")))
-    record.model_copy(update={"weights": weights}).save(run.record)
-    assert as_begun(run, usual).new_classifier == expected
+    about = {"name": name, "num_classes": classes, "large_classifier": recorded}
+    weights = WeightsInfo(source="s", variant=name, sha256="0" * 64, head=head) if head else None
+    changes = {
+        "weights": weights,
+        "architecture": record.architecture.model_copy(update=about),
+        "dataset": record.dataset.model_copy(update={"classes": [f"class {i}" for i in range(classes)]}),
+    }
+    record.model_copy(update=changes).save(run.record)
+    assert as_begun(run, usual).large_classifier == (expected and head != "kept")
+
+
+def test_runs_of_both_forms_of_the_classifier_have_different_keys() -> None:
+    small = plan(Preprocessing())
+    assert small.key != replace(small, large_classifier=True).key
+    many = replace(small, num_classes=1000)
+    assert many.key == replace(many, large_classifier=True).key  # no effect on the network

@@ -102,13 +102,14 @@ def build_model(
     stochastic_depth_prob: float | None = None,
     small_image: SmallImage = "none",
     seed: int | None = None,
+    large_classifier: bool = False,
 ) -> Network:
     """The network of `spec` with fresh weights, drawn by its family's published rule (foray.models.initialization).
 
     `dropout` (before the classifier) and `stochastic_depth_prob`: None takes the spec's. `small_image="stride1_stem"`
     keeps the stem from halving the image. `seed`: the same seed gives the same weights on every device and leaves
-    torch's global generator alone; None draws from that generator. The network is made on torch's default device;
-    under `torch.device("meta")` it has shapes and no memory.
+    torch's global generator alone; None draws from that generator. `large_classifier` is for runs of earlier versions.
+    The network is made on torch's default device; under `torch.device("meta")` it has shapes and no memory.
 
     Raises ValueError for fewer than one class or a probability outside [0, 1), UnknownNameError for `small_image`.
     """
@@ -130,7 +131,8 @@ def build_model(
         return network
     network.to_empty(device="cpu")
     with torch.device("cpu"):
-        initialize(network, spec.initialization, None if seed is None else torch.Generator().manual_seed(seed))
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        initialize(network, spec.initialization, generator, large_classifier=large_classifier)
     return network.to(device)
 
 

@@ -115,7 +115,7 @@ def finetune(augmentation: Augmentation = PHOTOS) -> FinetuneRecipe:
               DATA: as for `linear`, plants seen from above, which have no upside
     Result:   95.6 % test top-1, median of three seeds (95.2 to 96.1 %, n = 723); the same seeds with arithmetic that
               was rounded otherwise: 96.1 % (94.3 to 96.7 %) and 95.4 % (95.2 to 95.7 %). EfficientNetV2-B0 at 192
-              px, with the large new classifier of earlier versions: 95.0 %; at half the rate 95.9 % (one seed each)
+              px, with the large classifier of earlier versions: 95.0 %; at half the rate 95.9 % (one seed each)
     Time:     11 min 12 s from empty caches, validation and test included (median of three, nothing else running), 5 min
               38 s on a day when the machine was faster; EfficientNetV2-B0, the last of the three, 24 min
     Hardware: two cores of an AMD EPYC (Zen 3) without bfloat16, float32

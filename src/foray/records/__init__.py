@@ -22,7 +22,7 @@ from foray.records.lock import folder_lock
 from foray.records.metrics import ClassMetrics, EpochRow, Estimate, Leak, LeftOut, Metrics
 from foray.records.pretrained_evaluation import PretrainedEvaluation
 from foray.records.record import Record
-from foray.records.run import ArchitectureInfo, DatasetInfo, NewClassifier, RunInputs, RunRecord, WeightsInfo
+from foray.records.run import ArchitectureInfo, DatasetInfo, RunInputs, RunRecord, WeightsInfo
 from foray.records.run_folder import RunFolder, find_run, runs_in, unfinished_runs
 from foray.records.runtime_profile import (
     LayerTime,
@@ -70,7 +70,6 @@ __all__ = [
     "LeftOut",
     "Metrics",
     "Mistake",
-    "NewClassifier",
     "PairedLoss",
     "PanelLeftOut",
     "Preference",

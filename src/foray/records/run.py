@@ -20,10 +20,6 @@ def _with_resize(stored: Any) -> Any:
 StoredPreprocessing = Annotated[Preprocessing, BeforeValidator(_with_resize)]
 
 
-# How a classifier is drawn that is new on pretrained weights: foray.weights.new_classifier.
-NewClassifier = Literal["small", "family"]
-
-
 class DatasetInfo(Record):
     """Which images: `fingerprint` is a SHA-256 over ids, labels, splits and file contents."""
 
@@ -40,8 +36,7 @@ class DatasetInfo(Record):
 class WeightsInfo(Record):
     """Where pretrained weights came from. `variant`: the architecture variant they belong to.
 
-    `new_classifier`: how the one was drawn that is not the file's; None: it is the file's, or an earlier version drew
-    it. `notes`: what the file does not state and foray decided, such as the padding or which state dict was taken.
+    `notes`: what the file does not state and foray decided, such as the padding or which of its state dicts was taken.
     """
 
     source: str
@@ -50,12 +45,14 @@ class WeightsInfo(Record):
     licence: str | None = None
     origin: str | None = None
     head: Literal["kept", "replaced", "absent"]
-    new_classifier: NewClassifier | None = None
     notes: list[str] = Field(default_factory=list)
 
 
 class ArchitectureInfo(Record):
-    """The network as built. `requested`: the name the user gave; `small_image`: what was done at resolution <= 64."""
+    """The network as built. `requested`: the name the user gave; `small_image`: what was done at resolution <= 64.
+
+    `large_classifier`: drawn in the rule's large form (foray.models.initialization); None: as earlier versions did.
+    """
 
     name: str
     requested: str
@@ -63,6 +60,7 @@ class ArchitectureInfo(Record):
     resolution: int
     params: int
     small_image: Literal["none", "stride1_stem", "upsampled"] = "none"
+    large_classifier: bool | None = None
 
 
 class RunInputs(Record):

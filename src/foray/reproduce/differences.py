@@ -13,7 +13,7 @@ from foray.reproduce.experiments import BY_SCALE, FULL, TIMES_ROLES, Experiment
 from foray.reproduce.results_folder import EvaluationResult, Result, RunResult
 from foray.reproduce.sources import SOURCES
 from foray.requests import SMALL_IMAGE_CROP
-from foray.weights import new_classifier_of
+from foray.runs.identity import began_with_large_classifier
 
 _TOLD = 6  # differences that a sentence has room for
 # Keys of a recipe that weigh most, before the others in their own order.
@@ -89,8 +89,8 @@ def older_recipe(result: Result) -> list[str]:
     found += _recipe_changes(result.record.recipe, experiment.resolved()).values()
     if architecture.small_image == "upsampled":
         found += _changed("crop_pct of enlarged images", result.record.preprocessing.crop_pct, SMALL_IMAGE_CROP)
-    if new_classifier_of(result.record.weights) == "family":
-        found.append("new classifier: drawn by the rule of its family, not small")
+    if began_with_large_classifier(result.record):
+        found.append("its classifier was drawn large")
     return [*found, *_side_difference(architecture.resolution, experiment)]
 
 

@@ -6,27 +6,35 @@ import json
 from dataclasses import replace
 
 from foray.errors import RunError
+from foray.models import has_large_form
 from foray.recipes.recipe import AnyRecipe
 from foray.recipes.toml import validated
 from foray.records import RunFolder, RunRecord
 from foray.records.sealing import sha256
 from foray.requests import SMALL_IMAGE_CROP
-from foray.specs import Preprocessing
+from foray.specs import Preprocessing, get_spec
 from foray.training.plan import RunPlan
-from foray.weights import new_classifier_of
 
 
 def as_begun(run: RunFolder, plan: RunPlan) -> RunPlan:
     """`plan`, but a run begun by an earlier version goes on as it began: those rounded the long side, cropped small
-    images that are enlarged, and drew a new classifier by its family's rule."""
+    images that are enlarged, and drew a large classifier."""
     if not run.record.exists():
         return plan
     there = run.load()
     return replace(
         plan,
         preprocessing=_preprocessing(there.preprocessing, plan.preprocessing),
-        new_classifier=new_classifier_of(there.weights) or plan.new_classifier,
+        large_classifier=began_with_large_classifier(there),
     )
+
+
+def began_with_large_classifier(record: RunRecord) -> bool:
+    """Whether the run drew a classifier, and in the large form of its family's rule (foray.models.initialization)."""
+    about = record.architecture
+    drawn = record.weights is None or record.weights.head != "kept"
+    has_form = has_large_form(get_spec(about.name).initialization, about.num_classes)
+    return drawn and has_form and about.large_classifier is not False
 
 
 def _preprocessing(there: Preprocessing, planned: Preprocessing) -> Preprocessing:
@@ -62,6 +70,7 @@ def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
     """What decides the result and is not the same, in words."""
     theirs, ours = _decisive(there), _decisive(planned)
     pairs: dict[str, tuple[object, object]] = {name: (theirs[name], ours[name]) for name in ours}
+    pairs["large classifier"] = (began_with_large_classifier(there), began_with_large_classifier(planned))
     # A key that an older recipe lacks had the default value.
     pairs |= {
         key: (there.recipe.get(key, AnyRecipe.stored_default(key)), value) for key, value in planned.recipe.items()
@@ -78,7 +87,6 @@ def _decisive(record: RunRecord) -> dict[str, object]:
         "small-image handling": record.architecture.small_image,
         "preprocessing": record.preprocessing,
         "weights": _weights_sha256(record),
-        "new classifier": new_classifier_of(record.weights),
         "data": _data(record),
         "seed": record.seed,
         "processes": record.processes,

@@ -196,8 +196,9 @@ def _initial_network(plan: RunPlan) -> tuple[Network, WeightsInfo | None]:
         stochastic_depth_prob=None if recipe.protocol == "linear" else recipe.stochastic_depth_prob,
         small_image=plan.small_image,
         seed=plan.seed,
+        large_classifier=plan.large_classifier,
     )
-    return network, load_weights(network, plan.weights, plan.new_classifier) if plan.weights else None
+    return network, load_weights(network, plan.weights) if plan.weights else None
 
 
 def _planned_record(
@@ -221,6 +222,7 @@ def _planned_record(
             resolution=plan.preprocessing.resolution,
             params=sum(parameter.numel() for parameter in network.parameters()),
             small_image=plan.small_image,
+            large_classifier=plan.large_classifier,
         ),
         weights=weights,
         preprocessing=plan.preprocessing,

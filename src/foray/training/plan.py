@@ -12,14 +12,13 @@ import torch
 from foray.data import Dataset, typical_side
 from foray.errors import DataError, ForayError
 from foray.limits import MOST_RESOLUTION, require_range, require_seed
-from foray.models import SmallImage, build_model
+from foray.models import SmallImage, build_model, has_large_form
 from foray.progress import SILENT, Progress
 from foray.recipes import Recipe
-from foray.records import NewClassifier
 from foray.requests import SMALL_IMAGE_CROP, SMALL_IMAGE_SIDE, TrainingRequest
 from foray.specs import ArchSpec, Preprocessing, get_spec
 from foray.training.freezing import unfreeze_part
-from foray.weights import PretrainedWeights, find_weights, has_small_rule
+from foray.weights import PretrainedWeights, find_weights
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,7 @@ class RunPlan:
     """One model x recipe x data x seed. `requested`: the name the user gave; `spec`: the variant that is trained.
 
     `deterministic`: float32 and deterministic algorithms, so that the same plan gives the same weights bit for bit on
-    the same machine. `new_classifier`: how one is drawn that the weights do not have; "family" in a run that an
-    earlier version began.
+    the same machine. `large_classifier`: of a run that an earlier version began, see foray.models.initialization.
     """
 
     requested: str
@@ -40,7 +38,12 @@ class RunPlan:
     small_image: SmallImage
     seed: int
     deterministic: bool = False
-    new_classifier: NewClassifier = "small"
+    large_classifier: bool = False
+
+    @property
+    def draws_classifier(self) -> bool:
+        """Whether training starts from a classifier that is not the file's."""
+        return self.weights is None or self.weights.num_classes != self.num_classes
 
     @property
     def key(self) -> str:
@@ -55,8 +58,8 @@ class RunPlan:
             "seed": self.seed,
             "deterministic": self.deterministic,
         }
-        if self.weights and self.weights.num_classes != self.num_classes and not has_small_rule(self.spec):
-            about["new_classifier"] = self.new_classifier
+        if self.draws_classifier and has_large_form(self.spec.initialization, self.num_classes):
+            about["large_classifier"] = self.large_classifier
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,11 +2,10 @@
 
 from foray.weights.create import create_model, load_weights
 from foray.weights.hub import HUB_IDS, HUB_LICENCES, is_in_hub_cache
-from foray.weights.new_classifier import has_small_rule, new_classifier_of
 from foray.weights.pretrained import PretrainedWeights, find_weights, hub_id_of
 from foray.weights.tensor_file import load_network_weights, save_network
 
 __all__ = [
-    "HUB_IDS", "HUB_LICENCES", "PretrainedWeights", "create_model", "find_weights", "has_small_rule",
-    "hub_id_of", "is_in_hub_cache", "load_network_weights", "load_weights", "new_classifier_of", "save_network",
+    "HUB_IDS", "HUB_LICENCES", "PretrainedWeights", "create_model", "find_weights", "hub_id_of", "is_in_hub_cache",
+    "load_network_weights", "load_weights", "save_network",
 ]  # fmt: skip

@@ -11,12 +11,11 @@ from torch import nn
 from foray.errors import WeightsError
 from foray.models.build import Network, SmallImage, build_model
 from foray.process_state import restores_process_state
-from foray.records import NewClassifier, WeightsInfo
+from foray.records import WeightsInfo
 from foray.specs import get_spec
 from foray.weights.keras_file import read_keras
 from foray.weights.key_map import BATCH_COUNTER, CLASSIFIER_KEYS
 from foray.weights.layouts import names_in
-from foray.weights.new_classifier import make_small
 from foray.weights.pretrained import PretrainedWeights, find_weights
 from foray.weights.tensor_file import copy_strictly, read_weights
 
@@ -67,12 +66,11 @@ def create_model(
     return network
 
 
-def load_weights(network: Network, weights: PretrainedWeights, new_classifier: NewClassifier = "small") -> WeightsInfo:
+def load_weights(network: Network, weights: PretrainedWeights) -> WeightsInfo:
     """Copies `weights` into `network`, strictly: every tensor of the file and of the network has its counterpart.
 
-    The classifier is loaded when both have the same number of classes. Otherwise the returned `head` says "replaced"
-    (the file has one for other classes) or "absent" (the file has none), and the fresh one, which must be as
-    `build_model` drew it, is made "small" or left to the rule of its "family" (foray.weights.new_classifier).
+    The classifier is loaded when both have the same number of classes; otherwise it keeps its fresh values and the
+    returned `head` says "replaced" (the file has one for other classes) or "absent" (the file has none).
     Half-precision tensors are converted to the network's precision, and batch norms of another epsilon to the
     network's: their outputs in inference stay the same.
 
@@ -96,8 +94,6 @@ def load_weights(network: Network, weights: PretrainedWeights, new_classifier: N
                 tensors.pop(theirs, None)
     counters = {name for name in names.values() if name.endswith(BATCH_COUNTER)}
     copy_strictly(network, tensors, names, optional=counters, source=weights.source)
-    if not head_kept and new_classifier == "small":
-        make_small(network)
     notes = [*weights.notes]
     if not math.isclose(weights.bn_eps, network.spec.bn_eps):
         _convert_epsilon(network, weights.bn_eps)
@@ -112,7 +108,6 @@ def load_weights(network: Network, weights: PretrainedWeights, new_classifier: N
         licence=weights.licence,
         origin=weights.origin,
         head="kept" if head_kept else "replaced" if weights.num_classes else "absent",
-        new_classifier=None if head_kept else new_classifier,
         notes=notes,
     )
 
