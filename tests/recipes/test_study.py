@@ -11,7 +11,7 @@ import pytest
 from foray.recipes import SGD, STUDY, Augmentation, RateSchedule, Recipe, ScratchRecipe, StudyRecipe, recipe_file
 
 EXPERIMENTS = list(STUDY.values())
-NOT_OF_A_RECIPE = {"resolution", "splits", "start", "augmentation"}  # of a run, or said in words
+NOT_OF_A_RECIPE = {"classifier", "resolution", "splits", "start", "augmentation"}  # of a run, or said in words
 DEFAULTS = ScratchRecipe(epochs=1, batch_size=1, optimizer=SGD(learning_rate=1))
 
 

@@ -89,7 +89,7 @@ def test_results_that_cropped_enlarged_images_are_of_an_earlier_version(tmp_path
 
 def test_results_whose_classifier_was_drawn_large_are_of_an_earlier_version(tmp_path: Path) -> None:
     run = Made(tmp_path).run("cifar10-b0", some_right(5, 10), scale="reduced")
-    told = ["its classifier was drawn large"]
+    told = ["classifier drawn in +-1/sqrt(classes), not as for 1,000 classes"]
     for large, expected in ((False, []), (True, told), (None, told)):
         architecture = run.record.architecture.model_copy(update={"large_classifier": large})
         record = run.record.model_copy(update={"architecture": architecture})

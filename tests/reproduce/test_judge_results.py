@@ -42,7 +42,7 @@ def test_a_step_in_favour_with_one_seed_is_shown_for_these_networks(made: Made) 
     made.run("deepweeds-b1", some_right(940, N))
     found = judge(made, Order((("deepweeds-b0", "deepweeds-b1"),)))
     assert found.verdict == "reproduced"
-    told = "EfficientNet-B1 from scratch gains 4 points over EfficientNet-B0 from scratch on test "
+    told = "EfficientNet-B1 from scratch is 4 points above EfficientNet-B0 from scratch on test ("
     assert found.sentence.startswith(told)
     assert found.sentence.endswith(", n = 1,000, one seed each): shown for these networks.")
     (pair,) = found.pairs
@@ -75,7 +75,7 @@ def test_a_head_on_a_frozen_backbone_is_a_training_of_one_seed_too(made: Made) -
     made.run("deepweeds-mobilenet-frozen-sgd", some_right(700, N))
     found = judge(made, CLAIMS["mobilenet.frozen.sgd"].judge)
     assert found.verdict == "undecided"
-    assert "loses 10 points against MobileNetV2 with a frozen backbone on test" in found.sentence
+    assert "is 10 points below MobileNetV2 with a frozen backbone on test" in found.sentence
 
 
 def test_a_difference_within_the_noise_is_undecided(made: Made) -> None:

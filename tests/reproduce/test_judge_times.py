@@ -53,11 +53,21 @@ def test_a_constant_ratio_is_told_with_both_times_and_the_machine() -> None:
     assert found.verdict == "reproduced"
     assert found.sentence == (
         "efficientnet_b0 at 224 px takes 2.00 times as long per epoch as mobilenet_v2 at 224 px "
-        "(2.00 to 2.00, 3 rounds). 634 ms per step of 32 images against 317 ms, in turns on one machine "
+        "(2.00 to 2.00, 3 rounds). Medians: 634 ms per step of 32 images against 317 ms, in turns on one machine "
         "(A Processor, 2 threads)."
     )
     assert "mobilenet_v2 at 224 px: 317 ms, the median of 3 rounds (300 ms to 340 ms)" in found.arithmetic
     assert any("float32" in line and "reading images" in line for line in found.arithmetic)
+
+
+def test_the_one_that_takes_longer_stands_first() -> None:
+    """B0 was to take longer, and takes half the time. Ratios 2 and 2.2: t = 12.7 for two rounds."""
+    found = judge(EPOCHS, training_times(mobile=[0.6, 0.66], b0=[0.3, 0.3]))
+    longer = "mobilenet_v2 at 224 px takes {} times as long per epoch as efficientnet_b0 at 224 px ({}"
+    assert found.verdict == "not reproduced"
+    assert found.sentence.startswith(longer.format("2.10", "1.14 to 3.84, 2 rounds). Medians: 630 ms per step"))
+    single = judge(EPOCHS, training_times(mobile=[0.6], b0=[0.3]))
+    assert single.sentence.startswith(longer.format("2.00", "1 round, so without an interval)"))
 
 
 def test_a_run_is_its_epochs() -> None:
@@ -67,7 +77,7 @@ def test_a_run_is_its_epochs() -> None:
     assert found.verdict == "reproduced"
     assert found.sentence.startswith(
         "mobilenet_v2 at 224 px over 20 epochs takes 6.00 times as long to train as mobilenet_v2 at 224 px, the head "
-        "alone over 10 epochs (6.00 to 6.00, 2 rounds). 330 ms per step of 32 images against 110 ms"
+        "alone over 10 epochs (6.00 to 6.00, 2 rounds). Medians: 330 ms per step of 32 images against 110 ms"
     )
     assert any("keeps its features" in line for line in found.arithmetic)
 

@@ -8,24 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from foray.models import SmallImage
 from foray.recipes import preset
 from foray.records import ArtifactPreprocessing, RunFolder, RunRecord, WeightsInfo
 from foray.runs.identity import as_begun
 from foray.specs import Preprocessing, get_spec
 from foray.training.plan import RunPlan
+from foray.weights import find_weights
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "written_by_86f8878" / "train"
 
 
-def plan(preprocessing: Preprocessing) -> RunPlan:
+def plan(preprocessing: Preprocessing, small_image: SmallImage = "none") -> RunPlan:
     return RunPlan(
         requested="tf_efficientnet_b0", spec=get_spec("tf_efficientnet_b0"), weights=None, recipe=preset("finetune"),
-        num_classes=3, preprocessing=preprocessing, small_image="none", seed=0,
+        num_classes=3, preprocessing=preprocessing, small_image=small_image, seed=0,
     )  # fmt: skip
 
 
-def preprocessing_in(run: RunFolder, planned: Preprocessing) -> Preprocessing:
-    return as_begun(run, plan(planned)).preprocessing
+def preprocessing_in(run: RunFolder, planned: Preprocessing, small_image: SmallImage = "none") -> Preprocessing:
+    return as_begun(run, plan(planned, small_image)).preprocessing
 
 
 def test_a_run_that_does_not_say_how_it_resized_has_rounded() -> None:
@@ -73,9 +75,10 @@ def test_a_run_begun_by_an_earlier_version_goes_on_cropping_enlarged_images(tmp_
     record = RunRecord.load(next(KEPT.glob("*/record.json")))
     record.model_copy(update={"preprocessing": cropped}).save(run.record)
     whole = replace(cropped, crop_pct=1.0)
-    assert preprocessing_in(run, whole) == cropped
-    for other in (replace(cropped, crop_pct=0.9), replace(whole, resolution=128)):
-        assert preprocessing_in(run, other) == other
+    assert preprocessing_in(run, whole, "upsampled") == cropped
+    assert preprocessing_in(run, whole) == whole  # photographs, whose weights state another crop now
+    other = replace(whole, resolution=128)
+    assert preprocessing_in(run, other, "upsampled") == other
 
 
 @pytest.mark.parametrize("head", ["absent", "replaced", "kept", None])
@@ -106,8 +109,13 @@ def test_a_run_begun_by_an_earlier_version_keeps_its_classifier(
     assert as_begun(run, usual).large_classifier == (expected and head != "kept")
 
 
-def test_runs_of_both_forms_of_the_classifier_have_different_keys() -> None:
+def test_runs_of_both_forms_of_the_classifier_have_different_keys(small_weights: Path) -> None:
     small = plan(Preprocessing())
     assert small.key != replace(small, large_classifier=True).key
+    weights = find_weights(small_weights, "mobilenet_v1_x0.25")
+    own = replace(small, weights=weights, num_classes=weights.num_classes)
+    assert own.key == replace(own, large_classifier=True).key  # the file's classifier is kept
+    other = replace(own, num_classes=weights.num_classes + 1)
+    assert other.key != replace(other, large_classifier=True).key
     many = replace(small, num_classes=1000)
     assert many.key == replace(many, large_classifier=True).key  # no effect on the network

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,28 @@ def test_a_run_that_cropped_enlarged_images_goes_on_cropping(pictures, small_wei
     record = resume(run)
     assert (record.status, record.architecture.small_image) == ("done", "upsampled")
     assert record.preprocessing.crop_pct == 0.875
+
+
+@pytest.mark.parametrize("left", ["the checkpoint", "the record alone"])
+def test_a_run_that_drew_a_large_classifier_goes_on_with_it(squares, tmp_path, left: str) -> None:
+    plan = plan_run("efficientnet@d0.1,w0.1,r32", squares, small_recipe(epochs=2), deterministic=True)
+    earlier = replace(plan, large_classifier=True)
+    whole = train_run(earlier, squares, tmp_path / "whole", device="cpu")
+    small = train_run(plan, squares, tmp_path / "small", device="cpu")
+    assert (whole.architecture.large_classifier, small.architecture.large_classifier) == (True, False)
+    rows = [without_seconds(tmp_path / name / "history.jsonl") for name in ("whole", "small")]
+    assert rows[0][0]["train_loss"] > 1.2 * rows[1][0]["train_loss"]
+
+    folder = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train_run(earlier, squares, folder, device="cpu", progress=SignalsAt(signal.SIGINT, 2))
+    record = RunRecord.load(folder / "record.json")
+    unstated = record.architecture.model_copy(update={"large_classifier": None})  # as an earlier version wrote it
+    record.model_copy(update={"architecture": unstated}).save(folder / "record.json")
+    if left == "the record alone":
+        shutil.rmtree(folder / "checkpoint")
+    train_run(plan, squares, folder, device="cpu")
+    assert_same_run(folder, tmp_path / "whole")
 
 
 def test_runs_of_a_comparison_are_gone_on_with_by_their_own_command(squares, tmp_path) -> None:

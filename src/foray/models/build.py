@@ -104,7 +104,7 @@ def build_model(
     seed: int | None = None,
     large_classifier: bool = False,
 ) -> Network:
-    """The network of `spec` with fresh weights, drawn by its family's published rule (foray.models.initialization).
+    """The network of `spec` with fresh weights, drawn by its family's rule (foray.models.initialization).
 
     `dropout` (before the classifier) and `stochastic_depth_prob`: None takes the spec's. `small_image="stride1_stem"`
     keeps the stem from halving the image. `seed`: the same seed gives the same weights on every device and leaves

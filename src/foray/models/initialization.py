@@ -1,4 +1,4 @@
-"""Fresh weights, by each family's published rule.
+"""Fresh weights, by each family's published rule, but for the classifier of EfficientNets with few classes.
 
 `efficientnet`: convolutions normal with variance 2 / fan-out, where the fan-out of a depthwise kernel is that of one
 channel (`conv_kernel_initializer` in tpu/models/official/efficientnet/efficientnet_model.py); classifier uniform in
@@ -34,7 +34,7 @@ def initialize(
 ) -> None:
     """Draws every parameter of `network` and resets its batch-norm statistics. `generator` None: torch's global one.
 
-    `large_classifier`: as the rule is printed, which versions before 0.2 followed for any number of classes.
+    `large_classifier`: as the rule is printed. Runs were begun so whose record does not state `large_classifier`.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -85,9 +85,8 @@ def sgd_as_the_reason() -> Sum:
     contradicted = abs(near) <= CLOSE < abs(far)  # the same optimiser, once close and once far
     return Sum(
         "error in the study" if contradicted else "not reproduced",
-        f"SGD is not the reason for the low accuracy on CIFAR-10: the {format_percent(ten.attributed)} that the study "
-        f"compares with were trained by SGD too, and the same SGD brought it to within {format_points(near)} of the "
-        "paper on CIFAR-100.",
+        f"SGD is not the reason: the network with {format_percent(ten.attributed)} was trained by SGD too, and with "
+        f"the same SGD the study came within {format_points(near)} of the paper on CIFAR-100.",
         (
             f"{TAN_LE}, table 5: NASNet-A's {format_percent(ten.nasnet)} on CIFAR-10 and "
             f"{format_percent(hundred.nasnet)} on CIFAR-100 are from {KORNBLITH}, "

@@ -90,7 +90,7 @@ def older_recipe(result: Result) -> list[str]:
     if architecture.small_image == "upsampled":
         found += _changed("crop_pct of enlarged images", result.record.preprocessing.crop_pct, SMALL_IMAGE_CROP)
     if began_with_large_classifier(result.record):
-        found.append("its classifier was drawn large")
+        found.append("classifier drawn in +-1/sqrt(classes), not as for 1,000 classes")
     return [*found, *_side_difference(architecture.resolution, experiment)]
 
 

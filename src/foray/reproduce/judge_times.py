@@ -27,6 +27,11 @@ class Ratio(NamedTuple):
     low: float | None
     high: float | None
 
+    @property
+    def inverse(self) -> Ratio:
+        """Of the other to the one."""
+        return Ratio(1 / self.value, self.high and 1 / self.high, self.low and 1 / self.low)
+
 
 def judged_times(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimResult:
     """The verdict on a ratio of times; "no result" where its networks were not timed, and for mini times."""
@@ -84,15 +89,19 @@ _AS_LONG = {"epoch": "per epoch", "run": "to train", "latency": "per image"}
 
 
 def _sentence(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow: TimedNetwork, ratio: Ratio) -> str:
+    """The one that takes longer here stands first."""
+    of_fast, of_slow = (f" over {n} epochs" if judge.of == "run" else "" for n in _epochs(judge))
+    longer, shorter = (f"{judge.slow.label}{of_slow}", slow), (f"{judge.fast.label}{of_fast}", fast)
+    if ratio.value < 1:
+        longer, shorter, ratio = shorter, longer, ratio.inverse
     rounds = "1 round, so without an interval"
     if ratio.low is not None and ratio.high is not None:
         rounds = f"{_short(ratio.low)} to {_short(ratio.high)}, {times.rounds} rounds"
     per = "per image" if times.timed == "inference" else f"per step of {times.batch_size} images"
-    over_fast, over_slow = (f" over {n} epochs" if judge.of == "run" else "" for n in _epochs(judge))
     threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
     said = (
-        f"{judge.slow.label}{over_slow} takes {_short(ratio.value)} times as long {_AS_LONG[judge.of]} as "
-        f"{judge.fast.label}{over_fast} ({rounds}). {_ms(slow)} {per} against {_ms(fast)}, in turns on one machine "
+        f"{longer[0]} takes {_short(ratio.value)} times as long {_AS_LONG[judge.of]} as {shorter[0]} ({rounds}). "
+        f"Medians: {_ms(longer[1])} {per} against {_ms(shorter[1])}, in turns on one machine "
         f"({times.hardware.processor}, {threads})."
     )
     unsteady = dict.fromkeys([*times.steadiness.warnings, *slow.unsteady, *fast.unsteady])
@@ -104,7 +113,11 @@ def _short(ratio: float) -> str:
 
 
 def _lines(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow: TimedNetwork) -> list[str]:
-    lines = [f"{judge.slow.label}: {_spread(slow.seconds)}", f"{judge.fast.label}: {_spread(fast.seconds)}"]
+    lines = [
+        f"{judge.slow.label}: {_spread(slow.seconds)}",
+        f"{judge.fast.label}: {_spread(fast.seconds)}",
+        "the ratio is the geometric mean of the ratios of single rounds, not that of the medians",
+    ]
     if times.timed == "inference":
         runtime = _RUNTIMES.get(times.runtime, times.runtime)
         return [

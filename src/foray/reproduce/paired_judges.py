@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -51,17 +52,28 @@ def judged_gap(claim: Claim, judge: Gap, findings: Findings) -> ClaimResult:
         return without_result(claim, findings, judge.roles)
     pair = _paired(runs, judge.reference, judge.candidate, _CONFIDENCE)
     shown = _of_gap(judge, pair)
-    margin = format_points(judge.margin)
-    measured = (
-        f"{in_words(judge.candidate)} {_gains(-pair.loss)} {in_words(judge.reference)} on test "
-        f"(gain of {_bounds(-pair.upper, -pair.lower)}, n = {pair.n:,}, {seeds_words(pair.seeds)}; margin {margin})"
-    )
+    measured = difference_in_words(pair, "candidate", f"; margin {format_points(judge.margin)}")
     if _is_luck(shown, pair):
         said = f"These two networks show the contrary ({measured}); one training of each {LUCK}"
     else:
         words = {"holds": "shown" + _for_these(pair), "contrary": "the contrary is shown", "open": "not decided"}[shown]
         said = f"{measured}: {words}."
     return stated(claim, gap_verdict(judge, pair), said, [evidence_of(runs[role]) for role in judge.roles], [pair])
+
+
+def difference_in_words(pair: PairedLoss, first: Literal["reference", "candidate"], more: str = "") -> str:
+    """`A is 4.22 points above B on test (2.85 to 5.61, n = 3,507, one seed each)`, A the `first`; `more`: said last."""
+    above, low, high = pair.loss, pair.lower, pair.upper
+    one, other = pair.reference, pair.candidate
+    if first == "candidate":
+        above, low, high, one, other = -above, -high, -low, other, one
+    where = "above"
+    if above < 0:
+        above, low, high, where = -above, -high, -low, "below"
+    return (
+        f"{in_words(one)} is {format_points(above)} {where} {in_words(other)} on test "
+        f"({100 * low:.2f} to {100 * high:.2f}, n = {pair.n:,}, {seeds_words(pair.seeds)}{more})"
+    )
 
 
 def order_verdict(pairs: Sequence[PairedLoss]) -> Verdict:
@@ -113,10 +125,7 @@ def _paired(runs: Runs, reference: str, candidate: str, confidence: float) -> Pa
 def _step_words(pair: PairedLoss) -> str:
     """A sentence about a pair whose reference should be the better one."""
     shown = _OF_STEP[pair.status]
-    measured = (
-        f"{in_words(pair.reference)} {_gains(pair.loss)} {in_words(pair.candidate)} on test "
-        f"(gain of {_bounds(pair.lower, pair.upper)}, n = {pair.n:,}, {seeds_words(pair.seeds)})"
-    )
+    measured = difference_in_words(pair, "reference")
     if _is_luck(shown, pair):
         return f"These two networks show the contrary: {measured}."
     words = {"holds": "shown" + _for_these(pair), "contrary": "the contrary is shown", "open": "not decided"}[shown]
@@ -125,11 +134,3 @@ def _step_words(pair: PairedLoss) -> str:
 
 def _for_these(pair: PairedLoss) -> str:
     return " for these networks" if pair.seeds == 1 else ""
-
-
-def _gains(gain: float) -> str:
-    return f"gains {format_points(gain)} over" if gain >= 0 else f"loses {format_points(-gain)} against"
-
-
-def _bounds(low: float, high: float) -> str:
-    return f"{100 * low:.2f} to {100 * high:.2f} points"

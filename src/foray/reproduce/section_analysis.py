@@ -85,7 +85,7 @@ CLAIMS = (
         original="Tan & Le 2019, table 7: see the claim scaling.one_dimension.paper.",
         unstated={
             "experiment": Choice(
-                "four small networks of about twice the work of efficientnet@d0.5,w0.5,r64, from scratch",
+                "four small networks of about twice the work of efficientnet@d0.6,w0.4,r64, from scratch",
                 "the study reports no experiment; `foray scale --search` searches the whole grid",
             )
         },

@@ -44,7 +44,7 @@ def _in_total(b: str) -> Claim:
         data="deepweeds",
         judge=TimeRatio(_timed(MOBILENET), _timed(f"efficientnet_{b}"), MUCH, of="run", epochs=_EPOCHS),
         expected=f"{b.upper()} takes at least {MUCH:g} times as long",
-        note=f"{efficient / mobile:g} of it are the number of epochs, which the study chose",
+        note=f"a factor of {efficient / mobile:g} comes from the number of epochs, which the study chose",
         unstated={"much": MUCH_CHOICE, "resolution": Choice("each network's own", "the study states none")},
     )
 

@@ -96,7 +96,7 @@ CLAIMS = (
         where=_DISCUSSION,
         data="cifar10",
         judge=Arithmetic(
-            sgd_as_the_reason, "the optimisers of the cited papers; our own run by SGD is beside it", ("cifar10-b0",)
+            sgd_as_the_reason, "the optimisers of the cited papers; our own run stands beside it", ("cifar10-b0",)
         ),
         expected="SGD is the reason",
         original="Kornblith et al. 2019, whose settings Tan & Le borrow, fine-tune with Nesterov momentum.",

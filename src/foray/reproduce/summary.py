@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import UnionType
 
-from foray.records import PairedLoss
-from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Reproduction, Verdict
 from foray.reproduce.all_claims import CLAIMS
-from foray.reproduce.claim import Accuracy, CurveShape, Gap, Judge, Order, TimeRatio
+from foray.reproduce.claim import Accuracy, CurveShape, Gap, Order, TimeRatio
 from foray.reproduce.page_tables import comparable, is_comparable, number_row, with_interval
-from foray.reproduce.role_words import in_words
+from foray.reproduce.paired_judges import difference_in_words
 
 _Results = Mapping[str, ClaimResult]
 _COUNTED: Mapping[Verdict, tuple[str, str]] = {
@@ -25,6 +24,7 @@ _COUNTED: Mapping[Verdict, tuple[str, str]] = {
     "differs in protocol": ("was tried with another protocol only", "were tried with another protocol only"),
     "no result": ("has no result yet", "have no result yet"),
 }  # fmt: skip
+_ALIKE = "comparison.equal_protocol"
 _ADVICE = (
     "Compare networks that are trained alike on your own images, with their latency on your device beside them "
     "(foray compare). The study's comparison changes network and protocol together."
@@ -45,12 +45,12 @@ def summary_of(found: Reproduction) -> tuple[Point, ...]:
     points = {
         "Verdicts": _counts(results),
         "The study's figures, on its images": _figures(results),
-        "Shown by runs of our own": _tested(results, "reproduced"),
-        "Not decided yet": _tested(results, "undecided"),
-        "Does not hold": _refuted(results),
-        "Errors in the study": _said(results, "error in the study"),
-        "Trained alike on DeepWeeds, on test": _equal_protocol(results.get("comparison.equal_protocol")),
-        "Time": _said(results, "reproduced", of=TimeRatio),
+        "Shown by runs of our own": _found(results, "reproduced", Order | Gap | CurveShape),
+        "Not decided yet": _found(results, "undecided"),
+        "Does not hold": _found(results, "not reproduced"),
+        "Errors in the study": _found(results, "error in the study"),
+        "Trained alike on DeepWeeds": _equal_protocol(results.get(_ALIKE)),
+        "Time, in turns on one machine": [one for _, one in _findings(results, "reproduced", TimeRatio)],
         "For a choice today": [_ADVICE],
     }
     return tuple(Point(title, tuple(facts)) for title, facts in points.items() if facts)
@@ -75,34 +75,21 @@ def _figures(results: _Results) -> list[str]:
     return told
 
 
-def _tested(results: _Results, verdict: Verdict) -> list[str]:
-    """Statements of the study about its own experiments, in its words."""
+def _found(results: _Results, verdict: Verdict, of: type[object] | UnionType = object) -> list[str]:
+    """Statements of the study with this verdict, each with what was found; `of`: how they are judged."""
+    return [f"{CLAIMS[name].statement} Found: {finding}" for name, finding in _findings(results, verdict, of)]
+
+
+def _findings(results: _Results, verdict: Verdict, of: type[object] | UnionType) -> list[tuple[str, str]]:
+    """Claim and first sentence of its result; the comparison of networks trained alike is a point of its own."""
     return [
-        CLAIMS[name].statement
-        for name, one in _of_the_study(results, verdict)
-        if isinstance(CLAIMS[name].judge, Order | Gap | CurveShape)
+        (name, _first_sentence(one.sentence))
+        for name, one in results.items()
+        if one.verdict == verdict
+        and CLAIMS[name].origin == "study"
+        and isinstance(CLAIMS[name].judge, of)
+        and name != _ALIKE
     ]
-
-
-def _said(results: _Results, verdict: Verdict, of: type[Judge] | None = None) -> list[str]:
-    """What came out of statements with this verdict, one sentence each; `of`: those judged in one way alone."""
-    return [
-        _first_sentence(one.sentence)
-        for name, one in _of_the_study(results, verdict)
-        if of is None or isinstance(CLAIMS[name].judge, of)
-    ]
-
-
-def _refuted(results: _Results) -> list[str]:
-    """Statements of the study that do not hold, each with what was found in its place."""
-    return [
-        f"{CLAIMS[name].statement} Found: {_first_sentence(one.sentence)}"
-        for name, one in _of_the_study(results, "not reproduced")
-    ]
-
-
-def _of_the_study(results: _Results, verdict: Verdict) -> list[tuple[str, ClaimResult]]:
-    return [(name, one) for name, one in results.items() if one.verdict == verdict and CLAIMS[name].origin == "study"]
 
 
 def _first_sentence(text: str) -> str:
@@ -111,18 +98,8 @@ def _first_sentence(text: str) -> str:
 
 
 def _equal_protocol(result: ClaimResult | None) -> list[str]:
-    """What each network gains over MobileNetV2 when both are trained alike."""
-    return [_gain(pair) for pair in result.pairs] if result else []
-
-
-def _gain(pair: PairedLoss) -> str:
-    """`pair.reference` should be the more accurate one."""
-    gains = f"gains {format_points(pair.loss)}" if pair.loss >= 0 else f"loses {format_points(-pair.loss)}"
-    return (
-        f"{in_words(pair.reference)} {gains} against {in_words(pair.candidate)} "
-        f"({100 * pair.lower:.1f} to {100 * pair.upper:.1f}, n = {pair.n:,}, "
-        f"{pair.seeds} {'seed' if pair.seeds == 1 else 'seeds'})."
-    )
+    """Each network against MobileNetV2, both trained alike; the reference should be the more accurate one."""
+    return [f"{difference_in_words(pair, 'reference')}." for pair in result.pairs] if result else []
 
 
 def _joined(parts: Sequence[str]) -> str:

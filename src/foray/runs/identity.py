@@ -11,7 +11,6 @@ from foray.recipes.recipe import AnyRecipe
 from foray.recipes.toml import validated
 from foray.records import RunFolder, RunRecord
 from foray.records.sealing import sha256
-from foray.requests import SMALL_IMAGE_CROP
 from foray.specs import Preprocessing, get_spec
 from foray.training.plan import RunPlan
 
@@ -24,24 +23,27 @@ def as_begun(run: RunFolder, plan: RunPlan) -> RunPlan:
     there = run.load()
     return replace(
         plan,
-        preprocessing=_preprocessing(there.preprocessing, plan.preprocessing),
+        preprocessing=_preprocessing_as_begun(there.preprocessing, plan),
         large_classifier=began_with_large_classifier(there),
     )
 
 
 def began_with_large_classifier(record: RunRecord) -> bool:
     """Whether the run drew a classifier, and in the large form of its family's rule (foray.models.initialization)."""
+    return _has_two_forms(record) and record.architecture.large_classifier is not False
+
+
+def _has_two_forms(record: RunRecord) -> bool:
     about = record.architecture
     drawn = record.weights is None or record.weights.head != "kept"
-    has_form = has_large_form(get_spec(about.name).initialization, about.num_classes)
-    return drawn and has_form and about.large_classifier is not False
+    return drawn and has_large_form(get_spec(about.name).initialization, about.num_classes)
 
 
-def _preprocessing(there: Preprocessing, planned: Preprocessing) -> Preprocessing:
-    earlier = planned
+def _preprocessing_as_begun(there: Preprocessing, plan: RunPlan) -> Preprocessing:
+    earlier = planned = plan.preprocessing
     if planned.resize == "cut" and there.resize == "rounded":
         earlier = replace(earlier, resize="rounded")
-    if planned.crop_pct == SMALL_IMAGE_CROP:
+    if plan.small_image == "upsampled":
         earlier = replace(earlier, crop_pct=there.crop_pct)
     return there if there == earlier else planned
 
@@ -63,6 +65,8 @@ def run_identity(record: RunRecord) -> str:
     """A digest of what decides the result of the run: its checkpoint bears it."""
     recipe = validated(record.recipe, record.run_id).model_dump(mode="json", exclude_defaults=True)
     decisive = {name: str(value) for name, value in _decisive(record).items()}
+    if _has_two_forms(record) and not began_with_large_classifier(record):
+        decisive["classifier"] = "small"  # checkpoints of earlier versions, which drew it large, do not state it
     return sha256(json.dumps(decisive | {"recipe": recipe}, sort_keys=True).encode("utf-8"))
 
 
@@ -70,7 +74,6 @@ def _differences(there: RunRecord, planned: RunRecord) -> list[str]:
     """What decides the result and is not the same, in words."""
     theirs, ours = _decisive(there), _decisive(planned)
     pairs: dict[str, tuple[object, object]] = {name: (theirs[name], ours[name]) for name in ours}
-    pairs["large classifier"] = (began_with_large_classifier(there), began_with_large_classifier(planned))
     # A key that an older recipe lacks had the default value.
     pairs |= {
         key: (there.recipe.get(key, AnyRecipe.stored_default(key)), value) for key, value in planned.recipe.items()

@@ -36,7 +36,8 @@ def train(
 ) -> RunRecord:
     """Trains `model` as `how` says and scores it on the test split, in the folder `out`/<run_id of the record>.
 
-    The same call again returns the finished run, or resumes it. Each of several processes of `machine` makes this
+    The same call again returns the finished run, or resumes it; not a run that an earlier version prepared or began in
+    another way, which `resume` alone continues. Each of several processes of `machine` makes this
     call. Raises ForayError for data, models, weights or numbers that do not fit.
     """
 

@@ -58,8 +58,9 @@ class RunPlan:
             "seed": self.seed,
             "deterministic": self.deterministic,
         }
-        if self.draws_classifier and has_large_form(self.spec.initialization, self.num_classes):
-            about["large_classifier"] = self.large_classifier
+        two_forms = self.draws_classifier and has_large_form(self.spec.initialization, self.num_classes)
+        if two_forms and not self.large_classifier:
+            about["large_classifier"] = False  # keys of earlier versions, which drew it large, do not state it
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
