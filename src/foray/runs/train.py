@@ -36,9 +36,9 @@ def train(
 ) -> RunRecord:
     """Trains `model` as `how` says and scores it on the test split, in the folder `out`/<run_id of the record>.
 
-    The same call again returns the finished run, or resumes it; not a run that an earlier version prepared or began in
-    another way, which `resume` alone continues. Each of several processes of `machine` makes this
-    call. Raises ForayError for data, models, weights or numbers that do not fit.
+    The same call again returns the finished run, or resumes it. A run of an earlier version that prepared images or
+    drew the classifier in another way is another run: `resume` continues it. Each of several processes of `machine`
+    makes this call. Raises ForayError for data, models, weights or numbers that do not fit.
     """
 
     def planned(carving: Carving) -> tuple[RunPlan, Dataset]:
