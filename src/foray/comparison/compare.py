@@ -38,11 +38,11 @@ def compare(
     """Trains and measures models as `request` says, decides which to ship, and writes `out`/report.html.
 
     Finished runs found in `out` are used again, so the same call resumes an interrupted comparison, and changing only
-    the budget decides again without training. Runs of an earlier version that prepared images or drew
-    the classifier in another way are kept, and trained anew beside them. What depends on a latency that is not steady has outcome "not_known":
-    models that may be over a bound on it are not trained, and the same call measures again. `command`: for the report.
-    Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another comparison, one
-    of another error that labels have settled, or files in the place of its report.
+    the budget decides again without training. Runs of an earlier version that prepared images or drew the classifier in
+    another way are kept, and trained anew beside them. What depends on a latency that is not steady has outcome
+    "not_known": models that may be over a bound on it are not trained, and the same call measures again. `command`: for
+    the report. Raises ForayError for data, models, weights or numbers that do not fit, and when `out` holds another
+    comparison, one of another error that labels have settled, or files in the place of its report.
     """
     started, folder = time.perf_counter(), Path(out)
     require_no_foreign_report(folder)

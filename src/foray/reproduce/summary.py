@@ -71,7 +71,7 @@ def _figures(results: _Results) -> list[str]:
             run = ", ".join(number_row(claim, one)[:3])  # images, network, protocol
             test = one.evidence[0].test
             on_test = f" Test: {with_interval(test, ' %')}." if test else ""
-            told.append(f"{run}: {comparable(claim.judge, one)} of the study.{on_test}")
+            told.append(f"{run}: {comparable(claim.judge, one)} of the study on val, {one.verdict}.{on_test}")
     return told
 
 
