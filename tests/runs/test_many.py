@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from foray.errors import OutOfMemoryError
+from foray.progress import SilentProgress
 from foray.records import RunFolder, RunRecord
 from foray.requests import Machine
 from foray.runs import many
@@ -14,10 +17,30 @@ from foray.runs.many import PlannedRun, train_runs
 from foray.runs.outcomes import outcomes_of
 from foray.runs.run_id import run_id, run_id_in_comparison
 from foray.training import RunPlan, TrainingFailedError
-from tests.asking import plan_run
+from tests.asking import plan_comparison, plan_run, plan_search
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 OTHER = "mobilenet_v2_x0.25"
+EFFICIENTNET = "efficientnet@d0.3,w0.2,r32"
+
+
+class Notes(SilentProgress):
+    """Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.said.append(message)
+
+
+def class_folders(folder: Path) -> Path:
+    """The squares as files."""
+    for sample in coloured_squares(per_class=10).samples:
+        path = folder / f"{sample.id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(sample.image.pixels).save(path)
+    return folder
 
 
 def planned(model: str, seed: int) -> PlannedRun:
@@ -62,6 +85,32 @@ def test_a_set_of_runs_goes_on_where_it_was_from_another_folder(
     again = train_runs(runs, Path("there"), Machine("cpu"))
     assert again.done[MODEL][0][1] == first.done[MODEL][0][1]
     assert len(again.done[MODEL]) == 2
+
+
+def test_a_run_of_an_earlier_version_stays_and_is_trained_again_which_is_said_once(tmp_path: Path) -> None:
+    plan = plan_comparison(class_folders(tmp_path / "data"), (EFFICIENTNET, MODEL), "scratch", epochs=1)
+    runs = [run for model in plan.models for run in plan.runs_of(model)[:1]]
+    assert [run.folder == run.earlier for run in runs] == [False, True]  # MobileNets have one rule for any classes
+    train_runs([replace(runs[0], folder=runs[0].earlier)], tmp_path, Machine("cpu"))  # as an earlier version named it
+    kept = RunFolder(tmp_path / runs[0].earlier).record
+    before = kept.read_bytes()
+    notes = Notes()
+    train_runs(runs, tmp_path, Machine("cpu"), progress=notes)
+    [said] = [note for note in notes.said if "earlier" in note]
+    assert said == (
+        f"{runs[0].earlier} is of an earlier version of foray, which drew a larger classifier. "
+        f"It is kept but not used; {EFFICIENTNET} is trained again with seed 0."
+    )
+    assert kept.read_bytes() == before
+    again = Notes()
+    train_runs(runs, tmp_path, Machine("cpu"), progress=again)
+    assert not any("earlier" in note for note in again.said)
+
+
+def test_a_search_knows_the_runs_of_an_earlier_version(tmp_path: Path) -> None:
+    runs = plan_search(class_folders(tmp_path / "data"), EFFICIENTNET, epochs=1, seeds=1).runs()
+    assert all(run.folder != run.earlier for run in runs)
+    assert len({run.earlier for run in runs}) == len(runs)
 
 
 def test_runs_are_found_by_the_names_they_always_had() -> None:

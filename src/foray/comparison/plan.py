@@ -63,7 +63,13 @@ class ComparisonPlan:
         """Those of one model: one for each seed. Their folders are relative to that of the comparison."""
         plans = [replace(model, seed=seed) for seed in self.seeds]
         return [
-            PlannedRun(model.spec.name, plan, self.dataset, f"runs/{run_id_in_comparison(plan, self.dataset)}")
+            PlannedRun(
+                model.spec.name,
+                plan,
+                self.dataset,
+                folder=f"runs/{run_id_in_comparison(plan, self.dataset)}",
+                earlier=f"runs/{run_id_in_comparison(replace(plan, large_classifier=True), self.dataset)}",
+            )
             for plan in plans
         ]
 

@@ -10,6 +10,7 @@ from foray.data import Dataset
 from foray.errors import OutOfMemoryError
 from foray.progress import SILENT, Progress
 from foray.records import RunRecord
+from foray.regular_files import is_there
 from foray.requests import Machine
 from foray.runs.run import train_run
 from foray.training import RunPlan, TrainingFailedError
@@ -21,12 +22,22 @@ class PlannedRun:
 
     group: runs that count together, as the seeds of one model: when one fails, the rest of them are not trained.
     folder: where the run goes, relative to the folder of all runs.
+    earlier: where a version went with it that drew a larger classifier (foray.models.initialization); "": nowhere.
     """
 
     group: str
     plan: RunPlan
     dataset: Dataset
     folder: str
+    earlier: str = ""
+
+    def note_if_trained_again(self, root: Path, progress: Progress) -> None:
+        """Says so where the run is there as an earlier version trained it."""
+        if self.earlier and is_there(root / self.earlier) and not is_there(root / self.folder):
+            progress.note(
+                f"{self.earlier} is of an earlier version of foray, which drew a larger classifier. It is kept but not "
+                f"used; {self.plan.spec.name} is trained again with seed {self.plan.seed}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +70,7 @@ def train_runs(
     for run in runs:
         if run.group in trained.failures:
             continue
+        run.note_if_trained_again(root, progress)
         try:
             record = train_run(run.plan, run.dataset, root / run.folder, machine, progress=progress)
         except (TrainingFailedError, OutOfMemoryError) as error:
