@@ -135,8 +135,12 @@ def _recipe_changes(there: Mapping[str, Any], wanted: Recipe | None) -> dict[str
     }
 
 
-def _word(value: object) -> object:
-    return "none" if value is None else value
+def _word(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_word, value))}]"
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

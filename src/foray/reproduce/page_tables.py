@@ -9,6 +9,7 @@ from foray.records import Estimate
 from foray.records.quantities import format_interval, percent_number
 from foray.records.reproduction import ClaimResult, Evidence, Verdict
 from foray.reproduce.claim import Accuracy, Claim
+from foray.reproduce.differences import told
 
 NOTHING = "–"
 NUMBER_COLUMNS = (
@@ -65,7 +66,7 @@ def number_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
         format_interval(ours.measured, " to "),
         f"{ours.measured.n:,}",
         with_interval(ours.test) if ours.test else NOTHING,
-        "; ".join(ours.differs) or "nothing",
+        told(ours.differs) or "nothing",
         result.verdict,
     )
 
@@ -83,7 +84,7 @@ def smaller_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
         format_interval(ours.measured, " to "),
         f"{ours.measured.n:,}",
         with_interval(ours.test) if ours.test else NOTHING,
-        "; ".join(ours.differs) or "nothing",
+        told(ours.differs) or "nothing",
     )
 
 
