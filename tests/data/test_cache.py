@@ -97,8 +97,8 @@ def test_evaluation_store_holds_prepare_of_every_image_in_order(images: Dataset,
     assert_right(store, images)
     assert store.pixels.dtype == np.uint8
     assert store.labels.tolist() == [sample.label for sample in images.samples]
-    assert (len(store), store.side) == (12, 28)
-    assert store.nbytes == store_bytes(12, 28) == store.path.stat().st_size == 12 * 28 * 28 * 3
+    assert store.pixels.shape == (12, 28, 28, 3)
+    assert store.pixels.nbytes == store_bytes(12, 28) == store.path.stat().st_size == 12 * 28 * 28 * 3
     assert files_in(tmp_path / "cache") == ["index.json", "pixels.u8"]
 
 
@@ -115,9 +115,9 @@ def test_real_photographs_are_cached_as_prepared(shared_data: Path, tmp_path: Pa
 def test_training_store_has_the_margin_and_its_centre_is_the_evaluation_image(images: Dataset, tmp_path: Path) -> None:
     training = decode_for_training(images, SMALL, cache_dir=tmp_path)
     evaluation = decode_for_evaluation(images, SMALL, cache_dir=tmp_path)
-    assert training.side == training_side(SMALL) == 32
+    assert training.pixels.shape[1] == training_side(SMALL) == 32
     np.testing.assert_array_equal(training.pixels[:, 2:30, 2:30], evaluation.pixels)
-    assert decode_for_training(images, SMALL, margin=1.5, cache_dir=tmp_path).side == 42
+    assert decode_for_training(images, SMALL, margin=1.5, cache_dir=tmp_path).pixels.shape[1] == 42
     assert training_side(Preprocessing(32, crop_pct=1.0)) == 32
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-
-from foray.data.cache import ImageStore
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Sampling = Literal["shuffled", "balanced"]
@@ -42,6 +40,16 @@ def balanced_order(labels: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.
     return random.permutation(np.concatenate(drawn))
 
 
+class Store(Protocol):
+    """What batches are taken from. `pixels` (N, H, W, C), indexed as an array; `labels` (N,)."""
+
+    @property
+    def pixels(self) -> Any: ...
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]: ...
+
+
 class Batches:
     """The images at `indices` of a store, `batch_size` at a time; the last batch may be smaller, none is dropped.
 
@@ -54,7 +62,7 @@ class Batches:
 
     def __init__(
         self,
-        store: ImageStore,
+        store: Store,
         indices: npt.NDArray[np.int64],
         *,
         batch_size: int,
@@ -88,8 +96,9 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yields (images, labels, positions) of this process's share of each batch of one epoch.
 
-        Images: uint8 (N, 3, H, W) on the device, in channels-last memory order (a view of NHWC). Labels: int64 (N,) on
-        the device. Positions: int64 (N,) on the CPU, where the images stand in the dataset's samples.
+        Images: (N, C, H, W) as in the store, uint8 of images, on the device in channels-last memory order (a view of
+        NHWC). Labels: int64 (N,) on the device. Positions: int64 (N,) on the CPU, where the images stand in the
+        dataset's samples.
         """
         order = self._order(epoch)
         for start in range(0, len(order), self.batch_size):
@@ -107,7 +116,7 @@ class Batches:
         return epoch_order(len(self.indices), self.seed, epoch)
 
     def _images(self, chosen: npt.NDArray[np.int64]) -> torch.Tensor:
-        """uint8 (N, H, W, 3) on the device; `chosen` counts within `indices`."""
+        """(N, H, W, C) on the device; `chosen` counts within `indices`."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(chosen).to(self.device)]
         images = torch.from_numpy(self._store.pixels[self.indices[chosen]])
@@ -119,12 +128,12 @@ class Batches:
         if self.device.type != "cuda":
             return False
         free_bytes, _ = torch.cuda.mem_get_info(self.device)
-        image_bytes = self._store.nbytes // max(len(self._store), 1)
+        image_bytes = int(self._store.pixels.nbytes) // max(len(self._store.labels), 1)
         return len(self.indices) * image_bytes < _RESIDENT_SHARE * free_bytes
 
     def _upload(self) -> torch.Tensor:
-        side = self._store.side
-        images = torch.empty((len(self.indices), side, side, 3), dtype=torch.uint8, device=self.device)
+        shape = (len(self.indices), *self._store.pixels.shape[1:])
+        images = torch.empty(shape, dtype=torch.uint8, device=self.device)
         for start in range(0, len(self.indices), _UPLOAD_IMAGES):
             chunk = slice(start, start + _UPLOAD_IMAGES)
             images[chunk] = torch.from_numpy(self._store.pixels[self.indices[chunk]]).to(self.device)

@@ -62,16 +62,6 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
-    def side(self) -> int:
-        """Side of the squares, pixels."""
-        return int(self.pixels.shape[1])
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the pixels on disk and, once read, in the page cache."""
-        return self.pixels.nbytes
-
 
 class StoreIndex(Record):
     """index.json: what lies beside it. `digests`: of the images in order, 8 hexadecimal digits each."""

@@ -42,9 +42,11 @@ class Network(nn.Module):
     """A classifier built from `spec`.
 
     `num_features`: length of the pooled feature vector; `num_classes`: of the logits; `small_image`: what was done for
-    small images ("stride1_stem": the stem keeps the resolution; "upsampled" leaves the graph as it is). The children
-    are `stem`, `pool`, `stages` (one nn.Sequential a row of the spec), `head`, `hidden`, `dropout`, `classifier`, run
-    in that order, with the mean over all pixels between `head` and `hidden`.
+    small images ("stride1_stem": the stem keeps the resolution; "upsampled" leaves the graph as it is). `skipped`:
+    while it is not 0, stem and so many blocks are not run, and the input is what they would give
+    (foray.training.frozen_start). The children are `stem`, `pool`, `stages` (one nn.Sequential a row of the spec),
+    `head`, `hidden`, `dropout`, `classifier`, run in that order, with the mean over all pixels between `head` and
+    `hidden`.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Network(nn.Module):
         self.num_features = spec.num_features
         self.num_classes = num_classes
         self.small_image: SmallImage = small_image
+        self.skipped = 0
         style = LayerStyle(spec.activation, spec.padding, spec.bn_eps, spec.bn_momentum, spec.squeeze_excitation)
         channels = spec.stem.out_channels
         stem_stride = 1 if small_image == "stride1_stem" else spec.stem.stride
@@ -82,9 +85,19 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.num_features, num_classes)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Those of all stages, in the order they run."""
+        return [block for stage in self.stages.children() for block in stage.children()]
+
     def forward_features(self, x: Tensor) -> Tensor:
-        """Normalised images (N, 3, H, W) to pooled features (N, num_features)."""
-        maps: Tensor = self.head(self.stages(self.pool(self.stem(x))))
+        """Normalised images (N, 3, H, W), or maps in their place (`skipped`), to pooled features (N, num_features)."""
+        if self.skipped:
+            for block in self.blocks[self.skipped :]:
+                x = block(x)
+            maps: Tensor = self.head(x)
+        else:
+            maps = self.head(self.stages(self.pool(self.stem(x))))
         features: Tensor = self.hidden(maps.mean((2, 3)))
         return features
 

@@ -27,6 +27,7 @@ from foray.specs import Preprocessing
 from foray.training.checkpoint import Checkpoint, TrainingState
 from foray.training.class_weights import class_weights
 from foray.training.crossfit import CROSSFIT, CrossFit, chooses_epoch, val_half
+from foray.training.frozen_start import MapStore, as_it_is, frozen_blocks, frozen_maps, is_same_every_epoch
 from foray.training.loop import TrainingData, fit, set_norm_momentum
 from foray.training.outcome import TrainingOutcome
 from foray.training.plan import RunPlan
@@ -44,8 +45,11 @@ def train_whole_network(
     Resumes after the last step that was saved in `folder`. `machine`: with a device of torch's. `identity`: of
     the run (`run_identity`), which its checkpoint bears.
     """
-    with kept_memory(progress) if torch.device(machine.device).type == "cpu" else nullcontext():
-        return _trained(plan, dataset, network, folder, machine, identity, progress)
+    try:
+        with kept_memory(progress) if torch.device(machine.device).type == "cpu" else nullcontext():
+            return _trained(plan, dataset, network, folder, machine, identity, progress)
+    finally:
+        network.skipped = 0
 
 
 def _trained(
@@ -53,17 +57,12 @@ def _trained(
 ) -> TrainingOutcome:
     recipe, device, processes = plan.recipe, torch.device(machine.device), machine.processes
     assert recipe.protocol != "linear"
-    with processes.writer_first():
-        training, evaluation = _stores(plan, dataset, machine, progress)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     accelerated = device.type == "cpu" and prepare_kernels(progress)
     set_norm_momentum(network, recipe.bn_momentum)
     synchronise_norms(network, processes)
-    positions = dataset.indices("train")
-    batches = Batches(
-        training, positions, batch_size=recipe.batch_size, device=device, seed=plan.seed, sampling=recipe.sampling,
-        share=processes.share,
-    )  # fmt: skip
+    inputs = _inputs(plan, dataset, network, machine, progress)
+    network.skipped = inputs.skipped
     compute_format = training_format(recipe.precision, device, deterministic=plan.deterministic)
     crossfit = _crossfit(recipe, dataset)
     checkpoint = Checkpoint(
@@ -71,21 +70,13 @@ def _trained(
     )
     earlier = checkpoint.state()
     predict = functools.partial(
-        predict_split, dataset=dataset, store=evaluation, preprocessing=plan.preprocessing, device=device,
+        predict_split, dataset=dataset, store=inputs.evaluation, preprocessing=inputs.preprocessing, device=device,
         processes=processes,
     )  # fmt: skip
-    data = TrainingData(
-        batches,
-        Augment(recipe.augmentation, plan.preprocessing, seed=plan.seed),
-        plan.preprocessing.resolution,
-        mix=Mix(recipe.augmentation, plan.num_classes, seed=plan.seed),
-        class_weights=class_weights(recipe, dataset.labels[positions], plan.num_classes),
-        image_ids=image_ids(dataset, np.arange(len(dataset.samples))),
-        processes=processes,
-    )
     state = fit(
-        network, recipe, data, seed=plan.seed, validate=functools.partial(predict, split="val"), checkpoint=checkpoint,
-        compute_format=compute_format, progress=progress,
+        network, recipe, _training_data(plan, dataset, inputs, machine), seed=plan.seed,
+        validate=functools.partial(predict, split="val"), checkpoint=checkpoint, compute_format=compute_format,
+        progress=progress,
     )  # fmt: skip
     processes.barrier()  # rank 0 has written the last epoch
     kept_epoch = checkpoint.load_kept(network, state)
@@ -99,7 +90,24 @@ def _trained(
         train_precision=compute_format,
         earlier_seconds=earlier.elapsed_seconds + earlier.epoch_seconds,
         judged_epochs=judged.epochs,
-        notes=(*_notes(state, recipe, accelerated), *judged.notes),
+        notes=(*inputs.notes, *_notes(state, recipe, accelerated), *judged.notes),
+    )
+
+
+def _training_data(plan: RunPlan, dataset: Dataset, inputs: _Inputs, machine: Machine) -> TrainingData:
+    recipe, positions, processes = plan.recipe, dataset.indices("train"), machine.processes
+    batches = Batches(
+        inputs.training, positions, batch_size=recipe.batch_size, device=machine.device, seed=plan.seed,
+        sampling=recipe.sampling, share=processes.share,
+    )  # fmt: skip
+    return TrainingData(
+        batches,
+        as_it_is if inputs.skipped else Augment(recipe.augmentation, plan.preprocessing, seed=plan.seed),
+        plan.preprocessing.resolution,
+        mix=Mix(recipe.augmentation, plan.num_classes, seed=plan.seed),
+        class_weights=class_weights(recipe, dataset.labels[positions], plan.num_classes),
+        image_ids=image_ids(dataset, np.arange(len(dataset.samples))),
+        processes=processes,
     )
 
 
@@ -134,6 +142,39 @@ def _judged(checkpoint: Checkpoint, recipe: NetworkRecipe, val: Predictions, *, 
     return _Judged({CROSSFIT: found.predictions}, found.epochs, found.notes)
 
 
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """What is trained on and what is evaluated on: images, or maps of the frozen start, where `skipped` is not 0.
+    `preprocessing`: of the images; None of maps."""
+
+    training: ImageStore | MapStore
+    evaluation: ImageStore | MapStore
+    preprocessing: Preprocessing | None
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def _inputs(plan: RunPlan, dataset: Dataset, network: Network, machine: Machine, progress: Progress) -> _Inputs:
+    """Decoded once, and sent through the frozen start once where that gives the same in every epoch.
+
+    On a GPU it takes less time to run the start than to bring its maps there; of several processes each would need
+    the maps of all images.
+    """
+    processes = machine.processes
+    with processes.writer_first():
+        training, evaluation = _stores(plan, dataset, machine, progress)
+    images = _Inputs(training, evaluation, plan.preprocessing)
+    assert plan.recipe.protocol != "linear"
+    if torch.device(machine.device).type != "cpu" or processes.count > 1 or not is_same_every_epoch(plan.recipe):
+        return images
+    blocks = frozen_blocks(network)
+    normalize = functools.partial(normalize_images, preprocessing=plan.preprocessing)
+    maps = frozen_maps(network, evaluation, normalize, blocks, progress) if blocks else None
+    if maps is None:
+        return images
+    return _Inputs(maps, maps, None, blocks, (f"the first {blocks} blocks, which are frozen, were run once",))
+
+
 def _stores(plan: RunPlan, dataset: Dataset, machine: Machine, progress: Progress) -> tuple[ImageStore, ImageStore]:
     """Decoded images to train on and to evaluate on."""
     evaluation = decode_for_evaluation(
@@ -163,17 +204,20 @@ def predict_split(
     *,
     split: Split,
     dataset: Dataset,
-    store: ImageStore,
-    preprocessing: Preprocessing,
+    store: ImageStore | MapStore,
+    preprocessing: Preprocessing | None,
     device: torch.device,
     processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> Predictions:
-    """Predictions for one split of the evaluation store, in dataset order, each image by one of the `processes`."""
+    """Predictions for one split of the evaluation store, in dataset order, each image by one of the `processes`.
+
+    `preprocessing`: None of maps, which the network takes as they are.
+    """
     positions = dataset.indices(split)
     share = positions[processes.share(len(positions))]
     batches = Batches(store, share, batch_size=EVALUATION_BATCH_SIZE, device=device)
-    normalize = functools.partial(normalize_images, preprocessing=preprocessing)
+    normalize = functools.partial(normalize_images, preprocessing=preprocessing) if preprocessing else as_it_is
     own = predict_batches(network, batches, normalize, len(dataset.classes), progress=progress)
     probabilities = processes.gather_rows(own, len(positions))
     return Predictions(image_ids(dataset, positions), dataset.labels[positions], probabilities.numpy())
