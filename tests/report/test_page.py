@@ -15,10 +15,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from foray.records import Comparison
 from foray.report import write_report
+from foray.report.comparison_report import whole_options
 from foray.report.status import status_of
 
 from .conftest import edit_json
@@ -154,6 +156,12 @@ def test_same_folder_gives_the_same_bytes_in_another_process_without_torch(repor
     assert len(written) > 40
     differing = [str(path) for path in written if (reported / path).read_bytes() != (again / path).read_bytes()]
     assert differing == []
+
+
+def test_no_line_ends_within_an_option() -> None:
+    told = whole_options("about <these> networks; three seeds (--seeds 3) take 4 min - or more")
+    option = '<span class="option">--seeds 3</span>'
+    assert told == Markup(f"about &lt;these&gt; networks; three seeds ({option}) take 4 min - or more")
 
 
 def test_what_a_verdict_needs_is_told_pair_by_pair(comparison_folder: Path) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from foray.decision import details, headline
@@ -43,6 +44,7 @@ from foray.report.tradeoff import Tradeoff, tradeoffs
 from foray.report.tradeoff_chart import tradeoff_view
 
 _PAGE, _MARKDOWN, _CSV = "report.html", "table.md", "table.csv"
+_OPTION = re.compile(r"--[a-z][a-z-]*(?: \d+)?")
 
 
 def write_report(folder: Path) -> Path:
@@ -167,8 +169,14 @@ def _environment() -> Environment:
         "interval": lambda estimate: format_interval(estimate, "–"),
         "split": format_split,
         "ratio": lambda value: NOT_MEASURED if value is None else f"{value:.3f}",
+        "whole_options": whole_options,
     }
     return environment
+
+
+def whole_options(text: str) -> Markup:
+    """Escaped, and no line ends within an option such as `--seeds 3`: browsers break after each hyphen."""
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', str(escape(text))))
 
 
 def _numbers_of_pick(comparison: Comparison) -> list[tuple[str, str, str]]:
