@@ -14,9 +14,9 @@ _SCALED = {"depth": "depth alone", "width": "width alone", "resolution": "resolu
 _FOLD = "frozen-fold"
 _WAYS = {
     "frozen": "with a frozen backbone",
-    "frozen-sgd": "with a frozen backbone, by SGD",
+    "frozen-sgd": "with a frozen backbone and a head trained by SGD",
     "last34": "with the last 34 layers unfrozen",
-    "sgd": "with the last 34 layers unfrozen, by SGD",
+    "sgd": "with the last 34 layers trained by SGD",
     "whole": "trained whole",
     "scratch": "from scratch",
 }
