@@ -169,8 +169,8 @@ def _environment() -> Environment:
         "interval": lambda estimate: format_interval(estimate, "–"),
         "split": format_split,
         "ratio": lambda value: NOT_MEASURED if value is None else f"{value:.3f}",
-        "whole_options": whole_options,
     }
+    environment.filters["whole_options"] = whole_options
     return environment
 
 
