@@ -8,30 +8,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import foray.training
 from foray.errors import OutOfMemoryError
-from foray.progress import SilentProgress
 from foray.records import RunFolder, RunRecord
-from foray.requests import Machine
-from foray.runs import many
+from foray.requests import ImageSource, Machine, TrainingRequest
+from foray.runs import many, train
 from foray.runs.many import PlannedRun, train_runs
 from foray.runs.outcomes import outcomes_of
 from foray.runs.run_id import run_id, run_id_in_comparison
 from foray.training import RunPlan, TrainingFailedError
 from tests.asking import plan_comparison, plan_run, plan_search
+from tests.notes import Notes
 from tests.small_training import MODEL, coloured_squares, small_recipe
 
 OTHER = "mobilenet_v2_x0.25"
 EFFICIENTNET = "efficientnet@d0.3,w0.2,r32"
-
-
-class Notes(SilentProgress):
-    """Progress that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.said.append(message)
 
 
 def class_folders(folder: Path) -> Path:
@@ -111,6 +102,18 @@ def test_a_search_knows_the_runs_of_an_earlier_version(tmp_path: Path) -> None:
     runs = plan_search(class_folders(tmp_path / "data"), EFFICIENTNET, epochs=1, seeds=1).runs()
     assert all(run.folder != run.earlier for run in runs)
     assert len({run.earlier for run in runs}) == len(runs)
+
+
+def test_training_by_itself_names_the_run_of_an_earlier_version_and_how_it_goes_on(tmp_path: Path) -> None:
+    source, how = ImageSource(class_folders(tmp_path / "data")), TrainingRequest("scratch", epochs=1)
+    dataset = source.open()
+    earlier = run_id(replace(foray.training.plan_run(EFFICIENTNET, dataset, how), large_classifier=True), dataset)
+    (tmp_path / "runs" / earlier).mkdir(parents=True)
+    notes = Notes()
+    for _ in range(2):  # the second call finds the finished run
+        train(source, EFFICIENTNET, how, Machine("cpu"), out=tmp_path / "runs", progress=notes)
+    [said] = [note for note in notes.said if "earlier" in note]
+    assert said.endswith(f"To go on with that one: foray train --resume {tmp_path / 'runs' / earlier}")
 
 
 def test_runs_are_found_by_the_names_they_always_had() -> None:

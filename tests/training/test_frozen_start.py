@@ -72,7 +72,7 @@ def test_maps_in_place_of_images_give_the_same_logits(name: str, squares: Datase
         for blocks in {1, len(network.blocks) // 2, len(network.blocks)}:
             maps = frozen_maps(network, store, lambda shown: normalize(shown, preprocessing), blocks)
             assert maps is not None
-            assert (len(maps), maps.pixels.dtype) == (len(squares.samples), np.float32)
+            assert (len(maps.pixels), maps.pixels.dtype) == (len(squares.samples), np.float32)
             network.skipped = blocks
             found = network(torch.from_numpy(maps.pixels[:9]).permute(0, 3, 1, 2))
             network.skipped = 0

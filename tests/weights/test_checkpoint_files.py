@@ -15,10 +15,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from foray.errors import WeightsError
 from foray.models import build_model
-from foray.progress import SilentProgress
 from foray.specs import get_spec
 from foray.weights import create_model, find_weights, load_weights
 from foray.weights.key_map import timm_keys
+from tests.notes import Notes
 
 NAME = "mobilenet_v1_x0.25"
 ARGUMENTS = argparse.Namespace(
@@ -34,14 +34,6 @@ def state_of(seed: int) -> dict[str, Tensor]:
 
 
 RAW, AVERAGED = state_of(1), state_of(2)
-
-
-class Notes(SilentProgress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.said.append(message)
 
 
 def loaded(path: Path) -> dict[str, Tensor]:

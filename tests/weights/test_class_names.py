@@ -9,17 +9,9 @@ import pytest
 from foray.data.named.imagenet_labels import class_names, imagenet_classes
 from foray.errors import WeightsError
 from foray.export.source import source_of_weights
-from foray.progress import SilentProgress
+from tests.notes import Notes
 
 NAME = "mobilenet_v1_x0.25"
-
-
-class Notes(SilentProgress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.said.append(message)
 
 
 def test_a_thousand_classes_are_imagenets(write_weights, tmp_path: Path) -> None:

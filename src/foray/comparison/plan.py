@@ -62,16 +62,7 @@ class ComparisonPlan:
     def runs_of(self, model: RunPlan) -> list[PlannedRun]:
         """Those of one model: one for each seed. Their folders are relative to that of the comparison."""
         plans = [replace(model, seed=seed) for seed in self.seeds]
-        return [
-            PlannedRun(
-                model.spec.name,
-                plan,
-                self.dataset,
-                folder=f"runs/{run_id_in_comparison(plan, self.dataset)}",
-                earlier=f"runs/{run_id_in_comparison(replace(plan, large_classifier=True), self.dataset)}",
-            )
-            for plan in plans
-        ]
+        return [PlannedRun.named(plan, self.dataset, run_id_in_comparison) for plan in plans]
 
     def describe(self, cache: Path) -> list[tuple[str, str]]:
         """Rows (what, value) for `--dry-run`: the plan with its time, disk and downloads."""

@@ -43,7 +43,8 @@ SMALLER = (
 RUN_TIMES = (
     "Minutes and seconds depend on what else the machine did, and are not compared. Heads on a frozen backbone take "
     "its features from the cache where an earlier run left them there. Where the last 34 layers are trained, the "
-    "frozen blocks run once; MobileNetV2 was trained so by an earlier version, which ran them in every epoch."
+    "frozen blocks run once. Earlier versions of foray ran them in every epoch, which takes several times as long: the "
+    "notes in a run's record.json say which it was."
 )
 OURS = "The study did not ask these. They are answered by experiments of our own."
 UNSTATED = "The study does not state everything that a training needs. Our choice, with its reason, by recipe:"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foray.data import Dataset
@@ -22,7 +22,7 @@ class PlannedRun:
 
     group: runs that count together, as the seeds of one model: when one fails, the rest of them are not trained.
     folder: where the run goes, relative to the folder of all runs.
-    earlier: where a version went with it that drew a larger classifier (foray.models.initialization); "": nowhere.
+    earlier: its folder in versions that drew a larger classifier (foray.models.initialization); "": not known.
     """
 
     group: str
@@ -31,13 +31,11 @@ class PlannedRun:
     folder: str
     earlier: str = ""
 
-    def note_if_trained_again(self, root: Path, progress: Progress) -> None:
-        """Says so where the run is there as an earlier version trained it."""
-        if self.earlier and is_there(root / self.earlier) and not is_there(root / self.folder):
-            progress.note(
-                f"{self.earlier} is of an earlier version of foray, which drew a larger classifier. It is kept but not "
-                f"used; {self.plan.spec.name} is trained again with seed {self.plan.seed}."
-            )
+    @classmethod
+    def named(cls, plan: RunPlan, dataset: Dataset, name: Callable[[RunPlan, Dataset], str]) -> PlannedRun:
+        """One of its model's runs, in the folder `runs`; `name`: of foray.runs.run_id."""
+        earlier = name(replace(plan, large_classifier=True), dataset)
+        return cls(plan.spec.name, plan, dataset, f"runs/{name(plan, dataset)}", f"runs/{earlier}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,11 @@ def train_runs(
     for run in runs:
         if run.group in trained.failures:
             continue
-        run.note_if_trained_again(root, progress)
+        if run.earlier and is_there(root / run.earlier) and not is_there(root / run.folder):
+            progress.note(
+                f"{run.earlier} is of an earlier version of foray, which drew a larger classifier. It is kept but not "
+                f"used; {run.plan.spec.name} is trained again with seed {run.plan.seed}."
+            )
         try:
             record = train_run(run.plan, run.dataset, root / run.folder, machine, progress=progress)
         except (TrainingFailedError, OutOfMemoryError) as error:

@@ -54,8 +54,14 @@ def train(
             earlier = planned("by name")
             if (Path(out) / run_id(*earlier)).exists():
                 plan, dataset = earlier
-    inputs = inputs_of(source, how, machine)
-    return train_run(plan, dataset, Path(out) / run_id(plan, dataset), machine, inputs=inputs, progress=progress)
+    inputs, folder = inputs_of(source, how, machine), Path(out) / run_id(plan, dataset)
+    begun = Path(out) / run_id(replace(plan, large_classifier=True), dataset)
+    if begun.exists() and not folder.exists():
+        progress.note(
+            f"{begun} is of an earlier version of foray, which drew a larger classifier. It is kept, and this is a new "
+            f"run. To go on with that one: foray train --resume {begun}"
+        )
+    return train_run(plan, dataset, folder, machine, inputs=inputs, progress=progress)
 
 
 def resume(run: str | Path, *, processes: Processes = ALONE, progress: Progress = SILENT) -> RunRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from foray.data import Dataset
@@ -51,16 +51,7 @@ class SearchPlan:
     def runs(self) -> list[PlannedRun]:
         """Every network with every seed. Their folders are relative to that of the search."""
         plans = [plan_run(spec.name, self.dataset, self.how, seed=seed) for spec in self.specs() for seed in self.seeds]
-        return [
-            PlannedRun(
-                plan.spec.name,
-                plan,
-                self.dataset,
-                folder=f"runs/{run_id(plan, self.dataset)}",
-                earlier=f"runs/{run_id(replace(plan, large_classifier=True), self.dataset)}",
-            )
-            for plan in plans
-        ]
+        return [PlannedRun.named(plan, self.dataset, run_id) for plan in plans]
 
 
 def plan_search(

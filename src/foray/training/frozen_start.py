@@ -1,7 +1,7 @@
-"""The frozen start of a network, run once: of `partial` without augmentation it gives the same in every epoch.
+"""The frozen start of a network, run once: in `partial` without augmentation its output is the same in every epoch.
 
-Stem and blocks that run before anything that is trained take most of a step. What they give, their maps, is kept in
-memory in float32, and the rest of the network is trained and evaluated on it.
+The stem and the blocks before the first trained layer take most of a step. Their output, feature maps, is kept in
+memory in float32, and the rest of the network is trained and evaluated on these maps.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ class MapStore:
     pixels: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
 
 def is_same_every_epoch(recipe: NetworkRecipe) -> bool:
     """Whether layers stay frozen, and images are neither augmented nor shown at another size."""
@@ -47,12 +44,12 @@ def is_same_every_epoch(recipe: NetworkRecipe) -> bool:
 
 
 def as_it_is(maps: Tensor, *_: object) -> Tensor:
-    """In place of what is made of images."""
+    """In place of augmentation and normalisation, which are for images."""
     return maps
 
 
 def frozen_blocks(network: Network) -> int:
-    """How many blocks, from the first on, run before anything that is trained; 0 where the stem is trained."""
+    """Number of blocks before the first that is trained; 0 where the stem is trained."""
     trained = [_is_trained(part) for part in (network.stem, *network.blocks)]
     return max(trained.index(True) - 1, 0) if True in trained else len(trained) - 1
 
@@ -60,7 +57,7 @@ def frozen_blocks(network: Network) -> int:
 def frozen_maps(
     network: Network, store: ImageStore, normalize: Callable[[Tensor], Tensor], blocks: int, progress: Progress = SILENT
 ) -> MapStore | None:
-    """What stem and the first `blocks` blocks give for every image of `store`, on the CPU; None where memory is short.
+    """Output of stem and first `blocks` blocks for every image of `store`, on the CPU; None where memory is short.
 
     `normalize`: uint8 (N, 3, R, R) -> float32. The network is left in inference mode.
     """

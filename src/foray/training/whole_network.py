@@ -155,10 +155,10 @@ class _Inputs:
 
 
 def _inputs(plan: RunPlan, dataset: Dataset, network: Network, machine: Machine, progress: Progress) -> _Inputs:
-    """Decoded once, and sent through the frozen start once where that gives the same in every epoch.
+    """Decoded images; where the frozen start gives the same in every epoch, its maps of them.
 
-    On a GPU it takes less time to run the start than to bring its maps there; of several processes each would need
-    the maps of all images.
+    Images on a GPU, where the start is fast and the maps would have to be copied there, and for several processes, each
+    of which would need the maps of all images.
     """
     processes = machine.processes
     with processes.writer_first():
