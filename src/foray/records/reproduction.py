@@ -87,10 +87,14 @@ class Evidence(Record):
 
 
 class ClaimResult(Record):
-    """The verdict on one claim. "undecided": the images, or the seeds, are too few."""
+    """The verdict on one claim. "undecided": the images, or the seeds, are too few.
+
+    `brief`: what came out in a few words, such as a ratio with its 95 % interval; none in files of earlier versions.
+    """
 
     claim: str
     verdict: Verdict
+    brief: str = ""
     sentence: str
     evidence: list[Evidence] = Field(default_factory=list)
     pairs: list[PairedLoss] = Field(default_factory=list)

@@ -88,6 +88,7 @@ def eight_to_nine() -> Sum:
             f"against standard 3 x 3 convolutions between the narrow ends of each block: {narrow:.2f} times, that is, "
             f"{'no saving' if narrow < 1 else 'a saving'}",
         ),
+        f"an inverted residual layer costs {with_expansion:.2f} times less than a standard one, not 8 to 9",
     )
 
 

@@ -35,6 +35,7 @@ def compound_product() -> Sum:
             f"{TAN_LE}, section 4: {_product(original)}",
             f"one step of phi would cost {printed.work:.2f} times the MACs instead of {original.work:.2f} times",
         ),
+        f"gamma is {original.gamma:g}, not {printed.gamma:g}",
     )
 
 
@@ -53,6 +54,7 @@ def phi_of_b0() -> Sum:
             f"phi = 1: depth {multipliers.depth:g}, width {multipliers.width:g}, resolution {multipliers.resolution:g} "
             f"({side} px); the released B2 has depth {b2.depth_mult:g}, width {b2.width_mult:g} and {b2.resolution} px",
         ),
+        "B0 is phi = 0, not 1",
     )
 
 

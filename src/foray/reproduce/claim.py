@@ -160,11 +160,12 @@ class CurveShape:
 
 @dataclass(frozen=True)
 class Sum:
-    """Result of arithmetic on a claim: the verdict with its lines."""
+    """Result of arithmetic on a claim: the verdict with its lines. `brief`: what came out, in a few words."""
 
     verdict: Literal["reproduced", "not reproduced", "error in the study"]
     sentence: str
     lines: tuple[str, ...]
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,8 +193,8 @@ class Claim:
 
     `where`: where it is printed; `origin`: whether the study states it, or the experiment is ours; `original`: the
     statement of the cited papers, and `original_percent` their number, as the table shows it; `recipe`: a name of
-    foray.recipes.STUDY, whose unstated choices are the claim's; `unstated`: further ones. Raises ValueError for an
-    unknown role or recipe.
+    foray.recipes.STUDY, whose unstated choices are the claim's; `unstated`: further ones; `brief`: the statement in a
+    few words, as the summary tells it with what came out. Raises ValueError for an unknown role or recipe.
     """
 
     id: str
@@ -208,6 +209,7 @@ class Claim:
     original: str = ""
     original_percent: str = ""
     note: str = ""
+    brief: str = ""
     unstated: Mapping[str, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

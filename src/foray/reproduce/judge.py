@@ -56,6 +56,7 @@ def _arithmetic(claim: Claim, judge: Arithmetic, findings: Findings) -> ClaimRes
     return ClaimResult(
         claim=claim.id,
         verdict=result.verdict,
+        brief=result.brief,
         sentence=result.sentence,
         arithmetic=list(result.lines),
         evidence=findings.evidence(judge.roles),

@@ -51,6 +51,7 @@ def judged_times(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimRes
     return ClaimResult(
         claim=claim.id,
         verdict=times_verdict(judge, ratio),
+        brief=f"{_short(ratio.value)} times{_interval(ratio)}",
         sentence=_sentence(judge, found.times, fast, slow, ratio),
         arithmetic=_lines(judge, found.times, fast, slow),
     )
@@ -106,6 +107,10 @@ def _sentence(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow
     )
     unsteady = dict.fromkeys([*times.steadiness.warnings, *slow.unsteady, *fast.unsteady])
     return f"{said} The times were not steady: {'; '.join(unsteady)}." if unsteady else said
+
+
+def _interval(ratio: Ratio) -> str:
+    return "" if ratio.low is None or ratio.high is None else f" ({_short(ratio.low)} to {_short(ratio.high)})"
 
 
 def _short(ratio: float) -> str:

@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from foray.recipes import STUDY, Choice
-from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Reproduction
 from foray.reproduce.all_claims import CLAIMS
-from foray.reproduce.claim import SECTIONS, Accuracy, Claim
+from foray.reproduce.claim import SECTIONS, Accuracy, Arithmetic, Claim
 from foray.reproduce.page_tables import comparable, is_comparable, number_row, run_brief, run_row, smaller_row
 from foray.reproduce.statements import STATEMENTS
 from foray.reproduce.summary import Point, summary_of
@@ -109,9 +108,7 @@ def _value(claim: Claim, result: ClaimResult) -> str:
     """What came out, for the row of a claim that is not opened."""
     if isinstance(claim.judge, Accuracy) and result.evidence:
         return comparable(claim.judge, result)
-    if len(result.pairs) == 1:
-        return f"a difference of {format_points(abs(result.pairs[0].loss))}"
-    return ""
+    return "" if isinstance(claim.judge, Arithmetic) else result.brief
 
 
 def _facts(claim: Claim, result: ClaimResult) -> tuple[tuple[str, str], ...]:

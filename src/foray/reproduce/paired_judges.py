@@ -58,7 +58,8 @@ def judged_gap(claim: Claim, judge: Gap, findings: Findings) -> ClaimResult:
     else:
         words = {"holds": "shown" + _for_these(pair), "contrary": "the contrary is shown", "open": "not decided"}[shown]
         said = f"{measured}: {words}."
-    return stated(claim, gap_verdict(judge, pair), said, [evidence_of(runs[role]) for role in judge.roles], [pair])
+    evidence = [evidence_of(runs[role]) for role in judge.roles]
+    return stated(claim, gap_verdict(judge, pair), said, evidence, [pair], _gain(pair))
 
 
 def difference_in_words(pair: PairedLoss, first: Literal["reference", "candidate"], more: str = "") -> str:
@@ -74,6 +75,12 @@ def difference_in_words(pair: PairedLoss, first: Literal["reference", "candidate
         f"{in_words(one)} is {format_points(above)} {where} {in_words(other)} on test "
         f"({100 * low:.2f} to {100 * high:.2f}, n = {pair.n:,}, {seeds_words(pair.seeds)}{more})"
     )
+
+
+def _gain(pair: PairedLoss) -> str:
+    """`+11.29 points (10.18 to 12.43, n = 3,507, one seed each)`: what the candidate gains."""
+    low, high = -100 * pair.upper, -100 * pair.lower
+    return f"{-100 * pair.loss:+.2f} points ({low:.2f} to {high:.2f}, n = {pair.n:,}, {seeds_words(pair.seeds)})"
 
 
 def order_verdict(pairs: Sequence[PairedLoss]) -> Verdict:

@@ -81,7 +81,7 @@ def markdown_page(page: Page, drawings: Mapping[str, bytes]) -> str:
             "",
         ]
     for number, point in enumerate(page.summary, start=1):
-        lines += [f"{number}. {markdown(point.title)}", *(f"    - {markdown(fact)}" for fact in point.facts)]
+        lines += [f"{number}. **{markdown(point.title)}.** {markdown(point.text)}"]
     lines += [""] if page.summary else []
     lines += ["## Table 1 and the other figures", "", HOW, ""]
     lines += [*rows_of(NUMBER_COLUMNS, page.numbers), ""] if page.numbers else ["No comparable result yet.", ""]

@@ -29,6 +29,7 @@ def _per_epoch(b: str) -> Claim:
         data="deepweeds",
         judge=TimeRatio(_timed(MOBILENET), _timed(f"efficientnet_{b}"), MUCH),
         expected=f"an epoch of {b.upper()} takes at least {MUCH:g} times as long",
+        brief=f"an epoch of {b.upper()} takes much longer than one of MobileNetV2",
         unstated={"much": MUCH_CHOICE, "resolution": Choice("each network's own", "the study states none")},
     )
 
@@ -44,6 +45,7 @@ def _in_total(b: str) -> Claim:
         data="deepweeds",
         judge=TimeRatio(_timed(MOBILENET), _timed(f"efficientnet_{b}"), MUCH, of="run", epochs=_EPOCHS),
         expected=f"{b.upper()} takes at least {MUCH:g} times as long",
+        brief=f"{efficient} epochs of {b.upper()} take longer than {mobile} of MobileNetV2",
         note=f"a factor of {efficient / mobile:g} comes from the number of epochs, which the study chose",
         unstated={"much": MUCH_CHOICE, "resolution": Choice("each network's own", "the study states none")},
     )
@@ -144,6 +146,7 @@ CLAIMS = (
         expected="5 points apart at most",
         unstated={"close": CLOSE_CHOICE},
         note="with the study's confound",
+        brief="EfficientNet-B0 from scratch is close to MobileNetV2 fine-tuned whole",
     ),
     Claim(
         id="comparison.little_tuning",

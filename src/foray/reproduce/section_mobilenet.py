@@ -60,6 +60,7 @@ CLAIMS = (
         recipe="study_mobilenet_linear",
         expected="the same within noise",
         note="the study's sentence does not say which stage it is about: mobilenet.sgd.similar has the other",
+        brief="SGD is like RMSProp on the frozen backbone",
         unstated={"margin": SAME_CHOICE},
     ),
     Claim(
@@ -71,6 +72,7 @@ CLAIMS = (
         judge=Gap(_FROZEN, _LAST34, "no better", SAME),
         recipe="study_mobilenet_last34",
         expected="no gain over 79.95 %",
+        brief="the last 34 layers unfrozen are no better than the frozen backbone",
         unstated={"margin": SAME_CHOICE},
     ),
     Claim(
@@ -82,6 +84,7 @@ CLAIMS = (
         judge=CurveShape(_LAST34, "overfits"),
         recipe="study_mobilenet_last34",
         expected="train rises, val stays",
+        brief="with the last 34 layers unfrozen train rises and val stays",
         unstated={"margin": SAME_CHOICE},
     ),
     Claim(
@@ -93,6 +96,7 @@ CLAIMS = (
         judge=Gap(_LAST34, _SGD, "similar", SAME),
         recipe="study_mobilenet_sgd",
         expected="the same within noise",
+        brief="SGD is like RMSProp with the last 34 layers unfrozen",
         unstated={"margin": SAME_CHOICE},
     ),
     Claim(
@@ -114,6 +118,7 @@ CLAIMS = (
         judge=Gap(_FROZEN, _WHOLE, "better", CLOSE),
         recipe="study_mobilenet_whole",
         expected="89 % against 79.95 %",
+        brief="everything unfrozen is better than the frozen backbone",
         unstated={"considerably": CONSIDERABLE_CHOICE},
     ),
     Claim(
@@ -125,6 +130,7 @@ CLAIMS = (
         judge=CurveShape(_WHOLE, "keeps rising"),
         recipe="study_mobilenet_whole",
         expected="train high early, val rising to the end",
+        brief="with everything unfrozen val keeps rising",
         unstated={"high": Choice("90 % of train", "the study states no number")},
     ),
     Claim(
@@ -144,6 +150,7 @@ CLAIMS = (
         expected="at least twice as long",
         note="the frozen backbone is timed as Keras runs it, anew in each epoch; foray itself runs it once, caches the "
         "features, and takes far less",
+        brief="20 epochs of everything take longer than 10 of the head",
         unstated={
             "considerably": Choice(f"at least {_LONGER:g} times", "twice the epochs alone, before any step is slower")
         },

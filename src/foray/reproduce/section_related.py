@@ -18,7 +18,7 @@ _PIXELS = 224
 _HARDWARE = Choice("this machine", "none is named; latency depends on it")
 
 
-def _latency(name: str, statement: str, fast: str, slow: str, original: str) -> Claim:
+def _latency(name: str, statement: str, fast: str, slow: str, original: str, brief: str) -> Claim:
     return Claim(
         id=f"related.{name}.latency",
         section="related",
@@ -28,6 +28,7 @@ def _latency(name: str, statement: str, fast: str, slow: str, original: str) -> 
         judge=TimeRatio(Timed(fast, _PIXELS), Timed(slow, _PIXELS), 1.0, of="latency"),
         expected="less time per image",
         original=original,
+        brief=brief,
         unstated={"hardware": _HARDWARE},
     )
 
@@ -51,6 +52,7 @@ CLAIMS = (
         "efficientnet_v2_b0",
         "efficientnet_b0",
         f"{TAN_LE_V2}: V2-M infers 3.1 times faster than B7; smaller V2 networks are generally faster.",
+        "EfficientNet-B0 takes longer per image than EfficientNetV2-B0",
     ),
     Claim(
         id="related.mobilenet_v3.faster",
@@ -68,6 +70,7 @@ CLAIMS = (
         "mobilenet_v3_large",
         "mobilenet_v2",
         HOWARD,
+        "MobileNetV2 takes longer per image than MobileNetV3-Large",
     ),
     Claim(
         id="related.ghostnet.cheaper",
@@ -85,5 +88,6 @@ CLAIMS = (
         "ghostnet",
         "mobilenet_v2",
         HAN,
+        "MobileNetV2 takes longer per image than GhostNet",
     ),
 )

@@ -30,8 +30,9 @@ def seeds_words(seeds: int) -> str:
 
 
 def stated(
-    claim: Claim, verdict: Verdict, said: str, evidence: Sequence[Evidence], pairs: Sequence[PairedLoss] = ()
-) -> ClaimResult:
+    claim: Claim, verdict: Verdict, said: str, evidence: Sequence[Evidence], pairs: Sequence[PairedLoss] = (),
+    brief: str = "",
+) -> ClaimResult:  # fmt: skip
     """The verdict on a statement. One that the study makes is told, and not judged, where its runs were others."""
     changed = list(dict.fromkeys(change for one in evidence for change in one.differs))
     if changed and claim.origin == "study":
@@ -40,4 +41,6 @@ def stated(
         said, verdict = f"Here the claim {words}, with {what} ({told(changed)}). {said}", "differs in protocol"
     elif changed:
         said = f"{said} Run with {told(changed)}."
-    return ClaimResult(claim=claim.id, verdict=verdict, sentence=said, evidence=list(evidence), pairs=list(pairs))
+    return ClaimResult(
+        claim=claim.id, verdict=verdict, brief=brief, sentence=said, evidence=list(evidence), pairs=list(pairs)
+    )

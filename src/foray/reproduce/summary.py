@@ -1,4 +1,4 @@
-"""The page's summary: ten points at most that can be quoted, every number in them from the results."""
+"""The page's summary: ten lines at most that can be quoted, every number in them from the results."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 
+from foray.records import PairedLoss
 from foray.records.reproduction import ClaimResult, Reproduction, Verdict
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import Accuracy, CurveShape, Gap, Order, TimeRatio
-from foray.reproduce.page_tables import comparable, is_comparable, number_row, with_interval
-from foray.reproduce.paired_judges import difference_in_words
+from foray.reproduce.page_tables import comparable, is_comparable, number_row
+from foray.reproduce.role_words import NETWORKS
+from foray.reproduce.statement_verdict import seeds_words
 
 _Results = Mapping[str, ClaimResult]
 _COUNTED: Mapping[Verdict, tuple[str, str]] = {
@@ -33,10 +35,10 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class Point:
-    """What several facts of the summary have in common, and one sentence for each."""
+    """One line of the summary."""
 
     title: str
-    facts: tuple[str, ...]
+    text: str
 
 
 def summary_of(found: Reproduction) -> tuple[Point, ...]:
@@ -44,62 +46,75 @@ def summary_of(found: Reproduction) -> tuple[Point, ...]:
     results = {one.claim: one for one in found.results}
     points = {
         "Verdicts": _counts(results),
-        "The study's figures, on its images": _figures(results),
-        "Shown by runs of our own": _found(results, "reproduced", Order | Gap | CurveShape),
-        "Not decided yet": _found(results, "undecided"),
-        "Does not hold": _found(results, "not reproduced"),
-        "Errors in the study": _found(results, "error in the study"),
-        "Trained alike on DeepWeeds": _equal_protocol(results.get(_ALIKE)),
-        "Time, in turns on one machine": [one for _, one in _findings(results, "reproduced", TimeRatio)],
-        "For a choice today": [_ADVICE],
+        "Accuracy, ours on val against the study's": _figures(results),
+        "Holds in runs of our own": _briefs(results, "reproduced", Order | Gap | CurveShape),
+        "Holds for times, in turns on one machine": _briefs(results, "reproduced", TimeRatio),
+        "Does not hold": _briefs(results, "not reproduced"),
+        "Not decided": _briefs(results, "undecided"),
+        "Errors in the study": _briefs(results, "error in the study"),
+        "Trained alike on DeepWeeds": _equal_protocol(results),
+        "For a choice today": _ADVICE,
     }
-    return tuple(Point(title, tuple(facts)) for title, facts in points.items() if facts)
+    return tuple(Point(title, text) for title, text in points.items() if text)
 
 
-def _counts(results: _Results) -> list[str]:
+def _counts(results: _Results) -> str:
     counted = Counter(one.verdict for one in results.values() if CLAIMS[one.claim].origin == "study")
     told = [f"{n} {_COUNTED[verdict][n > 1]}" for verdict in _COUNTED if (n := counted[verdict])]
-    return [f"Of {sum(counted.values())} statements of the study {_joined(told)}."]
+    return f"Of {sum(counted.values())} statements of the study {_joined(told)}."
 
 
-def _figures(results: _Results) -> list[str]:
+def _figures(results: _Results) -> str:
     """Those that have a comparable result of ours."""
     told = []
     for name, one in results.items():
         claim = CLAIMS[name]
         if isinstance(claim.judge, Accuracy) and is_comparable(one):
-            run = ", ".join(number_row(claim, one)[:3])  # images, network, protocol
-            test = one.evidence[0].test
-            on_test = f" Test: {with_interval(test, ' %')}." if test else ""
-            told.append(f"{run}: {comparable(claim.judge, one)} of the study on val, {one.verdict}.{on_test}")
-    return told
+            images, network, protocol = number_row(claim, one)[:3]
+            other = ", by another protocol" if one.verdict == "exceeded by another protocol" else ""
+            told.append(f"{images}, {network}, {protocol}: {comparable(claim.judge, one)}{other}")
+    return _listed(told)
 
 
-def _found(results: _Results, verdict: Verdict, of: type[object] | UnionType = object) -> list[str]:
-    """Statements of the study with this verdict, each with what was found; `of`: how they are judged."""
-    return [f"{CLAIMS[name].statement} Found: {finding}" for name, finding in _findings(results, verdict, of)]
+def _briefs(results: _Results, verdict: Verdict, of: type[object] | UnionType = object) -> str:
+    """Statements of the study with this verdict, in a few words each; `of`: how they are judged."""
+    return _listed(
+        [
+            ": ".join(part for part in (CLAIMS[name].brief, one.brief) if part) or CLAIMS[name].statement.rstrip(".")
+            for name, one in results.items()
+            if one.verdict == verdict and CLAIMS[name].origin == "study" and isinstance(CLAIMS[name].judge, of)
+        ]
+    )
 
 
-def _findings(results: _Results, verdict: Verdict, of: type[object] | UnionType) -> list[tuple[str, str]]:
-    """Claim and first sentence of its result; the comparison of networks trained alike is a point of its own."""
-    return [
-        (name, _first_sentence(one.sentence))
-        for name, one in results.items()
-        if one.verdict == verdict
-        and CLAIMS[name].origin == "study"
-        and isinstance(CLAIMS[name].judge, of)
-        and name != _ALIKE
-    ]
+def _equal_protocol(results: _Results) -> str:
+    """What each network gains over MobileNetV2 by the same protocols, and what it costs; the gain is -loss."""
+    result = results.get(_ALIKE)
+    if result is None or not result.pairs:
+        return ""
+    by_network: dict[str, list[PairedLoss]] = {}
+    for pair in result.pairs:
+        by_network.setdefault(pair.reference.split("-")[1], []).append(pair)
+    return _listed([_against_mobilenet(name, pairs, results) for name, pairs in by_network.items()])
 
 
-def _first_sentence(text: str) -> str:
-    head, point, _ = text.partition(". ")
-    return f"{head}." if point else text
+def _against_mobilenet(name: str, pairs: Sequence[PairedLoss], results: _Results) -> str:
+    gains = sorted(100 * pair.loss for pair in pairs)
+    span = f"{gains[0]:+.1f} points" if len(gains) == 1 else f"{gains[0]:+.1f} to {gains[-1]:+.1f} points"
+    shown = sum(pair.lower > 0 for pair in pairs)
+    protocols = "1 protocol" if len(pairs) == 1 else f"{len(pairs)} protocols"
+    latency = results.get(f"{_ALIKE}.latency.{name}")
+    cost = f"; time per image {latency.brief}" if latency and latency.brief else ""
+    return (
+        f"{NETWORKS[name]} against MobileNetV2 {span} on test ({protocols}, {seeds_words(pairs[0].seeds)}, n = "
+        f"{pairs[0].n:,}, {shown} of {len(pairs)} intervals above 0){cost}"
+    )
 
 
-def _equal_protocol(result: ClaimResult | None) -> list[str]:
-    """Each network against MobileNetV2, both trained alike; the reference should be the more accurate one."""
-    return [f"{difference_in_words(pair, 'reference')}." for pair in result.pairs] if result else []
+def _listed(items: Sequence[str]) -> str:
+    """One sentence of all; none of no item."""
+    text = "; ".join(items)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _joined(parts: Sequence[str]) -> str:
