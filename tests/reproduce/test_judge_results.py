@@ -204,7 +204,7 @@ def test_a_number_is_exceeded_by_another_protocol(made: Made) -> None:
     assert found.verdict == "exceeded by another protocol"
     assert found.sentence.startswith(
         f"96.2 % (95.7 to 96.6, n = 7,500) against 91.2 %, with {REDUCED['cifar10-b0'].resolved().epochs} epochs, not "
-        "500; 96 px, not 224; optimizer.name: adamw, not sgd; "
+        f"500; {REDUCED['cifar10-b0'].resolution} px, not 224; optimizer.name: adamw, not sgd; "
     )
     assert found.sentence.endswith(" more, named with the run.")
     assert len(found.evidence[0].differs) > 10  # all of them are in the row
