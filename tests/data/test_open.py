@@ -144,6 +144,21 @@ def test_empty_folder(tmp_path):
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("names", "way_out"),
+    [
+        (["README.md", "photos.zip"], r"holds README\.md, photos\.zip\. Give \S+/photos\.zip itself\."),
+        (["a.tar.gz", "b.csv"], r"holds a\.tar\.gz, b\.csv\. Give a folder with one folder of images for each class"),
+        (["README.md"], r"holds README\.md\. Give a folder with one folder of images for each class"),
+    ],
+)
+def test_a_folder_of_other_files_is_not_called_empty(tmp_path, names, way_out):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=way_out):
+        open_dataset(tmp_path)
+
+
 def test_class_folders_without_any_image(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -95,7 +95,7 @@ def test_networks_are_compared_at_the_first_scale_that_all_have(made: Made) -> N
     assert found.verdict == "reproduced"
     assert {(one.scale, one.resolution) for one in found.evidence} == {("reduced", 160)}
     assert found.pairs[0].loss == pytest.approx(-0.1)
-    assert found.sentence.endswith("Run with 160 px, not 224.")
+    assert found.sentence.endswith(f"Run with {REDUCED[WHOLE].resolved().epochs} epochs, not 20; 160 px, not 224.")
 
 
 def test_networks_without_a_common_scale_have_no_result(made: Made) -> None:
@@ -292,7 +292,8 @@ def test_a_curve_at_another_resolution_is_told_and_not_judged(made: Made) -> Non
     found = judge(made, CurveShape(WHOLE, "keeps rising"))
     assert found.verdict == "differs in protocol"
     assert found.sentence.startswith(
-        "Here the claim holds, with another protocol (160 px, not 224). From epoch 5 to 20 "
+        f"Here the claim holds, with another protocol ({REDUCED[WHOLE].resolved().epochs} epochs, not 20; 160 px, not "
+        "224). From epoch 5 to 20 "
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+from foray.data.archive import is_archive
 from foray.data.dataset import Dataset, ImageFile, Sample, Split, counted, some_names
 from foray.data.images import FOREIGN_SUFFIXES
 from foray.data.splits import SPLIT_NAMES
@@ -258,6 +259,10 @@ def _why_nothing(root: Path, class_folders: Sequence[tuple[Split | None, Path]])
     if class_folders:
         named = some_names(folder.name for _, folder in class_folders)
         return f"No images in {root}: its folders ({named}) hold no file with an image suffix. {layout}"
+    if files := _files_of(root):
+        data = [path for path in files if is_archive(path) or path.suffix.lower() in (".csv", ".tsv")]
+        way_out = f"Give {data[0]} itself." if len(data) == 1 else layout
+        return f"No images in {root}, which holds {some_names(path.name for path in files)}. {way_out}"
     return f"{root} is empty: no folders, no images. {layout}"
 
 
