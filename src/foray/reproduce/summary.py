@@ -88,7 +88,7 @@ def _briefs(results: _Results, verdict: Verdict, of: type[object] | UnionType = 
 
 
 def _equal_protocol(results: _Results) -> str:
-    """What each network gains over MobileNetV2 by the same protocols, and what it costs; the gain is -loss."""
+    """What each network gains over MobileNetV2 by the same protocols, and what it costs: MobileNetV2 is the candidate of each pair."""
     result = results.get(_ALIKE)
     if result is None or not result.pairs:
         return ""
@@ -100,7 +100,7 @@ def _equal_protocol(results: _Results) -> str:
 
 def _against_mobilenet(name: str, pairs: Sequence[PairedLoss], results: _Results) -> str:
     gains = sorted(100 * pair.loss for pair in pairs)
-    span = f"{gains[0]:+.1f} points" if len(gains) == 1 else f"{gains[0]:+.1f} to {gains[-1]:+.1f} points"
+    span = f"{gains[0]:+.2f} points" if len(gains) == 1 else f"{gains[0]:+.2f} to {gains[-1]:+.2f} points"
     shown = sum(pair.lower > 0 for pair in pairs)
     protocols = "1 protocol" if len(pairs) == 1 else f"{len(pairs)} protocols"
     latency = results.get(f"{_ALIKE}.latency.{name}")
