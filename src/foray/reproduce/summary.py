@@ -88,7 +88,7 @@ def _briefs(results: _Results, verdict: Verdict, of: type[object] | UnionType = 
 
 
 def _equal_protocol(results: _Results) -> str:
-    """What each network, the reference of its pairs, gains over MobileNetV2 by the same protocols, and what it costs."""
+    """What each network, the reference of its pairs, gains over MobileNetV2 by the same protocols, and at what cost."""
     result = results.get(_ALIKE)
     if result is None or not result.pairs:
         return ""
