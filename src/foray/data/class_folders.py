@@ -16,6 +16,7 @@ from foray.data.splits import SPLIT_NAMES
 from foray.deploy.predict import IMAGE_SUFFIXES, is_visible
 from foray.errors import DataError
 
+TABLE_SUFFIXES = (".csv", ".tsv")
 _MAX_DESCENT = 4  # folders that hold nothing but one folder, above the class folders
 
 
@@ -260,7 +261,7 @@ def _why_nothing(root: Path, class_folders: Sequence[tuple[Split | None, Path]])
         named = some_names(folder.name for _, folder in class_folders)
         return f"No images in {root}: its folders ({named}) hold no file with an image suffix. {layout}"
     if files := _files_of(root):
-        data = [path for path in files if is_archive(path) or path.suffix.lower() in (".csv", ".tsv")]
+        data = [path.name for path in files if is_archive(path) or path.suffix.lower() in TABLE_SUFFIXES]
         way_out = f"Give {data[0]} itself." if len(data) == 1 else layout
         return f"No images in {root}, which holds {some_names(path.name for path in files)}. {way_out}"
     return f"{root} is empty: no folders, no images. {layout}"

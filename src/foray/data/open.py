@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foray.cache_folder import cache_directory
 from foray.data.archive import archive_stem, is_archive, unpack
-from foray.data.class_folders import read_folder
+from foray.data.class_folders import TABLE_SUFFIXES, read_folder
 from foray.data.content import with_content
 from foray.data.csv_table import read_csv
 from foray.data.dataset import Dataset
@@ -146,6 +146,6 @@ def _read_path(path: Path, cache_dir: Path, progress: Progress) -> Dataset:
     if is_archive(path):
         folder = unpack(path, cache_dir=cache_dir, progress=progress)
         return read_folder(folder, name=archive_stem(path), source=str(path))
-    if path.suffix.lower() in (".csv", ".tsv"):
+    if path.suffix.lower() in TABLE_SUFFIXES:
         return read_csv(path, name=path.stem, source=str(path))
     raise DataError(f"{path} is not a folder, a .zip, .tar, .tar.gz or .tar.xz archive, or a .csv or .tsv table.")

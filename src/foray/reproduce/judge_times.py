@@ -51,7 +51,7 @@ def judged_times(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimRes
     return ClaimResult(
         claim=claim.id,
         verdict=times_verdict(judge, ratio),
-        brief=f"{_short(ratio.value)} times{_interval(ratio)}",
+        brief=f"{_short(ratio.value)} times" + (f" ({bounds})" if (bounds := _bounds(ratio)) else ""),
         sentence=_sentence(judge, found.times, fast, slow, ratio),
         arithmetic=_lines(judge, found.times, fast, slow),
     )
@@ -95,9 +95,8 @@ def _sentence(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow
     longer, shorter = (f"{judge.slow.label}{of_slow}", slow), (f"{judge.fast.label}{of_fast}", fast)
     if ratio.value < 1:
         longer, shorter, ratio = shorter, longer, ratio.inverse
-    rounds = "1 round, so without an interval"
-    if ratio.low is not None and ratio.high is not None:
-        rounds = f"{_short(ratio.low)} to {_short(ratio.high)}, {times.rounds} rounds"
+    bounds = _bounds(ratio)
+    rounds = f"{bounds}, {times.rounds} rounds" if bounds else "1 round, so without an interval"
     per = "per image" if times.timed == "inference" else f"per step of {times.batch_size} images"
     threads = "1 thread" if times.threads == 1 else f"{times.threads} threads"
     said = (
@@ -109,8 +108,8 @@ def _sentence(judge: TimeRatio, times: SideBySideTimes, fast: TimedNetwork, slow
     return f"{said} The times were not steady: {'; '.join(unsteady)}." if unsteady else said
 
 
-def _interval(ratio: Ratio) -> str:
-    return "" if ratio.low is None or ratio.high is None else f" ({_short(ratio.low)} to {_short(ratio.high)})"
+def _bounds(ratio: Ratio) -> str:
+    return "" if ratio.low is None or ratio.high is None else f"{_short(ratio.low)} to {_short(ratio.high)}"
 
 
 def _short(ratio: float) -> str:

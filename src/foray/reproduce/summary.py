@@ -11,7 +11,7 @@ from foray.records import PairedLoss
 from foray.records.reproduction import ClaimResult, Reproduction, Verdict
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import Accuracy, CurveShape, Gap, Order, TimeRatio
-from foray.reproduce.page_tables import comparable, is_comparable, number_row
+from foray.reproduce.page_tables import comparable, is_comparable, number_row, with_interval
 from foray.reproduce.role_words import NETWORKS
 from foray.reproduce.statement_verdict import seeds_words
 
@@ -71,8 +71,10 @@ def _figures(results: _Results) -> str:
         claim = CLAIMS[name]
         if isinstance(claim.judge, Accuracy) and is_comparable(one):
             images, network, protocol = number_row(claim, one)[:3]
-            other = ", by another protocol" if one.verdict == "exceeded by another protocol" else ""
-            told.append(f"{images}, {network}, {protocol}: {comparable(claim.judge, one)}{other}")
+            other = " by another protocol" if one.verdict == "exceeded by another protocol" else ""
+            test = one.evidence[0].test
+            on_test = f", {with_interval(test, ' %')} on test" if test else ""
+            told.append(f"{images}, {network}, {protocol}: {comparable(claim.judge, one)}{other}{on_test}")
     return _listed(told)
 
 
