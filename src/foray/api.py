@@ -67,16 +67,17 @@ def compare(
         models: names from `foray models`.
         protocol: how they are trained: `scratch`, `linear`, `partial` or `finetune`.
         recipe: in place of the protocol's preset, its own protocol included.
-        weights: pretrained weights, a folder or `hub`; needed but for `scratch`.
+        weights: pretrained weights: a folder, a file, a hub id, or `hub`; needed unless `protocol` is `scratch`.
         epochs: instead of the preset's.
         unfreeze: for `partial`, `last:N` layers or parts by name.
         changes: `key=value` of the recipe (see `foray.recipes.changed`).
-        resolution: input side, pixels; None: that of the weights, or of the images.
+        resolution: input side, pixels; None: that of the weights; from scratch the architecture's, but for images of at
+            most 64 pixels their own side, at least 32.
         budget: upper bounds of the costs; None: none.
-        tolerance: accuracy one may lose for a lower cost, in [0, 1] (0.01 is one point).
-        prefer: the cost that decides between equals: `latency`, `macs`, `params`, `memory` or `file`.
+        tolerance: largest loss of accuracy against any other model that is accepted, in [0, 1] (0.01 is one point).
+        prefer: `latency`, `macs`, `params`, `memory` or `file`: of the models that pass, the cheapest is shipped.
         seeds: runs per model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others.
-        alone: test at an error of 5 %, not 2.5 %, because no labels of new images will settle what stays open.
+        alone: allow 5 % wrong picks, not 2.5 %; only where `foray.settle` will not be called on `out`.
         out: folder of the runs and the report.
         fold: fold of a data set with official folds; None: its own default.
         data_dir: folder with a copy of the named data set.
@@ -88,7 +89,7 @@ def compare(
         precision: of `runtime`: fp32, fp16, bf16 or int8.
         skip_unreadable: leave unreadable images out instead of stopping.
         device: where networks are trained: `auto`, `cpu` or `cuda`.
-        workers: processes that decode images; None: one per core.
+        workers: threads that decode images; None: one per core.
         threads: of timing; None: as many as torch uses.
         wait_seconds: how long to wait for a quiet machine where latency counts; 0 measures at once, and such a latency
             is never steady.
@@ -150,11 +151,12 @@ def train(
         model: a name from `foray models`.
         protocol: `scratch`, `linear`, `partial` or `finetune`.
         recipe: in place of the protocol's preset, its own protocol included.
-        weights: pretrained weights, a folder or `hub`; needed but for `scratch`.
+        weights: pretrained weights: a folder, a file, a hub id, or `hub`; needed unless `protocol` is `scratch`.
         epochs: instead of the preset's.
         unfreeze: for `partial`, `last:N` layers or parts by name.
         changes: `key=value` of the recipe (see `foray.recipes.changed`).
-        resolution: input side, pixels; None: that of the weights, or of the images.
+        resolution: input side, pixels; None: that of the weights; from scratch the architecture's, but for images of at
+            most 64 pixels their own side, at least 32.
         seed: of initialisation, order and augmentation.
         deterministic: float32 and deterministic algorithms, so that the same call gives the same weights bit for bit
             on the same machine.
@@ -164,7 +166,7 @@ def train(
         offline: download nothing, neither images nor weights.
         skip_unreadable: leave unreadable images out instead of stopping.
         device: `auto`, `cpu` or `cuda`.
-        workers: processes that decode images; None: one per core.
+        workers: threads that decode images; None: one per core.
         cache_dir: decoded images, features and downloads; None: see `foray.cache_folder`.
         processes: those that train the run together, each of which makes this call
             (`foray.processes.joined_processes`).
@@ -215,7 +217,7 @@ def evaluate(
         data_dir: folder with a copy of the named data set.
         offline: download nothing.
         device: `auto`, `cpu` or `cuda`.
-        workers: processes that decode images; None: one per core.
+        workers: threads that decode images; None: one per core.
         cache_dir: decoded images and downloads; None: see `foray.cache_folder`.
         progress: what is told of the progress.
 
@@ -273,7 +275,7 @@ def export_run(
         seed: of what int8 draws.
         force: write again what is there already.
         threads: of the runtimes while they are scored; None: one per core.
-        workers: processes that decode images; None: one per core.
+        workers: threads that decode images; None: one per core.
         cache_dir: decoded images and downloads; None: see `foray.cache_folder`.
         progress: what is told of the progress.
 

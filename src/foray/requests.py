@@ -65,8 +65,9 @@ class TrainingRequest:
     changes: `key=value` of the recipe (see `foray.recipes.changed`).
     epochs: instead of the preset's.
     unfreeze: for `partial`, `last:N` layers or parts by name.
-    resolution: input side, pixels; None: that of the weights, or of the images.
-    weights: pretrained weights, a folder or `hub`; needed except for `scratch`.
+    resolution: input side, pixels; None: that of the weights; from scratch the architecture's, but for images of at
+        most 64 pixels their own side, at least 32.
+    weights: pretrained weights: a folder, a file, a hub id, or `hub`; needed unless `protocol` is `scratch`.
     """
 
     protocol: Protocol = "finetune"
@@ -95,7 +96,7 @@ class Machine:
 
     device: `auto`, `cpu` or `cuda`.
     threads: of timing and of exported files; None: one per core. What trains uses those that torch is set to.
-    workers: processes that decode images; None: one per core.
+    workers: threads that decode images; None: one per core.
     cache_dir: decoded images, features and downloads; None: see `foray.cache_folder`.
     processes: those that train one run together (`foray.processes.joined_processes`).
     """

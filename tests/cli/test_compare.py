@@ -28,15 +28,16 @@ def test_verdict_table_and_report(comparison: Finished, images: Path) -> None:
     pick = next(one for one in record.candidates if one.model == record.decision.pick)
     run = comparison.out / "runs" / pick.run_ids[0]
     assert awaits_labels(record.decision)
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         f"Report: {comparison.out / 'report.html'}",
-        f"Labels of a few new images may settle it: foray settle {comparison.out} --images DIR",
+        "Labels of new images on which the models differ may settle it:",
+        f"  foray settle {comparison.out} --images DIR",
         f"Run of {pick.model}: {run}",
         f"  foray export {shlex.join([str(run), '--data', str(images)])}",
     ]
-    assert "labels of a few new images may settle it (foray settle)" in (comparison.out / "report.html").read_text(
-        encoding="utf-8"
-    )
+    assert "labels of new images on which the models differ may settle it (foray settle)" in (
+        comparison.out / "report.html"
+    ).read_text(encoding="utf-8")
     assert record.decision.pick in {candidate.model for candidate in record.candidates}
     assert record.command.startswith("foray compare ")
 

@@ -76,4 +76,4 @@ def test_a_named_set_states_its_groups(cli: Cli, shared_data: Path) -> None:
     done = cli("data", "inspect", "rock_paper_scissors", "--data-dir", shared_data / "data/rock_paper_scissors_28px")
     assert done.returncode == 0, done.stderr
     assert "33: frames of one hand" in done.stdout
-    assert "near duplicates across splits: none" in done.stdout
+    assert "near-duplicates across splits: none" in done.stdout

@@ -94,7 +94,7 @@ def test_epochs_and_seeds_start_at_one(images: Path, cli: Cli) -> None:
 def test_debug_shows_where_an_error_was_raised(cli: Cli) -> None:
     quiet = cli("report", "nowhere")
     assert quiet.returncode == 2
-    assert quiet.stderr.startswith("foray: Cannot read nowhere")
+    assert quiet.stderr.startswith("foray: There is no finished comparison in nowhere: it has no comparison.json.")
     loud = cli("report", "nowhere", FORAY_DEBUG="1")
     assert loud.returncode == 1
     assert "Traceback" in loud.stderr

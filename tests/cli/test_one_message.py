@@ -92,6 +92,15 @@ def test_a_home_folder_is_found_where_no_shell_expands_it(tmp_path: Path, monkey
         home_expanded("~nosuchuser2")
 
 
+def test_predict_says_whether_the_folder_is_missing_or_of_another_kind(tmp_path: Path) -> None:
+    missing = CliRunner().invoke(app, ["predict", str(tmp_path / "none"), "x.png"])
+    assert f"{tmp_path / 'none'} does not exist. Name the folder of a run or of an exported artifact." in missing.output
+    other = CliRunner().invoke(app, ["predict", str(tmp_path), "x.png"])
+    said = f"{tmp_path} is neither a run (record.json) nor an exported artifact (artifact.json)."
+    assert said in other.output
+    assert (missing.exit_code, other.exit_code) == (2, 2)
+
+
 def test_what_the_system_refuses_unforeseen_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = typer.Typer(cls=Verbs)
 

@@ -23,7 +23,8 @@ TINY = "mobilenet_v1_x0.25"
 ABOUT_COMMANDS = (
     "comparison/selection.py", "decision/", "recipes/study.py", "records/cost_vocabulary.py",
     "reproduce/all_claims.py", "reproduce/judge", "reproduce/reproduction_page.py", "reproduce/section_",
-    "reproduce/sources.py", "reproduce/without_result.py", "settling/flip_question.py", "settling/label_page.py",
+    "reproduce/sources.py", "reproduce/statement_verdict.py", "reproduce/without_result.py",
+    "settling/flip_question.py", "settling/label_page.py",
 )  # fmt: skip
 
 

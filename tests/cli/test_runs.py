@@ -228,7 +228,7 @@ def test_ctrl_c_saves_and_names_the_command_that_goes_on(images: Path, cli: Cli,
 def test_train_without_what_it_needs(cli: Cli) -> None:
     done = cli("train", "--model", "mobilenet_v2")
     assert done.returncode == 2
-    assert "foray train DATA --model NAME" in done.stderr
+    assert "foray train DATA --model NAME --weights hub (or --protocol scratch" in done.stderr
     done = cli("train", "--resume", "nowhere")
     assert done.returncode == 2
     assert "There is no run in nowhere" in done.stderr

@@ -46,4 +46,4 @@ def test_python_and_the_command_line_ask_for_it(asked, alone, tmp_path) -> None:
 
 def test_help_says_when_to_use_it() -> None:
     shown = " ".join(CliRunner().invoke(app, ["compare", "--help"], terminal_width=200).output.split())
-    assert "Test at 5 %, not 2.5 %: you will not settle by labelling (foray settle)." in shown
+    assert "Allow 5 % wrong picks, not 2.5 %. Only if you will not run foray settle on this folder." in shown

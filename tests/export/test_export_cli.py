@@ -205,7 +205,12 @@ def test_what_is_there_is_kept_until_it_is_damaged_or_forced(run: Path, exported
     [
         (["onxn"], ["fp32"], UnknownNameError, "Unknown runtime 'onxn'. Did you mean onnx"),
         (["onnx"], ["fp23"], UnknownNameError, "Unknown precision 'fp23'. Did you mean fp32"),
-        (["openvino", "litert"], ["bf16"], ForayError, "litert has no bf16; it has fp32, fp16, int8."),
+        (
+            ["openvino", "litert"],
+            ["bf16"],
+            ForayError,
+            "litert has no bf16; it has fp32, fp16, int8. bf16 is written for openvino only.",
+        ),
         ([], ["fp32"], ForayError, "Name at least one runtime"),
         (["onnx"], [], ForayError, "Name at least one precision"),
     ],
@@ -227,7 +232,9 @@ def test_combinations_come_once_and_in_order() -> None:
 def test_a_missing_package_is_named_with_its_extra() -> None:
     support = RuntimeSupport("litert", "model.tflite", {"no_such_module": "no-such-package"}, ("fp32",), resizes=False)
     with pytest.raises(
-        ForayError, match=r"needs no-such-package, not installed here. Run: pip install 'foray\[litert\]'"
+        ForayError,
+        match=r"needs no-such-package, not installed here\. Run in the checkout of foray: "
+        r"pip install -c constraints\.txt -e '\.\[litert\]'",
     ):
         support.require_installed()
     assert {support.entry for support in RUNTIMES.values()} == {"model.onnx", "model.xml", "model.tflite", "model.pte"}

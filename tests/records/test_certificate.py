@@ -113,7 +113,7 @@ def test_what_is_left_out_and_not_known_is_said() -> None:
         left_out=PanelLeftOut(near_copies=1200, bursts=5),
     )  # fmt: skip
     assert flips.remarks == [
-        "Left out: 1,200 that were used already, near copies included, 5 near copies of another new image.",
+        "Left out: 1,200 that were used already, near-duplicates included, 5 near-duplicates of another new image.",
         "7 labels do not count: an image before them in the stored order has none.",
         "Of 20 images shown twice, 19 got the same answer again.",
         "3 answers were given after the page showed what the file and float32 say.",

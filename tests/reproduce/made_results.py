@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from foray.records import EpochRow, RunRecord
-from foray.records.reproduction import ExperimentInfo, Scale
+from foray.records.reproduction import ClaimResult, ExperimentInfo, Scale
+from foray.reproduce.claim import Claim, Judge
 from foray.reproduce.experiments import BY_SCALE
 from foray.reproduce.findings import Findings
+from foray.reproduce.judge import judged
 from foray.reproduce.results_folder import RunResult
 from foray.specs import get_spec
 
@@ -108,3 +110,9 @@ class Made:
             target = also if same and same[0].info.scale != made.info.scale else chosen
             target.setdefault(made.info.role, []).append(made)
         return Findings(chosen, {}, mini=False, also=also)
+
+
+def judge(found: Findings | Made, how: Judge, origin: Literal["study", "ours"] = "study") -> ClaimResult:
+    """The verdict on a claim made up for `how`."""
+    claim = Claim("x", "comparison", "A statement.", "nowhere", "deepweeds", how, origin=origin)
+    return judged(claim, found.findings() if isinstance(found, Made) else found)

@@ -61,9 +61,7 @@ def test_a_number_by_another_protocol_is_exceeded_or_not_judged(right: int, n: i
 
 @given(right=st.integers(0, 500), also=st.lists(st.text(min_size=1), max_size=2))
 def test_other_pixels_or_a_part_of_the_images_exceed_nothing(right: int, also: list[str]) -> None:
-    other = evidence(
-        right, 500, stand_in="CIFAR-10", differs=["others in place of CIFAR-10", *also], protocol_differs=also
-    )
+    other = evidence(right, 500, differs=["others in place of CIFAR-10", *also], protocol_differs=also)
     assert accuracy_verdict(ON_CIFAR, other) == "differs in protocol"
 
 
@@ -162,7 +160,7 @@ def test_what_gives_a_result_is_told_with_where_the_images_are() -> None:
 @pytest.mark.parametrize("kind", ["data", "failed"])
 def test_the_reason_why_something_is_missing_is_told(kind: Any) -> None:
     claim = CLAIMS["mobilenet.frozen"]
-    absent = {claim.judge.roles[0]: Unavailable(kind=kind, reason="DeepWeeds is not here.")}
+    absent = {f"full/{claim.judge.roles[0]}": Unavailable(kind=kind, reason="DeepWeeds is not here.")}
     found = judged(claim, Findings({}, absent, mini=False))
     assert found.verdict == "no result"
     assert found.sentence.startswith("Not run: deepweeds-mobilenet-frozen. DeepWeeds is not here. To run it: foray ")

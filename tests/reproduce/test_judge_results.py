@@ -1,201 +1,32 @@
-"""Statements and numbers judged from runs: seeds, scales, resolutions, folds, and what is said about them."""
+"""Numbers and curves judged from runs: scales, recipes, folds, and what is said about them."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
 
 from foray.errors import RunError
 from foray.records import RunRecord
-from foray.records.reproduction import ClaimResult, ExperimentInfo
+from foray.records.reproduction import ExperimentInfo
 from foray.reproduce.all_claims import CLAIMS
-from foray.reproduce.claim import Accuracy, Claim, CurveShape, Gap, Judge, Order
+from foray.reproduce.claim import Accuracy, CurveShape
 from foray.reproduce.evidence import evidence_of
 from foray.reproduce.experiments import FROZEN_FOLDS, FULL, REDUCED
-from foray.reproduce.findings import Findings
-from foray.reproduce.judge import judged
 from foray.reproduce.results_folder import read_results
 
 from .conftest import Finished
-from .made_results import Made, rows, some_right
+from .made_results import Made, judge, rows, some_right
 
-FROZEN, WHOLE, LAST34 = "deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole", "deepweeds-mobilenet-last34"
+FROZEN, WHOLE = "deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole"
 N = 1000
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
     return Made(tmp_path)
-
-
-def judge(found: Findings | Made, how: Judge, origin: Literal["study", "ours"] = "study") -> ClaimResult:
-    claim = Claim("x", "comparison", "A statement.", "nowhere", "deepweeds", how, origin=origin)
-    return judged(claim, found.findings() if isinstance(found, Made) else found)
-
-
-def test_a_step_in_favour_with_one_seed_is_shown_for_these_networks(made: Made) -> None:
-    made.run("deepweeds-b0", some_right(900, N))
-    made.run("deepweeds-b1", some_right(940, N))
-    found = judge(made, Order((("deepweeds-b0", "deepweeds-b1"),)))
-    assert found.verdict == "reproduced"
-    told = "EfficientNet-B1 from scratch is 4 points above EfficientNet-B0 from scratch on test ("
-    assert found.sentence.startswith(told)
-    assert found.sentence.endswith(", n = 1,000, one seed each): shown for these networks.")
-    (pair,) = found.pairs
-    assert (pair.reference, pair.candidate, pair.n, pair.seeds) == ("deepweeds-b1", "deepweeds-b0", N, 1)
-
-
-@pytest.mark.parametrize("how", [
-    Order((("deepweeds-b1", "deepweeds-b0"),)),
-    Gap("deepweeds-b0", "deepweeds-b1", "no better", 0.02),
-    Gap("deepweeds-b1", "deepweeds-b0", "similar", 0.02),
-])  # fmt: skip
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_the_contrary_is_shown_by_several_seeds_alone(made: Made, how: Judge, seeds: int) -> None:
-    for seed in range(seeds):
-        made.run("deepweeds-b0", some_right(900, N), seed=seed)
-        made.run("deepweeds-b1", some_right(960, N), seed=seed)
-    found = judge(made, how)
-    if seeds == 1:
-        assert found.verdict == "undecided"
-        assert "These two networks show the contrary" in found.sentence
-        assert "cannot tell the architecture from the luck of training. Two more seeds of each would." in found.sentence
-    else:
-        assert found.verdict == "not reproduced"
-        assert "3 seeds each" in found.sentence
-        assert "the contrary is shown." in found.sentence
-
-
-def test_a_head_on_a_frozen_backbone_is_a_training_of_one_seed_too(made: Made) -> None:
-    made.run(FROZEN, some_right(800, N))
-    made.run("deepweeds-mobilenet-frozen-sgd", some_right(700, N))
-    found = judge(made, CLAIMS["mobilenet.frozen.sgd"].judge)
-    assert found.verdict == "undecided"
-    assert "is 10 points below MobileNetV2 with a frozen backbone on test" in found.sentence
-
-
-def test_a_difference_within_the_noise_is_undecided(made: Made) -> None:
-    made.run("deepweeds-b0", some_right(900, N))
-    made.run("deepweeds-b1", some_right(902, N, first=2))
-    found = judge(made, Order((("deepweeds-b0", "deepweeds-b1"),)))
-    assert found.verdict == "undecided"
-    assert found.sentence.endswith(": not decided.")
-
-
-def test_networks_are_compared_at_the_first_scale_that_all_have(made: Made) -> None:
-    """MobileNetV2 at 224 px is not compared with B0 at 160 px."""
-    made.run(WHOLE, some_right(990, N))
-    made.run(WHOLE, some_right(800, N), scale="reduced")
-    made.run("deepweeds-b0-whole", some_right(900, N), scale="reduced")
-    found = judge(made, Gap(WHOLE, "deepweeds-b0-whole", "better", 0.02), "ours")
-    assert found.verdict == "reproduced"
-    assert {(one.scale, one.resolution) for one in found.evidence} == {("reduced", 160)}
-    assert found.pairs[0].loss == pytest.approx(-0.1)
-    assert found.sentence.endswith(f"Run with {REDUCED[WHOLE].resolved().epochs} epochs, not 20; 160 px, not 224.")
-
-
-def test_networks_without_a_common_scale_have_no_result(made: Made) -> None:
-    made.run(WHOLE, some_right(990, N))
-    made.run("deepweeds-b0-whole", some_right(900, N), scale="reduced")
-    found = judge(made, Gap(WHOLE, "deepweeds-b0-whole", "better", 0.02), "ours")
-    assert found.verdict == "no result"
-    assert found.sentence.startswith(
-        "Only networks at one scale and resolution are compared: deepweeds-mobilenet-whole (full, 224 px), "
-        "deepweeds-b0-whole (reduced, 160 px). To run it: foray reproduce x --scale reduced|full "
-    )
-
-
-def test_at_one_scale_the_resolution_has_to_be_the_same(made: Made) -> None:
-    made.run(WHOLE, some_right(900, N), scale="reduced")
-    made.run("deepweeds-b0", some_right(900, N), scale="reduced")
-    found = judge(made, Gap(WHOLE, "deepweeds-b0", "no better", 0.05))
-    assert found.verdict == "no result"
-    assert "deepweeds-mobilenet-whole (reduced, 160 px), deepweeds-b0 (reduced, 112 px)." in found.sentence
-    assert "foray reproduce x --scale full --data-dir DIR" in found.sentence
-
-
-def test_each_at_its_own_resolution_is_compared_as_the_study_does(made: Made) -> None:
-    for b, right in (("b0", 900), ("b1", 940), ("b2", 980)):
-        made.run(f"deepweeds-{b}", some_right(right, N))
-    found = judge(made, Order((("deepweeds-b0", "deepweeds-b1", "deepweeds-b2"),)))
-    assert found.verdict == "reproduced"
-    assert [one.resolution for one in found.evidence] == [224, 240, 260]
-
-
-def test_networks_whose_names_state_their_resolution_are_compared(made: Made) -> None:
-    for way, right in (("resolution", 700), ("compound", 800)):
-        for seed in range(3):
-            made.run(f"scaling-{way}", some_right(right, N), scale="reduced", seed=seed)
-    found = judge(made, Order((("scaling-resolution", "scaling-compound"),)))
-    assert found.verdict == "reproduced"
-    assert "n = 1,000, 3 seeds each): shown." in found.sentence
-    assert all(one.differs == [] for one in found.evidence)  # the study has no such experiment
-    assert found.evidence[0].data == "CIFAR-10 (850 train, 150 val and 1000 test images per class)"
-
-
-def test_a_statement_under_another_protocol_is_told_and_not_judged(made: Made) -> None:
-    made.run("deepweeds-b0", some_right(900, N), scale="reduced")
-    made.run("deepweeds-b1", some_right(940, N), scale="reduced")
-    how = Order((("deepweeds-b0", "deepweeds-b1"),))
-    found = judge(made, how)
-    assert found.verdict == "differs in protocol"
-    assert found.sentence.startswith(
-        "Here the claim holds, with another protocol (40 epochs, not 500; 112 px, not 224; "
-    )
-    assert "112 px, not 240" in found.sentence
-    assert judge(made, Order((("deepweeds-b1", "deepweeds-b0"),))).sentence.startswith("Here the claim is not decided,")
-    assert judge(made, how, "ours").verdict == "reproduced"
-
-
-def test_the_contrary_under_another_protocol_does_not_hold_here(made: Made) -> None:
-    for seed in range(3):
-        made.run("deepweeds-b0", some_right(900, N), scale="reduced", seed=seed)
-        made.run("deepweeds-b1", some_right(960, N), scale="reduced", seed=seed)
-    found = judge(made, Order((("deepweeds-b1", "deepweeds-b0"),)))
-    assert found.verdict == "differs in protocol"
-    assert found.sentence.startswith("Here the claim does not hold, with another protocol (")
-
-
-def test_an_order_with_a_missing_step_is_undecided(made: Made) -> None:
-    made.run("deepweeds-b0", some_right(900, N))
-    made.run("deepweeds-b1", some_right(940, N))
-    found = judge(made, Order((("deepweeds-b0", "deepweeds-b1", "deepweeds-b2"),)))
-    assert found.verdict == "undecided"
-    assert found.sentence.endswith("Steps without a result: 1 of 2. Not run: deepweeds-b2.")
-    assert len(found.pairs) == 1
-
-
-def test_what_is_missing_of_an_order_is_told_once(made: Made) -> None:
-    made.run(WHOLE, some_right(890, N))
-    made.run("deepweeds-b0", some_right(900, N))
-    made.run("deepweeds-b0-whole", some_right(900, N), scale="reduced")
-    larger = (WHOLE, "deepweeds-b0", "deepweeds-b1", "deepweeds-b2")
-    found = judge(made, Order((larger, (WHOLE, "deepweeds-b0-whole"))))
-    assert found.sentence.endswith(
-        "Steps without a result: 3 of 4. Not run: deepweeds-b1, deepweeds-b2. Only networks at one scale and resolution"
-        " are compared: deepweeds-mobilenet-whole (full, 224 px), deepweeds-b0-whole (reduced, 160 px)."
-    )
-
-
-def test_a_contrary_step_is_enough_whatever_is_missing(made: Made) -> None:
-    for seed in range(3):
-        made.run("deepweeds-b0", some_right(940, N), seed=seed)
-        made.run("deepweeds-b1", some_right(900, N), seed=seed)
-    assert judge(made, Order((("deepweeds-b0", "deepweeds-b1", "deepweeds-b2"),))).verdict == "not reproduced"
-
-
-def test_an_order_without_two_neighbours_has_no_result(made: Made) -> None:
-    made.run("deepweeds-b0", some_right(900, N))
-    found = judge(made, Order((("deepweeds-b0", "deepweeds-b1", "deepweeds-b2"),)))
-    assert found.verdict == "no result"
-    assert found.sentence.startswith(
-        "Not run: deepweeds-b1, deepweeds-b2. To run it: foray reproduce x --scale reduced|"
-    )
-    assert [one.role for one in found.evidence] == ["deepweeds-b0"]
 
 
 def test_a_number_is_exceeded_by_another_protocol(made: Made) -> None:
@@ -235,8 +66,23 @@ def test_epoch_70_of_a_longer_run_is_the_studys_and_of_a_shorter_one_its_last(ma
     changes: dict[str, object] = {"epochs": 40}
     shorter = made.run("deepweeds-b0", some_right(1, N), history=rows(val[:40], val[:40]), changes=changes)
     found = evidence_of([shorter], at_epoch=70)
-    assert (found.measure, found.differs) == ("validation top-1 after epoch 40, the last", ["40 epochs, not 500"])
+    assert (found.measure, found.differs) == ("validation top-1 after epoch 40, the last one", ["40 epochs, not 70"])
     assert found.measured.value == pytest.approx(val[39])
+
+
+def test_the_epoch_that_was_reached_is_told(made: Made) -> None:
+    val = [0.5 + 0.005 * i for i in range(40)]
+    made.run("deepweeds-b0", some_right(1, N), history=rows(val, val), changes={"epochs": 40})
+    found = judge(made, Accuracy("deepweeds-b0", 0.905, at_epoch=70))
+    assert "), validation top-1 after epoch 40, the last one, here, 90.5 % in the study." in found.sentence
+    assert "What differs: 40 epochs, not 70." in found.sentence
+
+
+def test_a_figure_of_a_set_whose_test_images_stood_for_val_is_compared_on_test(made: Made) -> None:
+    made.run("rps-b0", some_right(860, N), val=some_right(1_000, N))
+    found = judge(made, CLAIMS["table1.rps.b0"].judge)
+    assert found.verdict == "reproduced"
+    assert found.sentence.startswith("86.0 % on test (")
 
 
 @pytest.mark.parametrize(
@@ -280,7 +126,8 @@ def test_the_contrary_of_a_curve_needs_several_seeds_too(made: Made) -> None:
     found = judge(made, how)
     assert found.verdict == "undecided"
     assert found.sentence.endswith(
-        "This training shows the contrary; one training may be unlucky. Two more seeds would tell."
+        "This training shows the contrary. One training of each cannot tell a difference from luck in training; "
+        "foray reproduce x --seeds 3 trains two more of each."
     )
     made.run(WHOLE, some_right(900, N), history=falling, seed=1)
     assert judge(made, how).verdict == "not reproduced"

@@ -23,7 +23,7 @@ def judge(how: TimeRatio, times: SideBySideTimes | None, *, mini: bool = False, 
     claim = Claim("comparison.x", "comparison", "B0 is slower.", "nowhere", "deepweeds", how)
     info = ExperimentInfo(role=role, scale="mini" if mini else "full", source="random pixels", command="")
     results = {} if times is None else {role: [TimesResult(info, times, Path("nowhere"))]}
-    missing = {role: Unavailable(kind="failed", reason=failure)} if failure else {}
+    missing = {f"full/{role}": Unavailable(kind="failed", reason=failure)} if failure else {}
     return judged_times(claim, how, Findings(results, missing, mini))
 
 
@@ -113,7 +113,7 @@ def test_what_was_not_timed_has_no_result_and_a_way_to_get_it() -> None:
     assert "without efficientnet_b0 at 150 px." in without.sentence
     assert command in without.sentence
     failed = judge(EPOCHS, None, failure="out of memory")
-    assert failed.sentence == "out of memory"
+    assert failed.sentence.startswith(f"Not timed. out of memory {command}")
     for found in (judge(EPOCHS, None), without, failed):
         assert found.verdict == "no result"
 

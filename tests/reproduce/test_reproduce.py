@@ -11,7 +11,7 @@ import pytest
 
 from foray.errors import RunError
 from foray.records import RunRecord
-from foray.records.reproduction import ExperimentInfo, Reproduction, Scale
+from foray.records.reproduction import ExperimentInfo, Reproduction, Scale, Unavailable, UnavailableList
 from foray.reproduce import execute
 from foray.reproduce.all_claims import CLAIMS, claims_named
 from foray.reproduce.claim import Arithmetic, TimeRatio
@@ -72,10 +72,13 @@ def test_what_is_done_is_not_done_again(finished: Finished, monkeypatch: pytest.
 def test_an_interrupted_reproduction_goes_on_with_the_same_command(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped after training and before its result was kept: the run is found done, and nothing is trained again."""
+    """Stopped after training and before its result was kept: the run is found done, and is not trained again.
+
+    Two seeds are asked for; the second follows.
+    """
 
     def again() -> Reproduction:
-        request = StudyRequest(("mobilenet.last34.overfits",), "mini")
+        request = StudyRequest(("mobilenet.last34.overfits",), "mini", seeds=2)
         return reproduce(request, tmp_path, Machine(cache_dir=finished.out / "cache", workers=1))
 
     def interrupt(*_: object) -> None:
@@ -90,7 +93,8 @@ def test_an_interrupted_reproduction_goes_on_with_the_same_command(
     before = trained.stat().st_mtime_ns
     assert by_claim(again()) == {"mobilenet.last34.overfits": "no result"}
     assert trained.stat().st_mtime_ns == before
-    assert len(list((tmp_path / "results").rglob("record.json"))) == 1
+    kept = [RunRecord.load(path).seed for path in (tmp_path / "results").rglob("record.json")]
+    assert sorted(kept) == [0, 1]
 
 
 def test_the_page_is_written_again_from_results_alone(finished: Finished, tmp_path: Path) -> None:
@@ -211,3 +215,22 @@ def test_the_docs_page_is_that_of_the_committed_results(tmp_path: Path) -> None:
         pytest.skip("no results are committed")
     rewrite(results, tmp_path)
     assert (tmp_path / "reproduction.md").read_text() == (ROOT / "results" / "reproduction.md").read_text()
+
+
+def test_reasons_of_both_scales_are_kept(tmp_path: Path) -> None:
+    for scale, reason in (("full", "No images."), ("reduced", "Out of memory.")):
+        roles = {"cifar100-b0": Unavailable(kind="failed", reason=reason)}
+        UnavailableList(roles=roles).save(tmp_path / scale / "unavailable.json")
+    found = read_findings(tmp_path, mini=False)
+    assert found.reasons("cifar100-b0") == ["No images.", "Out of memory."]
+    [claim] = claims_named(["table1.cifar100.b0"])
+    judged = judge_all(found, [claim])
+    assert judged.results[0].sentence.startswith("Not run: cifar100-b0. No images. Out of memory. To run it: ")
+    assert sorted(judged.missing) == ["full/cifar100-b0", "reduced/cifar100-b0"]
+
+
+def test_a_failed_seed_is_told_beside_the_others(finished: Finished, tmp_path: Path) -> None:
+    results = copy_of(finished, tmp_path / "results")
+    failed = Unavailable(kind="failed", reason="Out of memory.")
+    UnavailableList(roles={"deepweeds-mobilenet-whole": failed}).save(results / "mini" / "unavailable.json")
+    assert read_findings(results, mini=True).missing == {"mini/deepweeds-mobilenet-whole": failed}

@@ -49,7 +49,7 @@ def test_real_copies_are_complete(shared_data: Path, tmp_path: Path, name: str) 
 
 
 def test_no_hand_of_val_is_in_train(shared_data: Path, tmp_path: Path) -> None:
-    """Carved by image, 374 of 378 val images were near copies of train."""
+    """Carved by image, 374 of 378 val images were near-duplicates of train."""
     dataset = open_source("rock_paper_scissors_28px", shared_data / "data", tmp_path, offline=True)
     assert dataset.split_origin == "train and test given, val carved from train by content (seed 0)"
     hands = {split: {s.group for s in dataset.samples if s.split == split} for split in ("train", "val", "test")}

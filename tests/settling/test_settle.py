@@ -433,7 +433,7 @@ def test_runs_of_an_earlier_version_know_only_exact_copies_of_test_images(world:
     brighter(image_of(world, "val"), folder / "like a val image.png")
     plan = ask(world, folder)
     assert plan.left_out.near_copies == 2
-    assert "a run is of an earlier version: near copies of its test images could not be looked for" in plan.notes
+    assert "a run is of an earlier version: near-duplicates of its test images could not be looked for" in plan.notes
 
 
 def run_folders(world: World) -> list[RunFolder]:

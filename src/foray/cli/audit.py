@@ -38,7 +38,7 @@ def print_audit(audit: Audit) -> None:
     )
     _print_names("unreadable", [f"{image.id}: {image.reason}" for image in audit.unreadable])
     _print_names("exact duplicates across splits", [_pair(pair, "=") for pair in audit.exact_duplicates])
-    _print_names("near duplicates across splits", [_pair(pair, "~") for pair in audit.near_duplicates])
+    _print_names("near-duplicates across splits", [_pair(pair, "~") for pair in audit.near_duplicates])
     for note in audit.notes:
         say(f"Note: {note}")
 

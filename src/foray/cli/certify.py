@@ -29,7 +29,10 @@ def certify(
         typer.Option(metavar="FILE", show_default=False, help="With --images: labels.csv, of images that differ."),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="RUN", help="The run it was exported from: the float32 reference.")
+        Path | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Needed, or --weights: the run it was exported from, the float32 reference."
+        ),
     ] = None,
     weights: options.WeightsFrom = None,
     tolerance: Annotated[str, typer.Option(metavar="1pt", help="Largest loss of accuracy allowed, in points.")] = "1pt",

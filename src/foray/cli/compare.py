@@ -27,10 +27,14 @@ def compare(
     training: options.TrainingOptions,
     budget: options.FileBudgetOptions,
     tolerance: Annotated[
-        str, typer.Option(metavar="1pt", help="Accuracy, in points, that you would trade for a lower cost.")
+        str,
+        typer.Option(
+            metavar="1pt",
+            help="Largest loss of accuracy against any other model that you accept, in percentage points.",
+        ),
     ] = "1pt",
     prefer: Annotated[
-        options.Preference, typer.Option(help="The cost that decides between equally accurate models.")
+        options.Preference, typer.Option(help="Of the models that pass, the cheapest by this cost is shipped.")
     ] = "latency",
     seeds: Annotated[
         int | None,
@@ -40,11 +44,18 @@ def compare(
     ] = None,
     alone: Annotated[
         bool,
-        typer.Option("--alone", help="Test at 5 %, not 2.5 %: you will not settle by labelling (foray settle)."),
+        typer.Option(
+            "--alone",
+            help="Allow 5 % wrong picks, not 2.5 %. Only if you will not run foray settle on this folder.",
+        ),
     ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for runs and report.")] = Path("out"),
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan, time, disk and downloads; train nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Train nothing: list what must be downloaded; if nothing must, show the plan with time and disk use.",
+        ),
     ] = False,
     profiles: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Costs measured on another device (device.json).")
@@ -66,9 +77,9 @@ def compare(
 ) -> None:
     """Train and measure models on your images; say which to ship, and how certain that is.
 
-    Exit status: 0 a verdict; 1 no model keeps the budget, or none could be trained; 2 wrong
-    arguments or data; 4 not known, because it depends on a latency that was not steady: the same command measures again
-    and trains nothing twice.
+    Exit status: 0 a model to ship, or one for now; 1 no model keeps the budget, or none could be trained (or an
+    unexpected error, with a traceback); 2 wrong arguments or data, or no memory or disk left; 4 not known, because it
+    depends on a latency that was not steady: the same command measures again and trains nothing twice.
     """
     from foray.records.quantities import parse_points
     from foray.specs import split_names

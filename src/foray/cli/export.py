@@ -52,7 +52,10 @@ def export(
     source: options.SourceOptions,
     machine: options.CpuOptions,
 ) -> None:
-    """Write a run as files for other runtimes, preprocessing inside, and certify each on your images.
+    """Write a run as files for other runtimes; with --data or --images, certify each on your images.
+
+    Normalisation is inside every file. ONNX and OpenVINO files also resize and crop; for LiteRT and ExecuTorch the
+    predict.py beside the file does.
 
     Exit status 0: no artifact fails its certification; 3: one fails, and is marked.
     """

@@ -1,7 +1,9 @@
 """`foray VERB ...`: collects the verbs and turns errors into one message and an exit status.
 
-Exit status: 0 done; 1 compared, but no model keeps the budget; 2 wrong arguments or data;
-3 an exported file fails its certification; 4 not known, because the deciding latency was not steady; 130 interrupted.
+Exit status: 0 done, also where a pick is for now or a certificate is inconclusive; 1 compared, but no model keeps the
+budget or none could be trained, or an unexpected error with its traceback; 2 one message: wrong arguments or data, no
+memory or disk left, an image that `predict` cannot read, no network of `scale` keeps the budget; 3 an exported file
+fails its certification; 4 not known, because the deciding latency was not steady; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -92,11 +94,13 @@ app = typer.Typer(
 app.command("compare", cls=Verb, short_help="Compare models on your images: which to ship, how certain.")(
     compare.compare
 )
-app.command("settle", cls=Verb, short_help="Decide what is open by labelling few new images.")(settle.settle)
+app.command("settle", cls=Verb, short_help="Settle an open comparison: label images on which models differ.")(
+    settle.settle
+)
 app.command("train", cls=Verb, short_help="Train one model and score it on test.")(train.train)
 app.command("evaluate", cls=Verb, short_help="Score a trained run on one split.")(evaluate.evaluate)
 app.command("predict", cls=Verb, short_help="Classify images with a run or an exported file.")(predict.predict)
-app.command("export", cls=Verb, short_help="Write a run as files for devices, certified.")(export.export)
+app.command("export", cls=Verb, short_help="Write a run as files for other runtimes; certify them.")(export.export)
 app.command("certify", cls=Verb, short_help="Score an exported file against float32.")(certify.certify)
 app.command("profile", cls=Verb, short_help="Time models and files on runtimes.")(profile.profile)
 app.command("models", cls=Verb, short_help="List the models and their costs.")(models.models)

@@ -46,16 +46,11 @@ Unlabelled = Annotated[
         help="Instead of labelled images to certify on: images without labels, like those of use, a folder or archive.",
     ),
 ]
-Run = Annotated[
-    Path, typer.Argument(metavar="RUN", show_default=False, help="Folder of a finished run, as train and compare name.")
-]
-WeightsFrom = Annotated[
+_WEIGHTS = "Pretrained weights: a folder in timm's layout, a folder of such, a file, a hub id (timm/...), or hub."
+WeightsFrom = Annotated[str | None, typer.Option("--weights", metavar="DIR|FILE|ID|hub", help=_WEIGHTS)]
+FirstWeights = Annotated[
     str | None,
-    typer.Option(
-        "--weights",
-        metavar="DIR|hub",
-        help="Pretrained weights: a folder in timm's layout, a folder of such folders, a hub id (timm/...), or hub.",
-    ),
+    typer.Option("--weights", metavar="DIR|FILE|ID|hub", help=f"{_WEIGHTS} Needed unless --protocol is scratch."),
 ]
 Epochs = Annotated[
     int | None, typer.Option("--epochs", min=1, max=MOST_EPOCHS, metavar="N", help="Epochs instead of the protocol's.")
@@ -69,9 +64,7 @@ Unfreeze = Annotated[
 RecipeFile = Annotated[
     str | None,
     typer.Option(
-        "--recipe",
-        metavar="NAME|FILE",
-        help="A recipe of `foray recipes`, or a file, instead of the protocol's preset.",
+        "--recipe", metavar="NAME|FILE", help="A recipe of `foray recipes`, or a file, instead of the preset."
     ),
 ]
 Changes = Annotated[
@@ -85,7 +78,8 @@ Resolution = Annotated[
         min=8,
         max=MOST_RESOLUTION,
         metavar="PX",
-        help="Input resolution (default: that of the weights, or of the images).",
+        help="Input resolution (default: that of the weights; from scratch the model's, but for images of at most "
+        "64 px their own, at least 32).",
     ),
 ]
 Fold = Annotated[
@@ -106,7 +100,7 @@ Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", min=1, max=MOST_WORKERS, metavar="N", help="Processes that decode images (default: cores)."
+        "--workers", min=1, max=MOST_WORKERS, metavar="N", help="Threads that decode images (default: cores)."
     ),
 ]
 Threads = Annotated[
@@ -123,7 +117,12 @@ MaxLatency = Annotated[
     str | None, typer.Option("--max-latency", metavar="30ms", help="Budget: median latency at batch 1.")
 ]
 MaxMemory = Annotated[
-    str | None, typer.Option("--max-memory", metavar="60MB", help="Budget: peak memory of inference.")
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="60MB",
+        help="Budget: peak memory of inference, computed; of another runtime or device, the resident memory measured.",
+    ),
 ]
 MaxFile = Annotated[str | None, typer.Option("--max-file", metavar="20MB", help="Budget: size of the weights file.")]
 Wait = Annotated[
@@ -169,7 +168,7 @@ class TrainingSourceOptions(SourceOptions):
 class TrainingOptions:
     """How to train, the protocol apart."""
 
-    weights: WeightsFrom = None
+    weights: FirstWeights = None
     epochs: Epochs = None
     unfreeze: Unfreeze = None
     recipe: RecipeFile = None

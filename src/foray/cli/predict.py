@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foray.cli import options
+from foray.errors import ForayError
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def predict(
         if is_there(run / "artifact.json"):
             predictions = _by_artifact(run, images, device, threads, progress)
         else:
+            _require_run(run)
             from foray.runs import predict as predict_images
 
             predictions = predict_images(run, images, device=device, progress=progress)
@@ -59,11 +61,20 @@ def predict(
         raise typer.Exit(2)
 
 
+def _require_run(folder: Path) -> None:
+    if not is_there(folder):
+        raise ForayError(f"{folder} does not exist. Name the folder of a run or of an exported artifact.")
+    if not is_there(folder / "record.json"):
+        raise ForayError(
+            f"{folder} is neither a run (record.json) nor an exported artifact (artifact.json). Name a folder below "
+            "runs/ or artifacts/."
+        )
+
+
 def _by_artifact(
     folder: Path, images: Sequence[Path], device: str, threads: int | None, progress: Progress
 ) -> list[Prediction]:
     from foray.deploy import ArtifactError, images_in, open_artifact, open_session, predict_images
-    from foray.errors import ForayError
 
     if device not in ("auto", "cpu"):
         raise ForayError(f"{folder} is an exported artifact, which runs on the CPU. Leave --device out.")

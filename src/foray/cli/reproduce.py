@@ -39,8 +39,8 @@ def reproduce(
     scale: Annotated[
         Scale,
         typer.Option(
-            help="full: the study's protocol; reduced: its images, with as many epochs and pixels as two hours per run "
-            "on two cores allow; mini: minutes, with numbers that say nothing about the study."
+            help="full: the study's protocol; reduced: two hours per run on two cores at most, with each difference "
+            "named; mini: minutes, with numbers that say nothing about the study."
         ),
     ] = "reduced",
     results: Annotated[
@@ -56,6 +56,10 @@ def reproduce(
     ] = None,
     weights: options.WeightsFrom = None,
     offline: options.Offline = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Trainings of each experiment [default: one; three for scaling]."),
+    ] = None,
     machine: options.MachineOptions,
 ) -> None:
     """Reproduce the study foray comes from, claim by claim, with a verdict on each.
@@ -80,7 +84,7 @@ def reproduce(
     from foray.reproduce.reproduce import reproduce as run
 
     command = shlex.join(["foray", *sys.argv[1:]])
-    request = StudyRequest(tuple(names or ()), scale, data_dir, weights, offline)
+    request = StudyRequest(tuple(names or ()), scale, data_dir, weights, offline, seeds)
     with joined_processes(machine.device) as processes, progress_of(processes) as progress:
         found = run(request, out, machine.request(processes), command=command, progress=progress)
     if processes.is_writer:

@@ -44,7 +44,8 @@ def train(
         return
     if data is None or model is None:
         raise ForayError(
-            "Name the images and the model: foray train DATA --model NAME. Or a run to continue: --resume DIR."
+            "Name the images and the model: foray train DATA --model NAME --weights hub (or --protocol scratch "
+            "without --weights). Or a run to continue: --resume DIR."
         )
     options.prepare_threads(machine.threads)
     from foray.cli.progress import progress_of

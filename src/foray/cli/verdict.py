@@ -61,7 +61,8 @@ def print_next_steps(comparison: Comparison, out: Path, data: Sequence[str]) -> 
     """
     say(f"Report: {out / 'report.html'}")
     if awaits_labels(comparison.decision):
-        say(f"Labels of a few new images may settle it: foray settle {shlex.quote(str(out))} --images DIR")
+        say("Labels of new images on which the models differ may settle it:")
+        say(f"  foray settle {shlex.quote(str(out))} --images DIR")
     for row in comparison.candidates:
         if row.model == comparison.decision.pick and row.run_ids:
             run = out / "runs" / row.run_ids[0]

@@ -35,7 +35,7 @@ class RuntimeSupport:
         if missing:
             raise ForayError(
                 f"Exporting to {self.name} needs {' and '.join(missing)}, not installed here. "
-                f"Run: pip install 'foray[{self.name}]'"
+                f"Run in the checkout of foray: pip install -c constraints.txt -e '.[{self.name}]'"
             )
 
 
@@ -94,7 +94,11 @@ def plan_exports(runtimes: Sequence[str], precisions: Sequence[str]) -> list[tup
     for support in (RUNTIMES[cast(Runtime, name)] for name in dict.fromkeys(runtimes)):
         for precision in dict.fromkeys(precisions):
             if precision not in support.precisions:
-                raise ForayError(f"{support.name} has no {precision}; it has {', '.join(support.precisions)}.")
+                only = [name for name, other in RUNTIMES.items() if precision in other.precisions]
+                raise ForayError(
+                    f"{support.name} has no {precision}; it has {', '.join(support.precisions)}. "
+                    f"{precision} is written for {' and '.join(only)} only."
+                )
             plan.append((support, precision))
         support.require_installed()
     return plan

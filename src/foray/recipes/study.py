@@ -169,11 +169,12 @@ _WITH_UNFROZEN_LAYERS = {
     "dropout": Choice(0.2, _AS_HEAD),
     "bn_momentum": _BN_CHOICE,
 }
+_START = Choice(
+    "the pretrained weights and a new classifier",
+    "a run has one recipe; the study seems to go on from the head it trained first",
+)
 _STARTS_ANEW = {
-    "start": Choice(
-        "the pretrained weights and a new classifier",
-        "a run has one recipe; the study seems to go on from the head it trained first",
-    ),
+    "start": _START,
     "epochs": Choice(20, "those of the whole network, to which it is compared"),
 }
 
@@ -271,7 +272,7 @@ _MOBILENET_WHOLE = StudyRecipe(
     ),
     expected="the printed figure",
     stated=("protocol", "epochs", "optimizer.name", "optimizer.learning_rate"),
-    unstated=_MOBILENET_UNSTATED | _KERAS_RMSPROP | _WITH_UNFROZEN_LAYERS,
+    unstated=_MOBILENET_UNSTATED | _KERAS_RMSPROP | _WITH_UNFROZEN_LAYERS | {"start": _START},
 )
 
 STUDY: Mapping[str, StudyRecipe] = {

@@ -9,6 +9,7 @@ from pydantic import Field
 from foray.records.comparison import PairedLoss
 from foray.records.metrics import Estimate
 from foray.records.record import Record
+from foray.records.run import WeightsInfo
 
 # "full": the study's images and protocol. "reduced": as many epochs, pixels and images as two hours on two cores allow.
 # "mini": a few images and two epochs, never judged.
@@ -57,20 +58,18 @@ class Evidence(Record):
     `measured`: accuracy on `split` over seeds and images; `measure`: what it is, in words. `images`: images
     trained on, repetitions included (one epoch for the backbone of cached features); `steps`: optimiser steps.
     `differs`: differences from the study, in words; those of the recipe and the resolution alone in
-    `protocol_differs`. `older_recipe`: differences from the present recipe. `fold`: of the official ones.
+    `protocol_differs`. `older_recipe`: differences from the present recipe. `fold`: of the official ones. `weights`:
+    the pretrained ones it began with; `notes`: those of the first seed's record.
     """
 
     role: str
     scale: Scale
     model: str
     data: str
-    stand_in: str | None = None
-    same_images: bool = True
     split: str
     measured: Estimate
     measure: str = "top-1"
     test: Estimate | None = None
-    best_epoch: int | None = None
     fold: int | None = None
     seeds: list[int]
     epochs: int
@@ -83,6 +82,8 @@ class Evidence(Record):
     differs: list[str] = Field(default_factory=list)
     protocol_differs: list[str] = Field(default_factory=list)
     older_recipe: list[str] = Field(default_factory=list)
+    weights: WeightsInfo | None = None
+    notes: list[str] = Field(default_factory=list)
     command: str
 
 
@@ -101,11 +102,32 @@ class ClaimResult(Record):
     arithmetic: list[str] = Field(default_factory=list)
 
 
+class Timing(Record):
+    """Networks that were timed in turns, `rounds` times each."""
+
+    role: str
+    scale: Scale
+    timed: Literal["training step", "inference"]
+    networks: int
+    rounds: int
+    threads: int
+    runtime: str
+    precision: str
+    created: str
+    hardware: str
+    commit: str | None
+    command: str
+
+
 class Reproduction(Record):
-    """reproduction.json. `mini`: its numbers show that the code runs and say nothing about the study."""
+    """reproduction.json. `mini`: its numbers show that the code runs and say nothing about the study.
+
+    `missing`: why an experiment has no result, or lacks a seed, by scale and role (`full/rps-b0`).
+    """
 
     schema_version: Literal[1] = 1
     mini: bool
     results: list[ClaimResult]
     runs: list[Evidence]
+    timings: list[Timing] = Field(default_factory=list)
     missing: dict[str, Unavailable] = Field(default_factory=dict)

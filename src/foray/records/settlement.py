@@ -12,8 +12,8 @@ from foray.records.sealing import sha256
 
 
 class PanelLeftOut(Record):
-    """New images that do not count: they cannot be read; the runs have seen them, or they are near copies of images
-    that the runs have seen; they are near copies of another new image (bursts count once)."""
+    """New images that do not count: they cannot be read; the runs have seen them, or they are near-duplicates of images
+    that the runs have seen; they are near-duplicates of another new image (bursts count once)."""
 
     unreadable: int = 0
     near_copies: int = 0
@@ -29,8 +29,8 @@ class PanelLeftOut(Record):
         """How many and why, as a sentence; empty where there are none."""
         reasons = {
             "unreadable": self.unreadable,
-            "that were used already, near copies included": self.near_copies,
-            "near copies of another new image": self.bursts,
+            "that were used already, near-duplicates included": self.near_copies,
+            "near-duplicates of another new image": self.bursts,
         }
         told = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
         return f"Left out: {told}." if told else ""

@@ -21,7 +21,7 @@ from foray.report.status import (
 Fact = tuple[str, str]  # term, text
 
 
-_TO_SETTLE = ("Still open", "labels of a few new images may settle it (foray settle)")
+_TO_SETTLE = ("Still open", "labels of new images on which the models differ may settle it (foray settle)")
 
 
 def decision_facts(comparison: Comparison) -> list[Fact]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from foray.recipes import STUDY, Choice
+from foray.records import Estimate
 from foray.records.quantities import format_points
+from foray.records.reproduction import Evidence
 from foray.reproduce.experiments import ROLES
 
 Section = Literal["table1", "mobilenet", "figure1", "comparison", "scaling", "analysis", "related"]
@@ -24,23 +26,31 @@ SECTIONS: Mapping[Section, str] = {
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A printed accuracy on validation images. `at_epoch`: after so many; None: the best (or last) of the recipe."""
+    """A printed accuracy on validation images. `at_epoch`: after so many; None: the best (or last) of the recipe.
+
+    `on`: the split of ours that stands for the study's validation images. `also`: roles shown beside it.
+    """
 
     role: str
     expected: float
     tolerance: float = 0.01
     at_epoch: int | None = None
-    also: tuple[str, ...] = ()  # roles shown beside it
+    also: tuple[str, ...] = ()
+    on: Literal["val", "test"] = "val"
 
     @property
     def roles(self) -> tuple[str, ...]:
         return (self.role, *self.also)
 
+    def of(self, evidence: Evidence) -> Estimate:
+        """The accuracy that is compared with the printed one."""
+        return evidence.test if self.on == "test" and evidence.test else evidence.measured
+
     def rule(self) -> str:
         return (
-            f"on the study's images, by its protocol: reproduced within {format_points(self.tolerance)} of "
-            f"{100 * self.expected:.4g} % or when that is in the 95 % interval, else exceeded (above) or not "
-            "reproduced (below). By another protocol: "
+            f"accuracy on {self.on}. On the study's images, by its protocol: reproduced within "
+            f"{format_points(self.tolerance)} of {100 * self.expected:.4g} % or when that is in the 95 % interval, "
+            "else exceeded (above) or not reproduced (below). By another protocol: "
             f"exceeded when it is more than {format_points(self.tolerance)} above and its interval lies above too, "
             "else not judged"
         )
@@ -58,8 +68,8 @@ class Order:
 
     def rule(self) -> str:
         return (
-            "paired tests on the same test images, together at 95 %: reproduced when every step is shown, not "
-            "reproduced when the contrary of one is shown by several seeds, undecided otherwise"
+            "paired tests on the same test images, all 95 % intervals together: reproduced when every step is shown, "
+            "not reproduced when the contrary of one is shown by several seeds, undecided otherwise"
         )
 
 
@@ -80,14 +90,11 @@ class Gap:
         return (self.reference, self.candidate)
 
     def rule(self) -> str:
-        holds = {
-            "no better": "the gain's upper bound is below",
-            "similar": "both bounds of the difference are within",
-            "better": "the gain's lower bound is above",
-        }[self.kind]
+        holds = {"no better": "below", "similar": "within", "better": "above"}[self.kind]
         return (
-            f"paired test on the same test images: reproduced when {holds} {100 * self.margin:g} points (95 % each "
-            "side), not reproduced when the contrary is shown by several seeds, undecided otherwise"
+            "paired test on the same test images: reproduced when the gain's 95 % interval lies "
+            f"{holds} {format_points(self.margin)}, not reproduced when the contrary is shown by several seeds, "
+            "undecided otherwise"
         )
 
 
@@ -152,8 +159,8 @@ class CurveShape:
         rest = ", not reproduced when several seeds show the contrary, undecided otherwise and below 8 epochs"
         if self.shape == "overfits":
             return (
-                f"{lines}train rises by 2 points or by half of its errors, above 0 with its 95 % interval, and val's "
-                f"change lies within 2 points either way, with its interval{rest}"
+                f"{lines}train rises by 2 points, or by half of what is missing to 100 %, above 0 with its 95 % "
+                f"interval, and val's change lies within 2 points either way, with its interval{rest}"
             )
         return f"{lines}train reaches 90 % in the first quarter and val's slope is above 0 with its 95 % interval{rest}"
 

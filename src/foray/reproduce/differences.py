@@ -32,12 +32,6 @@ def is_ours(info: ExperimentInfo) -> bool:
     return info.role not in FULL
 
 
-def stand_in(info: ExperimentInfo) -> str | None:
-    """The study's images that others replace here; None where they are the study's own."""
-    wanted = study_of(info).source
-    return None if info.source == wanted else SOURCES[wanted].title
-
-
 def data_differences(info: ExperimentInfo) -> list[str]:
     """Differences of images and weights from the study's."""
     found, source, wanted = [], SOURCES[info.source], SOURCES[study_of(info).source]
@@ -62,8 +56,11 @@ def protocol_differences(result: RunResult | EvaluationResult, at_epoch: int | N
         return _side_difference(result.evaluation.preprocessing.resolution, wanted)
     recipe = result.record.recipe
     found = _recipe_changes(recipe, wanted.resolved())
-    if at_epoch is not None and at_epoch <= len(result.history) and _rate_is_that_of_any_length(recipe):
-        found.pop("epochs", None)
+    if at_epoch is not None and "epochs" in found:
+        if at_epoch > len(result.history):
+            found["epochs"] = f"{len(result.history)} epochs, not {at_epoch}"
+        elif _rate_is_that_of_any_length(recipe):
+            del found["epochs"]
     if side := _side_difference(result.record.architecture.resolution, wanted):
         found["resolution"] = side[0]
     return [found[key] for key in sorted(found, key=_weight)]
@@ -73,9 +70,7 @@ def older_recipe(result: Result) -> list[str]:
     """Differences of a result from the experiment of its role and scale as it is now."""
     if result.info.role in TIMES_ROLES:
         return []
-    experiment = BY_SCALE[result.info.scale].get(result.info.role)
-    if experiment is None:
-        return ["the experiment is no longer among those of the study"]
+    experiment = BY_SCALE[result.info.scale][result.info.role]
     found = []
     if result.info.scale != "mini":  # which takes what images it finds
         found += _changed("images", SOURCES[result.info.source].title, SOURCES[experiment.source].title)

@@ -13,9 +13,9 @@ from foray.recipes import Recipe
 from foray.recipes.toml import validated
 from foray.records import EpochRow, Estimate
 from foray.records.reproduction import Evidence, ExperimentInfo
-from foray.reproduce.differences import data_differences, is_ours, older_recipe, protocol_differences, stand_in
+from foray.reproduce.differences import data_differences, is_ours, older_recipe, protocol_differences
 from foray.reproduce.results_folder import EvaluationResult, Result, RunResult, TimesResult
-from foray.reproduce.sources import SOURCES
+from foray.reproduce.sources import JPEG_COPIES, SOURCES
 from foray.runs.outcomes import estimate
 from foray.statistics import wilson_interval
 
@@ -43,7 +43,11 @@ def correct(results: Sequence[Result], split: str) -> tuple[npt.NDArray[np.str_]
     rows = [result.correct(split) for result in results if isinstance(result, RunResult)]
     for ids, _ in rows[1:]:
         if not np.array_equal(ids, rows[0][0]):
-            raise RunError(f"The runs of {results[0].info.role} were scored on different {split} images.")
+            folders = ", ".join(str(one.path) for one in results)
+            raise RunError(
+                f"The runs of {results[0].info.role} were scored on different {split} images: {folders}. Delete the "
+                "folders of one data set."
+            )
     return rows[0][0], np.stack([right for _, right in rows])
 
 
@@ -56,8 +60,6 @@ def _of_evaluation(result: EvaluationResult) -> Evidence:
         scale=info.scale,
         model=scored.model,
         data=_images(info),
-        stand_in=stand_in(info),
-        same_images=source.same_images,
         split="val" if source.named == "imagenet" else "test",
         measured=scored.top1,
         measure="validation top-1" if source.named == "imagenet" else "top-1 on test",
@@ -71,6 +73,8 @@ def _of_evaluation(result: EvaluationResult) -> Evidence:
         differs=[*of_data, *of_protocol],
         protocol_differs=of_protocol,
         older_recipe=older_recipe(result),
+        weights=scored.weights,
+        notes=scored.notes,
         command=info.command,
     )
 
@@ -89,14 +93,11 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         role=info.role,
         scale=info.scale,
         model=record.architecture.name,
-        data=_images(info),
-        stand_in=stand_in(info),
-        same_images=SOURCES[info.source].same_images,
+        data=_images(info) + (f" ({JPEG_COPIES})" if JPEG_COPIES in record.notes else ""),
         split="val",
         measured=_measured(runs, at_epoch),
         measure=_measure(recipe, epochs, at_epoch),
         test=estimate(test),
-        best_epoch=record.best_epoch,
         fold=record.dataset.fold,
         seeds=[run.record.seed for run in runs],
         epochs=epochs,
@@ -109,6 +110,8 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         differs=[*of_data, *of_protocol],
         protocol_differs=of_protocol,
         older_recipe=older_recipe(first),
+        weights=record.weights,
+        notes=record.notes,
         command=info.command,
     )
 
@@ -135,7 +138,7 @@ def _measured(runs: Sequence[RunResult], at_epoch: int | None) -> Estimate:
 def _measure(recipe: Recipe, epochs: int, at_epoch: int | None) -> str:
     """The meaning of `_measured`, in words."""
     if at_epoch is not None:
-        last = ", the last" if epochs < at_epoch else ""
+        last = ", the last one" if epochs < at_epoch else ""
         return f"validation top-1 after epoch {min(epochs, at_epoch)}{last}"
     return "best validation top-1" if recipe.checkpoint == "best" else "validation top-1 of the last epoch"
 

@@ -31,11 +31,12 @@ class StudyRequest:
     """Which claims of the study are run, and on what.
 
     names: claims or sections; empty: all.
-    scale: `full` is the study's protocol on its images; `reduced` those images, with as many epochs and pixels as two
-        hours per run on two cores allow; `mini` minutes on a few images, whose numbers say nothing about the study.
+    scale: `full` is the study's protocol on its images; `reduced` two hours per run on two cores at most, with each
+        difference named; `mini` minutes on a few images, whose numbers say nothing about the study.
     data_dir: a folder with one folder per source (`foray.reproduce.sources`).
     weights: where pretrained ones are; at `mini` random ones are used.
     offline: download nothing; nor is anything downloaded at `mini`.
+    seeds: trainings of each experiment, with seeds 0, 1, ...; None: the experiment's own number, mostly one.
     """
 
     names: tuple[str, ...] = ()
@@ -43,11 +44,18 @@ class StudyRequest:
     data_dir: Path | None = None
     weights: str | None = None
     offline: bool = False
+    seeds: int | None = None
 
     @property
     def stays_offline(self) -> bool:
         """Whether nothing is downloaded."""
         return self.offline or self.scale == "mini"
+
+
+def _is_linear(experiment: Experiment) -> bool:
+    """Whether it trains a head on cached features, which several processes do not share."""
+    recipe = experiment.resolved()
+    return recipe is not None and recipe.protocol == "linear"
 
 
 @dataclass
@@ -81,9 +89,17 @@ class Study:
         Experiments that cannot run are recorded in unavailable.json with the reason, and the others continue.
         """
         scale = self.request.scale
-        failures = self._attempt_all(experiments_at(scale, roles))
-        if scale != "reduced":
-            failures |= {role: self._time(role) for role in TIMES_ROLES if role in roles}
+        experiments = experiments_at(scale, roles)
+        timed = [role for role in TIMES_ROLES if role in roles and scale != "reduced"]
+        if self.processes.count > 1:
+            alone = [one.role for one in experiments if _is_linear(one)] + timed
+            experiments, timed = [one for one in experiments if not _is_linear(one)], []
+            if alone:
+                self.progress.note(
+                    f"In one process only: {', '.join(alone)}. Run the same command without torchrun as well."
+                )
+        failures = self._attempt_all(experiments)
+        failures |= {role: self._time(role) for role in timed}
         self._note_unavailable(failures)
 
     def _time(self, role: str) -> Unavailable | None:
@@ -114,13 +130,8 @@ class Study:
     def _train(self, experiment: Experiment) -> Unavailable | None:
         recipe = experiment.resolved()
         assert recipe is not None
-        if recipe.protocol == "linear" and self.processes.count > 1:
-            self.progress.note(
-                f"{experiment.key} runs in one process only: run the same command without torchrun as well."
-            )
-            return None
         wanted: dict[str, tuple[PlannedRun, bool]] = {}
-        for seed in experiment.seeds:
+        for seed in range(self.request.seeds) if self.request.seeds else experiment.seeds:
             plan, dataset, is_random = self._prepared(experiment, recipe, seed)
             name = run_id(plan, dataset)
             if is_kept(self.results / experiment.key / name):

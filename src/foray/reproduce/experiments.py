@@ -1,14 +1,14 @@
 """The runs that the claims need, as data: the study's own, reduced ones on its images, and mini ones.
 
 An experiment plays a `role` ("deepweeds-b1": B1 on DeepWeeds), the same at every scale. At scale `full` it is the
-study's protocol on the study's images. At `reduced` it has the study's images too, and as many epochs and pixels as two
-hours on two cores allow; the roles that the study has no experiment for are ours. At `mini` it only shows that the code
-runs.
+study's protocol on the study's images. At `reduced` it takes two hours on two cores at most: fewer epochs and pixels,
+for CIFAR another recipe, and for two sets smaller images or fewer; the roles that the study has no experiment for are
+ours. At `mini` it only shows that the code runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -96,7 +96,7 @@ def _full() -> dict[str, Experiment]:
         Experiment("deepweeds-mobilenet-scratch", "full", "mobilenet_v2", "study_deepweeds_scratch", "deepweeds", 224),
         Experiment("imagenet-mobilenet", "full", "mobilenet_v2", None, "imagenet", 224),
     ]  # fmt: skip
-    return {one.role: one for one in found}
+    return _by_role(found)
 
 
 # 10,000 of CIFAR-10's training images, 15 % of them for val, and all of its test images.
@@ -131,7 +131,13 @@ def _reduced() -> dict[str, Experiment]:
           for way, model in SCALED.items()),
         Experiment("imagenet-mobilenet", "reduced", "mobilenet_v2", None, "imagenet_val_500", 224),
     ]  # fmt: skip
-    return {one.role: one for one in found}
+    return _by_role(found)
+
+
+def _by_role(found: Sequence[Experiment]) -> dict[str, Experiment]:
+    by_role = {one.role: one for one in found}
+    assert len(by_role) == len(found), "two experiments of one role"
+    return by_role
 
 
 def _mini(one: Experiment) -> Experiment:

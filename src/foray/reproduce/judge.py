@@ -14,7 +14,7 @@ from foray.reproduce.folds import over_folds
 from foray.reproduce.judge_times import judged_times
 from foray.reproduce.paired_judges import judged_gap, judged_order
 from foray.reproduce.results_folder import RunResult
-from foray.reproduce.statement_verdict import stated, verdict_of
+from foray.reproduce.statement_verdict import luck, stated, verdict_of
 from foray.reproduce.without_result import without_result
 
 # Judged without a look at the present recipe: nothing was run, or another protocol is what the verdict is about.
@@ -41,7 +41,7 @@ def judged(claim: Claim, findings: Findings) -> ClaimResult:
 
 def accuracy_verdict(judge: Accuracy, evidence: Evidence) -> Verdict:
     """A number is reproduced on the study's images by its protocol only, and exceeded on these images only."""
-    measured = evidence.measured
+    measured = judge.of(evidence)
     if evidence.differs:
         above = measured.value > judge.expected + judge.tolerance and measured.low > judge.expected
         on_its_images = evidence.differs == evidence.protocol_differs
@@ -68,9 +68,12 @@ def _accuracy(claim: Claim, judge: Accuracy, findings: Findings) -> ClaimResult:
         return without_result(claim, findings, [judge.role])
     evidence = findings.evidence(judge.roles, judge.at_epoch)
     ours, printed = evidence[0], f"{100 * judge.expected:.4g} %"
-    verdict, measured = accuracy_verdict(judge, ours), ours.measured
+    verdict, measured = accuracy_verdict(judge, ours), judge.of(ours)
     seeds = f", {len(ours.seeds)} seeds" if len(ours.seeds) > 1 else ""
-    value = f"{percent_number(measured.value)} % ({format_interval(measured, ' to ')}, n = {measured.n:,}{seeds})"
+    on = "" if judge.on == "val" else f" on {judge.on}"
+    value = f"{percent_number(measured.value)} %{on} ({format_interval(measured, ' to ')}, n = {measured.n:,}{seeds})"
+    if judge.at_epoch is not None:
+        value += f", {ours.measure},"
     match verdict:
         case "exceeded by another protocol":
             said = f"{value} against {printed}, with {told(ours.differs)}."
@@ -88,7 +91,7 @@ def _curve(claim: Claim, judge: CurveShape, findings: Findings) -> ClaimResult:
         return without_result(claim, findings, judge.roles)
     shown, said = shape_of([run.history for run in runs], judge)
     if shown == "contrary" and len(runs) == 1:
-        said += " This training shows the contrary; one training may be unlucky. Two more seeds would tell."
+        said += f" This training shows the contrary. {luck(claim)}"
     return stated(claim, verdict_of([(shown, len(runs))]), said, findings.evidence(judge.roles))
 
 
@@ -120,4 +123,4 @@ def _with_older(found: ClaimResult) -> ClaimResult:
 def _scale_of(evidence: Sequence[Evidence]) -> str:
     """The option that runs the stale ones again."""
     scales = dict.fromkeys(one.scale for one in evidence if one.older_recipe)
-    return "".join(f" --scale {scale}" for scale in list(scales)[:1])
+    return f" --scale {'|'.join(scales)}"

@@ -38,8 +38,7 @@ def judged_times(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimRes
     [role] = judge.roles
     found = next((one for one in findings.results.get(role, ()) if isinstance(one, TimesResult)), None)
     if found is None:
-        missing = findings.missing.get(role)
-        return _without(claim, missing.reason if missing else f"Not timed. {_how(claim)}")
+        return _without(claim, " ".join(["Not timed.", *findings.reasons(role), _how(claim)]))
     if findings.mini:
         times = found.times
         return _without(claim, f"Mini, not judged: the code path ran ({len(times.networks)} networks in turns).")
@@ -51,7 +50,7 @@ def judged_times(claim: Claim, judge: TimeRatio, findings: Findings) -> ClaimRes
     return ClaimResult(
         claim=claim.id,
         verdict=times_verdict(judge, ratio),
-        brief=f"{_short(ratio.value)} times" + (f" ({bounds})" if (bounds := _bounds(ratio)) else ""),
+        brief=f"{_short(ratio.value)} times as long" + (f" ({bounds})" if (bounds := _bounds(ratio)) else ""),
         sentence=_sentence(judge, found.times, fast, slow, ratio),
         arithmetic=_lines(judge, found.times, fast, slow),
     )

@@ -14,3 +14,4 @@ SAME = 0.02  # share of images; less is "no better", or "very similar"
 SAME_CHOICE = Choice(format_points(SAME), "the study states no number for what is the same")
 MUCH = 1.5  # times as long
 MUCH_CHOICE = Choice(f"at least {MUCH:g} times as long", "the study states no number")
+UNSTEADY = 0.01  # share of images; standard deviation of val over the last epochs above which a page says so

@@ -9,9 +9,19 @@ from foray.recipes import STUDY, Choice
 from foray.records.reproduction import ClaimResult, Reproduction
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Arithmetic, Claim
-from foray.reproduce.page_tables import comparable, is_comparable, number_row, run_brief, run_row, smaller_row
+from foray.reproduce.page_tables import (
+    comparable,
+    is_comparable,
+    note_rows,
+    number_row,
+    run_brief,
+    run_row,
+    smaller_row,
+    timing_row,
+    weights_rows,
+)
 from foray.reproduce.statements import STATEMENTS
-from foray.reproduce.summary import Point, summary_of
+from foray.reproduce.summary import SummaryLine, summary_of
 
 RUNS = "Runs"
 
@@ -46,11 +56,12 @@ class Page:
 
     `counts`: verdicts on the study's statements. `numbers`: its figures beside comparable ones of ours; `smaller`:
     other results for its figures. `ours`: questions that the study did not ask. `statements`: every sentence of the
-    study that states a fact, with the verdicts on it. `choices`: what it leaves unstated, by recipe.
+    study that states a fact, with the verdicts on it. `choices`: what it leaves unstated, by recipe. `runs`, `timings`:
+    the experiments as they were run; `weights`: pretrained ones they began with; `notes`: what their records note.
     """
 
     mini: bool
-    summary: tuple[Point, ...]
+    summary: tuple[SummaryLine, ...]
     counts: tuple[tuple[str, int], ...]
     numbers: tuple[tuple[str, ...], ...]
     sections: tuple[SectionView, ...]
@@ -59,6 +70,9 @@ class Page:
     statements: tuple[tuple[str, str], ...]
     choices: tuple[tuple[str, tuple[str, ...]], ...]
     runs: tuple[tuple[str, ...], ...]
+    timings: tuple[tuple[str, ...], ...]
+    weights: tuple[tuple[str, ...], ...]
+    notes: tuple[tuple[str, ...], ...]
     missing: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]
 
@@ -73,6 +87,7 @@ def page_of(found: Reproduction) -> Page:
     ]
     figures = [view for view in of_the_study if isinstance(view.claim.judge, Accuracy) and view.result.evidence]
     recipes = dict.fromkeys(view.claim.recipe for view in views if view.claim.recipe)
+    commands = [*(one.command for one in found.runs), *(one.command for one in found.timings)]
     return Page(
         mini=found.mini,
         summary=() if found.mini else summary_of(found),
@@ -84,8 +99,11 @@ def page_of(found: Reproduction) -> Page:
         statements=_statements(found),
         choices=tuple((name, tuple(map(_choice, STUDY[name].unstated.items()))) for name in recipes),
         runs=tuple(run_row(one) for one in found.runs),
+        timings=tuple(timing_row(one) for one in found.timings),
+        weights=weights_rows(found.runs),
+        notes=note_rows(found.runs),
         missing=tuple((role, f"{why.kind}: {why.reason}") for role, why in sorted(found.missing.items())),
-        commands=tuple(dict.fromkeys(one.command for one in found.runs if one.command)),
+        commands=tuple(dict.fromkeys(filter(None, commands))),
     )
 
 

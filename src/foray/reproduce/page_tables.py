@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from foray.plain_text import markdown
 from foray.records import Estimate
 from foray.records.quantities import format_interval, percent_number
-from foray.records.reproduction import ClaimResult, Evidence, Verdict
+from foray.records.reproduction import ClaimResult, Evidence, Timing, Verdict
 from foray.reproduce.claim import Accuracy, Claim
 from foray.reproduce.differences import told
+from foray.reproduce.role_words import words_of
 
 NOTHING = "–"
+SAME = "nothing that the study states"
 NUMBER_COLUMNS = (
     "Images", "Network", "Protocol", "Study %", "Paper %", "Ours, val %", "95 %", "n", "Ours, test %", "What differs",
     "Verdict",
@@ -22,23 +24,11 @@ RUN_COLUMNS = (
     "Run", "Network", "Images", "px", "Epochs", "Seeds", "Validation %", "Test %", "Images x epochs", "Steps",
     "Minutes", "s per epoch", "What differs", "Machine",
 )  # fmt: skip
+TIMING_COLUMNS = ("Timed", "Of", "Networks", "Rounds", "Threads", "On", "Date", "foray", "Machine")
+WEIGHTS_COLUMNS = ("Weights", "Network", "SHA-256", "Origin", "Licence")
+NOTE_COLUMNS = ("Noted", "By")
 
 _COMPARABLE: tuple[Verdict, ...] = ("reproduced", "exceeded", "exceeded by another protocol", "not reproduced")
-_NETWORKS = {"b0": "EfficientNet-B0", "b1": "EfficientNet-B1", "b2": "EfficientNet-B2"}
-_IMAGES = {
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "deepweeds": "DeepWeeds",
-    "rock_paper_scissors": "Rock-Paper-Scissors",
-    "imagenet": "ILSVRC2012 val",
-}
-_PROTOCOLS = {
-    "study_cifar_finetune": "fine-tuned whole",
-    "study_deepweeds_scratch": "from scratch",
-    "study_rps_finetune": "fine-tuned whole",
-    "study_mobilenet_linear": "head on the frozen backbone",
-    "study_mobilenet_whole": "whole network",
-}
 
 
 def is_comparable(result: ClaimResult) -> bool:
@@ -47,8 +37,9 @@ def is_comparable(result: ClaimResult) -> bool:
 
 
 def comparable(judge: Accuracy, result: ClaimResult) -> str:
-    """`79.9 % against 79.95 %`."""
-    return f"{percent_number(result.evidence[0].measured.value)} % against {100 * judge.expected:.4g} %"
+    """`79.9 % against 79.95 %`: ours against the study's."""
+    on = "" if judge.on == "val" else f" on {judge.on}"
+    return f"{percent_number(judge.of(result.evidence[0]).value)} %{on} against {100 * judge.expected:.4g} %"
 
 
 def number_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
@@ -57,16 +48,16 @@ def number_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
     assert isinstance(judge, Accuracy)
     ours = result.evidence[0]
     return (
-        _IMAGES.get(claim.data, claim.data),
-        _network(claim, judge),
-        _PROTOCOLS.get(claim.recipe or "", "published weights"),
+        words_of(judge.role).data,
+        _network(judge, ours),
+        words_of(judge.role).way or "published weights",
         f"{100 * judge.expected:.4g}",
         claim.original_percent or NOTHING,
         percent_number(ours.measured.value),
         format_interval(ours.measured, " to "),
         f"{ours.measured.n:,}",
         with_interval(ours.test) if ours.test else NOTHING,
-        told(ours.differs) or "nothing",
+        told(ours.differs) or SAME,
         result.verdict,
     )
 
@@ -78,13 +69,13 @@ def smaller_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
     ours = result.evidence[0]
     return (
         ours.data,
-        _network(claim, judge),
+        _network(judge, ours),
         f"{100 * judge.expected:.4g}",
         percent_number(ours.measured.value),
         format_interval(ours.measured, " to "),
         f"{ours.measured.n:,}",
         with_interval(ours.test) if ours.test else NOTHING,
-        told(ours.differs) or "nothing",
+        told(ours.differs),
     )
 
 
@@ -103,9 +94,42 @@ def run_row(one: Evidence) -> tuple[str, ...]:
         f"{one.steps:,}",
         f"{one.minutes:.1f}",
         NOTHING if one.seconds_per_epoch is None else f"{one.seconds_per_epoch:.1f}",
-        "; ".join([*one.differs, *(f"older recipe: {change}" for change in one.older_recipe)]) or "nothing",
+        "; ".join([*one.differs, *(f"older recipe: {change}" for change in one.older_recipe)]) or SAME,
         one.hardware,
     )
+
+
+def timing_row(one: Timing) -> tuple[str, ...]:
+    """Networks that were timed in turns."""
+    return (
+        f"{one.scale}/{one.role}",
+        one.timed,
+        str(one.networks),
+        str(one.rounds),
+        str(one.threads),
+        f"{one.runtime}, {one.precision}",
+        one.created[:10],
+        (one.commit or NOTHING)[:7],
+        one.hardware,
+    )
+
+
+def weights_rows(runs: Sequence[Evidence]) -> tuple[tuple[str, ...], ...]:
+    """The pretrained weights that runs began with, each once."""
+    found = {one.weights.sha256: one.weights for one in runs if one.weights}
+    return tuple(
+        (one.source, one.variant, one.sha256[:12], one.origin or NOTHING, one.licence or NOTHING)
+        for one in found.values()
+    )
+
+
+def note_rows(runs: Sequence[Evidence]) -> tuple[tuple[str, str], ...]:
+    """What the records of runs note, such as near-duplicates between splits, each once with its runs."""
+    noted: dict[str, list[str]] = {}
+    for one in runs:
+        for note in one.notes:
+            noted.setdefault(note, []).append(f"{one.scale}/{one.role}")
+    return tuple((note, by[0] if len(by) == 1 else f"{by[0]} and {len(by) - 1} more") for note, by in noted.items())
 
 
 def run_brief(one: Evidence) -> str:
@@ -131,7 +155,9 @@ def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(columns), "|" + "---|" * len(columns), *map(line, rows)]
 
 
-def _network(claim: Claim, judge: Accuracy) -> str:
-    last = next((part for part in claim.id.split(".") if part in _NETWORKS), None)
-    name = _NETWORKS[last] if last else "MobileNetV2"
-    return name if judge.at_epoch is None else f"{name}, epoch {judge.at_epoch}"
+def _network(judge: Accuracy, ours: Evidence) -> str:
+    name = words_of(judge.role).network
+    if judge.at_epoch is None:
+        return name
+    reached = min(ours.epochs, judge.at_epoch)
+    return f"{name}, epoch {reached}" + (f" in place of {judge.at_epoch}" if reached < judge.at_epoch else "")

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
-
-import numpy as np
+from statistics import stdev
 
 from foray.decision import paired_record
+from foray.recipes.toml import validated
 from foray.records import PairedLoss
 from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Verdict
 from foray.reproduce.claim import Claim, Gap, Order
 from foray.reproduce.evidence import correct, evidence_of
 from foray.reproduce.findings import Findings, Runs
-from foray.reproduce.results_folder import Result
+from foray.reproduce.margins import UNSTEADY
+from foray.reproduce.pair_words import difference_in_words, gain_in_words
+from foray.reproduce.results_folder import Result, RunResult
 from foray.reproduce.role_words import in_words
-from foray.reproduce.statement_verdict import LUCK, Shown, seeds_words, stated, verdict_of
-from foray.reproduce.without_result import why_not_together, without_result
+from foray.reproduce.statement_verdict import Shown, luck, shown_words, stated, verdict_of
+from foray.reproduce.without_result import how_to_run, why_not_together, without_result
 
-_CONFIDENCE = 0.95
+_ERROR = 0.05  # of all intervals of a claim together, two-sided
 _OF_STEP: Mapping[str, Shown] = {"worse": "holds", "not_worse": "contrary", "unresolved": "open"}
 
 
@@ -30,19 +31,22 @@ def judged_order(claim: Claim, judge: Order, findings: Findings) -> ClaimResult:
     found = [(step, runs) for step in steps if (runs := findings.together(step)) is not None]
     if not found:
         return without_result(claim, findings, judge.roles)
-    confidence = 1 - (1 - _CONFIDENCE) / len(found)  # Bonferroni: all bounds hold together
-    pairs = [_paired(runs, higher, lower, confidence) for (lower, higher), runs in found]
+    pairs = [_paired(runs, higher, lower, len(found)) for (lower, higher), runs in found]
+    shown = [_OF_STEP[pair.status] for pair in pairs]
     verdict = order_verdict(pairs)
-    told = " ".join(map(_step_words, pairs))
-    if any(_is_luck(_OF_STEP[pair.status], pair) for pair in pairs):
-        told += f" One training of each {LUCK}"
+    told = [_step_words(pair, runs) for pair, (_, runs) in zip(pairs, found, strict=True)]
+    if len(found) > 1:
+        told.append(f"The {len(found)} intervals hold together at 95 %.")
+    told += _cautions(claim, [runs for _, runs in found], zip(shown, pairs, strict=True))
     if absent := [step for step in steps if step not in [tested for tested, _ in found]]:
         verdict = verdict if verdict == "not reproduced" else "undecided"
-        told += f" Steps without a result: {len(absent)} of {len(steps)}. {_why_absent(findings, absent)}"
+        told.append(f"Steps without a result: {len(absent)} of {len(steps)}.")
+        told.append(_why_absent(claim, findings, absent))
     used: dict[tuple[str, str], Sequence[Result]] = {
         (role, results[0].info.scale): results for _, runs in found for role, results in runs.items()
     }
-    return stated(claim, verdict, told, [evidence_of(results) for results in used.values()], pairs)
+    brief = f"{shown.count('holds')} of {len(steps)} steps shown"
+    return stated(claim, verdict, " ".join(told), [evidence_of(results) for results in used.values()], pairs, brief)
 
 
 def judged_gap(claim: Claim, judge: Gap, findings: Findings) -> ClaimResult:
@@ -50,37 +54,13 @@ def judged_gap(claim: Claim, judge: Gap, findings: Findings) -> ClaimResult:
     runs = findings.together(judge.roles)
     if runs is None:
         return without_result(claim, findings, judge.roles)
-    pair = _paired(runs, judge.reference, judge.candidate, _CONFIDENCE)
+    pair = _paired(runs, judge.reference, judge.candidate)
     shown = _of_gap(judge, pair)
-    measured = difference_in_words(pair, "candidate", f"; margin {format_points(judge.margin)}")
-    if _is_luck(shown, pair):
-        said = f"These two networks show the contrary ({measured}); one training of each {LUCK}"
-    else:
-        words = {"holds": "shown" + _for_these(pair), "contrary": "the contrary is shown", "open": "not decided"}[shown]
-        said = f"{measured}: {words}."
+    measured = difference_in_words(pair, "candidate", f"margin {format_points(judge.margin)}")
+    said = [f"{measured}: {shown_words(shown, pair.seeds)}.", *_cautions(claim, [runs], [(shown, pair)])]
+    brief = gain_in_words(pair) + (", the contrary in one training of each" if _is_luck(shown, pair) else "")
     evidence = [evidence_of(runs[role]) for role in judge.roles]
-    return stated(claim, gap_verdict(judge, pair), said, evidence, [pair], _gain(pair))
-
-
-def difference_in_words(pair: PairedLoss, first: Literal["reference", "candidate"], more: str = "") -> str:
-    """`A is 4.22 points above B on test (2.85 to 5.61, n = 3,507, one seed each)`, A the `first`; `more`: said last."""
-    above, low, high = pair.loss, pair.lower, pair.upper
-    one, other = pair.reference, pair.candidate
-    if first == "candidate":
-        above, low, high, one, other = -above, -high, -low, other, one
-    where = "above"
-    if above < 0:
-        above, low, high, where = -above, -high, -low, "below"
-    return (
-        f"{in_words(one)} is {format_points(above)} {where} {in_words(other)} on test "
-        f"({100 * low:.2f} to {100 * high:.2f}, n = {pair.n:,}, {seeds_words(pair.seeds)}{more})"
-    )
-
-
-def _gain(pair: PairedLoss) -> str:
-    """`+11.29 points (10.18 to 12.43, n = 3,507, one seed each)`: what the candidate gains."""
-    low, high = -100 * pair.upper, -100 * pair.lower
-    return f"{-100 * pair.loss:+.2f} points ({low:.2f} to {high:.2f}, n = {pair.n:,}, {seeds_words(pair.seeds)})"
+    return stated(claim, gap_verdict(judge, pair), " ".join(said), evidence, [pair], brief)
 
 
 def order_verdict(pairs: Sequence[PairedLoss]) -> Verdict:
@@ -105,11 +85,12 @@ def _of_gap(judge: Gap, pair: PairedLoss) -> Shown:
     return "holds" if holds else "contrary" if contrary else "open"
 
 
-def _why_absent(findings: Findings, steps: Sequence[tuple[str, str]]) -> str:
-    """Roles that were not run, each once, and pairs that were but are not compared."""
+def _why_absent(claim: Claim, findings: Findings, steps: Sequence[tuple[str, str]]) -> str:
+    """Roles that were not run, each once, pairs that were but are not compared, and the way to all of them."""
     not_run = list(dict.fromkeys(role for step in steps for role in step if role not in findings.results))
     groups = [not_run, *(step for step in steps if not set(step) & set(not_run))]
-    return " ".join(why_not_together(findings, roles) for roles in groups if roles)
+    told = [why_not_together(findings, roles) for roles in groups if roles]
+    return " ".join([*told, how_to_run(claim, findings, [role for step in steps for role in step])])
 
 
 def _is_luck(shown: Shown, pair: PairedLoss) -> bool:
@@ -117,27 +98,51 @@ def _is_luck(shown: Shown, pair: PairedLoss) -> bool:
     return shown == "contrary" and pair.seeds == 1
 
 
-def _paired(runs: Runs, reference: str, candidate: str, confidence: float) -> PairedLoss:
-    """The loss of `candidate` against `reference` over the test images that both were scored on."""
-    reference_ids, reference_right = correct(runs[reference], "test")
-    candidate_ids, candidate_right = correct(runs[candidate], "test")
-    _, of_reference, of_candidate = np.intersect1d(reference_ids, candidate_ids, return_indices=True)
-    seeds = min(len(reference_right), len(candidate_right))
+def _paired(runs: Runs, reference: str, candidate: str, intervals: int = 1) -> PairedLoss:
+    """The loss of `candidate` against `reference` on their test images, which are the same (Findings.together).
+
+    Its bounds are those of a two-sided 95 % interval; of one among `intervals` that hold together (Bonferroni).
+    """
+    (_, of_reference), (_, of_candidate) = correct(runs[reference], "test"), correct(runs[candidate], "test")
+    seeds = min(len(of_reference), len(of_candidate))
+    confidence = 1 - _ERROR / 2 / intervals
     return paired_record(
-        reference, reference_right[:seeds, of_reference], candidate, candidate_right[:seeds, of_candidate], 0.0,
-        confidence, "test",
+        reference, of_reference[:seeds], candidate, of_candidate[:seeds], 0.0, confidence, "test"
     )  # fmt: skip
 
 
-def _step_words(pair: PairedLoss) -> str:
-    """A sentence about a pair whose reference should be the better one."""
-    shown = _OF_STEP[pair.status]
-    measured = difference_in_words(pair, "reference")
-    if _is_luck(shown, pair):
-        return f"These two networks show the contrary: {measured}."
-    words = {"holds": "shown" + _for_these(pair), "contrary": "the contrary is shown", "open": "not decided"}[shown]
-    return f"{measured}: {words}."
+def _step_words(pair: PairedLoss, runs: Runs) -> str:
+    """A sentence about a pair whose reference should be the better one, with the resolution and epochs of both."""
+    one, other = (runs[role][0] for role in (pair.reference, pair.candidate))
+    sides = [run.record.architecture.resolution for run in (one, other)]
+    epochs = [len(run.history) for run in (one, other)]
+    how = f"{_against(sides)} px, {_against(epochs)} epochs"
+    return f"{difference_in_words(pair, 'reference', how)}: {shown_words(_OF_STEP[pair.status], pair.seeds)}."
 
 
-def _for_these(pair: PairedLoss) -> str:
-    return " for these networks" if pair.seeds == 1 else ""
+def _against(numbers: Sequence[int]) -> str:
+    return " against ".join(map(str, dict.fromkeys(numbers)))
+
+
+def _cautions(claim: Claim, runs: Sequence[Runs], shown: Iterable[tuple[Shown, PairedLoss]]) -> list[str]:
+    """What a reader has to know of the trainings: last epochs that are partly luck, and single seeds."""
+    by_role = {role: seeds for found in runs for role, seeds in found.items()}
+    unsteady = [
+        f"Val of {in_words(role)} moves by {format_points(spread)} from epoch to epoch (standard deviation of the last "
+        "quarter), and its last epoch is the one that counts."
+        for role, seeds in by_role.items()
+        if (spread := _spread_at_the_end(seeds)) > UNSTEADY
+    ]
+    return unsteady + ([luck(claim)] if any(_is_luck(*one) for one in shown) else [])
+
+
+def _spread_at_the_end(seeds: Sequence[RunResult]) -> float:
+    """Standard deviation of val over the last quarter of the epochs, the largest of all seeds.
+
+    0 where the best epoch is kept, and with fewer than three epochs.
+    """
+    if validated(seeds[0].record.recipe, "the record").checkpoint == "best":
+        return 0.0
+    ends = [[row.val_top1 for row in run.history[-max(3, len(run.history) // 4) :]] for run in seeds]
+    known = [[value for value in end if value is not None] for end in ends]
+    return max((stdev(end) for end in known if len(end) >= 3), default=0.0)

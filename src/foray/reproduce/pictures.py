@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,7 +15,7 @@ from foray.report.drawing import drawing_style, new_figure, point_style, settle
 from foray.reproduce.evidence import evidence_of
 from foray.reproduce.findings import Findings
 from foray.reproduce.results_folder import RunResult, TimesResult
-from foray.reproduce.role_words import NETWORKS
+from foray.reproduce.role_words import NETWORKS, words_of
 
 _DATA = "deepweeds"
 _GROUPS = (("mobilenet", "b0", "v2b0"), ("mobilenet", "b0"), ("mobilenet", "v2b0"))
@@ -32,7 +32,7 @@ _PROTOCOLS: Mapping[str, tuple[str, Trains | None]] = {
 
 
 @dataclass(frozen=True)
-class Point:
+class CostPoint:
     """One network of an equal protocol: accuracy on test against a time in milliseconds."""
 
     network: str
@@ -41,15 +41,15 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Panel:
+class CostPanel:
     """Two networks or more that were trained alike, and what their times are of."""
 
     title: str
     axis: str
-    points: tuple[Point, ...]
+    points: tuple[CostPoint, ...]
 
 
-def panels(findings: Findings) -> list[Panel]:
+def panels(findings: Findings) -> list[CostPanel]:
     """Of every protocol with two networks that were trained at one resolution and timed at it."""
     found = []
     for role, axis in _AXES.items():
@@ -72,7 +72,7 @@ def cost_of_accuracy(findings: Findings) -> Figure | None:
     return figure
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def _draw(axes: Axes, panel: CostPanel) -> None:
     for point in panel.points:
         style = point_style(list(NETWORKS.values()).index(point.network))
         value, low, high = (100 * bound for bound in (point.accuracy.value, point.accuracy.low, point.accuracy.high))
@@ -88,31 +88,31 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.legend(fontsize=7.5)
 
 
-def _panel(findings: Findings, protocol: str, times: SideBySideTimes, axis: str) -> Panel | None:
+def _panel(findings: Findings, protocol: str, times: SideBySideTimes, axis: str) -> CostPanel | None:
     title, trains = _PROTOCOLS[protocol]
     runs = _runs(findings, protocol)
     of = None if times.timed == "inference" else trains
     if not runs or (times.timed == "training step" and of is None):
         return None
-    points = [point for run in runs if (point := _point(run, times, of))]
+    points = [point for seeds in runs if (point := _point(seeds, times, of))]
     if len(points) < 2:
         return None
-    resolution = runs[0].record.architecture.resolution
-    return Panel(f"{title}, {resolution} px", axis.format(batch=times.batch_size), tuple(points))
+    resolution = runs[0][0].record.architecture.resolution
+    return CostPanel(f"{title}, {resolution} px", axis.format(batch=times.batch_size), tuple(points))
 
 
-def _point(run: RunResult, times: SideBySideTimes, trains: Trains | None) -> Point | None:
-    architecture = run.record.architecture
+def _point(seeds: Sequence[RunResult], times: SideBySideTimes, trains: Trains | None) -> CostPoint | None:
+    architecture = seeds[0].record.architecture
     timed = times.network(architecture.requested or architecture.name, architecture.resolution, trains)
-    accuracy = evidence_of([run]).test
+    accuracy = evidence_of(seeds).test
     if timed is None or accuracy is None:
         return None
-    return Point(NETWORKS[run.info.role.split("-")[1]], accuracy, 1000 * median(timed.seconds))
+    return CostPoint(words_of(seeds[0].info.role).network, accuracy, 1000 * median(timed.seconds))
 
 
-def _runs(findings: Findings, protocol: str) -> list[RunResult]:
-    """The first seed of each network of the largest group that may be compared."""
+def _runs(findings: Findings, protocol: str) -> list[Sequence[RunResult]]:
+    """All seeds of each network of the largest group that may be compared."""
     for names in _GROUPS:
         if runs := findings.together([f"{_DATA}-{name}-{protocol}" for name in names]):
-            return [seeds[0] for seeds in runs.values()]
+            return list(runs.values())
     return []

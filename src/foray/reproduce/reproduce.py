@@ -8,7 +8,7 @@ from pathlib import Path
 from foray.errors import RunError
 from foray.progress import SILENT, Progress
 from foray.records import require_writable
-from foray.records.reproduction import Reproduction, Scale, Unavailable
+from foray.records.reproduction import Reproduction, Scale, Timing, Unavailable
 from foray.regular_files import is_there
 from foray.reproduce.all_claims import claims_named, roles_of
 from foray.reproduce.claim import Claim
@@ -18,7 +18,7 @@ from foray.reproduce.experiments import BY_SCALE, TIMES_ROLES
 from foray.reproduce.findings import Findings
 from foray.reproduce.judge import judged
 from foray.reproduce.reproduction_page import write_reproduction
-from foray.reproduce.results_folder import SCALES, Result, read_results, read_unavailable
+from foray.reproduce.results_folder import SCALES, Result, TimesResult, read_results, read_unavailable
 from foray.requests import Machine
 
 
@@ -64,7 +64,8 @@ def rewrite(results: Path, out: str | Path, names: Sequence[str] = (), *, mini: 
 
 def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
     """Every claim's verdict, the runs behind it, and the experiments without results."""
-    roles = [role for role in roles_of(claims) if role not in TIMES_ROLES]
+    needed = roles_of(claims)
+    roles = [role for role in needed if role not in TIMES_ROLES]
     return Reproduction(
         mini=findings.mini,
         results=[judged(claim, findings) for claim in claims],
@@ -74,7 +75,13 @@ def judge_all(findings: Findings, claims: Sequence[Claim]) -> Reproduction:
             for by_role in (findings.results, findings.also)
             if role in by_role
         ],
-        missing={role: why for role, why in findings.missing.items() if role in roles_of(claims)},
+        timings=[
+            _timing(one)
+            for role in TIMES_ROLES
+            for one in findings.results.get(role, ())
+            if role in needed and isinstance(one, TimesResult)
+        ],
+        missing={key: why for key, why in findings.missing.items() if key.partition("/")[2] in needed},
     )
 
 
@@ -88,5 +95,24 @@ def read_findings(results: Path, *, mini: bool) -> Findings:
         for role, found in read_results(results, scale).items():
             if role in BY_SCALE[scale] or role in TIMES_ROLES:
                 (also if role in chosen else chosen)[role] = current(found)
-        missing = read_unavailable(results, scale).roles | missing
-    return Findings(chosen, {role: why for role, why in missing.items() if role not in chosen}, mini, also)
+        missing |= {f"{scale}/{role}": why for role, why in read_unavailable(results, scale).roles.items()}
+    lacking = {key: why for key, why in missing.items() if why.kind == "failed" or key.partition("/")[2] not in chosen}
+    return Findings(chosen, lacking, mini, also)
+
+
+def _timing(result: TimesResult) -> Timing:
+    info, times = result.info, result.times
+    return Timing(
+        role=info.role,
+        scale=info.scale,
+        timed=times.timed,
+        networks=len(times.networks),
+        rounds=times.rounds,
+        threads=times.threads,
+        runtime=times.runtime,
+        precision=times.precision,
+        created=times.created,
+        hardware=times.hardware.label(),
+        commit=times.commit,
+        command=info.command,
+    )

@@ -15,14 +15,24 @@ from foray.records.reproduction import Reproduction
 from foray.report.drawing import render
 from foray.reproduce.findings import Findings
 from foray.reproduce.page_content import RUNS, ClaimView, Page, page_of
-from foray.reproduce.page_tables import NUMBER_COLUMNS, RUN_COLUMNS, SMALLER_COLUMNS, STATEMENT_COLUMNS, rows_of
+from foray.reproduce.page_tables import (
+    NOTE_COLUMNS,
+    NUMBER_COLUMNS,
+    RUN_COLUMNS,
+    SMALLER_COLUMNS,
+    STATEMENT_COLUMNS,
+    TIMING_COLUMNS,
+    WEIGHTS_COLUMNS,
+    rows_of,
+)
 from foray.reproduce.pictures import cost_of_accuracy
 from foray.reproduce.study_curves import figure1
+from foray.reproduce.verdict_words import VERDICT_WORDS
 
 CONFOUND = (
     "The study compares EfficientNets trained from scratch for 500 epochs with a MobileNetV2 that was pretrained on "
     "ImageNet and trained for 20. Protocol and network change together, so its comparison cannot show which of them "
-    "made the difference. The claim comparison.equal_protocol, further down, trains both alike."
+    "made the difference. The claims comparison.equal_protocol.b0 and .v2b0, further down, train both alike."
 )
 TWO_RUNS = (
     'The caption of figure 1 says "no frozen weights"; the text cites it for the run with the frozen backbone. Each '
@@ -33,11 +43,13 @@ WRITTEN = "Written by `foray reproduce --from results`; do not edit."
 HOW = (
     "Study: the printed figure, the best validation top-1; MobileNetV2's is the last epoch's. Ours, val: the accuracy "
     "of the kept epoch on val; where the recipe keeps the best epoch on val, that figure is optimistic, as the study's "
-    "is. Test chose nothing. Intervals: 95 %. A figure of the study is judged only on its own images, by its protocol "
-    "or by one that exceeds it."
+    "is. The recipe for CIFAR was chosen on val too. Test chose nothing. Intervals: 95 %, over images: they do not "
+    "cover what another seed would change. A figure of the study is judged only on its own images, by its protocol or "
+    "by one that exceeds it. Some test images nearly repeat training images: each run notes how many, and its accuracy "
+    "without them."
 )
 SMALLER = (
-    "Fewer epochs, smaller images or a part of them: at most two hours per run on two cores. They do not decide the "
+    "Fewer epochs, smaller images or other ones: at most two hours per run on two cores. They do not decide the "
     "study's figures."
 )
 RUN_TIMES = (
@@ -47,10 +59,13 @@ RUN_TIMES = (
     "notes in a run's record.json say which it was."
 )
 OURS = "The study did not ask these. They are answered by experiments of our own."
+VERDICTS = "What the verdicts mean:"
+WEIGHTS = "The pretrained weights that the runs began with:"
+NOTES = "What the records of the runs note, each once:"
 UNSTATED = "The study does not state everything that a training needs. Our choice, with its reason, by recipe:"
 COSTS = (
     "Networks that were trained alike on DeepWeeds: accuracy on test against what it costs. Times were taken in turns "
-    "on one machine; only their ratios carry over to another."
+    "on one machine, named under Experiments. On another machine both the times and their ratios may differ."
 )
 FIGURE1 = "reproduction-figure1.svg"
 COST_FIGURE = "reproduction-costs.svg"
@@ -85,6 +100,7 @@ def markdown_page(page: Page, drawings: Mapping[str, bytes]) -> str:
     lines += [""] if page.summary else []
     lines += ["## Table 1 and the other figures", "", HOW, ""]
     lines += [*rows_of(NUMBER_COLUMNS, page.numbers), ""] if page.numbers else ["No comparable result yet.", ""]
+    lines += [VERDICTS, "", *(f"- *{name}*: {words.meaning}" for name, words in VERDICT_WORDS.items()), ""]
     lines += ["## Figure 1", "", TWO_RUNS, ""]
     lines += [f"![Accuracy and loss over epochs]({FIGURE1})", ""] if FIGURE1 in drawings else []
     if COST_FIGURE in drawings:
@@ -106,6 +122,9 @@ def _end(page: Page) -> list[str]:
     for recipe, choices in page.choices:
         lines += [f"### {recipe}", "", *(f"- {markdown(choice)}" for choice in choices), ""]
     lines += ["## Experiments", "", RUN_TIMES, "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
+    lines += [*rows_of(TIMING_COLUMNS, page.timings), ""] if page.timings else []
+    lines += [WEIGHTS, "", *rows_of(WEIGHTS_COLUMNS, page.weights), ""] if page.weights else []
+    lines += [NOTES, "", *rows_of(NOTE_COLUMNS, page.notes), ""] if page.notes else []
     if page.commands:
         lines += ["By:", "", *(f"    {one_line(command)}" for command in page.commands), ""]
     if page.missing:
@@ -139,10 +158,13 @@ def html_page(page: Page, drawings: Mapping[str, bytes]) -> str:
     return environment.get_template("reproduction.html").render(
         page=page,
         columns={"numbers": NUMBER_COLUMNS, "smaller": SMALLER_COLUMNS, "runs": RUN_COLUMNS,
-                 "statements": STATEMENT_COLUMNS},
+                 "statements": STATEMENT_COLUMNS, "timings": TIMING_COLUMNS, "weights": WEIGHTS_COLUMNS,
+                 "notes": NOTE_COLUMNS},
+        verdicts={name: words.meaning for name, words in VERDICT_WORDS.items()},
         texts={
             "how": HOW, "confound": CONFOUND, "two_runs": TWO_RUNS, "smaller": SMALLER, "ours": OURS,
-            "unstated": UNSTATED, "costs": COSTS, "run_times": RUN_TIMES,
+            "unstated": UNSTATED, "costs": COSTS, "run_times": RUN_TIMES, "verdicts": VERDICTS, "weights": WEIGHTS,
+            "notes": NOTES,
         },
         figures={name: _inline(drawing) for name, drawing in drawings.items()},
         figure1=FIGURE1,

@@ -82,6 +82,7 @@ CLAIMS = (
         )),
         origin="ours",
         expected="depth, width or resolution alone < all three, at about the same work",
+        brief="scaling all three dimensions is better than one alone",
         original="Tan & Le 2019, table 7: see the claim scaling.one_dimension.paper.",
         unstated={
             "experiment": Choice(

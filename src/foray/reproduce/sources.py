@@ -45,6 +45,7 @@ class Source:
         return self.manual.replace("`data_dir`", "--data-dir").replace("`data`", "DATA")
 
 
+JPEG_COPIES = "JPEG copies"  # a note of data sets, and of runs on them
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
@@ -109,7 +110,7 @@ def _own_copy(wanted: ImageSource, own: Path, cache: Path, progress: Progress) -
     archives = [path for path in own.iterdir() if path.name.endswith((".tar.xz", ".zip"))] if own.is_dir() else []
     if str(wanted.data).startswith("cifar") and archives:  # JPEG copies in class folders
         copied = ImageSource(archives[0]).open(cache, progress=progress)
-        return replace(copied, notes=(*copied.notes, "JPEG copies"))
+        return replace(copied, notes=(*copied.notes, JPEG_COPIES))
     return wanted.open(cache, progress=progress)
 
 

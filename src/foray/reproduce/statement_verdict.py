@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from foray.records import PairedLoss
 from foray.records.reproduction import ClaimResult, Evidence, Verdict
 from foray.reproduce.claim import Claim
 from foray.reproduce.differences import told
+from foray.reproduce.role_words import in_words
 
 Shown = Literal["holds", "contrary", "open"]
-LUCK = "cannot tell the architecture from the luck of training. Two more seeds of each would."
+_WORDS: Mapping[Shown, str] = {"holds": "shown", "contrary": "the contrary is shown", "open": "not decided"}
 
 
 def verdict_of(steps: Sequence[tuple[Shown, int]]) -> Verdict:
@@ -24,9 +25,17 @@ def verdict_of(steps: Sequence[tuple[Shown, int]]) -> Verdict:
     return "reproduced" if all(shown == "holds" for shown, _ in steps) else "undecided"
 
 
-def seeds_words(seeds: int) -> str:
-    """How many of each network."""
-    return "one seed each" if seeds == 1 else f"{seeds} seeds each"
+def shown_words(shown: Shown, seeds: int) -> str:
+    """What is shown, and of what: with one seed of these networks alone."""
+    return _WORDS[shown] + (" for these trainings" if seeds == 1 and shown != "open" else "")
+
+
+def luck(claim: Claim) -> str:
+    """What one training of each leaves open, and the command that tells more."""
+    return (
+        "One training of each cannot tell a difference from luck in training; foray reproduce "
+        f"{claim.id} --seeds 3 trains two more of each."
+    )
 
 
 def stated(
@@ -34,13 +43,21 @@ def stated(
     brief: str = "",
 ) -> ClaimResult:  # fmt: skip
     """The verdict on a statement. One that the study makes is told, and not judged, where its runs were others."""
-    changed = list(dict.fromkeys(change for one in evidence for change in one.differs))
+    changed = any(one.differs for one in evidence)
     if changed and claim.origin == "study":
         words = {"reproduced": "holds", "not reproduced": "does not hold"}.get(verdict, "is not decided")
         what = "another protocol" if any(one.protocol_differs for one in evidence) else "other images"
-        said, verdict = f"Here the claim {words}, with {what} ({told(changed)}). {said}", "differs in protocol"
-    elif changed:
-        said = f"{said} Run with {told(changed)}."
+        said, verdict = f"Here the claim {words}, with {what} ({_by_role(evidence)}). {said}", "differs in protocol"
     return ClaimResult(
         claim=claim.id, verdict=verdict, brief=brief, sentence=said, evidence=list(evidence), pairs=list(pairs)
     )
+
+
+def _by_role(evidence: Sequence[Evidence]) -> str:
+    """Differences that all have, then those of single networks, with their names."""
+    common = [change for change in evidence[0].differs if all(change in one.differs for one in evidence)]
+    parts = [told(common)] if common else []
+    for one in evidence:
+        if rest := [change for change in one.differs if change not in common]:
+            parts.append(f"{in_words(one.role)}: {told(rest)}")
+    return "; ".join(parts)

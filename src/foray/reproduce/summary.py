@@ -7,61 +7,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 
-from foray.records import PairedLoss
 from foray.records.reproduction import ClaimResult, Reproduction, Verdict
 from foray.reproduce.all_claims import CLAIMS
-from foray.reproduce.claim import Accuracy, CurveShape, Gap, Order, TimeRatio
+from foray.reproduce.claim import Accuracy, Arithmetic, CurveShape, Gap, Order, TimeRatio
 from foray.reproduce.page_tables import comparable, is_comparable, number_row, with_interval
-from foray.reproduce.role_words import NETWORKS
-from foray.reproduce.statement_verdict import seeds_words
+from foray.reproduce.pair_words import steps_in_words
+from foray.reproduce.role_words import DATA
+from foray.reproduce.statements import STATEMENTS
+from foray.reproduce.verdict_words import VERDICT_WORDS
 
 _Results = Mapping[str, ClaimResult]
-_COUNTED: Mapping[Verdict, tuple[str, str]] = {
-    "reproduced": ("holds", "hold"),
-    "exceeded": ("is exceeded", "are exceeded"),
-    "exceeded by another protocol": ("is exceeded by another protocol", "are exceeded by another protocol"),
-    "not reproduced": ("does not hold", "do not hold"),
-    "error in the study": ("is an error in the study", "are errors in the study"),
-    "undecided": ("is undecided", "are undecided"),
-    "differs in protocol": ("was tried with another protocol only", "were tried with another protocol only"),
-    "no result": ("has no result yet", "have no result yet"),
-}  # fmt: skip
 _ALIKE = "comparison.equal_protocol"
 _ADVICE = (
     "Compare networks that are trained alike on your own images, with their latency on your device beside them "
     "(foray compare). The study's comparison changes network and protocol together."
 )
+_KINDS: tuple[tuple[type[object] | UnionType, str], ...] = (
+    (Arithmetic, "by arithmetic or quotation"),
+    (TimeRatio, "by timing"),
+    (Accuracy | Order | Gap | CurveShape, "by training"),
+)
 
 
 @dataclass(frozen=True)
-class Point:
+class SummaryLine:
     """One line of the summary."""
 
     title: str
     text: str
 
 
-def summary_of(found: Reproduction) -> tuple[Point, ...]:
+def summary_of(found: Reproduction) -> tuple[SummaryLine, ...]:
     """What holds, what does not, what was misprinted, and what it means for a choice today."""
     results = {one.claim: one for one in found.results}
     points = {
         "Verdicts": _counts(results),
-        "Accuracy, ours on val against the study's": _figures(results),
-        "Holds in runs of our own": _briefs(results, "reproduced", Order | Gap | CurveShape),
-        "Holds for times, in turns on one machine": _briefs(results, "reproduced", TimeRatio),
+        "Accuracy": _figures(results),
+        "Holds in our trainings": _briefs(results, "reproduced", Order | Gap | CurveShape),
+        "Holds in our timings, in turns on one machine": _briefs(results, "reproduced", TimeRatio),
         "Does not hold": _briefs(results, "not reproduced"),
         "Not decided": _briefs(results, "undecided"),
         "Errors in the study": _briefs(results, "error in the study"),
-        "Trained alike on DeepWeeds": _equal_protocol(results),
+        "Trained alike": _trained_alike(results),
+        "Other questions of our own": _own_questions(results),
         "For a choice today": _ADVICE,
     }
-    return tuple(Point(title, text) for title, text in points.items() if text)
+    return tuple(SummaryLine(title, text) for title, text in points.items() if text)
 
 
 def _counts(results: _Results) -> str:
-    counted = Counter(one.verdict for one in results.values() if CLAIMS[one.claim].origin == "study")
-    told = [f"{n} {_COUNTED[verdict][n > 1]}" for verdict in _COUNTED if (n := counted[verdict])]
-    return f"Of {sum(counted.values())} statements of the study {_joined(told)}."
+    of_study = [one for one in results.values() if CLAIMS[one.claim].origin == "study"]
+    counted = Counter(one.verdict for one in of_study)
+    told = [f"{n} {words[n > 1]}" for verdict, words in VERDICT_WORDS.items() if (n := counted[verdict])]
+    holds = [CLAIMS[one.claim].judge for one in of_study if one.verdict == "reproduced"]
+    if holds:
+        kinds = [f"{sum(isinstance(judge, kind) for judge in holds)} {words}" for kind, words in _KINDS]
+        told[0] += f" ({', '.join(kinds)})"
+    statements = sum(any(name in results for name in one.claims) for one in STATEMENTS)
+    return f"The study's {statements} statements are judged as {len(of_study)} claims: {_joined(told)}."
 
 
 def _figures(results: _Results) -> str:
@@ -71,45 +74,50 @@ def _figures(results: _Results) -> str:
         claim = CLAIMS[name]
         if isinstance(claim.judge, Accuracy) and is_comparable(one):
             images, network, protocol = number_row(claim, one)[:3]
-            other = " by another protocol" if one.verdict == "exceeded by another protocol" else ""
+            by = ", by another protocol" if one.verdict == "exceeded by another protocol" else ""
             test = one.evidence[0].test
-            on_test = f", {with_interval(test, ' %')} on test" if test else ""
-            told.append(f"{images}, {network}, {protocol}: {comparable(claim.judge, one)}{other}{on_test}")
-    return _listed(told)
+            on_test = f"; {with_interval(test, ' %')} on test" if test else ""
+            told.append(f"{images}, {network} {protocol}: {comparable(claim.judge, one)} in the study{by}{on_test}")
+    return ". ".join(told) + "." if told else ""
 
 
 def _briefs(results: _Results, verdict: Verdict, of: type[object] | UnionType = object) -> str:
     """Statements of the study with this verdict, in a few words each; `of`: how they are judged."""
     return _listed(
         [
-            ": ".join(part for part in (CLAIMS[name].brief, one.brief) if part) or CLAIMS[name].statement.rstrip(".")
+            ": ".join(part for part in (CLAIMS[name].brief, _came_out(one)) if part)
+            or CLAIMS[name].statement.rstrip(".")
             for name, one in results.items()
             if one.verdict == verdict and CLAIMS[name].origin == "study" and isinstance(CLAIMS[name].judge, of)
         ]
     )
 
 
-def _equal_protocol(results: _Results) -> str:
-    """What each network, the reference of its pairs, gains over MobileNetV2 by the same protocols, and at what cost."""
-    result = results.get(_ALIKE)
-    if result is None or not result.pairs:
-        return ""
-    by_network: dict[str, list[PairedLoss]] = {}
-    for pair in result.pairs:
-        by_network.setdefault(pair.reference.split("-")[1], []).append(pair)
-    return _listed([_against_mobilenet(name, pairs, results) for name, pairs in by_network.items()])
+def _came_out(one: ClaimResult) -> str:
+    return steps_in_words(one.pairs) if isinstance(CLAIMS[one.claim].judge, Order) else one.brief
 
 
-def _against_mobilenet(name: str, pairs: Sequence[PairedLoss], results: _Results) -> str:
-    gains = sorted(100 * pair.loss for pair in pairs)
-    span = f"{gains[0]:+.2f} points" if len(gains) == 1 else f"{gains[0]:+.2f} to {gains[-1]:+.2f} points"
-    shown = sum(pair.lower > 0 for pair in pairs)
-    protocols = "1 protocol" if len(pairs) == 1 else f"{len(pairs)} protocols"
-    latency = results.get(f"{_ALIKE}.latency.{name}")
-    cost = f"; time per image {latency.brief}" if latency and latency.brief else ""
-    return (
-        f"{NETWORKS[name]} against MobileNetV2 {span} on test ({protocols}, {seeds_words(pairs[0].seeds)}, n = "
-        f"{pairs[0].n:,}, {shown} of {len(pairs)} intervals above 0){cost}"
+def _trained_alike(results: _Results) -> str:
+    """What each network gains over MobileNetV2 by the same protocols on the same images, and at what cost."""
+    told = []
+    for name in ("b0", "v2b0"):
+        one = results.get(f"{_ALIKE}.{name}")
+        if one is not None and one.pairs:
+            latency = results.get(f"{_ALIKE}.latency.{name}")
+            cost = f"; time per image at 224 px {latency.brief}" if latency and latency.brief else ""
+            told.append(f"{DATA['deepweeds']}, {CLAIMS[one.claim].brief}: {steps_in_words(one.pairs)}{cost}")
+    return ". ".join(told) + "." if told else ""
+
+
+def _own_questions(results: _Results) -> str:
+    """The other comparisons that are not the study's: their verdicts, and what came out."""
+    told_above = {f"{_ALIKE}.b0", f"{_ALIKE}.v2b0"}
+    return _listed(
+        [
+            f"{CLAIMS[name].brief}, {one.verdict}: {steps_in_words(one.pairs)}"
+            for name, one in results.items()
+            if CLAIMS[name].origin == "ours" and name not in told_above and one.pairs
+        ]
     )
 
 

@@ -118,9 +118,6 @@ def run_times(
     if is_kept(target):
         progress.note(f"{scale}/{role}: {target.name} is there already.")
         return None
-    if machine.processes.count > 1:
-        progress.note(f"{scale}/{role} runs in one process only: run the same command without torchrun as well.")
-        return None
     try:
         times = take_times(plan, machine, progress)
     except ForayError as error:

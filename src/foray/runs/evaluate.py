@@ -56,7 +56,7 @@ def evaluate(
 
 
 def _of_leaked(images: HeldOut, predictions: Predictions) -> list[str]:
-    """The score without those of the run's own test images that are near copies of what it was fitted to."""
+    """The score without those of the run's own test images that are near-duplicates of what it was fitted to."""
     if images.leaked is None or not images.leaked.any():
         return []
     others = ~images.leaked

@@ -36,7 +36,7 @@ class HeldOut:
     """What is scored: the samples of `dataset`, all of them in `split`, with the run's classes.
 
     `left_out`: None where it could not be checked. `tested`: rows in the run's predictions/test.npz (N,) where all
-    images are its own test images, else None. `leaked`: which of them are near copies of images it was fitted to.
+    images are its own test images, else None. `leaked`: which of them are near-duplicates of images it was fitted to.
     """
 
     dataset: Dataset
@@ -189,7 +189,7 @@ def _candidates(dataset: Dataset, split: Split, own: list[Sample]) -> list[Sampl
 def _near_copies(
     seen: SeenImages, new: Sequence[Sample], cache_dir: Path, progress: Progress
 ) -> tuple[set[str], tuple[str, ...]]:
-    """Ids of images in `new` that are near copies of images the run was fitted to; and what to say of the check."""
+    """Ids of images in `new` that are near-duplicates of images the run was fitted to; and what to say of the check."""
     if not new:
         return set(), ()
     if not len(seen.fitted_fingerprints):

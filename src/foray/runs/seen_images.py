@@ -3,7 +3,7 @@
     contents     uint8 (N, 32)     SHA-256 of each file's bytes (or of the pixels), in the order of the data set
     splits       int8 (N,)         0 train, 1 val, 2 test
     labels       int64 (N,)        in the order of the run's classes
-    leaked       bool (N,)         test and val images that are copies or near copies of images of an earlier split
+    leaked       bool (N,)         test and val images that are copies or near-duplicates of images of an earlier split
     thumbnails   uint8 (M, 24, 24) of all images, in their order; in earlier versions only of train and val; M is 0
     hashes       uint8 (M, 8)      where near-duplicates could not be told (too many images, or all alike)
 
@@ -78,7 +78,7 @@ class SeenImages:
 
     @cached_property
     def leaked_tests(self) -> frozenset[str]:
-        """Contents of test images that are near copies of train or val images."""
+        """Contents of test images that are near-duplicates of train or val images."""
         tested = np.flatnonzero(self.leaked & (self.splits == SPLITS.index("test")))
         return frozenset(self.contents[i] for i in tested)
 

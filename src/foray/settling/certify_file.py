@@ -60,7 +60,7 @@ def certify(
         data_dir: folder with a copy of the named data set.
         offline: download nothing.
         threads: of the runtime; None: one per core.
-        workers: processes that decode images; None: one per core.
+        workers: threads that decode images; None: one per core.
         cache_dir: decoded images and downloads; None: see `foray.cache_folder`.
         progress: what is told of the progress.
 

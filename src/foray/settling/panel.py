@@ -1,7 +1,7 @@
 """The panel: new images without labels that count, and the labels that networks give them.
 
-Left out, and counted: images that cannot be read, images that the runs have seen or near copies of such, and all but
-the first by name of new images that are near copies of each other (a burst).
+Left out, and counted: images that cannot be read, images that the runs have seen or near-duplicates of such, and all
+but the first by name of new images that are near-duplicates of each other (a burst).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def open_panel(
         raise DataError(f"No image of {images} remains. {left_out.sentence} Give images that the runs have not seen.")
     notes += _of_sizes(kept, appearances, preprocessings)
     if left_out.bursts > len(kept):
-        notes.append("most of the images are near copies of another one: check that they are like those of use")
+        notes.append("most of the images are near-duplicates of another one: check that they are like those of use")
     if unreadable or broken:
         notes.append(f"cannot be read: {some_names([*unreadable, *broken])}")
     panel = replace(dataset, samples=tuple(kept), notes=()).fingerprinted()
@@ -196,7 +196,7 @@ def _decoded(dataset: Dataset, preprocessing: Preprocessing, machine: Machine, p
 def _unseen(
     samples: Sequence[Sample], seen: Sequence[SeenImages | None], used: frozenset[str], appearances: Appearances
 ) -> tuple[list[Sample], dict[str, int], list[str]]:
-    """Images that no run has seen, nor near copies of such; the class of those that one has seen; and notes."""
+    """Images that no run has seen, nor near-duplicates of such; the class of those that one has seen; and notes."""
     runs = _different(seen)
     label_of = {content: int(label) for one in runs for content, label in zip(one.contents, one.labels, strict=True)}
     fresh = [sample for sample in samples if sample.content not in label_of and sample.content not in used]
@@ -206,10 +206,10 @@ def _unseen(
         notes.append("a run is of an earlier version and has no digests of its images: it may have seen some of these")
     for one in runs:
         if not len(one.fingerprints):
-            notes.append("exact copies of the runs' images were looked for, near copies could not be")
+            notes.append("exact copies of the runs' images were looked for, near-duplicates could not be")
             continue
         if len(one.fingerprints) < len(one.contents):
-            notes.append("a run is of an earlier version: near copies of its test images could not be looked for")
+            notes.append("a run is of an earlier version: near-duplicates of its test images could not be looked for")
         if fresh:
             copies = nearest(appearances.fingerprints_of(fresh), one.fingerprints)
             fresh = [sample for i, sample in enumerate(fresh) if i not in copies]
@@ -224,8 +224,8 @@ def _different(seen: Sequence[SeenImages | None]) -> list[SeenImages]:
 def _without_bursts(
     samples: Sequence[Sample], appearances: Appearances, told: bool, cache_dir: Path, progress: Progress
 ) -> list[Sample]:
-    """Of images that are near copies of each other the first by name. `told`: whether being alike says so; else only
-    exact copies count once."""
+    """Of images that are near-duplicates of each other the first by name. `told`: whether being alike says so; else
+    only exact copies count once."""
     first = list({sample.content: sample for sample in reversed(samples)}.values())[::-1]
     ordered = sorted(first, key=lambda sample: sample.id)
     if not told:

@@ -50,7 +50,7 @@ def settle(
         images: new images without labels, like those of use: a folder, folders in it included, or an archive.
         labels: a CSV of image,label, as the page writes it.
         device: where the networks run: `auto`, `cpu` or `cuda`.
-        workers: processes that decode images; None: one per core.
+        workers: threads that decode images; None: one per core.
         cache_dir: decoded images; None: see `foray.cache_folder`.
         progress: what is told of the progress.
 

@@ -104,7 +104,8 @@ def plan_run(
         if weights is None:
             raise ForayError(
                 f"`protocol` {recipe.protocol} starts from pretrained weights. Name them with `weights`: a folder in "
-                "timm's layout, a folder of such folders, or hub. Without weights, use `protocol` scratch."
+                "timm's layout, a folder of such folders, a file, a hub id, or hub. Without weights, use `protocol` "
+                "scratch."
             )
         found = find_weights(weights, model, offline=offline, progress=progress)
         spec, preprocessing = found.spec, found.preprocessing
@@ -145,8 +146,8 @@ def _require_resolution(spec: ArchSpec, resolution: int, small_image: SmallImage
     least = spec.stride // spec.stem.stride if small_image == "stride1_stem" else spec.stride
     if resolution < least:
         raise ForayError(
-            f"At {resolution} px is smaller than the total stride of {spec.name} ({least} px in "
-            f"all). Use `resolution` {least} or more."
+            f"An input of {resolution} px is too small for {spec.name}, which divides its side by {least}. Use "
+            f"`resolution` {least} or more."
         )
 
 

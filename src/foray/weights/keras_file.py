@@ -158,7 +158,10 @@ def _read_layers(path: Path) -> Layers:
     try:
         import h5py
     except ImportError as error:
-        raise WeightsError(f"Reading {path} needs h5py: pip install 'foray[keras]'.") from error
+        raise WeightsError(
+            f"Reading {path} needs h5py, not installed here. Run in the checkout of foray: "
+            "pip install -c constraints.txt -e '.[keras]'"
+        ) from error
     try:
         require_regular(path)
         with h5py.File(path) as file:

@@ -102,8 +102,8 @@ def hub_id_of(source: str | Path, requested: str) -> str | None:
     if isinstance(source, str) and _HUB_ID.fullmatch(source) and not source.lower().endswith(_FILE_SUFFIXES):
         return source
     raise WeightsError(
-        f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a .pth or .h5 "
-        'file, a hub id, or "hub".'
+        f"There are no weights at {source}: give a folder in timm's layout, a folder of such folders, a "
+        '.safetensors, .pth or .h5 file, a hub id, or "hub".'
     )
 
 
