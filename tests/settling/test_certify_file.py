@@ -284,8 +284,8 @@ def test_images_of_the_run_near_copies_and_bursts_are_left_out_and_counted(files
     left_out = found.unlabelled.left_out
     assert (found.n, left_out.near_copies, left_out.bursts, left_out.unreadable) == (IMAGES, 180, 3, 1)
     said = (
-        "Left out: 1 unreadable, 180 that were used already, near-duplicates included, 3 near-duplicates of another new "
-        "image."
+        "Left out: 1 unreadable, 180 that were used already, near-duplicates included, 3 near-duplicates of another "
+        "new image."
     )
     assert said in found.unlabelled.remarks
     with pytest.raises(DataError, match=r"No image of .* remains"):
