@@ -10,6 +10,7 @@ from foray.reproduce.claim import Sum
 from foray.reproduce.margins import CLOSE
 
 TAN_LE = "Tan & Le 2019 (arXiv:1905.11946)"
+OLSEN = "Olsen et al. 2019: ResNet-50 95.7 % over five folds."
 KORNBLITH = "Kornblith et al. 2019 (arXiv:1805.08974)"
 
 

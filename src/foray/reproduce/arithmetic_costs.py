@@ -15,12 +15,12 @@ from foray.models import build_model
 from foray.records.quantities import format_bytes, format_count
 from foray.reproduce.arithmetic_scaling import CLASSES
 from foray.reproduce.claim import Sum
+from foray.reproduce.experiments import RESOLUTIONS
 from foray.scaling import scaled_cost
 from foray.specs import ArchSpec, get_spec
 
 MOBILENET = "mobilenet_v2"
 # The networks of the study at the resolutions of their papers, pixels.
-RESOLUTIONS = {MOBILENET: 224, "efficientnet_b0": 224, "efficientnet_b1": 240, "efficientnet_b2": 260}
 _EFFICIENTNETS = tuple(name for name in RESOLUTIONS if name != MOBILENET)
 _STEM_CHANNELS = get_spec(MOBILENET).stem.out_channels
 

@@ -12,6 +12,7 @@ from foray.errors import RunError
 from foray.recipes import Recipe
 from foray.recipes.toml import validated
 from foray.records import EpochRow, Estimate
+from foray.records.quantities import format_interval, percent_number
 from foray.records.reproduction import Evidence, ExperimentInfo
 from foray.reproduce.differences import data_differences, is_ours, older_recipe, protocol_differences
 from foray.reproduce.results_folder import EvaluationResult, Result, RunResult, TimesResult
@@ -27,6 +28,11 @@ def evidence_of(results: Sequence[Result], at_epoch: int | None = None) -> Evide
         return _of_evaluation(first)
     runs = [result for result in results if isinstance(result, RunResult)]
     return _of_runs(runs, at_epoch)
+
+
+def with_interval(estimate: Estimate, sign: str = "", more: str = "") -> str:
+    """`79.9 % (78.5 to 81.2, n = 3,501, 3 seeds)`; `sign`: ` %` or none, `more`: said last."""
+    return f"{percent_number(estimate.value)}{sign} ({format_interval(estimate, ' to ')}, n = {estimate.n:,}{more})"
 
 
 def current(results: Sequence[Result]) -> list[Result]:

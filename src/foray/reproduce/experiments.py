@@ -61,7 +61,8 @@ class Experiment:
 _MODELS = {"b0": "efficientnet_b0", "b1": "efficientnet_b1", "b2": "efficientnet_b2"}
 _TRANSFER = {"mobilenet": "mobilenet_v2", "b0": "efficientnet_b0", "v2b0": "efficientnet_v2_b0"}
 FROZEN_FOLDS = tuple(f"deepweeds-mobilenet-frozen-fold{fold}" for fold in range(1, 5))
-_NATIVE = {"b0": 224, "b1": 240, "b2": 260}  # pixels (Tan & Le's)
+# Each network's own side, pixels (Sandler et al.'s, Tan & Le's).
+RESOLUTIONS = {"mobilenet_v2": 224, "efficientnet_b0": 224, "efficientnet_b1": 240, "efficientnet_b2": 260}
 _PROTOCOLS = {
     "frozen": "study_mobilenet_linear",
     "last34": "study_mobilenet_last34",
@@ -80,10 +81,10 @@ SCALED = {
 
 def _full() -> dict[str, Experiment]:
     found = [
-        *(Experiment(f"cifar10-{b}", "full", model, "study_cifar_finetune", "cifar10", _NATIVE[b])
+        *(Experiment(f"cifar10-{b}", "full", model, "study_cifar_finetune", "cifar10", RESOLUTIONS[model])
           for b, model in _MODELS.items()),
         Experiment("cifar100-b0", "full", "efficientnet_b0", "study_cifar_finetune", "cifar100", 224),
-        *(Experiment(f"deepweeds-{b}", "full", model, "study_deepweeds_scratch", "deepweeds", _NATIVE[b])
+        *(Experiment(f"deepweeds-{b}", "full", model, "study_deepweeds_scratch", "deepweeds", RESOLUTIONS[model])
           for b, model in _MODELS.items()),
         Experiment("rps-b0", "full", "efficientnet_b0", "study_rps_finetune", "rock_paper_scissors", 150),
         Experiment("rps-b2", "full", "efficientnet_b2", "study_rps_finetune", "rock_paper_scissors", 300),

@@ -7,8 +7,8 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from foray.records.quantities import format_interval, format_points, percent_number
-from foray.reproduce.evidence import correct, evidence_of
+from foray.records.quantities import format_points, percent_number
+from foray.reproduce.evidence import correct, evidence_of, with_interval
 from foray.reproduce.results_folder import Result, RunResult
 from foray.runs.outcomes import estimate
 
@@ -32,10 +32,7 @@ def over_folds(of_roles: Sequence[Sequence[Result]]) -> str:
         return f"{said}."
     seeds = min(len(right) for _, right in scored)
     pooled = estimate(np.concatenate([right[:seeds] for _, right in scored], axis=1))
-    return (
-        f"{said}, and {percent_number(pooled.value)} % ({format_interval(pooled, ' to ')}, n = {pooled.n:,}) on the "
-        "test images of all of them."
-    )
+    return f"{said}, and {with_interval(pooled, ' %')} on the test images of all of them."
 
 
 def _fold(results: Sequence[Result]) -> int | None:

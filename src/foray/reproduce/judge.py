@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from foray.records.quantities import format_interval, percent_number
 from foray.records.reproduction import ClaimResult, Evidence, Verdict
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, Order, TimeRatio
 from foray.reproduce.curve_shape import shape_of
 from foray.reproduce.differences import told
+from foray.reproduce.evidence import with_interval
 from foray.reproduce.findings import Findings
 from foray.reproduce.folds import over_folds
 from foray.reproduce.judge_times import judged_times
@@ -71,7 +71,7 @@ def _accuracy(claim: Claim, judge: Accuracy, findings: Findings) -> ClaimResult:
     verdict, measured = accuracy_verdict(judge, ours), judge.of(ours)
     seeds = f", {len(ours.seeds)} seeds" if len(ours.seeds) > 1 else ""
     on = "" if judge.on == "val" else f" on {judge.on}"
-    value = f"{percent_number(measured.value)} %{on} ({format_interval(measured, ' to ')}, n = {measured.n:,}{seeds})"
+    value = with_interval(measured, f" %{on}", seeds)
     if judge.at_epoch is not None:
         value += f", {ours.measure},"
     match verdict:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foray.plain_text import markdown
-from foray.records import Estimate
 from foray.records.quantities import format_interval, percent_number
 from foray.records.reproduction import ClaimResult, Evidence, Timing, Verdict
 from foray.reproduce.claim import Accuracy, Claim
 from foray.reproduce.differences import told
+from foray.reproduce.evidence import with_interval
 from foray.reproduce.role_words import words_of
 
 NOTHING = "–"
@@ -139,11 +139,6 @@ def run_brief(one: Evidence) -> str:
     return (
         f"{one.scale}/{one.role}: {one.measure} {with_interval(one.measured, ' %')}{test}, {seeds}{one.minutes:.1f} min"
     )
-
-
-def with_interval(estimate: Estimate, sign: str = "") -> str:
-    """`79.9 % (78.5 to 81.2, n = 3,501)`."""
-    return f"{percent_number(estimate.value)}{sign} ({format_interval(estimate, ' to ')}, n = {estimate.n:,})"
 
 
 def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Literal
 
 from foray.recipes import Choice
 from foray.reproduce.arithmetic import little_tuning, same_training
-from foray.reproduce.arithmetic_costs import MOBILENET, RESOLUTIONS, cheaper_to_deploy, similar_parameters
+from foray.reproduce.arithmetic_costs import MOBILENET, cheaper_to_deploy, similar_parameters
 from foray.reproduce.claim import Arithmetic, Claim, Gap, Order, Timed, TimeRatio
+from foray.reproduce.experiments import RESOLUTIONS
 from foray.reproduce.margins import CLOSE, CLOSE_CHOICE, CONSIDERABLE_CHOICE, MUCH, MUCH_CHOICE
 
 _WHERE = "comparison and conclusion"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from foray.recipes import Choice
-from foray.reproduce.arithmetic import contradicting_caption, quoted_mobilenet
-from foray.reproduce.arithmetic_costs import MOBILENET, RESOLUTIONS
+from foray.reproduce.arithmetic import OLSEN, contradicting_caption, quoted_mobilenet
+from foray.reproduce.arithmetic_costs import MOBILENET
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, CurveShape, Gap, Timed, TimeRatio
-from foray.reproduce.experiments import FROZEN_FOLDS
+from foray.reproduce.experiments import FROZEN_FOLDS, RESOLUTIONS
 from foray.reproduce.margins import CLOSE, CONSIDERABLE_CHOICE, SAME, SAME_CHOICE
 
 _SECTION = "section 4.2"
-_OLSEN = "Olsen et al. 2019: ResNet-50 95.7 % over five folds."
 _FROZEN, _LAST34 = "deepweeds-mobilenet-frozen", "deepweeds-mobilenet-last34"
 _LONGER = 2.0  # times as long
 _SGD, _WHOLE = "deepweeds-mobilenet-sgd", "deepweeds-mobilenet-whole"
@@ -48,7 +47,7 @@ CLAIMS = (
         data="deepweeds",
         judge=Accuracy(_FROZEN, 0.7995, also=FROZEN_FOLDS),
         recipe="study_mobilenet_linear",
-        original=_OLSEN,
+        original=OLSEN,
     ),
     Claim(
         id="mobilenet.frozen.sgd",
@@ -107,7 +106,7 @@ CLAIMS = (
         data="deepweeds",
         judge=Accuracy(_WHOLE, 0.89),
         recipe="study_mobilenet_whole",
-        original=_OLSEN,
+        original=OLSEN,
     ),
     Claim(
         id="mobilenet.whole.better",

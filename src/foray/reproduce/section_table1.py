@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from foray.recipes import Choice
-from foray.reproduce.arithmetic import cifar10_is_far, cifar100_is_close, sgd_as_the_reason
+from foray.reproduce.arithmetic import OLSEN, cifar10_is_far, cifar100_is_close, sgd_as_the_reason
 from foray.reproduce.claim import Accuracy, Arithmetic, Claim, Order, Timed, TimeRatio
 from foray.reproduce.margins import CLOSE_CHOICE, CONSIDERABLE_CHOICE
 
 _TAN_LE = "Tan & Le 2019, table 5, has 98.1 % for B0 on CIFAR-10 and 88.1 % on CIFAR-100 (no B1, B2)."
-_OLSEN = "Olsen et al. 2019: ResNet-50 95.7 % over five folds."
 _SEEDS = Choice("one run, seed 0", "the study names no repetition")
 _SPLITS = (
     "the study probably counted the official test images, which show other hands than train's, as validation: it is "
@@ -45,7 +44,7 @@ def _deepweeds(model: str, top1: float, at_epoch: int | None = None) -> Claim:
         data="deepweeds",
         judge=Accuracy(f"deepweeds-{model}", top1, at_epoch=at_epoch),
         recipe="study_deepweeds_scratch",
-        original=_OLSEN,
+        original=OLSEN,
         unstated={"seeds": _SEEDS},
     )
 

@@ -10,11 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from foray.records import EpochRow
 from foray.report.drawing import COLOURS, MUTED, drawing_style, new_figure, settle
+from foray.reproduce.arithmetic import printed_top1
 from foray.reproduce.results_folder import Result, RunResult
 
+# By role: title, and the recipe and epochs of the printed accuracy.
 RUNS = {
-    "deepweeds-mobilenet-frozen": ("Frozen backbone (as the text cites it)", 0.7995),
-    "deepweeds-mobilenet-whole": ('"No frozen weights" (as the caption has it)', 0.89),
+    "deepweeds-mobilenet-frozen": ("Frozen backbone (as the text cites it)", "study_mobilenet_linear", 10),
+    "deepweeds-mobilenet-whole": ('"No frozen weights" (as the caption has it)', "study_mobilenet_whole", 20),
 }
 
 
@@ -24,8 +26,8 @@ def figure1(results: Mapping[str, Sequence[Result]], *, mini: bool) -> Figure | 
     The study's printed end point is drawn as a line, because its curves are not available as numbers.
     """
     drawn = [
-        (title, printed, found[0])
-        for role, (title, printed) in RUNS.items()
+        (title, printed_top1(recipe, "deepweeds", "mobilenet_v2", epochs), found[0])
+        for role, (title, recipe, epochs) in RUNS.items()
         if (found := results.get(role)) and isinstance(found[0], RunResult)
     ]
     if not drawn:

@@ -10,7 +10,8 @@ from types import UnionType
 from foray.records.reproduction import ClaimResult, Reproduction, Verdict
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import Accuracy, Arithmetic, CurveShape, Gap, Order, TimeRatio
-from foray.reproduce.page_tables import comparable, is_comparable, number_row, with_interval
+from foray.reproduce.evidence import with_interval
+from foray.reproduce.page_tables import comparable, is_comparable, number_row
 from foray.reproduce.pair_words import steps_in_words
 from foray.reproduce.role_words import DATA
 from foray.reproduce.statements import STATEMENTS
