@@ -41,6 +41,7 @@ TRAIN = ("train", "digits", "--model", "mobilenet_v2_x0.25", "--protocol", "scra
         (("scale", "--max-params", "9M", "--beta", "nan"), "'--beta'"),
         (("scale", "--max-params", "9M", "--classes", 10**18), "'--classes'"),
         (("scale", "--search", "digits", "--seeds", HUGE, "--dry-run"), "'--seeds'"),
+        (("reproduce", "--list", "--seeds", HUGE), "'--seeds'"),
         (("scale", "--search", "digits", "--epochs", HUGE, "--dry-run"), "'--epochs'"),
         (("scale", "--search", "digits", "--steps", HUGE, "--dry-run"), "--steps must be at most 20"),
     ],

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from foray.errors import ForayError
 from foray.reproduce.differences import older_recipe
-from foray.reproduce.experiments import BY_SCALE, FROZEN_FOLDS, FULL, MINI, REDUCED, SCALED
+from foray.reproduce.experiments import BY_SCALE, FROZEN_FOLDS, FULL, MINI, REDUCED, SCALED, experiments_at
 from foray.reproduce.sources import SOURCES
 from foray.scaling import realised_multipliers, scaled_cost
 from foray.specs import get_spec
@@ -45,7 +46,7 @@ def test_reduced_experiments_are_on_the_studys_own_images() -> None:
     assert not any(role.startswith(("cifar10-b1", "cifar10-b2")) and "scratch" not in role for role in REDUCED)
 
 
-def test_every_role_has_a_mini_run_of_its_fold() -> None:
+def test_mini_runs_are_of_the_folds_of_their_roles() -> None:
     assert [MINI[role].fold for role in FROZEN_FOLDS] == [1, 2, 3, 4]
 
 
@@ -91,3 +92,14 @@ def test_results_whose_classifier_was_drawn_large_are_of_an_earlier_version(tmp_
         architecture = run.record.architecture.model_copy(update={"large_classifier": large})
         record = run.record.model_copy(update={"architecture": architecture})
         assert older_recipe(replace(run, record=record)) == expected
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 10**8])
+def test_a_number_of_seeds_that_is_none_is_refused(seeds: int) -> None:
+    with pytest.raises(ForayError, match="`seeds` must be at "):
+        experiments_at("reduced", ["rps-b0"], seeds)
+
+
+def test_as_many_seeds_as_asked_for() -> None:
+    assert [one.seeds for one in experiments_at("reduced", ["rps-b0", "scaling-depth"])] == [(0,), (0, 1, 2)]
+    assert [one.seeds for one in experiments_at("reduced", ["rps-b0", "scaling-depth"], 2)] == [(0, 1), (0, 1)]

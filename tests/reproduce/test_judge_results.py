@@ -126,8 +126,8 @@ def test_the_contrary_of_a_curve_needs_several_seeds_too(made: Made) -> None:
     found = judge(made, how)
     assert found.verdict == "undecided"
     assert found.sentence.endswith(
-        "This training shows the contrary. One training of each cannot tell a difference from luck in training; "
-        "foray reproduce x --seeds 3 trains two more of each."
+        "This training shows the contrary. A single training may be lucky or unlucky: foray reproduce x --scale full "
+        "--seeds 3 adds two per network."
     )
     made.run(WHOLE, some_right(900, N), history=falling, seed=1)
     assert judge(made, how).verdict == "not reproduced"

@@ -112,8 +112,8 @@ def test_what_was_not_timed_has_no_result_and_a_way_to_get_it() -> None:
     without = judge(TimeRatio(MOBILE, Timed("efficientnet_b0", 150), 1.5), training_times(mobile=[0.3], b0=[0.6]))
     assert "without efficientnet_b0 at 150 px." in without.sentence
     assert command in without.sentence
-    failed = judge(EPOCHS, None, failure="out of memory")
-    assert failed.sentence.startswith(f"Not timed. out of memory {command}")
+    failed = judge(EPOCHS, None, failure="Out of memory.")
+    assert failed.sentence.startswith(f"Not timed. Out of memory. {command}")
     for found in (judge(EPOCHS, None), without, failed):
         assert found.verdict == "no result"
 

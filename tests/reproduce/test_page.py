@@ -71,7 +71,9 @@ def test_the_summary_has_ten_lines_at_most_and_the_numbers_of_the_results(made: 
     )
     study = [one for one in CLAIMS.values() if one.origin == "study"]
     counts = points[0].text
-    assert counts.startswith(f"The study's {len(STATEMENTS)} statements are judged as {len(study)} claims: ")
+    assert counts.startswith(
+        f"{len(study)} claims judge {len(STATEMENTS)} of the study's {len(STATEMENTS)} statements: "
+    )
     assert " hold (13 by arithmetic or quotation, 0 by timing, 3 by training)" in counts
     counts = counts.partition(": ")[2]
     assert sum(map(int, re.findall(r"(\d+) (?:hold|is|are|does|do|was|were|has|have)", counts))) == len(study)
@@ -181,3 +183,45 @@ def test_only_results_by_the_studys_protocol_or_a_better_one_are_comparable(made
     for one in judge_all(made, claims_named([])).results:
         if isinstance(CLAIMS[one.claim].judge, Accuracy) and is_comparable(one):
             assert one.evidence[0].differs == [] or one.verdict == "exceeded by another protocol"
+
+
+def test_the_summary_of_some_claims_counts_these(made: Findings) -> None:
+    def first(*names: str) -> str:
+        return page_of(judge_all(made, claims_named(names))).summary[0].text
+
+    said = first("mobilenet.frozen")
+    assert said.startswith(f"2 claims judge 2 of the study's {len(STATEMENTS)} statements: 1 holds (0 by arithmetic")
+    assert "DeepWeeds, EfficientNet-B0 over MobileNetV2" in first("comparison.equal_protocol.b0")  # no count of nothing
+
+
+def test_timings_stand_on_the_page_without_a_training_too(tmp_path: Path) -> None:
+    times = training_times(mobile=[0.3, 0.3, 0.3], b0=[0.6, 0.61, 0.6])
+    info = ExperimentInfo(role="times-training", scale="full", source="random pixels", command="foray reproduce x")
+    found = Findings({"times-training": [TimesResult(info, times, tmp_path)]}, {}, mini=False)
+    some = page_of(judge_all(found, claims_named(["comparison.faster_to_train.b0"])))
+    assert [row[:4] for row in some.timings] == [("full/times-training", "training step", "2", "3")]
+    html, text = html_page(some, {}), markdown_page(some, {})
+    assert "## Experiments\n\n| Timed |" in text
+    for page_text in (html, text):
+        assert "full/times-training" in page_text
+        assert "foray reproduce x" in page_text
+    assert "<p>None.</p>" not in html
+
+
+def test_weights_and_notes_of_the_runs_stand_once(made: Findings) -> None:
+    found = page(made)
+    assert len({row[2] for row in found.weights}) == len(found.weights)
+    assert len({note for note, _ in found.notes}) == len(found.notes) > 0
+    html = html_page(found, {})
+    for note, _ in found.notes:
+        assert note.replace("'", "&#39;") in html
+
+
+def test_a_figure_compared_on_test_says_so(tmp_path: Path) -> None:
+    runs = Made(tmp_path)
+    runs.run("rps-b0", some_right(860, N), val=some_right(1000, N))
+    found = page(runs.findings())
+    [row] = found.numbers
+    assert (row[3], row[5], row[-1]) == ("86 (test)", "100.0", "reproduced")
+    [line] = [one.text for one in found.summary if one.title == "Accuracy"]
+    assert line == "Rock-Paper-Scissors, EfficientNet-B0 fine-tuned whole: 86.0 % on test against 86 % in the study."

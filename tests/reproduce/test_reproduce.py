@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 from foray.errors import RunError
+from foray.processes import Processes
 from foray.records import RunRecord
 from foray.records.reproduction import ExperimentInfo, Reproduction, Scale, Unavailable, UnavailableList
 from foray.reproduce import execute
 from foray.reproduce.all_claims import CLAIMS, claims_named
 from foray.reproduce.claim import Arithmetic, TimeRatio
 from foray.reproduce.differences import older_recipe
-from foray.reproduce.execute import StudyRequest
+from foray.reproduce.execute import Study, StudyRequest
 from foray.reproduce.reproduce import judge_all, read_findings, reproduce, rewrite
-from foray.reproduce.results_folder import RunResult, read_results
+from foray.reproduce.results_folder import RunResult, read_results, read_unavailable
 from foray.requests import Machine
 from foray.runs import many
+from tests.notes import Notes
 
 from .conftest import MINI, NAMES, Finished
 
@@ -215,6 +217,20 @@ def test_the_docs_page_is_that_of_the_committed_results(tmp_path: Path) -> None:
         pytest.skip("no results are committed")
     rewrite(results, tmp_path)
     assert (tmp_path / "reproduction.md").read_text() == (ROOT / "results" / "reproduction.md").read_text()
+
+
+def test_several_processes_leave_to_one_what_they_do_not_run(tmp_path: Path) -> None:
+    """Heads on cached features and timings; why these had no result is still known afterwards."""
+    failed = Unavailable(kind="failed", reason="Out of memory.")
+    kept = UnavailableList(roles={"deepweeds-mobilenet-frozen": failed, "times-latency": failed})
+    kept.save(tmp_path / "results" / "full" / "unavailable.json")
+    progress = Notes()
+    two = Machine(cache_dir=tmp_path / "cache", processes=Processes(rank=0, count=2))
+    Study(StudyRequest(scale="full"), tmp_path, two, "", progress).run_all(kept.roles)
+    assert read_unavailable(tmp_path / "results", "full") == kept
+    assert progress.said == [
+        "In one process only: deepweeds-mobilenet-frozen, times-latency. Run the same command without torchrun as well."
+    ]
 
 
 def test_reasons_of_both_scales_are_kept(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 from foray.cli import options
 from foray.cli.verb import with_groups
 from foray.errors import ForayError
+from foray.limits import MOST_SEEDS
 from foray.regular_files import is_there
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def reproduce(
     offline: options.Offline = False,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Trainings of each experiment [default: one; three for scaling]."),
+        typer.Option(
+            min=1, max=MOST_SEEDS, metavar="N", help="Trainings of each experiment [default: one; three for scaling]."
+        ),
     ] = None,
     machine: options.MachineOptions,
 ) -> None:
@@ -67,7 +70,7 @@ def reproduce(
     The same command continues an interrupted run; under torchrun, each run is distributed over processes.
     """
     if listing:
-        _list(names or [], scale, data_dir, offline, machine)
+        _list(names or [], scale, seeds, data_dir, offline, machine)
         return
     if results is not None:
         from foray.reproduce.reproduce import rewrite
@@ -92,7 +95,12 @@ def reproduce(
 
 
 def _list(
-    names: list[str], scale: Scale, data_dir: Path | None, offline: bool, machine: options.MachineOptions
+    names: list[str],
+    scale: Scale,
+    seeds: int | None,
+    data_dir: Path | None,
+    offline: bool,
+    machine: options.MachineOptions,
 ) -> None:
     from foray.cli.tables import print_table
     from foray.reproduce.all_claims import claims_named, roles_of
@@ -102,7 +110,7 @@ def _list(
     claims = claims_named(names)
     statements = [[claim.id, claim.statement] for claim in claims]
     print_table(["claim", "statement"], statements, words=["statement"], whole_names=True)
-    experiments = experiments_at(scale, roles_of(claims))
+    experiments = experiments_at(scale, roles_of(claims), seeds)
     cache, offline = machine.request().cache, offline or scale == "mini"
     print(f"\n{len(claims)} claims need {len(experiments)} experiments at scale {scale}:\n")
     print_table(
@@ -114,7 +122,7 @@ def _list(
                 one.source,
                 str(one.resolution or "own"),
                 str(recipe.epochs) if (recipe := one.resolved()) else "-",
-                ", ".join(map(str, one.seeds)),
+                str(len(one.seeds)) if recipe else "-",
             ]
             for one in experiments
         ],

@@ -38,8 +38,8 @@ class ComparisonPlan:
 
     `profiles`: costs measured on another device, by model name; None means they are measured here,
     on `target` (None: PyTorch in float32).
-    `tolerance`: accuracy that may be traded for a lower cost, in [0, 1] (0.01 is one point). `error`: chance of a wrong
-    pick, in [0, 1].
+    `tolerance`: largest loss of accuracy against any other model that is accepted, in [0, 1] (0.01 is one point).
+    `error`: chance of a wrong pick, in [0, 1].
     """
 
     dataset: Dataset

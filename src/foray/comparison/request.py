@@ -33,8 +33,8 @@ class ComparisonRequest:
 
     models: names from `foray models`.
     budget: upper bounds of the costs.
-    tolerance: accuracy one may lose for a lower cost, in [0, 1] (0.01 is one point).
-    prefer: the cost that decides between models of equal accuracy.
+    tolerance: largest loss of accuracy against any other model that is accepted, in [0, 1] (0.01 is one point).
+    prefer: of the models that pass, the cheapest by this cost is shipped.
     seeds: runs per model, seeds 0 to `seeds` - 1; None: three for `linear`, one for the others.
     alone: whether the images at hand decide alone, at an error of 5 %; else 2.5 % are left for labels of new images.
     """

@@ -20,7 +20,6 @@ from foray.scaling import scaled_cost
 from foray.specs import ArchSpec, get_spec
 
 MOBILENET = "mobilenet_v2"
-# The networks of the study at the resolutions of their papers, pixels.
 _EFFICIENTNETS = tuple(name for name in RESOLUTIONS if name != MOBILENET)
 _STEM_CHANNELS = get_spec(MOBILENET).stem.out_channels
 

@@ -44,7 +44,10 @@ class Accuracy:
 
     def of(self, evidence: Evidence) -> Estimate:
         """The accuracy that is compared with the printed one."""
-        return evidence.test if self.on == "test" and evidence.test else evidence.measured
+        if self.on == "val":
+            return evidence.measured
+        assert evidence.test is not None, f"{evidence.role} was not scored on test"
+        return evidence.test
 
     def rule(self) -> str:
         return (

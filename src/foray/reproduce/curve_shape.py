@@ -25,13 +25,14 @@ _CONFIDENCE = 0.95
 class Trend:
     """Change of accuracy along a fitted line from the first to the last epoch, with its 95 % interval.
 
-    `start`: the line at the first epoch.
+    `start`: the line at the first epoch. `spread`: standard deviation around the line.
     """
 
     start: float
     change: float
     low: float
     high: float
+    spread: float
 
     def words(self) -> str:
         """In points."""
@@ -45,11 +46,11 @@ def trend(accuracies: Sequence[float]) -> Trend:
     x = np.arange(len(y)) - (len(y) - 1) / 2
     slope = float(x @ y / (x @ x))
     residuals = y - y.mean() - slope * x
-    error = math.sqrt(float(residuals @ residuals) / (len(y) - 2) / float(x @ x))
-    half = float(student.ppf((1 + _CONFIDENCE) / 2, len(y) - 2)) * error
+    spread = math.sqrt(float(residuals @ residuals) / (len(y) - 2))
+    half = float(student.ppf((1 + _CONFIDENCE) / 2, len(y) - 2)) * spread / math.sqrt(float(x @ x))
     steps = len(y) - 1
     start = float(y.mean()) - slope * steps / 2
-    return Trend(start, slope * steps, (slope - half) * steps, (slope + half) * steps)
+    return Trend(start, slope * steps, (slope - half) * steps, (slope + half) * steps, spread)
 
 
 def shape_of(histories: Sequence[Sequence[EpochRow]], shape: CurveShape) -> tuple[Shown, str]:

@@ -145,7 +145,7 @@ def _measure(recipe: Recipe, epochs: int, at_epoch: int | None) -> str:
     """The meaning of `_measured`, in words."""
     if at_epoch is not None:
         last = ", the last one" if epochs < at_epoch else ""
-        return f"validation top-1 after epoch {min(epochs, at_epoch)}{last}"
+        return f"validation top-1 after epoch {min(epochs, at_epoch)}{last}"  # its interval is over images alone
     return "best validation top-1" if recipe.checkpoint == "best" else "validation top-1 of the last epoch"
 
 

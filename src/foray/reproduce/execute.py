@@ -89,7 +89,7 @@ class Study:
         Experiments that cannot run are recorded in unavailable.json with the reason, and the others continue.
         """
         scale = self.request.scale
-        experiments = experiments_at(scale, roles)
+        experiments = experiments_at(scale, roles, self.request.seeds)
         timed = [role for role in TIMES_ROLES if role in roles and scale != "reduced"]
         if self.processes.count > 1:
             alone = [one.role for one in experiments if _is_linear(one)] + timed
@@ -131,7 +131,7 @@ class Study:
         recipe = experiment.resolved()
         assert recipe is not None
         wanted: dict[str, tuple[PlannedRun, bool]] = {}
-        for seed in range(self.request.seeds) if self.request.seeds else experiment.seeds:
+        for seed in experiment.seeds:
             plan, dataset, is_random = self._prepared(experiment, recipe, seed)
             name = run_id(plan, dataset)
             if is_kept(self.results / experiment.key / name):

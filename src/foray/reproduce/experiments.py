@@ -9,10 +9,11 @@ ours. At `mini` it only shows that the code runs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from foray.errors import require_known
+from foray.limits import MOST_SEEDS, require_range
 from foray.recipes import Recipe, changed, recipe_named
 from foray.records.reproduction import Scale
 
@@ -167,7 +168,14 @@ TIMES_ROLES = ("times-training", "times-latency")  # timed in turns (foray.repro
 ROLES = (*MINI, *TIMES_ROLES)
 
 
-def experiments_at(scale: Scale, roles: Collection[str]) -> list[Experiment]:
-    """Those of `roles` that exist at a scale, in the order they are run."""
+def experiments_at(scale: Scale, roles: Collection[str], seeds: int | None = None) -> list[Experiment]:
+    """Those of `roles` that exist at a scale, in the order they are run.
+
+    `seeds`: how many of each; None: the experiment's own. Raises ForayError for fewer than one, or far too many.
+    """
     require_known("scale", scale, BY_SCALE)
-    return [one for role, one in BY_SCALE[scale].items() if role in roles]
+    found = [one for role, one in BY_SCALE[scale].items() if role in roles]
+    if seeds is None:
+        return found
+    require_range("`seeds`", seeds, 1, MOST_SEEDS)
+    return [replace(one, seeds=tuple(range(seeds))) for one in found]

@@ -48,8 +48,8 @@ class Findings:
     def why_not_together(self, roles: Sequence[str], scale: Scale) -> str | None:
         """Why the runs of `roles` at `scale` may not be compared; None where they may.
 
-        At another resolution than the study's it has to be the same for all, and so has the version of the recipes.
-        All have to be scored on the same test images.
+        At another resolution than the study's it has to be the same for all. All have to be made with the present
+        recipes, or all with older ones, and scored on the same test images.
         """
         runs = {role: self._at(role, scale) for role in roles}
         if absent := [role for role, seeds in runs.items() if not seeds]:
@@ -57,9 +57,9 @@ class Findings:
         first = {role: seeds[0] for role, seeds in runs.items()}
         if not _on_one_footing(list(first.values())):
             return ", ".join(f"{role} at {run.record.architecture.resolution} px" for role, run in first.items())
-        older = {role: older_recipe(run) for role, run in first.items()}
-        if len({tuple(changes) for changes in older.values()}) > 1:
-            return f"{_joined([role for role in roles if older[role]])} run with an older recipe"
+        older = [role for role, run in first.items() if older_recipe(run)]
+        if older and len(older) < len(first):
+            return f"{_joined(older)} run with an older recipe"
         if len({tuple(correct(seeds, "test")[0]) for seeds in runs.values()}) > 1:
             return f"{_joined(roles)} scored on different test images, or copies of them: run all from one folder"
         return None

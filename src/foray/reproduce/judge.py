@@ -17,9 +17,6 @@ from foray.reproduce.results_folder import RunResult
 from foray.reproduce.statement_verdict import luck, stated, verdict_of
 from foray.reproduce.without_result import without_result
 
-# Judged without a look at the present recipe: nothing was run, or another protocol is what the verdict is about.
-_WHATEVER_THE_RECIPE: tuple[Verdict, ...] = ("no result", "exceeded by another protocol")
-
 
 def judged(claim: Claim, findings: Findings) -> ClaimResult:
     """The verdict on the claim."""
@@ -91,7 +88,7 @@ def _curve(claim: Claim, judge: CurveShape, findings: Findings) -> ClaimResult:
         return without_result(claim, findings, judge.roles)
     shown, said = shape_of([run.history for run in runs], judge)
     if shown == "contrary" and len(runs) == 1:
-        said += f" This training shows the contrary. {luck(claim)}"
+        said += f" This training shows the contrary. {luck(claim, runs[0].info.scale)}"
     return stated(claim, verdict_of([(shown, len(runs))]), said, findings.evidence(judge.roles))
 
 
@@ -110,13 +107,14 @@ def _as_mini(found: ClaimResult) -> ClaimResult:
 def _with_older(found: ClaimResult) -> ClaimResult:
     """Results of an older version of a recipe are kept, and the claim says what differs and how to run it again."""
     stale = dict.fromkeys(f"{one.role} ({told(one.older_recipe)})" for one in found.evidence if one.older_recipe)
-    if not stale:
+    if not stale or found.verdict == "no result":  # which names the command itself
         return found
     said = (
         f"{found.sentence} Made with another version of the recipe: {', '.join(stale)}. The result is kept; "
         f"foray reproduce {found.claim}{_scale_of(found.evidence)} runs it again with the present one."
     )
-    verdict: Verdict = found.verdict if found.verdict in _WHATEVER_THE_RECIPE else "differs in protocol"
+    by_another = found.verdict == "exceeded by another protocol"  # of whatever version
+    verdict: Verdict = found.verdict if by_another else "differs in protocol"
     return found.model_copy(update={"verdict": verdict, "sentence": said})
 
 

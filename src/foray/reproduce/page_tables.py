@@ -13,7 +13,7 @@ from foray.reproduce.evidence import with_interval
 from foray.reproduce.role_words import words_of
 
 NOTHING = "–"
-SAME = "nothing that the study states"
+NO_DIFFERENCE = "nothing that the study states"
 NUMBER_COLUMNS = (
     "Images", "Network", "Protocol", "Study %", "Paper %", "Ours, val %", "95 %", "n", "Ours, test %", "What differs",
     "Verdict",
@@ -51,13 +51,13 @@ def number_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
         words_of(judge.role).data,
         _network(judge, ours),
         words_of(judge.role).way or "published weights",
-        f"{100 * judge.expected:.4g}",
+        f"{100 * judge.expected:.4g}" + (" (test)" if judge.on == "test" else ""),
         claim.original_percent or NOTHING,
         percent_number(ours.measured.value),
         format_interval(ours.measured, " to "),
         f"{ours.measured.n:,}",
         with_interval(ours.test) if ours.test else NOTHING,
-        told(ours.differs) or SAME,
+        told(ours.differs) or NO_DIFFERENCE,
         result.verdict,
     )
 
@@ -70,7 +70,7 @@ def smaller_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
     return (
         ours.data,
         _network(judge, ours),
-        f"{100 * judge.expected:.4g}",
+        f"{100 * judge.expected:.4g}" + (" (test)" if judge.on == "test" else ""),
         percent_number(ours.measured.value),
         format_interval(ours.measured, " to "),
         f"{ours.measured.n:,}",
@@ -94,7 +94,7 @@ def run_row(one: Evidence) -> tuple[str, ...]:
         f"{one.steps:,}",
         f"{one.minutes:.1f}",
         NOTHING if one.seconds_per_epoch is None else f"{one.seconds_per_epoch:.1f}",
-        "; ".join([*one.differs, *(f"older recipe: {change}" for change in one.older_recipe)]) or SAME,
+        "; ".join([*one.differs, *(f"older recipe: {change}" for change in one.older_recipe)]) or NO_DIFFERENCE,
         one.hardware,
     )
 

@@ -25,14 +25,14 @@ def difference_in_words(pair: PairedLoss, first: Literal["reference", "candidate
     behind = f"; {more}" if more else ""
     return (
         f"On {words_of(one).data} {in_words(one)} is {format_points(above)} {where} {in_words(other)} "
-        f"({100 * low:.2f} to {100 * high:.2f}, n = {pair.n:,}, {seeds_words(pair.seeds)}{behind})"
+        f"({_points(low)} to {_points(high)}, n = {pair.n:,}, {seeds_words(pair.seeds)}{behind})"
     )
 
 
 def gain_in_words(pair: PairedLoss) -> str:
     """`+11.29 points (10.18 to 12.43, n = 3,507, one seed each)`: what the candidate gains."""
-    low, high = -100 * pair.upper, -100 * pair.lower
-    return f"{-100 * pair.loss:+.2f} points ({low:.2f} to {high:.2f}, n = {pair.n:,}, {seeds_words(pair.seeds)})"
+    bounds = f"{_points(-pair.upper)} to {_points(-pair.lower)}"
+    return f"{_points(-pair.loss, '+')} points ({bounds}, n = {pair.n:,}, {seeds_words(pair.seeds)})"
 
 
 def steps_in_words(pairs: Sequence[PairedLoss]) -> str:
@@ -45,9 +45,12 @@ def steps_in_words(pairs: Sequence[PairedLoss]) -> str:
     several_data = len({one.data for one, _ in words}) > 1
     told = []
     for pair, (one, other) in zip(pairs, words, strict=True):
-        what = one.way if same_networks else f"{one.network} over {other.network}"
+        if one.way != other.way:
+            what = f"{in_words(pair.reference)} over {in_words(pair.candidate)}"
+        else:
+            what = one.way if same_networks else f"{one.network} over {other.network}"
         where = f" on {one.data}" if several_data else ""
-        gain = f"{100 * pair.loss:+.2f} ({100 * pair.lower:.2f} to {100 * pair.upper:.2f})"
+        gain = f"{_points(pair.loss, '+')} ({_points(pair.lower)} to {_points(pair.upper)})"
         told.append(f"{what}{where} {gain}".lstrip())
     counts = f"n = {_range([pair.n for pair in pairs])}, {_seeds([pair.seeds for pair in pairs])}"
     return f"{', '.join(told)} points on test ({counts})"
@@ -56,6 +59,11 @@ def steps_in_words(pairs: Sequence[PairedLoss]) -> str:
 def seeds_words(seeds: int) -> str:
     """How many of each network."""
     return "one seed each" if seeds == 1 else f"{seeds} seeds each"
+
+
+def _points(share: float, sign: str = "") -> str:
+    """A share in points with two decimals, and without a minus before zero."""
+    return f"{round(100 * share, 2) + 0.0:{sign}.2f}"
 
 
 def _seeds(counts: Sequence[int]) -> str:

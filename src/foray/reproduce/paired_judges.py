@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from statistics import stdev
 
 from foray.decision import paired_record
 from foray.recipes.toml import validated
@@ -12,6 +11,7 @@ from foray.records import PairedLoss
 from foray.records.quantities import format_points
 from foray.records.reproduction import ClaimResult, Verdict
 from foray.reproduce.claim import Claim, Gap, Order
+from foray.reproduce.curve_shape import trend
 from foray.reproduce.evidence import correct, evidence_of
 from foray.reproduce.findings import Findings, Runs
 from foray.reproduce.margins import UNSTEADY
@@ -19,9 +19,10 @@ from foray.reproduce.pair_words import difference_in_words, gain_in_words
 from foray.reproduce.results_folder import Result, RunResult
 from foray.reproduce.role_words import in_words
 from foray.reproduce.statement_verdict import Shown, luck, shown_words, stated, verdict_of
-from foray.reproduce.without_result import how_to_run, why_not_together, without_result
+from foray.reproduce.without_result import how_to_run, why_without, without_result
 
 _ERROR = 0.05  # of all intervals of a claim together, two-sided
+_LAST = 5  # epochs by whose spread a last epoch is called partly luck
 _OF_STEP: Mapping[str, Shown] = {"worse": "holds", "not_worse": "contrary", "unresolved": "open"}
 
 
@@ -37,7 +38,7 @@ def judged_order(claim: Claim, judge: Order, findings: Findings) -> ClaimResult:
     told = [_step_words(pair, runs) for pair, (_, runs) in zip(pairs, found, strict=True)]
     if len(found) > 1:
         told.append(f"The {len(found)} intervals hold together at 95 %.")
-    told += _cautions(claim, [runs for _, runs in found], zip(shown, pairs, strict=True))
+    told += _cautions(claim, zip(shown, pairs, [runs for _, runs in found], strict=True))
     if absent := [step for step in steps if step not in [tested for tested, _ in found]]:
         verdict = verdict if verdict == "not reproduced" else "undecided"
         told.append(f"Steps without a result: {len(absent)} of {len(steps)}.")
@@ -57,7 +58,7 @@ def judged_gap(claim: Claim, judge: Gap, findings: Findings) -> ClaimResult:
     pair = _paired(runs, judge.reference, judge.candidate)
     shown = _of_gap(judge, pair)
     measured = difference_in_words(pair, "candidate", f"margin {format_points(judge.margin)}")
-    said = [f"{measured}: {shown_words(shown, pair.seeds)}.", *_cautions(claim, [runs], [(shown, pair)])]
+    said = [f"{measured}: {shown_words(shown, pair.seeds)}.", *_cautions(claim, [(shown, pair, runs)])]
     brief = gain_in_words(pair) + (", the contrary in one training of each" if _is_luck(shown, pair) else "")
     evidence = [evidence_of(runs[role]) for role in judge.roles]
     return stated(claim, gap_verdict(judge, pair), " ".join(said), evidence, [pair], brief)
@@ -89,7 +90,7 @@ def _why_absent(claim: Claim, findings: Findings, steps: Sequence[tuple[str, str
     """Roles that were not run, each once, pairs that were but are not compared, and the way to all of them."""
     not_run = list(dict.fromkeys(role for step in steps for role in step if role not in findings.results))
     groups = [not_run, *(step for step in steps if not set(step) & set(not_run))]
-    told = [why_not_together(findings, roles) for roles in groups if roles]
+    told = [why_without(findings, roles) for roles in groups if roles]
     return " ".join([*told, how_to_run(claim, findings, [role for step in steps for role in step])])
 
 
@@ -124,25 +125,30 @@ def _against(numbers: Sequence[int]) -> str:
     return " against ".join(map(str, dict.fromkeys(numbers)))
 
 
-def _cautions(claim: Claim, runs: Sequence[Runs], shown: Iterable[tuple[Shown, PairedLoss]]) -> list[str]:
+def _cautions(claim: Claim, steps: Iterable[tuple[Shown, PairedLoss, Runs]]) -> list[str]:
     """What a reader has to know of the trainings: last epochs that are partly luck, and single seeds."""
-    by_role = {role: seeds for found in runs for role, seeds in found.items()}
+    spreads: dict[str, float] = {}
+    single = []
+    for shown, pair, runs in steps:
+        spreads |= {role: _spread_at_the_end(seeds) for role, seeds in runs.items()}
+        if _is_luck(shown, pair):
+            single.append(runs[pair.reference][0].info.scale)
     unsteady = [
-        f"Val of {in_words(role)} moves by {format_points(spread)} from epoch to epoch (standard deviation of the last "
-        "quarter), and its last epoch is the one that counts."
-        for role, seeds in by_role.items()
-        if (spread := _spread_at_the_end(seeds)) > UNSTEADY
+        f"Val of {in_words(role)} moves by {format_points(spread)} from epoch to epoch (standard deviation around a "
+        f"line, last {_LAST} epochs), and its last epoch is the one that counts."
+        for role, spread in spreads.items()
+        if spread > UNSTEADY
     ]
-    return unsteady + ([luck(claim)] if any(_is_luck(*one) for one in shown) else [])
+    return unsteady + ([luck(claim, single[0])] if single else [])
 
 
 def _spread_at_the_end(seeds: Sequence[RunResult]) -> float:
-    """Standard deviation of val over the last quarter of the epochs, the largest of all seeds.
+    """How far val strays from a line over the last epochs, the most of all seeds.
 
-    0 where the best epoch is kept, and with fewer than three epochs.
+    0 where the best epoch is kept, and with fewer epochs.
     """
     if validated(seeds[0].record.recipe, "the record").checkpoint == "best":
         return 0.0
-    ends = [[row.val_top1 for row in run.history[-max(3, len(run.history) // 4) :]] for run in seeds]
+    ends = [[row.val_top1 for row in run.history[-_LAST:]] for run in seeds]
     known = [[value for value in end if value is not None] for end in ends]
-    return max((stdev(end) for end in known if len(end) >= 3), default=0.0)
+    return max((trend(end).spread for end in known if len(end) == _LAST), default=0.0)

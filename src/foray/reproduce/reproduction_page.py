@@ -43,10 +43,10 @@ WRITTEN = "Written by `foray reproduce --from results`; do not edit."
 HOW = (
     "Study: the printed figure, the best validation top-1; MobileNetV2's is the last epoch's. Ours, val: the accuracy "
     "of the kept epoch on val; where the recipe keeps the best epoch on val, that figure is optimistic, as the study's "
-    "is. The recipe for CIFAR was chosen on val too. Test chose nothing. Intervals: 95 %, over images: they do not "
-    "cover what another seed would change. A figure of the study is judged only on its own images, by its protocol or "
-    "by one that exceeds it. Some test images nearly repeat training images: each run notes how many, and its accuracy "
-    "without them."
+    "is. The recipe for CIFAR was chosen on val too. Test chose nothing. Rock-Paper-Scissors is compared on test. "
+    "Intervals: 95 %. Of one seed they cover the choice of images, not what another seed would change. A figure of the "
+    "study is judged only on its own images, by its protocol or by one that exceeds it. Some test images nearly repeat "
+    "training images: each run notes how many, and its accuracy without them."
 )
 SMALLER = (
     "Fewer epochs, smaller images or other ones: at most two hours per run on two cores. They do not decide the "
@@ -121,7 +121,8 @@ def _end(page: Page) -> list[str]:
     lines += ["## What the study leaves unstated", "", UNSTATED, ""] if page.choices else []
     for recipe, choices in page.choices:
         lines += [f"### {recipe}", "", *(f"- {markdown(choice)}" for choice in choices), ""]
-    lines += ["## Experiments", "", RUN_TIMES, "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
+    lines += ["## Experiments", ""] if page.runs or page.timings else []
+    lines += [RUN_TIMES, "", *rows_of(RUN_COLUMNS, page.runs), ""] if page.runs else []
     lines += [*rows_of(TIMING_COLUMNS, page.timings), ""] if page.timings else []
     lines += [WEIGHTS, "", *rows_of(WEIGHTS_COLUMNS, page.weights), ""] if page.weights else []
     lines += [NOTES, "", *rows_of(NOTE_COLUMNS, page.notes), ""] if page.notes else []

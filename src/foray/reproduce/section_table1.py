@@ -8,7 +8,7 @@ from foray.reproduce.claim import Accuracy, Arithmetic, Claim, Order, Timed, Tim
 from foray.reproduce.margins import CLOSE_CHOICE, CONSIDERABLE_CHOICE
 
 _TAN_LE = "Tan & Le 2019, table 5, has 98.1 % for B0 on CIFAR-10 and 88.1 % on CIFAR-100 (no B1, B2)."
-_SEEDS = Choice("one run, seed 0", "the study names no repetition")
+_SEEDS = Choice("one run, seed 0, unless more are asked for", "the study names no repetition")
 _SPLITS = (
     "the study probably counted the official test images, which show other hands than train's, as validation: it is "
     "compared with ours on test. Our val is carved from train and easier"
@@ -146,7 +146,7 @@ CLAIMS = (
             ("deepweeds-b0", "deepweeds-b1", "deepweeds-b2"),
         )),
         expected="B0 < B1 < B2 on each data set",
-        note="at reduced scale all are trained at 112 px: a larger phi without its resolution",
+        note="at reduced scale all are trained on DeepWeeds at 112 px: a larger phi without its resolution",
         brief="a larger phi is better",
         original="Tan & Le 2019, table 2, on ImageNet: B0 77.1 %, B1 79.1 %, B2 80.1 %.",
         unstated={"seeds": _SEEDS},

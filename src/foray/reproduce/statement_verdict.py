@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from foray.records import PairedLoss
-from foray.records.reproduction import ClaimResult, Evidence, Verdict
+from foray.records.reproduction import ClaimResult, Evidence, Scale, Verdict
 from foray.reproduce.claim import Claim
 from foray.reproduce.differences import told
 from foray.reproduce.role_words import in_words
@@ -30,11 +30,11 @@ def shown_words(shown: Shown, seeds: int) -> str:
     return _WORDS[shown] + (" for these trainings" if seeds == 1 and shown != "open" else "")
 
 
-def luck(claim: Claim) -> str:
-    """What one training of each leaves open, and the command that tells more."""
+def luck(claim: Claim, scale: Scale) -> str:
+    """What a single training leaves open, and the command that adds more at its scale."""
     return (
-        "One training of each cannot tell a difference from luck in training; foray reproduce "
-        f"{claim.id} --seeds 3 trains two more of each."
+        "A single training may be lucky or unlucky: foray reproduce "
+        f"{claim.id} --scale {scale} --seeds 3 adds two per network."
     )
 
 

@@ -58,14 +58,17 @@ def summary_of(found: Reproduction) -> tuple[SummaryLine, ...]:
 
 def _counts(results: _Results) -> str:
     of_study = [one for one in results.values() if CLAIMS[one.claim].origin == "study"]
+    if not of_study:
+        return ""
     counted = Counter(one.verdict for one in of_study)
     told = [f"{n} {words[n > 1]}" for verdict, words in VERDICT_WORDS.items() if (n := counted[verdict])]
     holds = [CLAIMS[one.claim].judge for one in of_study if one.verdict == "reproduced"]
     if holds:
         kinds = [f"{sum(isinstance(judge, kind) for judge in holds)} {words}" for kind, words in _KINDS]
         told[0] += f" ({', '.join(kinds)})"
-    statements = sum(any(name in results for name in one.claims) for one in STATEMENTS)
-    return f"The study's {statements} statements are judged as {len(of_study)} claims: {_joined(told)}."
+    names = {one.claim for one in of_study}
+    statements = sum(not names.isdisjoint(one.claims) for one in STATEMENTS)
+    return f"{len(of_study)} claims judge {statements} of the study's {len(STATEMENTS)} statements: {_joined(told)}."
 
 
 def _figures(results: _Results) -> str:
@@ -76,7 +79,7 @@ def _figures(results: _Results) -> str:
         if isinstance(claim.judge, Accuracy) and is_comparable(one):
             images, network, protocol = number_row(claim, one)[:3]
             by = ", by another protocol" if one.verdict == "exceeded by another protocol" else ""
-            test = one.evidence[0].test
+            test = one.evidence[0].test if claim.judge.on == "val" else None
             on_test = f"; {with_interval(test, ' %')} on test" if test else ""
             told.append(f"{images}, {network} {protocol}: {comparable(claim.judge, one)} in the study{by}{on_test}")
     return ". ".join(told) + "." if told else ""

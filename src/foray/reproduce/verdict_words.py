@@ -18,7 +18,9 @@ class VerdictWords(NamedTuple):
 
 VERDICT_WORDS: Mapping[Verdict, VerdictWords] = {
     "reproduced": VerdictWords(
-        "holds", "hold", "The statement holds, or the figure is met, by the study's protocol or by arithmetic."
+        "holds", "hold",
+        "The statement holds, or the figure is met: by the study's protocol, by arithmetic, or by timing. Questions of "
+        "our own have their own protocols.",
     ),
     "exceeded": VerdictWords("is exceeded", "are exceeded", "By the study's protocol ours is higher than the figure."),
     "exceeded by another protocol": VerdictWords(
@@ -35,11 +37,15 @@ VERDICT_WORDS: Mapping[Verdict, VerdictWords] = {
         "The study contradicts the paper that it cites, or itself. Nothing has to be run to see it.",
     ),
     "undecided": VerdictWords(
-        "is undecided", "are undecided", "It was run, and the images or the seeds are too few for a verdict."
+        "is undecided", "are undecided",
+        "What was run does not decide it: too few images, seeds, epochs or rounds, or a part is missing.",
     ),
     "differs in protocol": VerdictWords(
         "was tried with another protocol only", "were tried with another protocol only",
-        "It was run on other images or by another protocol than the study's, which says little about the figure.",
+        "It was run on other images, by another protocol than the study's, or by an older recipe. That says little "
+        "about the figure.",
     ),
-    "no result": VerdictWords("has no result yet", "have no result yet", "It was not run here."),
+    "no result": VerdictWords(
+        "has no result yet", "have no result yet", "It was not run here, or its parts were not run alike."
+    ),
 }  # fmt: skip

@@ -18,12 +18,12 @@ def without_result(claim: Claim, findings: Findings, roles: Sequence[str]) -> Cl
     return ClaimResult(
         claim=claim.id,
         verdict="no result",
-        sentence=f"{why_not_together(findings, roles)} {how_to_run(claim, findings, roles)}",
+        sentence=f"{why_without(findings, roles)} {how_to_run(claim, findings, roles)}",
         evidence=findings.evidence(roles),
     )
 
 
-def why_not_together(findings: Findings, roles: Sequence[str]) -> str:
+def why_without(findings: Findings, roles: Sequence[str]) -> str:
     """Which of `roles` have no results, and why; or why the results of all are not compared, by scale."""
     absent = [role for role in roles if role not in findings.results]
     if absent:
