@@ -13,6 +13,8 @@ from foray.reproduce.reproduce import reproduce
 from foray.requests import Machine
 from tests.caches import made_once
 
+from .made_results import Made
+
 # Two runs: a head on the frozen backbone, and the whole network.
 NAMES = ("mobilenet.whole", "figure1", "scaling.product")
 MINI = StudyRequest(NAMES, "mini")
@@ -35,3 +37,9 @@ def finished() -> Finished:
     with made_once("reproduction") as out:
         machine = Machine(cache_dir=out / "cache", workers=1)
         return Finished(out, reproduce(MINI, out, machine, command="foray reproduce"))  # what is there is only judged
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """Results made up for one test; none yet."""
+    return Made(tmp_path)

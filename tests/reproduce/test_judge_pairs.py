@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -18,11 +16,6 @@ from .made_results import Made, judge, rows, some_right
 
 FROZEN, WHOLE = "deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole"
 N = 1000
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(tmp_path)
 
 
 def test_a_step_in_favour_with_one_seed_is_shown_for_these_networks(made: Made) -> None:

@@ -24,11 +24,6 @@ FROZEN, WHOLE = "deepweeds-mobilenet-frozen", "deepweeds-mobilenet-whole"
 N = 1000
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(tmp_path)
-
-
 def test_a_number_is_exceeded_by_another_protocol(made: Made) -> None:
     made.run("cifar10-b0", some_right(962, N), scale="reduced", val=some_right(7_215, 7_500))
     found = judge(made, Accuracy("cifar10-b0", 0.912))

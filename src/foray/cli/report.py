@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from foray.errors import RunError
-from foray.regular_files import is_there
-
 
 def report(
     folder: Annotated[
@@ -23,13 +20,8 @@ def report(
     from foray.report import write_report
     from foray.report.comparison_folder import COMPARISON, as_settled, settlement_of
 
-    if not is_there(folder / COMPARISON):
-        raise RunError(
-            f"There is no finished comparison in {folder}: it has no {COMPARISON}. Run foray compare first, or name "
-            "the folder that was given to its --out."
-        )
-    comparison = Comparison.load(folder / COMPARISON)
     path = write_report(folder)
+    comparison = Comparison.load(folder / COMPARISON)
     comparison = as_settled(comparison, settlement_of(folder, comparison))
     print_comparison(comparison)
     print()
