@@ -54,9 +54,9 @@ def test_offline_and_absent_names_the_official_place_and_the_option(name, tmp_pa
 
 
 @pytest.mark.parametrize("name", [name for name in NAMED_DATASETS if name != "digits"])
-def test_an_empty_copy_is_refused(name, tmp_path):
+def test_an_empty_copy_is_refused_by_its_name(name, tmp_path):
     (tmp_path / "copy").mkdir()
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "copy"))):
         open_dataset(name, data_dir=tmp_path / "copy", offline=True, cache_dir=tmp_path)
 
 

@@ -132,7 +132,7 @@ def test_a_statement_under_another_protocol_is_told_and_not_judged(made: Made) -
     found = judge(made, how)
     assert found.verdict == "differs in protocol"
     assert found.sentence.startswith(
-        "Here the claim holds, with another protocol (40 epochs, not 500; optimizer.learning_rate: 0.05, not 0.1; "
+        "Here the claim holds, with another protocol (20 epochs, not 500; optimizer.learning_rate: 0.05, not 0.1; "
     )
     assert "; EfficientNet-B0 from scratch: 112 px, not 224; EfficientNet-B1 from scratch: 112 px, not 240). " in (
         found.sentence

@@ -94,7 +94,12 @@ def _table(name: str, described: NamedDataset, request: Request) -> Path:
         if own and (own / name).is_file():
             return own / name
     remote = RemoteFile(name, (_LABELS + name,), f"sha256:{_LABEL_SHA256[name]}")
-    return described.obtain(remote, request.downloading())
+    try:
+        return described.obtain(remote, request.downloading())
+    except DataError as error:
+        if request.data_dir is None:
+            raise
+        raise DataError(f"{name} is not in {request.data_dir}. {error}") from error
 
 
 def _image_folder(described: NamedDataset, request: Request) -> Path:
