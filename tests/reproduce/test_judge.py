@@ -157,11 +157,16 @@ def test_what_gives_a_result_is_told_with_where_the_images_are() -> None:
     assert "--scale full --data-dir DIR" in only_full
 
 
-@pytest.mark.parametrize("kind", ["data", "failed"])
-def test_the_reason_why_something_is_missing_is_told(kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "before"),
+    [("data", "Images not available here: "), ("weights", "Weights not available here: "), ("failed", "")],
+)
+def test_the_reason_why_something_is_missing_is_told(kind: Any, before: str) -> None:
     claim = CLAIMS["mobilenet.frozen"]
-    absent = {f"full/{claim.judge.roles[0]}": Unavailable(kind=kind, reason="DeepWeeds is not here.")}
+    absent = {f"full/{claim.judge.roles[0]}": Unavailable(kind=kind, reason="DIR is empty.")}
     found = judged(claim, Findings({}, absent, mini=False))
     assert found.verdict == "no result"
-    assert found.sentence.startswith("Not run: deepweeds-mobilenet-frozen. DeepWeeds is not here. To run it: foray ")
+    assert found.sentence.startswith(
+        f"Not run: deepweeds-mobilenet-frozen. {before}DIR is empty. To run it: foray reproduce "
+    )
     assert "Images:" not in found.sentence

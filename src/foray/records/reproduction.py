@@ -39,9 +39,9 @@ class ExperimentInfo(Record):
 
 
 class Unavailable(Record):
-    """Why an experiment has no result. `kind`: images or weights are missing, or training failed."""
+    """Why an experiment has no result. `kind`: images (`data`) or weights are missing, or training failed."""
 
-    kind: Literal["data", "failed"]
+    kind: Literal["data", "weights", "failed"]
     reason: str
 
 

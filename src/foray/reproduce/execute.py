@@ -124,7 +124,7 @@ class Study:
                 return self._train(experiment)
         except (DataError, WeightsError) as error:
             self.progress.note(f"{experiment.key}: not run. {error}")
-            return Unavailable(kind="data", reason=str(error))
+            return Unavailable(kind="weights" if isinstance(error, WeightsError) else "data", reason=str(error))
         return None
 
     def _train(self, experiment: Experiment) -> Unavailable | None:

@@ -34,7 +34,7 @@ class Findings:
     def reasons(self, role: str) -> list[str]:
         """Why a role has no result, or lacks seeds, at any scale."""
         keys = [f"{scale}/{role}" for scale in SCALES]
-        return [self.missing[key].reason for key in keys if key in self.missing]
+        return [told(self.missing[key]) for key in keys if key in self.missing]
 
     def together(self, roles: Sequence[str]) -> Runs | None:
         """Runs of all `roles` that may be compared: those of the first scale at which they may, present recipes first.
@@ -71,6 +71,14 @@ class Findings:
     def _at(self, role: str, scale: Scale) -> list[RunResult]:
         both = [*self.results.get(role, ()), *self.also.get(role, ())]
         return [one for one in both if isinstance(one, RunResult) and one.info.scale == scale]
+
+
+_MISSING = {"data": "Images not available here: ", "weights": "Weights not available here: ", "failed": ""}
+
+
+def told(why: Unavailable) -> str:
+    """Why an experiment has no result, in words."""
+    return f"{_MISSING[why.kind]}{why.reason}"
 
 
 def _are_older(runs: Runs) -> bool:

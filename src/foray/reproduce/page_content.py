@@ -9,6 +9,7 @@ from foray.recipes import STUDY, Choice
 from foray.records.reproduction import ClaimResult, Reproduction
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Arithmetic, Claim
+from foray.reproduce.findings import told
 from foray.reproduce.page_tables import (
     comparable,
     is_comparable,
@@ -102,7 +103,7 @@ def page_of(found: Reproduction) -> Page:
         timings=tuple(timing_row(one) for one in found.timings),
         weights=weights_rows(found.runs),
         notes=note_rows(found.runs),
-        missing=tuple((role, f"{why.kind}: {why.reason}") for role, why in sorted(found.missing.items())),
+        missing=tuple((role, told(why)) for role, why in sorted(found.missing.items())),
         commands=tuple(dict.fromkeys(filter(None, commands))),
     )
 
