@@ -147,8 +147,8 @@ CLAIMS = (
         )),
         expected="B0 < B1 < B2 on each data set",
         note=(
-            "at reduced scale all are trained on DeepWeeds at 112 px, for 20 of the 500 epochs: a larger phi without its "
-            "resolution, and no network at its best. A larger one may need more epochs"
+            "at reduced scale all are trained on DeepWeeds at 112 px, for 20 of the 500 epochs: a larger phi without "
+            "its resolution, and no network at its best. A larger one may need more epochs"
         ),
         brief="a larger phi is better",
         original="Tan & Le 2019, table 2, on ImageNet: B0 77.1 %, B1 79.1 %, B2 80.1 %.",
