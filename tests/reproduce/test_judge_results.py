@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -97,9 +98,35 @@ def test_folds_are_told_together(made: Made) -> None:
         made.run(role, some_right(right - 10, N), val=some_right(right, N))
     found = judge(made, CLAIMS["mobilenet.frozen"].judge)
     assert found.verdict == "reproduced"
-    assert found.sentence.startswith("80.0 % (77.4 to 82.4, n = 1,000) against 79.95 %. Over 5 folds: 80.0 % on val ")
+    assert found.sentence.startswith(
+        "80.0 % (77.4 to 82.4, n = 1,000) against 79.95 %. Over 5 folds, one seed each: 80.0 % on val "
+    )
     assert "(standard deviation 1.58 points; 78.0 to 82.0 %), and 79.0 % (77.8 to 80.1, n = 5,000)" in found.sentence
     assert [one.fold for one in found.evidence] == [0, 1, 2, 3, 4]
+
+
+def test_each_machine_and_command_of_several_seeds_is_told_once(made: Made) -> None:
+    runs = [made.run(FROZEN, some_right(800, N), seed=seed) for seed in range(3)]
+    other = runs[2].record.hardware.model_copy(update={"processor": "another processor"})
+    runs[2] = dataclasses.replace(
+        runs[2],
+        record=runs[2].record.model_copy(update={"hardware": other}),
+        info=runs[2].info.model_copy(update={"command": "foray reproduce --seeds 3"}),
+    )
+    found = evidence_of(runs)
+    assert found.hardware == f"{runs[0].record.hardware.label()}; {other.label()}"
+    assert found.command.splitlines() == ["foray reproduce", "foray reproduce --seeds 3"]
+
+
+def test_folds_are_compared_by_as_many_seeds_each(made: Made) -> None:
+    """More seeds of one fold change its own figure, and not what is said over the folds."""
+    for role, right in zip((FROZEN, *FROZEN_FOLDS), (800, 810, 790, 780, 820), strict=True):
+        made.run(role, some_right(right, N))
+    over = judge(made, CLAIMS["mobilenet.frozen"].judge).sentence.partition("Over ")[2]
+    made.run(FROZEN, some_right(600, N), seed=1)
+    found = judge(made, CLAIMS["mobilenet.frozen"].judge).sentence
+    assert found.startswith("70.0 %")
+    assert found.partition("Over ")[2] == over != ""
 
 
 def test_test_images_that_two_folds_share_are_not_pooled(made: Made) -> None:

@@ -112,13 +112,13 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         steps=sum(math.ceil(n_train / recipe.batch_size) * len(run.history) for run in runs),
         minutes=sum(run.record.total_seconds or 0.0 for run in runs) / 60,
         seconds_per_epoch=float(np.median(per_epoch)) if per_epoch else None,
-        hardware=record.hardware.label(),
+        hardware="; ".join(dict.fromkeys(run.record.hardware.label() for run in runs)),
         differs=[*of_data, *of_protocol],
         protocol_differs=of_protocol,
         older_recipe=older_recipe(first),
         weights=record.weights,
         notes=record.notes,
-        command=info.command,
+        command="\n".join(dict.fromkeys(run.info.command for run in runs)),
     )
 
 

@@ -34,7 +34,7 @@ class Findings:
     def reasons(self, role: str) -> list[str]:
         """Why a role has no result, or lacks seeds, at any scale."""
         keys = [f"{scale}/{role}" for scale in SCALES]
-        return [told(self.missing[key]) for key in keys if key in self.missing]
+        return [reason_of(self.missing[key]) for key in keys if key in self.missing]
 
     def together(self, roles: Sequence[str]) -> Runs | None:
         """Runs of all `roles` that may be compared: those of the first scale at which they may, present recipes first.
@@ -76,7 +76,7 @@ class Findings:
 _MISSING = {"data": "Images not available here: ", "weights": "Weights not available here: ", "failed": ""}
 
 
-def told(why: Unavailable) -> str:
+def reason_of(why: Unavailable) -> str:
     """Why an experiment has no result, in words."""
     return f"{_MISSING[why.kind]}{why.reason}"
 

@@ -9,7 +9,7 @@ from foray.recipes import STUDY, Choice
 from foray.records.reproduction import ClaimResult, Reproduction
 from foray.reproduce.all_claims import CLAIMS
 from foray.reproduce.claim import SECTIONS, Accuracy, Arithmetic, Claim
-from foray.reproduce.findings import told
+from foray.reproduce.findings import reason_of
 from foray.reproduce.page_tables import (
     comparable,
     is_comparable,
@@ -88,7 +88,10 @@ def page_of(found: Reproduction) -> Page:
     ]
     figures = [view for view in of_the_study if isinstance(view.claim.judge, Accuracy) and view.result.evidence]
     recipes = dict.fromkeys(view.claim.recipe for view in views if view.claim.recipe)
-    commands = [*(one.command for one in found.runs), *(one.command for one in found.timings)]
+    commands = [
+        *(command for one in found.runs for command in one.command.splitlines()),
+        *(one.command for one in found.timings),
+    ]
     return Page(
         mini=found.mini,
         summary=() if found.mini else summary_of(found),
@@ -103,7 +106,7 @@ def page_of(found: Reproduction) -> Page:
         timings=tuple(timing_row(one) for one in found.timings),
         weights=weights_rows(found.runs),
         notes=note_rows(found.runs),
-        missing=tuple((role, told(why)) for role, why in sorted(found.missing.items())),
+        missing=tuple((role, reason_of(why)) for role, why in sorted(found.missing.items())),
         commands=tuple(dict.fromkeys(filter(None, commands))),
     )
 
