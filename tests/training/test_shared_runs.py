@@ -174,6 +174,7 @@ def learn(processes: Processes, seed: int, folder: Path) -> tuple[list[float], f
     optimizer = AdamW(learning_rate=0.005, weight_decay=0.01)
     schedule = RateSchedule(name="cosine", warmup_epochs=1)
     recipe = small_recipe(optimizer=optimizer, schedule=schedule, epochs=6, batch_size=27, bn_momentum=0.3)
+    recipe = recipe.model_copy(update={"precision": "float32"})  # bfloat16 rounds more than seeds differ
     plan = plan_run(MODEL, squares, recipe, resolution=24, seed=seed)
     record = train_run(plan, squares, folder, device="cpu", cache_dir=folder.parent / "cache", processes=processes)
     return [float(str(row["train_loss"])) for row in without_seconds(folder)], record.metrics["test"].top1.value
@@ -183,8 +184,11 @@ def test_two_processes_learn_as_one_does(pair: Pair, tmp_path) -> None:
     alone = [learn(ALONE, seed, tmp_path / f"one-{seed}") for seed in range(3)]
     (losses, accuracy), _ = pair.run(learn, 0, tmp_path / "two")
     curves, accuracies = np.array([one[0] for one in alone]), np.array([one[1] for one in alone])
-    # Rounding alone parts it from one process of the same seed, and less than another seed does.
-    assert np.abs(losses - curves[0]).max() < 0.5 * np.abs(curves[1:] - curves[0]).max(axis=1).min()
+    # Rounding alone parts it from one process of the same seed, and less than another seed does: little in the first
+    # epoch; how far it grows over six depends on the processor.
+    apart, of_seeds = np.abs(losses - curves[0]), np.abs(curves[1:] - curves[0])
+    assert apart[0] < 0.1 * of_seeds[:, 0].min()
+    assert apart.max() < of_seeds.max(axis=1).min()
     # Its accuracy lies where that of one more seed would with 95 % confidence.
     interval = stats.t.ppf(0.975, df=2) * accuracies.std(ddof=1) * np.sqrt(1 + 1 / 3)
     assert abs(accuracy - accuracies.mean()) <= interval
