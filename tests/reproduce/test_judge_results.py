@@ -110,11 +110,12 @@ def test_each_machine_and_command_of_several_seeds_is_told_once(made: Made) -> N
     other = runs[2].record.hardware.model_copy(update={"processor": "another processor"})
     runs[2] = dataclasses.replace(
         runs[2],
-        record=runs[2].record.model_copy(update={"hardware": other}),
+        record=runs[2].record.model_copy(update={"hardware": other, "train_precision": "bfloat16"}),
         info=runs[2].info.model_copy(update={"command": "foray reproduce --seeds 3"}),
     )
     found = evidence_of(runs)
-    assert found.hardware == f"{runs[0].record.hardware.label()}; {other.label()}"
+    first = runs[0].record
+    assert found.hardware == f"{first.hardware.label()}, {first.train_precision}; {other.label()}, bfloat16"
     assert found.command.splitlines() == ["foray reproduce", "foray reproduce --seeds 3"]
 
 

@@ -57,7 +57,7 @@ class Evidence(Record):
 
     `measured`: accuracy on `split` over seeds and images; `measure`: what it is, in words. `images`: images
     trained on, repetitions included (one epoch for the backbone of cached features); `steps`: optimiser steps.
-    `hardware`: of all seeds, each machine once; `command`: those that ran them, each on its line.
+    `hardware`: of all seeds, each machine and precision once; `command`: those that ran them, each on its line.
     `differs`: differences from the study, in words; those of the recipe and the resolution alone in
     `protocol_differs`. `older_recipe`: differences from the present recipe. `fold`: of the official ones. `weights`:
     the pretrained ones it began with; `notes`: those of the first seed's record.

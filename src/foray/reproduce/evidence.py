@@ -112,7 +112,7 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         steps=sum(math.ceil(n_train / recipe.batch_size) * len(run.history) for run in runs),
         minutes=sum(run.record.total_seconds or 0.0 for run in runs) / 60,
         seconds_per_epoch=float(np.median(per_epoch)) if per_epoch else None,
-        hardware="; ".join(dict.fromkeys(run.record.hardware.label() for run in runs)),
+        hardware="; ".join(dict.fromkeys(map(_machine, runs))),
         differs=[*of_data, *of_protocol],
         protocol_differs=of_protocol,
         older_recipe=older_recipe(first),
@@ -120,6 +120,11 @@ def _of_runs(runs: Sequence[RunResult], at_epoch: int | None) -> Evidence:
         notes=record.notes,
         command="\n".join(dict.fromkeys(run.info.command for run in runs)),
     )
+
+
+def _machine(run: RunResult) -> str:
+    """The machine, and the precision it trained in."""
+    return f"{run.record.hardware.label()}, {run.record.train_precision}"
 
 
 def _images(info: ExperimentInfo) -> str:
