@@ -57,8 +57,9 @@ class Made:
         source: str | None = None,
         fold: int | None = None,
         changes: dict[str, object] | None = None,
+        precision: str = "float32",
     ) -> RunResult:
-        """One run; `val`: as test where not given; `changes`: keys of its recipe."""
+        """One run; `val`: as test where not given; `changes`: keys of its recipe; `precision`: it trained in."""
         experiment = BY_SCALE[scale][role]
         recipe = experiment.resolved()
         assert recipe is not None
@@ -81,6 +82,7 @@ class Made:
                 ),
                 "recipe": recipe.model_dump(mode="json") | (changes or {}),
                 "seed": seed,
+                "train_precision": precision,
                 "metrics": {},
             }
         )

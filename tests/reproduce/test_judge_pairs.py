@@ -306,3 +306,30 @@ def test_a_last_epoch_that_is_partly_luck_is_told(made: Made, role: str, val: li
     found = judge(made, Gap(FROZEN, role, "better", 0.02))
     told = "moves by 1.26 points from epoch to epoch (standard deviation around a line, last 5 epochs)"
     assert (told in found.sentence) is is_told
+
+
+@pytest.mark.parametrize(
+    ("of_frozen", "of_whole", "told"),
+    [
+        (["float32"], ["float32"], ""),
+        (["bfloat16"] * 2, ["bfloat16"] * 2, ""),
+        (["float32"], ["bfloat16"], "with a frozen backbone in float32; MobileNetV2 fine-tuned whole in bfloat16."),
+        (
+            ["float32"] * 2,
+            ["float32", "bfloat16"],
+            "with a frozen backbone in float32; MobileNetV2 fine-tuned whole in bfloat16 and float32.",
+        ),
+        (["float32"], ["float32", "bfloat16"], ""),  # the second seed is not compared
+    ],
+)
+@pytest.mark.parametrize("how", [Gap(FROZEN, WHOLE, "better", 0.02), Order(((FROZEN, WHOLE),))])
+def test_mixed_precisions_are_told(
+    made: Made, how: Judge, of_frozen: list[str], of_whole: list[str], told: str
+) -> None:
+    for role, precisions, right in ((FROZEN, of_frozen, 800), (WHOLE, of_whole, 900)):
+        for seed, precision in enumerate(precisions):
+            made.run(role, some_right(right, N), seed=seed, precision=precision)
+    found = judge(made, how)
+    assert found.verdict in ("reproduced", "undecided")  # a caution, not a verdict
+    assert ("Not trained in one precision" in found.sentence) is bool(told)
+    assert told in found.sentence

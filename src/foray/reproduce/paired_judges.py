@@ -126,10 +126,12 @@ def _against(numbers: Sequence[int]) -> str:
 
 
 def _cautions(claim: Claim, steps: Iterable[tuple[Shown, PairedLoss, Runs]]) -> list[str]:
-    """What a reader has to know of the trainings: last epochs that are partly luck, and single seeds."""
+    """What a reader has to know of the trainings: mixed precisions, last epochs that are luck, single seeds."""
     spreads: dict[str, float] = {}
+    mixed: dict[str, str] = {}
     single = []
     for shown, pair, runs in steps:
+        mixed |= _mixed_precisions({role: seeds[: pair.seeds] for role, seeds in runs.items()})
         spreads |= {role: _spread_at_the_end(seeds) for role, seeds in runs.items()}
         if _is_luck(shown, pair):
             single.append(runs[pair.reference][0].info.scale)
@@ -139,7 +141,16 @@ def _cautions(claim: Claim, steps: Iterable[tuple[Shown, PairedLoss, Runs]]) -> 
         for role, spread in spreads.items()
         if spread > UNSTEADY
     ]
-    return unsteady + ([luck(claim, single[0])] if single else [])
+    precision = [f"Not trained in one precision: {'; '.join(mixed.values())}."] if mixed else []
+    return precision + unsteady + ([luck(claim, single[0])] if single else [])
+
+
+def _mixed_precisions(runs: Runs) -> dict[str, str]:
+    """By role, the precisions that its seeds were trained in, in words; empty where all runs share one."""
+    of_role = {role: sorted({run.record.train_precision for run in seeds}) for role, seeds in runs.items()}
+    if len({one for precisions in of_role.values() for one in precisions}) == 1:
+        return {}
+    return {role: f"{in_words(role)} in {' and '.join(precisions)}" for role, precisions in of_role.items()}
 
 
 def _spread_at_the_end(seeds: Sequence[RunResult]) -> float:
