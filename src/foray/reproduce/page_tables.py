@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foray.plain_text import markdown
-from foray.records.quantities import format_interval, percent_number
+from foray.records.quantities import percent_number
 from foray.records.reproduction import ClaimResult, Evidence, Timing, Verdict
 from foray.reproduce.claim import Accuracy, Claim
 from foray.reproduce.differences import told
@@ -15,10 +15,9 @@ from foray.reproduce.role_words import words_of
 NOTHING = "–"
 NO_DIFFERENCE = "nothing that the study states"
 NUMBER_COLUMNS = (
-    "Images", "Network", "Protocol", "Study %", "Paper %", "Ours, val %", "95 %", "n", "Ours, test %", "What differs",
-    "Verdict",
+    "Images", "Network", "Protocol", "Study %", "Paper %", "Ours, val %", "Ours, test %", "What differs", "Verdict",
 )  # fmt: skip
-SMALLER_COLUMNS = ("Images", "Network", "Study %", "Here, val %", "95 %", "n", "Here, test %", "What differs")
+SMALLER_COLUMNS = ("Images", "Network", "Study %", "Here, val %", "Here, test %", "What differs")
 STATEMENT_COLUMNS = ("The study says", "Claims and verdicts")
 RUN_COLUMNS = (
     "Run", "Network", "Images", "px", "Epochs", "Seeds", "Validation %", "Test %", "Images x epochs", "Steps",
@@ -53,9 +52,7 @@ def number_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
         words_of(judge.role).way or "published weights",
         f"{100 * judge.expected:.4g}" + (" (test)" if judge.on == "test" else ""),
         claim.original_percent or NOTHING,
-        percent_number(ours.measured.value),
-        format_interval(ours.measured, " to "),
-        f"{ours.measured.n:,}",
+        with_interval(ours.measured),
         with_interval(ours.test) if ours.test else NOTHING,
         told(ours.differs) or NO_DIFFERENCE,
         result.verdict,
@@ -71,9 +68,7 @@ def smaller_row(claim: Claim, result: ClaimResult) -> tuple[str, ...]:
         ours.data,
         _network(judge, ours),
         f"{100 * judge.expected:.4g}" + (" (test)" if judge.on == "test" else ""),
-        percent_number(ours.measured.value),
-        format_interval(ours.measured, " to "),
-        f"{ours.measured.n:,}",
+        with_interval(ours.measured),
         with_interval(ours.test) if ours.test else NOTHING,
         told(ours.differs),
     )
