@@ -223,6 +223,7 @@ def test_a_figure_compared_on_test_says_so(tmp_path: Path) -> None:
     found = page(runs.findings())
     [row] = found.numbers
     assert (row[3], row[-1]) == ("86 (test)", "reproduced")
-    assert row[5].startswith("100.0 (") and row[6].startswith("86.0 (")
+    assert row[5].startswith("100.0 (")
+    assert row[6].startswith("86.0 (")
     [line] = [one.text for one in found.summary if one.title == "Accuracy"]
     assert line == "Rock-Paper-Scissors, EfficientNet-B0 fine-tuned whole: 86.0 % on test against 86 % in the study."
