@@ -64,7 +64,7 @@ def _counts(results: _Results) -> str:
     told = [f"{n} {words[n > 1]}" for verdict, words in VERDICT_WORDS.items() if (n := counted[verdict])]
     holds = [CLAIMS[one.claim].judge for one in of_study if one.verdict == "reproduced"]
     if holds:
-        kinds = [f"{sum(isinstance(judge, kind) for judge in holds)} {words}" for kind, words in _KINDS]
+        kinds = [f"{n} {words}" for kind, words in _KINDS if (n := sum(isinstance(judge, kind) for judge in holds))]
         told[0] += f" ({', '.join(kinds)})"
     names = {one.claim for one in of_study}
     statements = sum(not names.isdisjoint(one.claims) for one in STATEMENTS)
