@@ -190,7 +190,7 @@ def test_the_summary_of_some_claims_counts_these(made: Findings) -> None:
         return page_of(judge_all(made, claims_named(names))).summary[0].text
 
     said = first("mobilenet.frozen")
-    assert said.startswith(f"2 claims judge 2 of the study's {len(STATEMENTS)} statements: 1 holds (0 by arithmetic")
+    assert said.startswith(f"2 claims judge 2 of the study's {len(STATEMENTS)} statements: 1 holds (1 by training)")
     assert "DeepWeeds, EfficientNet-B0 over MobileNetV2" in first("comparison.equal_protocol.b0")  # no count of nothing
 
 
