@@ -234,14 +234,14 @@ def test_several_processes_leave_to_one_what_they_do_not_run(tmp_path: Path) -> 
 
 
 def test_reasons_of_both_scales_are_kept(tmp_path: Path) -> None:
-    for scale, reason in (("full", "No images."), ("reduced", "Out of memory.")):
+    for scale, reason in (("full", "Give `data_dir`."), ("reduced", "Out of memory.")):
         roles = {"cifar100-b0": Unavailable(kind="failed", reason=reason)}
         UnavailableList(roles=roles).save(tmp_path / scale / "unavailable.json")
     found = read_findings(tmp_path, mini=False)
-    assert found.reasons("cifar100-b0") == ["No images.", "Out of memory."]
+    assert found.reasons("cifar100-b0") == ["Give --data-dir.", "Out of memory."]
     [claim] = claims_named(["table1.cifar100.b0"])
     judged = judge_all(found, [claim])
-    assert judged.results[0].sentence.startswith("Not run: cifar100-b0. No images. Out of memory. To run it: ")
+    assert judged.results[0].sentence.startswith("Not run: cifar100-b0. Give --data-dir. Out of memory. To run it: ")
     assert sorted(judged.missing) == ["full/cifar100-b0", "reduced/cifar100-b0"]
 
 

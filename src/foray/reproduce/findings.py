@@ -10,6 +10,7 @@ from foray.reproduce.differences import older_recipe, study_of
 from foray.reproduce.evidence import correct, evidence_of
 from foray.reproduce.experiments import TIMES_ROLES
 from foray.reproduce.results_folder import SCALES, Result, RunResult
+from foray.reproduce.sources import of_commands
 
 Runs = Mapping[str, Sequence[RunResult]]  # by role, one per seed
 
@@ -77,8 +78,8 @@ _MISSING = {"data": "Images not available here: ", "weights": "Weights not avail
 
 
 def reason_of(why: Unavailable) -> str:
-    """Why an experiment has no result, in words."""
-    return f"{_MISSING[why.kind]}{why.reason}"
+    """Why an experiment has no result, in words that stand beside its command."""
+    return f"{_MISSING[why.kind]}{of_commands(why.reason)}"
 
 
 def _are_older(runs: Runs) -> bool:

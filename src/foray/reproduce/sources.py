@@ -39,10 +39,10 @@ class Source:
         described = NAMED_DATASETS[self.named]
         return described.manual or f"See {described.page}."
 
-    @property
-    def manual_of_commands(self) -> str:
-        """The same beside commands: options in place of parameters."""
-        return self.manual.replace("`data_dir`", "--data-dir").replace("`data`", "DATA")
+
+def of_commands(text: str) -> str:
+    """What the library says, beside commands: options in place of parameters."""
+    return text.replace("`data_dir`", "--data-dir").replace("`data`", "DATA")
 
 
 JPEG_COPIES = "JPEG copies"  # a note of data sets, and of runs on them
@@ -72,8 +72,8 @@ def where_is(name: str, data_dir: Path | None, cache: Path, *, offline: bool) ->
     if name == source.named and described.files:
         if not described.missing_files(cache):
             return "downloaded"
-        return f"missing. {source.manual_of_commands}" if offline else "missing, will be downloaded"
-    return f"missing. {source.manual_of_commands}"
+        return f"missing. {of_commands(source.manual)}" if offline else "missing, will be downloaded"
+    return f"missing. {of_commands(source.manual)}"
 
 
 def open_source(
