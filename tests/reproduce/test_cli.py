@@ -45,8 +45,20 @@ def test_judging_again_prints_every_verdict(
     foray("scaling.product", "mobilenet.whole.keeps_rising", "--from", finished.results, "--out", tmp_path)
     printed = capsys.readouterr().out
     assert printed.startswith("Mini")
-    assert "1 no result, 1 error in the study." in printed
+    assert "\n   1 error in the study\n   1 no result\nPage: " in printed
     assert (tmp_path / "reproduction.html").is_file()
+
+
+def test_claims_are_printed_with_their_reasons_and_counted_by_verdict(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    foray("analysis.separable", "scaling.phi", "table1.rps.b2", "--offline", "--out", tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 60 for line in lines if not line.startswith("Page: "))
+    assert "scaling.phi: error in the study" in lines
+    assert "    B0 is phi = 0, where all three multipliers are 1. At phi" in lines
+    assert lines[-6:-1] == ["", "   1 reproduced", "   1 not reproduced", "   1 error in the study", "   1 no result"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from pathlib import Path
-from textwrap import shorten
+from shutil import get_terminal_size
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 # Repeated from foray.records.reproduction, whose import costs too much for --help; a test holds them together.
 Scale = Literal["full", "reduced", "mini"]
 
-_WHY_WIDTH = 90  # characters; the page has the full sentence
+_WHY_WIDTH = 150  # characters, two lines of 80 columns; the page has the full sentence
 
 
 @with_groups
@@ -144,19 +146,20 @@ def _list(
 
 
 def _print(found: Reproduction, out: Path) -> None:
-    from foray.cli.tables import print_table
     from foray.cli.terminal import say
+    from foray.reproduce.verdict_words import VERDICT_WORDS
 
     if found.mini:
         print("Mini: a few images and two epochs, whose numbers say nothing about the study.\n")
-    print_table(
-        ["claim", "verdict", "why"],
-        [[one.claim, one.verdict, shorten(one.sentence, _WHY_WIDTH, placeholder=" ...")] for one in found.results],
-        words=["verdict", "why"],
-        whole_names=True,
-    )
-    counts: dict[str, int] = {}
+    width = get_terminal_size().columns
     for one in found.results:
-        counts[one.verdict] = counts.get(one.verdict, 0) + 1
-    print("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".")
+        say(f"{one.claim}: {one.verdict}")
+        why = shorten(one.sentence, _WHY_WIDTH, placeholder=" ...")
+        for line in wrap(why, width, initial_indent="    ", subsequent_indent="    "):
+            say(line)
+    counts = Counter(one.verdict for one in found.results)
+    print()
+    for verdict in VERDICT_WORDS:
+        if counts[verdict]:
+            print(f"{counts[verdict]:4} {verdict}")
     say(f"Page: {out / 'reproduction.html'}")
