@@ -22,6 +22,7 @@ ROOT = DOCS.parent
 PAGES = [ROOT / "README.md", *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts)]
 pytestmark = pytest.mark.timeout(1800)  # a tutorial takes a minute on a machine that does nothing else
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^ {4,}(?:torchrun --\S+ \d+ -m )?foray ((?:[^\n]*\\\n)*[^\n]*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 
@@ -86,7 +87,10 @@ def test_ship(photographs: Path, environment: dict[str, str], shared_data: Path)
 
 def test_reproduce(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "results").symlink_to(ROOT / "results")
-    run_tutorial("reproduce", tmp_path, environment)
+    printed = run_tutorial("reproduce", tmp_path, environment).splitlines()
+    page = (DOCS / "tutorials" / "reproduce.md").read_text(encoding="utf-8")
+    shown = [line for block in PRINTED.findall(page) for line in block.splitlines() if line != "..."]
+    assert [line for line in shown if line not in printed] == []
     for out in ("reproduction", "arithmetic", "mini"):
         assert (tmp_path / out / "reproduction.html").is_file()
 

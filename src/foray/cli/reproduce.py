@@ -110,8 +110,8 @@ def _list(
     from foray.reproduce.sources import where_is
 
     claims = claims_named(names)
-    statements = [[claim.id, claim.statement] for claim in claims]
-    print_table(["claim", "statement"], statements, words=["statement"], whole_names=True)
+    for claim in claims:
+        _print_claim(claim.id, claim.statement)
     experiments = experiments_at(scale, roles_of(claims), seeds)
     cache, offline = machine.request().cache, offline or scale == "mini"
     print(f"\n{len(claims)} claims need {len(experiments)} experiments at scale {scale}:\n")
@@ -151,15 +151,20 @@ def _print(found: Reproduction, out: Path) -> None:
 
     if found.mini:
         print("Mini: a few images and two epochs, whose numbers say nothing about the study.\n")
-    width = get_terminal_size().columns
     for one in found.results:
-        say(f"{one.claim}: {one.verdict}")
-        why = shorten(one.sentence, _WHY_WIDTH, placeholder=" ...")
-        for line in wrap(why, width, initial_indent="    ", subsequent_indent="    "):
-            say(line)
+        _print_claim(f"{one.claim}: {one.verdict}", shorten(one.sentence, _WHY_WIDTH, placeholder=" ..."))
     counts = Counter(one.verdict for one in found.results)
     print()
     for verdict in VERDICT_WORDS:
         if counts[verdict]:
             print(f"{counts[verdict]:4} {verdict}")
     say(f"Page: {out / 'reproduction.html'}")
+
+
+def _print_claim(first: str, words: str) -> None:
+    """A line, and below it, indented, `words` in lines that fit the terminal."""
+    from foray.cli.terminal import say
+
+    say(first)
+    for line in wrap(words, get_terminal_size().columns, initial_indent="    ", subsequent_indent="    "):
+        say(line)
