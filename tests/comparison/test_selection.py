@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,19 @@ def test_where_val_chose_the_epochs_the_cross_fitted_predictions_decide(outcomes
     for model, outcome in outcomes.items():
         files = [folder.predictions("val_crossfit") for folder in outcome.folders]
         assert np.array_equal(chosen_by.correct[model], [right(path) for path in files])
+
+
+def test_runs_that_were_not_trained_alike_are_named(outcomes) -> None:
+    """Where a comparison was continued on another machine."""
+    first, second = outcomes[MODEL].records
+    elsewhere = second.hardware.model_copy(update={"processor": "Another processor"})
+    changed = second.model_copy(update={"train_precision": "bfloat16", "hardware": elsewhere})
+    mixed = {**outcomes, MODEL: replace(outcomes[MODEL], records=(first, changed))}
+    precisions, machines = selection_of(mixed, small_recipe(epochs=3, dropout=0.3)).cautions
+    assert precisions.startswith(
+        f"Not trained in one precision: {MODEL} in bfloat16 and float32; mobilenet_v2_x0.25 in float32. "
+    )
+    assert machines.startswith(f"Trained on several machines: {first.hardware.label()}; Another processor")
 
 
 def test_where_the_last_epoch_is_kept_val_decides(tmp_path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from foray.errors import RunError
 from foray.report import write_report
 from foray.report.comparison_folder import read_folder
+from foray.report.provenance import run_rows
 
 from .conftest import edit_json
 from .example import EPOCHS, SEEDS
@@ -23,6 +24,14 @@ def test_reads_candidates_with_their_runs_and_epochs(comparison_folder: Path) ->
     first = folder.entrants[0]
     assert [run.record.seed for run in first.runs] == list(SEEDS)
     assert all([row.epoch for row in run.history] == list(range(1, EPOCHS + 1)) for run in first.runs)
+
+
+def test_every_precision_of_a_models_runs_is_told(comparison_folder: Path) -> None:
+    record = comparison_folder / "runs" / "mobilenet_v2-linear-seed1" / "record.json"
+    edit_json(record, lambda it: it.update(train_precision="bfloat16"))
+    rows = {row[0]: row for row in run_rows(read_folder(comparison_folder).entrants)}
+    assert rows["mobilenet_v2"][4:6] == ("float32, bfloat16", "openvino float32")
+    assert rows["efficientnet_b0"][4] == "float32"
 
 
 def test_folder_without_a_comparison_names_the_way_out(tmp_path: Path) -> None:

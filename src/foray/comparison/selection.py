@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foray.recipes import Recipe
+from foray.runs.mixed import trained_differently
 from foray.runs.outcomes import ModelOutcome
 from foray.training.crossfit import CROSSFIT, chooses_epoch
 
@@ -27,11 +28,12 @@ def selection_of(outcomes: Mapping[str, ModelOutcome], recipe: Recipe) -> Select
 
     Linear heads train in seconds, so they are scored out of fold on train and val. Other protocols use val: directly
     where it does not select the epoch, cross-fitted otherwise. If runs of an older version lack cross-fitted
-    predictions, all models are scored on val, with a caution.
+    predictions, all models are scored on val, with a caution. Another caution names runs that were not trained alike.
     """
     split, found = _split(outcomes, recipe)
     correct = {name: outcome.correct(split) for name, outcome in outcomes.items()}
-    return Selection(split, correct, found)
+    records = {name: outcome.records for name, outcome in outcomes.items()}
+    return Selection(split, correct, [*found, *trained_differently(records)])
 
 
 def _split(outcomes: Mapping[str, ModelOutcome], recipe: Recipe) -> tuple[str, list[str]]:

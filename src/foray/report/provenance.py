@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from foray.decision import awaits_labels
@@ -130,12 +130,17 @@ def run_rows(entrants: Sequence[Entrant]) -> list[tuple[str, ...]]:
                 f"{prepared.resolution} px{small}",
                 f"{resized} {prepared.resize_side} px, {prepared.interpolation}, centre crop; "
                 f"mean {_triple(prepared.mean)}, sd {_triple(prepared.std)}",
-                first.train_precision,
-                first.feature_engine or NOT_MEASURED,
+                _each(run.record.train_precision for run in entrant.runs),
+                _each(run.record.feature_engine or NOT_MEASURED for run in entrant.runs),
                 ", ".join(map(str, kept)) or NOT_MEASURED,
             )
         )
     return rows
+
+
+def _each(values: Iterable[str]) -> str:
+    """Those of all seeds, each once."""
+    return ", ".join(dict.fromkeys(values))
 
 
 def notes(folder: ComparisonFolder) -> list[str]:

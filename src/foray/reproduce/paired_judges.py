@@ -20,6 +20,7 @@ from foray.reproduce.results_folder import Result, RunResult
 from foray.reproduce.role_words import in_words
 from foray.reproduce.statement_verdict import Shown, luck, shown_words, stated, verdict_of
 from foray.reproduce.without_result import how_to_run, why_without, without_result
+from foray.runs.mixed import mixed_precisions, not_in_one_precision
 
 _ERROR = 0.05  # of all intervals of a claim together, two-sided
 _LAST = 5  # epochs by whose spread a last epoch is called partly luck
@@ -131,7 +132,9 @@ def _cautions(claim: Claim, steps: Iterable[tuple[Shown, PairedLoss, Runs]]) -> 
     mixed: dict[str, str] = {}
     single = []
     for shown, pair, runs in steps:
-        mixed |= _mixed_precisions({role: seeds[: pair.seeds] for role, seeds in runs.items()})
+        mixed |= mixed_precisions(
+            {in_words(role): [run.record for run in seeds[: pair.seeds]] for role, seeds in runs.items()}
+        )
         spreads |= {role: _spread_at_the_end(seeds) for role, seeds in runs.items()}
         if _is_luck(shown, pair):
             single.append(runs[pair.reference][0].info.scale)
@@ -141,16 +144,8 @@ def _cautions(claim: Claim, steps: Iterable[tuple[Shown, PairedLoss, Runs]]) -> 
         for role, spread in spreads.items()
         if spread > UNSTEADY
     ]
-    precision = [f"Not trained in one precision: {'; '.join(mixed.values())}."] if mixed else []
+    precision = [not_in_one_precision(mixed)] if mixed else []
     return precision + unsteady + ([luck(claim, single[0])] if single else [])
-
-
-def _mixed_precisions(runs: Runs) -> dict[str, str]:
-    """By role, the precisions that its seeds were trained in, in words; empty where all runs share one."""
-    of_role = {role: sorted({run.record.train_precision for run in seeds}) for role, seeds in runs.items()}
-    if len({one for precisions in of_role.values() for one in precisions}) == 1:
-        return {}
-    return {role: f"{in_words(role)} in {' and '.join(precisions)}" for role, precisions in of_role.items()}
 
 
 def _spread_at_the_end(seeds: Sequence[RunResult]) -> float:
