@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from foray.records import RunRecord
 
-Runs = Mapping[str, Sequence[RunRecord]]  # by the name that a reader is told
+RecordsByName = Mapping[str, Sequence[RunRecord]]  # the name is what a reader is told
 
 
-def mixed_precisions(runs: Runs) -> dict[str, str]:
+def mixed_precisions(runs: RecordsByName) -> dict[str, str]:
     """By name, the precisions in which its runs were trained, in words; empty where all runs share one."""
     of_name = {name: sorted({record.train_precision for record in records}) for name, records in runs.items()}
     if len({one for precisions in of_name.values() for one in precisions}) <= 1:
@@ -22,7 +22,7 @@ def not_in_one_precision(mixed: Mapping[str, str]) -> str:
     return f"Not trained in one precision: {'; '.join(mixed.values())}."
 
 
-def trained_differently(runs: Runs) -> list[str]:
+def trained_differently(runs: RecordsByName) -> list[str]:
     """Cautions for a comparison whose folder was continued on another machine."""
     found = []
     if mixed := mixed_precisions(runs):
